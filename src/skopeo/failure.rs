@@ -1,0 +1,189 @@
+//! What skopeo's failures mean: its log line decoded, its message classified.
+//!
+//! skopeo writes logrus lines, `time="…" level=fatal msg="…"`, with the message
+//! quoted as Go's `%q` does. The message is a chain, outermost first, of parts
+//! joined by `": "`: skopeo's own words, then the library's, then the network's
+//! or the registry's. A registry's words come last and may say anything, so a
+//! class is told from whole parts, from the left, and never from a substring.
+
+use super::{Exit, RunError, Ran};
+use crate::machine::{Class, Trouble};
+use crate::text::{shortened, without_credentials};
+
+/// Why a command that ended brought nothing.
+#[must_use]
+pub fn explain(ran: &Ran) -> Trouble {
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    let message = fatal_message(&stderr);
+    let class = message.as_deref().map_or(Class::Other, classify);
+    let said = match (message, stderr.trim()) {
+        (Some(message), _) => message,
+        (None, "") => match ran.exit {
+            Exit::Status(code) => format!("exit status {code}, and nothing on stderr"),
+            Exit::Signal(signal) => format!("killed by signal {signal}"),
+        },
+        (None, stderr) => stderr.to_owned(),
+    };
+    Trouble::Command { class, message: shortened(&without_credentials(&said)) }
+}
+
+/// Why a command has no end to speak of; `None` where the process that ran it
+/// is gone, so that nobody is there to ask.
+#[must_use]
+pub fn explain_run(error: &RunError) -> Option<Trouble> {
+    let class = match error {
+        RunError::NotThere(_) | RunError::Broken { .. } => Class::NoSkopeo,
+        RunError::TimedOut(_) => Class::Timeout,
+        RunError::OutputTooLarge(_) | RunError::StagingTooLarge(_) => Class::TooLarge,
+        RunError::Stopped(stop) => return Some(Trouble::Stopped(*stop)),
+        RunError::Halt => return None,
+    };
+    Some(Trouble::Command { class, message: error.to_string() })
+}
+
+/// The message of the last fatal line.
+#[must_use]
+pub fn fatal_message(stderr: &str) -> Option<String> {
+    stderr.lines().rev().find_map(|line| {
+        let (fields, message) = line.split_once(" msg=")?;
+        let fatal = fields.split(' ').any(|field| matches!(field, "level=fatal" | "level=error"));
+        fatal.then(|| unquoted(message))
+    })
+}
+
+/// Undoes Go's `%q`; a message without need of quotes stands bare.
+fn unquoted(text: &str) -> String {
+    let Some(quoted) = text.strip_prefix('"') else {
+        return text.split(' ').next().unwrap_or_default().to_owned();
+    };
+    let mut bytes = Vec::with_capacity(quoted.len());
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => escape(&mut chars, &mut bytes),
+            _ => push(c, &mut bytes),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// One escape of a Go string (The Go Programming Language Specification, "Rune
+/// literals"): `\n`, `\"`, `\x1b`, `\u00e4`, `\U0001f600`.
+fn escape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
+    let Some(c) = chars.next() else { return };
+    let digits = match c {
+        'a' => return bytes.push(0x07),
+        'b' => return bytes.push(0x08),
+        'f' => return bytes.push(0x0c),
+        'n' => return bytes.push(b'\n'),
+        'r' => return bytes.push(b'\r'),
+        't' => return bytes.push(b'\t'),
+        'v' => return bytes.push(0x0b),
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        other => return push(other, bytes),
+    };
+    let rest = chars.as_str();
+    let value = rest.get(..digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let Some(value) = value else {
+        // Not an escape of Go's after all: keep what stands there.
+        bytes.push(b'\\');
+        return push(c, bytes);
+    };
+    *chars = rest[digits..].chars();
+    match u8::try_from(value) {
+        // `\x` is a byte, of a character or of none.
+        Ok(byte) if digits == 2 => bytes.push(byte),
+        _ => push(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER), bytes),
+    }
+}
+
+fn push(c: char, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// The sort of failure that a message tells of.
+#[must_use]
+pub fn classify(message: &str) -> Class {
+    let parts = parts(message);
+    parts
+        .iter()
+        .enumerate()
+        .find_map(|(at, part)| of_part(part, &parts[at + 1..]))
+        .unwrap_or(Class::Other)
+}
+
+/// The class that a part decides, with the parts behind it.
+fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
+    let tail = rest.is_empty();
+    Some(match part {
+        "manifest unknown" | "name unknown" => Class::NotFound,
+        "unauthorized" | "denied" | "authentication required" => Class::Authentication,
+        "x509" | "tls" => Class::Tls,
+        "toomanyrequests" => Class::RateLimited,
+        "http" if rest == ["server gave HTTP response to HTTPS client"] => Class::Tls,
+        "received unexpected HTTP status" => of_status(rest.first()?),
+        _ if let Some(status) = part.strip_prefix("invalid status code from registry ") => of_status(status),
+        _ if part.starts_with("remote error") => Class::Tls,
+        _ if !tail => return None,
+        // The last part is the network's, or a registry's behind a part that
+        // was decided on above.
+        "EOF" | "unexpected EOF" => Class::Network,
+        "Manifest does not match provided manifest digest" => Class::DigestMismatch,
+        _ if part.starts_with("Manifest does not match provided manifest digest ") => Class::DigestMismatch,
+        _ if NETWORK.iter().any(|end| part.ends_with(end)) => Class::Network,
+        _ if TLS.iter().any(|end| part.ends_with(end)) => Class::Tls,
+        _ => return None,
+    })
+}
+
+/// Ends of the network's own messages (Go's net package and the kernel's).
+const NETWORK: &[&str] = &[
+    "connection refused",
+    "connection reset by peer",
+    "broken pipe",
+    "i/o timeout",
+    "context deadline exceeded",
+    "Client.Timeout exceeded while awaiting headers)",
+    "TLS handshake timeout",
+    "no such host",
+    "server misbehaving",
+    "Temporary failure in name resolution",
+    "network is unreachable",
+    "no route to host",
+];
+
+/// Ends of the messages of Go's crypto/tls that don't begin with `tls: `.
+const TLS: &[&str] = &["first record does not look like a TLS handshake"];
+
+/// An HTTP status, `503 Service Unavailable` or `503 (Service Unavailable)`.
+fn of_status(status: &str) -> Class {
+    match status.split(' ').next().and_then(|code| code.parse::<u16>().ok()) {
+        Some(500..=599) => Class::Server,
+        Some(429) => Class::RateLimited,
+        Some(401 | 403) => Class::Authentication,
+        Some(404) => Class::NotFound,
+        _ => Class::Other,
+    }
+}
+
+/// The chain's parts; what stands in double quotes is not taken apart.
+fn parts(message: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
+    for (at, c) in message.char_indices() {
+        match c {
+            '"' if !escaped => quoted = !quoted,
+            ':' if !quoted && message[at + 1..].starts_with(' ') => {
+                parts.push(message[start..at].trim());
+                start = at + 2;
+            }
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    parts.push(message[start..].trim());
+    parts
+}

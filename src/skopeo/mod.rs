@@ -1,0 +1,17 @@
+//! skopeo: its commands as types, who runs them, what their failures mean.
+//!
+//! ```text
+//! Command ──argv──▶ CommandRunner ──▶ Ran { exit, stdout, stderr } ──▶ bytes, or failure::explain
+//! ```
+
+mod command;
+pub mod failure;
+mod process;
+mod runner;
+
+pub use command::{Command, Options};
+pub use process::{Process, STAGING_MAX};
+pub use runner::{CommandRunner, Exit, Limits, RunError, Ran};
+
+#[cfg(test)]
+pub use runner::MockCommandRunner;

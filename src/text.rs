@@ -1,0 +1,78 @@
+//! Text that nobody vouches for, made fit for a terminal, a log line, a reply.
+
+use std::fmt;
+
+/// Shows a text with everything escaped that could do more than be read:
+/// control characters (ANSI escapes start with one), invisible and
+/// bidirectional format characters, line and paragraph separators.
+///
+/// The escapes are Rust's (`\u{1b}`, `\n`); a backslash becomes two, so that
+/// an escape can be told from a text that spells one.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        self.0.chars().try_for_each(|c| match c {
+            '\\' => f.write_str(r"\\"),
+            '\n' => f.write_str(r"\n"),
+            '\t' => f.write_str(r"\t"),
+            _ if c.is_control() || acts_unseen(c) => write!(f, "\\u{{{:x}}}", u32::from(c)),
+            _ => f.write_char(c),
+        })
+    }
+}
+
+/// Characters of Unicode's categories Cf, Zl and Zp that reorder, hide or
+/// break text (Unicode Standard Annex 9, and the tag characters).
+fn acts_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The most of an error text that is kept, in bytes: a registry writes as much
+/// as it likes.
+pub const MESSAGE_MAX: usize = 2048;
+
+/// Cuts a text to [`MESSAGE_MAX`] bytes at a character's border, and says so.
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    if text.len() <= MESSAGE_MAX {
+        return text.to_owned();
+    }
+    let cut = text.floor_char_boundary(MESSAGE_MAX);
+    format!("{}… ({} bytes in all)", &text[..cut], text.len())
+}
+
+/// Replaces what stands between `://` and `@` within one address: credentials
+/// of a proxy or registry, which must not reach a log or an error.
+#[must_use]
+pub fn without_credentials(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + "://".len());
+        clean.push_str(before);
+        let authority = after
+            .find(|c: char| c == '/' || c == '?' || c == '#' || c == '"' || c.is_whitespace())
+            .unwrap_or(after.len());
+        rest = match after[..authority].rfind('@') {
+            // `docker://name@sha256:…` names a digest, not a user.
+            Some(end) if !after[end..].starts_with("@sha256:") => {
+                clean.push_str("***");
+                &after[end..]
+            }
+            _ => after,
+        };
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// The field of a JSON object or a key, shortened and quoted for an error.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", Escaped(&shortened(text)))
+}
