@@ -28,7 +28,12 @@ impl Cancel {
     /// Where the system has no descriptors left.
     pub fn new(deadline: Option<Instant>) -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        Ok(Self { reader, writer, why: OnceLock::new(), deadline })
+        Ok(Self {
+            reader,
+            writer,
+            why: OnceLock::new(),
+            deadline,
+        })
     }
 
     /// Stops at SIGINT and SIGTERM as well. The second SIGINT ends the process
@@ -90,7 +95,9 @@ impl Cancel {
     /// `time`, or what is left until the deadline, whichever is less.
     #[must_use]
     pub fn time_left(&self, time: Duration) -> Duration {
-        self.deadline.map_or(time, |at| time.min(at.saturating_duration_since(Instant::now())))
+        self.deadline.map_or(time, |at| {
+            time.min(at.saturating_duration_since(Instant::now()))
+        })
     }
 
     fn told(&self) -> bool {
@@ -112,5 +119,8 @@ impl AsFd for Cancel {
 pub fn timespec(time: Duration) -> Timespec {
     let time = time.min(Duration::from_secs(3600)) + Duration::from_micros(999);
     // At most an hour: it fits.
-    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) }
+    Timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
 }

@@ -1,6 +1,13 @@
 //! Fetches container image indexes by digest, and proves what lands on disk.
 
+pub mod cancel;
+pub mod cli;
 pub mod digest;
+pub mod executor;
 pub mod index;
+pub mod machine;
+pub mod perform;
 pub mod request;
+pub mod skopeo;
+pub mod store;
 pub mod text;

@@ -11,8 +11,11 @@ use crate::text::Escaped;
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Cause {
     /// The bytes aren't an index.
-    #[error("not an image index: {0}")]
-    NotAnIndex(NotAnIndex),
+    #[error("not an image index: {why}")]
+    NotAnIndex {
+        /// Why not.
+        why: NotAnIndex,
+    },
     /// The bytes are an index and not the one that was asked for.
     #[error("digest mismatch: expected {expected}, got {actual}")]
     DigestMismatch {
@@ -50,8 +53,11 @@ pub enum Cause {
         quarantined: Option<String>,
     },
     /// Trouble that another attempt won't help.
-    #[error("{0}")]
-    Trouble(Trouble),
+    #[error("{trouble}")]
+    Trouble {
+        /// Which.
+        trouble: Trouble,
+    },
     /// Trouble that lasted for all attempts.
     #[error("{trouble} (after {attempts} {})", if *.attempts == 1 { "attempt" } else { "attempts" })]
     GaveUp {
@@ -63,7 +69,9 @@ pub enum Cause {
 }
 
 fn quarantined_note(name: Option<&str>) -> String {
-    name.map_or_else(String::new, |name| format!(" (the object there was corrupt, see {name})"))
+    name.map_or_else(String::new, |name| {
+        format!(" (the object there was corrupt, see {name})")
+    })
 }
 
 /// An effect that failed.
@@ -89,8 +97,11 @@ pub enum Trouble {
         error: String,
     },
     /// The fetch was told to stop.
-    #[error("{0}")]
-    Stopped(Stop),
+    #[error("{why}")]
+    Stopped {
+        /// Why.
+        why: Stop,
+    },
     /// The audit log could not be written: what can't be recorded isn't done.
     #[error("cannot write the audit log: {}", Escaped(.error))]
     Unrecorded {
@@ -185,7 +196,7 @@ impl Trouble {
     pub const fn retry(&self) -> Retry {
         match self {
             Self::Command { class, .. } => class.retry(),
-            Self::Disk { .. } | Self::Stopped(_) | Self::Unrecorded { .. } => Retry::Pointless,
+            Self::Disk { .. } | Self::Stopped { .. } | Self::Unrecorded { .. } => Retry::Pointless,
         }
     }
 }

@@ -42,7 +42,7 @@ impl<C: Content> Committed<C> {
     /// The cache's own object, if it is what was asked for.
     pub(super) fn hit(pending: Pending, content: &C) -> Result<Self, (Pending, Unfit)> {
         let facts = content.facts();
-        if facts.digest != *pending.task().request.digest() {
+        if facts.digest != pending.task().request.digest() {
             return Err((pending, Unfit::Corrupt));
         }
         let index = match &facts.read_as {
@@ -51,7 +51,14 @@ impl<C: Content> Committed<C> {
         };
         let (task, quarantined) = pending.into_parts();
         let (size, provenance) = (facts.size, Provenance::Hit);
-        Ok(Self { task, index, size, provenance, quarantined, of: PhantomData })
+        Ok(Self {
+            task,
+            index,
+            size,
+            provenance,
+            quarantined,
+            of: PhantomData,
+        })
     }
 
     /// What was read back from the cache, if it is what was verified.
@@ -66,9 +73,19 @@ impl<C: Content> Committed<C> {
         let inspected = verified.into_inspected();
         let (index, size) = (inspected.index().clone(), read_back.facts().size);
         let staged = inspected.into_staged();
-        let provenance = Provenance::Fetched { attempts: staged.attempt(), placed };
+        let provenance = Provenance::Fetched {
+            attempts: staged.attempt(),
+            placed,
+        };
         let (task, quarantined) = staged.into_parts();
-        Ok(Self { task, index, size, provenance, quarantined, of: PhantomData })
+        Ok(Self {
+            task,
+            index,
+            size,
+            provenance,
+            quarantined,
+            of: PhantomData,
+        })
     }
 }
 
@@ -110,7 +127,10 @@ impl<C> Committed<C> {
     #[must_use]
     pub fn quarantined(&self) -> Option<&str> {
         match &self.provenance {
-            Provenance::Fetched { placed: Placed::Replaced(name), .. } => Some(name),
+            Provenance::Fetched {
+                placed: Placed::Replaced(name),
+                ..
+            } => Some(name),
             _ => self.quarantined.as_deref(),
         }
     }

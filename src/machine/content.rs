@@ -52,7 +52,11 @@ impl Facts {
             Ok(index) => Classified::Index(index.summary()),
             Err(refusal) => Classified::NotAnIndex(refusal),
         };
-        Self { digest: Digest::of(bytes), size: bytes.len() as u64, read_as }
+        Self {
+            digest: Digest::of(bytes),
+            size: bytes.len() as u64,
+            read_as,
+        }
     }
 }
 

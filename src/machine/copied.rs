@@ -1,7 +1,7 @@
 //! The bytes are here.
 
-use super::{Cause, Classified, Content, Effect, Fetch, Inspected, Method, Next, Outcome, Staged};
 use super::State;
+use super::{Cause, Classified, Content, Effect, Fetch, Inspected, Method, Next, Outcome, Staged};
 
 /// skopeo brought bytes; what they are is yet to be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,10 @@ impl<C: Content> Copied<C> {
     pub(super) const fn wants(&self) -> Effect<'_, C> {
         match self.staged.task().plan.method {
             Method::Raw => Effect::Proceed,
-            Method::Copy => Effect::Reread { at: self.staged.at(), attempt: self.staged.attempt() },
+            Method::Copy => Effect::Reread {
+                at: self.staged.at(),
+                attempt: self.staged.attempt(),
+            },
         }
     }
 
@@ -44,7 +47,7 @@ impl<C: Content> Copied<C> {
                 let (copied, read) = (self.content.facts().digest, content.facts().digest);
                 Ok(self.fails(Cause::RereadDiffers { copied, read }))
             }
-            (_, Outcome::Trouble { trouble }) => Ok(self.fails(Cause::Trouble(trouble))),
+            (_, Outcome::Trouble { trouble }) => Ok(self.fails(Cause::Trouble { trouble })),
             (_, outcome) => Err((self, outcome)),
         }
     }
@@ -52,7 +55,7 @@ impl<C: Content> Copied<C> {
     fn classified(self) -> Fetch<C> {
         match Inspected::classify(self) {
             Ok(inspected) => Fetch::Inspected(inspected),
-            Err((copied, refusal)) => copied.fails(Cause::NotAnIndex(refusal)),
+            Err((copied, why)) => copied.fails(Cause::NotAnIndex { why }),
         }
     }
 

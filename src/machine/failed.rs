@@ -13,7 +13,12 @@ pub struct Failed {
 
 impl Failed {
     pub(super) const fn new(task: Task, at: State, attempts: u32, cause: Cause) -> Self {
-        Self { task, at, attempts, cause }
+        Self {
+            task,
+            at,
+            attempts,
+            cause,
+        }
     }
 
     /// What was to be fetched, and how.
@@ -43,6 +48,10 @@ impl Failed {
 
 impl std::fmt::Display for Failed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: failed in state {}: {}", self.task.request, self.at, self.cause)
+        write!(
+            f,
+            "{}: failed in state {}: {}",
+            self.task.request, self.at, self.cause
+        )
     }
 }

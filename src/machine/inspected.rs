@@ -35,7 +35,7 @@ impl<C: Content> Inspected<C> {
     }
 
     /// The digest that was asked for.
-    pub(super) const fn expected(&self) -> &Digest {
+    pub(super) const fn expected(&self) -> Digest {
         self.copied.staged().task().request.digest()
     }
 
@@ -43,7 +43,10 @@ impl<C: Content> Inspected<C> {
         let staged = self.copied.staged();
         match staged.task().plan.method {
             Method::Raw => Effect::Proceed,
-            Method::Copy => Effect::Opinion { at: staged.at(), attempt: staged.attempt() },
+            Method::Copy => Effect::Opinion {
+                at: staged.at(),
+                attempt: staged.attempt(),
+            },
         }
     }
 
@@ -54,14 +57,17 @@ impl<C: Content> Inspected<C> {
                 // Ours first: it is the judge, and its mismatch the plainer error.
                 match self.compared() {
                     Fetch::Verified(verified) if digest != verified.digest().to_string() => {
-                        let ours = *verified.digest();
-                        let cause = Cause::OpinionDiffers { ours, skopeo: digest };
+                        let ours = verified.digest();
+                        let cause = Cause::OpinionDiffers {
+                            ours,
+                            skopeo: digest,
+                        };
                         Ok(verified.into_inspected().fails(cause))
                     }
                     next => Ok(next),
                 }
             }
-            (_, Outcome::Trouble { trouble }) => Ok(self.fails(Cause::Trouble(trouble))),
+            (_, Outcome::Trouble { trouble }) => Ok(self.fails(Cause::Trouble { trouble })),
             (_, outcome) => Err((self, outcome)),
         }
     }
@@ -70,7 +76,7 @@ impl<C: Content> Inspected<C> {
         match Verified::compare(self) {
             Ok(verified) => Fetch::Verified(verified),
             Err((inspected, actual)) => {
-                let expected = *inspected.expected();
+                let expected = inspected.expected();
                 inspected.fails(Cause::DigestMismatch { expected, actual })
             }
         }

@@ -21,6 +21,11 @@
 //! Outcomes are claims: one that says "verified" doesn't exist, one that brings
 //! bytes does, and the core compares for itself.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a refusal gives the whole state back"
+)]
+
 mod cause;
 mod committed;
 mod content;
@@ -115,12 +120,19 @@ impl<C: Content> Fetch<C> {
             (Self::Verified(state), outcome) => {
                 state.step(outcome).map_err(returned(Self::Verified))
             }
-            (ended @ (Self::Committed(_) | Self::Failed(_)), outcome) => {
-                Err(Box::new(Refused { state: ended, outcome }))
-            }
+            (ended @ (Self::Committed(_) | Self::Failed(_)), outcome) => Err(Box::new(Refused {
+                state: ended,
+                outcome,
+            })),
         }?;
         let cause = next.failed().map(|failed| failed.cause().clone());
-        let event = Event { from, to: next.state(), attempt, outcome: facts, cause };
+        let event = Event {
+            from,
+            to: next.state(),
+            attempt,
+            outcome: facts,
+            cause,
+        };
         Ok((next, event))
     }
 
@@ -180,7 +192,12 @@ impl<C: Content> Fetch<C> {
 fn returned<C: Content, S>(
     wrap: impl FnOnce(S) -> Fetch<C>,
 ) -> impl FnOnce((S, Outcome<C>)) -> Box<Refused<C>> {
-    |(state, outcome)| Box::new(Refused { state: wrap(state), outcome })
+    |(state, outcome)| {
+        Box::new(Refused {
+            state: wrap(state),
+            outcome,
+        })
+    }
 }
 
 /// The names of the states.

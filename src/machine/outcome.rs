@@ -168,22 +168,34 @@ impl<C: Content> Outcome<C> {
         let told = |content: &C| content.facts().clone();
         match self {
             Self::Absent => Outcome::Absent,
-            Self::Found { content } => Outcome::Found { content: told(content) },
-            Self::FoundOversized { digest, size } => {
-                Outcome::FoundOversized { digest: *digest, size: *size }
-            }
+            Self::Found { content } => Outcome::Found {
+                content: told(content),
+            },
+            Self::FoundOversized { digest, size } => Outcome::FoundOversized {
+                digest: *digest,
+                size: *size,
+            },
             Self::FoundNotAFile => Outcome::FoundNotAFile,
             Self::Quarantined { name } => Outcome::Quarantined { name: name.clone() },
             Self::Staged { at } => Outcome::Staged { at: at.clone() },
-            Self::Copied { content } => Outcome::Copied { content: told(content) },
-            Self::Reread { content } => Outcome::Reread { content: told(content) },
-            Self::Opinion { digest } => Outcome::Opinion { digest: digest.clone() },
+            Self::Copied { content } => Outcome::Copied {
+                content: told(content),
+            },
+            Self::Reread { content } => Outcome::Reread {
+                content: told(content),
+            },
+            Self::Opinion { digest } => Outcome::Opinion {
+                digest: digest.clone(),
+            },
             Self::Proceed => Outcome::Proceed,
             Self::Paused => Outcome::Paused,
-            Self::Published { content, placed } => {
-                Outcome::Published { content: told(content), placed: placed.clone() }
-            }
-            Self::Trouble { trouble } => Outcome::Trouble { trouble: trouble.clone() },
+            Self::Published { content, placed } => Outcome::Published {
+                content: told(content),
+                placed: placed.clone(),
+            },
+            Self::Trouble { trouble } => Outcome::Trouble {
+                trouble: trouble.clone(),
+            },
         }
     }
 }

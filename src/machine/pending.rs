@@ -3,7 +3,7 @@
 use super::committed::Unfit;
 use super::{Cause, Committed, Content, Effect, Failed, Fetch, Network, Next, Outcome, Staged};
 use super::{State, Task};
-use crate::index::{MANIFEST_MAX, NotAnIndex};
+use crate::index::NotAnIndex;
 
 /// The first state: what the cache holds is yet to be seen, or is known to be
 /// of no use.
@@ -23,7 +23,10 @@ enum Object {
 
 impl Pending {
     pub(super) const fn new(task: Task) -> Self {
-        Self { task, object: Object::Unseen }
+        Self {
+            task,
+            object: Object::Unseen,
+        }
     }
 
     /// What is fetched, and how.
@@ -42,7 +45,7 @@ impl Pending {
     }
 
     pub(super) fn wants<C>(&self) -> Effect<'_, C> {
-        let digest = *self.task.request.digest();
+        let digest = self.task.request.digest();
         match self.object {
             Object::Unseen => Effect::LookUp { digest },
             Object::Corrupt => Effect::Quarantine { digest },
@@ -52,24 +55,32 @@ impl Pending {
 
     pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> Next<C, Self> {
         match (&self.object, outcome) {
-            (Object::Unseen | Object::Corrupt, Outcome::Found { content }) => Ok(self.found(&content)),
+            (Object::Unseen | Object::Corrupt, Outcome::Found { content }) => {
+                Ok(self.found(&content))
+            }
             (Object::Unseen | Object::Corrupt, Outcome::FoundOversized { digest, size }) => {
                 // Some other source's object is left where it is.
-                if digest == *self.task.request.digest() {
-                    let refusal = NotAnIndex::TooLarge { size, limit: MANIFEST_MAX as u64 };
-                    return Ok(self.fails(Cause::NotAnIndex(refusal)));
+                if digest == self.task.request.digest() {
+                    let why = NotAnIndex::TooLarge { size };
+                    return Ok(self.fails(Cause::NotAnIndex { why }));
                 }
-                Ok(Self { object: Object::Corrupt, ..self }.into())
+                Ok(Self {
+                    object: Object::Corrupt,
+                    ..self
+                }
+                .into())
             }
-            (Object::Unseen | Object::Corrupt, Outcome::FoundNotAFile) => {
-                Ok(Self { object: Object::Corrupt, ..self }.into())
+            (Object::Unseen | Object::Corrupt, Outcome::FoundNotAFile) => Ok(Self {
+                object: Object::Corrupt,
+                ..self
             }
+            .into()),
             (Object::Unseen | Object::Corrupt, Outcome::Absent) => Ok(self.absent(None)),
             (Object::Corrupt, Outcome::Quarantined { name }) => Ok(self.absent(Some(name))),
             (Object::Absent { .. }, Outcome::Staged { at }) => {
                 Ok(Fetch::Staged(Staged::first(self, at)))
             }
-            (_, Outcome::Trouble { trouble }) => Ok(self.fails(Cause::Trouble(trouble))),
+            (_, Outcome::Trouble { trouble }) => Ok(self.fails(Cause::Trouble { trouble })),
             (_, outcome) => Err((self, outcome)),
         }
     }
@@ -79,14 +90,22 @@ impl Pending {
     fn found<C: Content>(self, content: &C) -> Fetch<C> {
         match Committed::hit(self, content) {
             Ok(committed) => Fetch::Committed(committed),
-            Err((pending, Unfit::Corrupt)) => Self { object: Object::Corrupt, ..pending }.into(),
-            Err((pending, Unfit::NotAnIndex(why))) => pending.fails(Cause::NotAnIndex(why)),
+            Err((pending, Unfit::Corrupt)) => Self {
+                object: Object::Corrupt,
+                ..pending
+            }
+            .into(),
+            Err((pending, Unfit::NotAnIndex(why))) => pending.fails(Cause::NotAnIndex { why }),
         }
     }
 
     fn absent<C: Content>(self, quarantined: Option<String>) -> Fetch<C> {
         match self.task.plan.network {
-            Network::Allowed => Self { object: Object::Absent { quarantined }, ..self }.into(),
+            Network::Allowed => Self {
+                object: Object::Absent { quarantined },
+                ..self
+            }
+            .into(),
             Network::Offline => self.fails(Cause::Offline { quarantined }),
         }
     }

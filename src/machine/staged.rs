@@ -22,7 +22,13 @@ enum Phase {
 impl Staged {
     pub(super) fn first(pending: Pending, at: Staging) -> Self {
         let (task, quarantined) = pending.into_parts();
-        Self { task, at, attempt: 1, phase: Phase::Copying, quarantined }
+        Self {
+            task,
+            at,
+            attempt: 1,
+            phase: Phase::Copying,
+            quarantined,
+        }
     }
 
     /// What is fetched, and how.
@@ -74,7 +80,7 @@ impl Staged {
             })),
             (Phase::Copying, Outcome::Trouble { trouble }) => Ok(self.troubled(trouble)),
             (Phase::Pausing, Outcome::Trouble { trouble }) => {
-                Ok(self.fails(State::Staged, Cause::Trouble(trouble)))
+                Ok(self.fails(State::Staged, Cause::Trouble { trouble }))
             }
             (_, outcome) => Err((self, outcome)),
         }
@@ -82,9 +88,12 @@ impl Staged {
 
     fn troubled<C: Content>(self, trouble: Trouble) -> Fetch<C> {
         match trouble.retry() {
-            Retry::Pointless => self.fails(State::Staged, Cause::Trouble(trouble)),
+            Retry::Pointless => self.fails(State::Staged, Cause::Trouble { trouble }),
             Retry::Worthwhile if self.attempt < self.task.plan.attempts.get() => {
-                Fetch::Staged(Self { phase: Phase::Pausing, ..self })
+                Fetch::Staged(Self {
+                    phase: Phase::Pausing,
+                    ..self
+                })
             }
             Retry::Worthwhile => {
                 let attempts = self.attempt;

@@ -13,7 +13,7 @@ impl<C: Content> Verified<C> {
     /// Compares; gives the digest that the bytes have where it is another.
     pub(super) fn compare(inspected: Inspected<C>) -> Result<Self, (Inspected<C>, Digest)> {
         let actual = inspected.copied().content().facts().digest;
-        if actual == *inspected.expected() {
+        if actual == inspected.expected() {
             Ok(Self { inspected })
         } else {
             Err((inspected, actual))
@@ -34,13 +34,13 @@ impl<C: Content> Verified<C> {
 
     /// Their digest, which is the requested one.
     #[must_use]
-    pub const fn digest(&self) -> &Digest {
+    pub const fn digest(&self) -> Digest {
         self.inspected.expected()
     }
 
     pub(super) const fn wants(&self) -> Effect<'_, C> {
         Effect::Publish {
-            digest: *self.digest(),
+            digest: self.digest(),
             content: self.content(),
             at: self.inspected.copied().staged().at(),
         }
@@ -57,7 +57,7 @@ impl<C: Content> Verified<C> {
                     }
                 }
             }
-            Outcome::Trouble { trouble } => Ok(self.fails(Cause::Trouble(trouble))),
+            Outcome::Trouble { trouble } => Ok(self.fails(Cause::Trouble { trouble })),
             outcome => Err((self, outcome)),
         }
     }

@@ -74,7 +74,10 @@ impl Command<'_> {
             argv.push("--debug");
         }
         // Global options come before the subcommand (skopeo(1)).
-        argv.flag("--command-timeout", format!("{}s", (timeout + TIMEOUT_SLACK).as_secs()));
+        argv.flag(
+            "--command-timeout",
+            format!("{}s", (timeout + TIMEOUT_SLACK).as_secs()),
+        );
         match self {
             Self::InspectRaw(request) => {
                 argv.push("inspect").push("--raw");
@@ -82,7 +85,10 @@ impl Command<'_> {
                 argv.push(request.skopeo_source());
             }
             Self::InspectTag { source, tls_verify } => {
-                argv.push("inspect").push("--raw").access("", *tls_verify, options).push(*source);
+                argv.push("inspect")
+                    .push("--raw")
+                    .access("", *tls_verify, options)
+                    .push(*source);
             }
             Self::CopyIndex { request, to } => {
                 argv.push("copy").push("--multi-arch=index-only");

@@ -6,7 +6,7 @@
 //! or the registry's. A registry's words come last and may say anything, so a
 //! class is told from whole parts, from the left, and never from a substring.
 
-use super::{Exit, RunError, Ran};
+use super::{Exit, Ran, RunError};
 use crate::machine::{Class, Trouble};
 use crate::text::{shortened, without_credentials};
 
@@ -24,7 +24,10 @@ pub fn explain(ran: &Ran) -> Trouble {
         },
         (None, stderr) => stderr.to_owned(),
     };
-    Trouble::Command { class, message: shortened(&without_credentials(&said)) }
+    Trouble::Command {
+        class,
+        message: shortened(&without_credentials(&said)),
+    }
 }
 
 /// Why a command has no end to speak of; `None` where the process that ran it
@@ -35,10 +38,13 @@ pub fn explain_run(error: &RunError) -> Option<Trouble> {
         RunError::NotThere(_) | RunError::Broken { .. } => Class::NoSkopeo,
         RunError::TimedOut(_) => Class::Timeout,
         RunError::OutputTooLarge(_) | RunError::StagingTooLarge(_) => Class::TooLarge,
-        RunError::Stopped(stop) => return Some(Trouble::Stopped(*stop)),
+        RunError::Stopped(stop) => return Some(Trouble::Stopped { why: *stop }),
         RunError::Halt => return None,
     };
-    Some(Trouble::Command { class, message: error.to_string() })
+    Some(Trouble::Command {
+        class,
+        message: error.to_string(),
+    })
 }
 
 /// The message of the last fatal line.
@@ -46,7 +52,9 @@ pub fn explain_run(error: &RunError) -> Option<Trouble> {
 pub fn fatal_message(stderr: &str) -> Option<String> {
     stderr.lines().rev().find_map(|line| {
         let (fields, message) = line.split_once(" msg=")?;
-        let fatal = fields.split(' ').any(|field| matches!(field, "level=fatal" | "level=error"));
+        let fatal = fields
+            .split(' ')
+            .any(|field| matches!(field, "level=fatal" | "level=error"));
         fatal.then(|| unquoted(message))
     })
 }
@@ -86,7 +94,9 @@ fn escape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
         other => return push(other, bytes),
     };
     let rest = chars.as_str();
-    let value = rest.get(..digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let value = rest
+        .get(..digits)
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
     let Some(value) = value else {
         // Not an escape of Go's after all: keep what stands there.
         bytes.push(b'\\');
@@ -96,7 +106,10 @@ fn escape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
     match u8::try_from(value) {
         // `\x` is a byte, of a character or of none.
         Ok(byte) if digits == 2 => bytes.push(byte),
-        _ => push(char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER), bytes),
+        _ => push(
+            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER),
+            bytes,
+        ),
     }
 }
 
@@ -125,14 +138,18 @@ fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
         "toomanyrequests" => Class::RateLimited,
         "http" if rest == ["server gave HTTP response to HTTPS client"] => Class::Tls,
         "received unexpected HTTP status" => of_status(rest.first()?),
-        _ if let Some(status) = part.strip_prefix("invalid status code from registry ") => of_status(status),
+        _ if let Some(status) = part.strip_prefix("invalid status code from registry ") => {
+            of_status(status)
+        }
         _ if part.starts_with("remote error") => Class::Tls,
         _ if !tail => return None,
         // The last part is the network's, or a registry's behind a part that
         // was decided on above.
         "EOF" | "unexpected EOF" => Class::Network,
         "Manifest does not match provided manifest digest" => Class::DigestMismatch,
-        _ if part.starts_with("Manifest does not match provided manifest digest ") => Class::DigestMismatch,
+        _ if part.starts_with("Manifest does not match provided manifest digest ") => {
+            Class::DigestMismatch
+        }
         _ if NETWORK.iter().any(|end| part.ends_with(end)) => Class::Network,
         _ if TLS.iter().any(|end| part.ends_with(end)) => Class::Tls,
         _ => return None,
@@ -160,7 +177,11 @@ const TLS: &[&str] = &["first record does not look like a TLS handshake"];
 
 /// An HTTP status, `503 Service Unavailable` or `503 (Service Unavailable)`.
 fn of_status(status: &str) -> Class {
-    match status.split(' ').next().and_then(|code| code.parse::<u16>().ok()) {
+    match status
+        .split(' ')
+        .next()
+        .and_then(|code| code.parse::<u16>().ok())
+    {
         Some(500..=599) => Class::Server,
         Some(429) => Class::RateLimited,
         Some(401 | 403) => Class::Authentication,

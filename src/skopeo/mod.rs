@@ -9,9 +9,9 @@ pub mod failure;
 mod process;
 mod runner;
 
-pub use command::{Command, Options};
+pub use command::{Command, Debug, Options};
 pub use process::{Process, STAGING_MAX};
-pub use runner::{CommandRunner, Exit, Limits, RunError, Ran};
+pub use runner::{CommandRunner, Exit, Limits, Ran, RunError};
 
 #[cfg(test)]
 pub use runner::MockCommandRunner;

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal};
 use wait_timeout::ChildExt;
 
-use super::{Command, CommandRunner, Exit, Limits, Options, RunError, Ran};
+use super::{Command, CommandRunner, Exit, Limits, Options, Ran, RunError};
 use crate::cancel::{Cancel, timespec};
 use crate::index::MANIFEST_MAX;
 
@@ -53,7 +53,10 @@ impl Process {
         if error.kind() == ErrorKind::NotFound {
             return RunError::NotThere(self.program.clone());
         }
-        RunError::Broken { program: self.program.display().to_string(), error }
+        RunError::Broken {
+            program: self.program.display().to_string(),
+            error,
+        }
     }
 
     fn spawn(&self, command: &Command<'_>, options: &Options, time: Duration) -> io::Result<Child> {
@@ -75,7 +78,10 @@ impl Process {
         };
         // SAFETY: between fork and exec only async-signal-safe calls are allowed;
         // the closure makes two system calls (prctl, getppid) and allocates nothing.
-        #[expect(unsafe_code, reason = "std has no safe way to let a child die with its parent")]
+        #[expect(
+            unsafe_code,
+            reason = "std has no safe way to let a child die with its parent"
+        )]
         unsafe {
             child.pre_exec(die_with_parent);
         }
@@ -95,14 +101,27 @@ impl CommandRunner for Process {
             return Err(RunError::Stopped(stop));
         }
         let until = Instant::now() + limits.time;
-        let child = self.spawn(command, options, limits.time).map_err(|e| self.broken(e))?;
+        let child = self
+            .spawn(command, options, limits.time)
+            .map_err(|e| self.broken(e))?;
         let mut running = Running(child);
         let (stdout, stderr) = running.outputs().map_err(|e| self.broken(e))?;
-        let collected = Collector { stdout, stderr, until, limits, cancel }.collect();
+        let collected = Collector {
+            stdout,
+            stderr,
+            until,
+            limits,
+            cancel,
+        }
+        .collect();
         match collected {
             Ok((stdout, stderr)) => {
                 let exit = running.reap(until).map_err(|e| self.broken(e))?;
-                Ok(Ran { exit, stdout, stderr })
+                Ok(Ran {
+                    exit,
+                    stdout,
+                    stderr,
+                })
             }
             Err(Ended::Broken(error)) => Err(self.broken(error)),
             Err(Ended::Told(error)) => Err(error),
@@ -123,12 +142,16 @@ impl Running {
 
     /// Both outputs are closed, so the end is near.
     fn reap(&mut self, until: Instant) -> io::Result<Exit> {
-        let left = until.saturating_duration_since(Instant::now()).min(REAP_WITHIN);
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .min(REAP_WITHIN);
         let status = match self.0.wait_timeout(left)? {
             Some(status) => status,
             None => {
                 self.kill_group();
-                self.0.wait_timeout(REAP_WITHIN)?.ok_or(ErrorKind::TimedOut)?
+                self.0
+                    .wait_timeout(REAP_WITHIN)?
+                    .ok_or(ErrorKind::TimedOut)?
             }
         };
         // A status that is no exit is a signal's.
@@ -208,12 +231,11 @@ impl Collector<'_> {
                 left = left.min(WATCH_EVERY);
             }
             // A closed output is not polled: it would be ready for ever.
-            let interest = |open| if open { PollFlags::IN } else { PollFlags::empty() };
             let cancel = self.cancel.as_fd();
             let mut fds = vec![PollFd::new(&cancel, PollFlags::IN)];
             for (file, open) in [(&self.stdout, out_open), (&self.stderr, err_open)] {
                 if open {
-                    fds.push(PollFd::new(file, interest(open)));
+                    fds.push(PollFd::new(file, PollFlags::IN));
                 }
             }
             match poll(&mut fds, Some(&timespec(self.cancel.time_left(left)))) {
@@ -248,5 +270,8 @@ fn read_some(from: &mut File, to: &mut Vec<u8>) -> Result<bool, Ended> {
 /// gone) counts nothing.
 fn size_of(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|meta| meta.len())
+        .sum()
 }

@@ -1,0 +1,95 @@
+//! Exit statuses.
+
+use std::process::ExitCode;
+
+use crate::machine::{Cause, Class, Stop, Trouble};
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All is there.
+    Done = 0,
+    /// Anything that has no status of its own.
+    Other = 1,
+    /// The command line, or the input it names, can't be understood.
+    Usage = 2,
+    /// The bytes have another digest.
+    DigestMismatch = 10,
+    /// The bytes are no index.
+    NotAnIndex = 11,
+    /// The registry wants other credentials.
+    Authentication = 12,
+    /// There is nothing of that name or digest.
+    NotFound = 13,
+    /// Transient failures, and no attempts left.
+    GaveUp = 14,
+    /// An object of the cache is corrupt.
+    Corrupt = 15,
+    /// The audit log is broken.
+    AuditBroken = 16,
+    /// The audit log is cut short.
+    AuditCut = 17,
+    /// The run's deadline has passed.
+    Deadline = 124,
+    /// SIGINT or SIGTERM.
+    Interrupted = 130,
+}
+
+/// What `--help` says of exit statuses.
+pub(super) const HELP: &str = "\
+Exit status:
+  0 all there             10 digest mismatch      14 transient failures, attempts used up
+  1 other failure         11 not an index         15 cache object corrupt
+  2 usage                 12 authentication       16 audit log broken, 17 cut short
+                          13 not found            124 deadline, 130 interrupted
+Of several failures, the first item's decides.";
+
+impl Status {
+    /// The status that a failed fetch ends with.
+    #[must_use]
+    pub const fn of(cause: &Cause) -> Self {
+        match cause {
+            Cause::NotAnIndex { .. } => Self::NotAnIndex,
+            Cause::DigestMismatch { .. }
+            | Cause::OpinionDiffers { .. }
+            | Cause::RereadDiffers { .. } => Self::DigestMismatch,
+            Cause::ReadBackDiffers { .. }
+            | Cause::Offline {
+                quarantined: Some(_),
+            } => Self::Corrupt,
+            Cause::Offline { quarantined: None } => Self::NotFound,
+            Cause::Trouble { trouble } => Self::of_trouble(trouble),
+            Cause::GaveUp { .. } => Self::GaveUp,
+        }
+    }
+
+    /// The status that trouble outside a fetch ends with.
+    #[must_use]
+    pub const fn of_trouble(trouble: &Trouble) -> Self {
+        match trouble {
+            Trouble::Command { class, .. } => match class {
+                Class::NotFound => Self::NotFound,
+                Class::Authentication => Self::Authentication,
+                Class::DigestMismatch => Self::DigestMismatch,
+                Class::TooLarge => Self::NotAnIndex,
+                Class::RateLimited | Class::Server | Class::Network | Class::Timeout => {
+                    Self::GaveUp
+                }
+                Class::Tls | Class::NoSkopeo | Class::Other => Self::Other,
+            },
+            Trouble::Stopped {
+                why: Stop::Deadline,
+            } => Self::Deadline,
+            Trouble::Stopped {
+                why: Stop::Interrupted | Stop::HungUp,
+            } => Self::Interrupted,
+            Trouble::Disk { .. } | Trouble::Unrecorded { .. } => Self::Other,
+        }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}

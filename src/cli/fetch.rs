@@ -1,0 +1,202 @@
+//! `skopeo-index fetch`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{ArgAction, ValueEnum};
+
+use super::exit::Status;
+use super::input::{self, Defaults};
+use super::options::{CacheArgs, Format, RunArgs, SkopeoArgs};
+use super::output::{self, Problem, json_line};
+use super::progress::{self, Mode, Summary};
+use crate::executor::{Executor, Report};
+use crate::perform::Performer;
+use crate::request::{Request, StorageLocation, Transport};
+use crate::skopeo::Command;
+use crate::store::{RealDisk, Seen, Store};
+
+/// Fetch indexes into a cache
+///
+/// Prints the path of each object, in the order of the request.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to fetch: [docker://]NAME@sha256:…, or containers-storage:[[overlay@DIR]]NAME@sha256:…
+    #[arg(value_name = "NAME@DIGEST")]
+    references: Vec<String>,
+    /// An osbuild manifest, or just the items of its skopeo-index source; - is stdin
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Say what would be fetched, and by which command
+    #[arg(long)]
+    dry_run: bool,
+    /// How results are printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// How progress is shown
+    #[arg(
+        long,
+        value_enum,
+        env = "SKOPEO_INDEX_PROGRESS",
+        default_value = "auto"
+    )]
+    progress: ProgressArg,
+    /// Show errors only
+    #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue)]
+    quiet: bool,
+    /// Where images are, unless their reference says it
+    #[arg(
+        long,
+        env = "SKOPEO_INDEX_TRANSPORT",
+        help_heading = "Registry and skopeo"
+    )]
+    transport: Option<Transport>,
+    /// The container storage of the transport containers-storage
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SKOPEO_INDEX_STORAGE_LOCATION",
+        help_heading = "Registry and skopeo"
+    )]
+    storage_location: Option<StorageLocation>,
+    #[command(flatten)]
+    skopeo: SkopeoArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProgressArg {
+    /// Bars on a terminal, plain lines elsewhere.
+    Auto,
+    /// A line for each index.
+    Plain,
+    /// A JSON object for each transition, on stderr.
+    Json,
+    /// Nothing but errors.
+    None,
+}
+
+impl Args {
+    fn mode(&self) -> Mode {
+        match self.progress {
+            _ if self.quiet => Mode::None,
+            ProgressArg::Auto if progress::on_terminal() => Mode::Bars,
+            ProgressArg::Auto | ProgressArg::Plain => Mode::Plain,
+            ProgressArg::Json => Mode::Json,
+            ProgressArg::None => Mode::None,
+        }
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<Status, Problem> {
+    let defaults = Defaults {
+        transport: args.transport,
+        location: args.storage_location.clone(),
+        tls_verify: args.skopeo.tls_verify(),
+    };
+    let manifest = args.manifest.as_deref();
+    let requests = input::requests(&args.references, manifest, &defaults)?;
+    if requests.is_empty() {
+        return Err(input::nothing_to_fetch(manifest));
+    }
+    let store = args.cache.open()?;
+    if args.dry_run {
+        return dry_run(&args, &store, &requests);
+    }
+
+    let started = Instant::now();
+    let cancel = args.skopeo.cancel()?;
+    cancel
+        .on_signals()
+        .map_err(|e| Problem::other(format!("cannot handle signals: {e}")))?;
+    let (runner, options) = (args.skopeo.runner(), args.skopeo.options());
+    let progress =
+        progress::Progress::new(args.mode(), requests.len(), &options, args.skopeo.debug());
+    for request in &requests {
+        if let (Some(tag), false) = (request.dropped_tag(), args.quiet) {
+            progress.note(&format!(
+                "{request}: the tag \"{tag}\" is dropped: with a digest beside it, the digest says what to fetch"
+            ));
+        }
+    }
+    if let Err(fault) = store.sweep() {
+        progress.note(&format!("cannot sweep what dead processes left: {fault}"));
+    }
+
+    let executor = Executor {
+        performer: Performer {
+            store: &store,
+            runner: &runner,
+            options: &options,
+            command_timeout: args.skopeo.command_timeout(),
+            retry_delay: args.skopeo.retry_delay(),
+            cancel: &cancel,
+        },
+        plan: args.run.plan(args.skopeo.attempts()),
+        jobs: args.run.jobs(),
+        witnesses: &[&progress],
+    };
+    let (mut summary, mut first_failure, mut printed) = (Summary::default(), None, Ok(()));
+    let ran = executor.run(&requests, |report| {
+        summary.count(report);
+        if let Err(failure) = &report.result {
+            first_failure.get_or_insert(Status::of(&failure.cause));
+        }
+        if printed.is_ok() {
+            printed = print(args.format, report, &store);
+        }
+    });
+    if let Err(fault) = store.close() {
+        progress.note(&format!("{fault}"));
+    }
+    progress.finish(&summary, started.elapsed());
+    printed?;
+    match ran {
+        Ok(()) => Ok(first_failure.unwrap_or(Status::Done)),
+        Err(halt) => Err(Problem::other(format!("{halt:?}"))),
+    }
+}
+
+fn print(format: Format, report: &Report, store: &Store<RealDisk>) -> Result<(), Problem> {
+    match (format, &report.result) {
+        (Format::Json, _) => json_line(&output::result_json(report, store.root())),
+        (Format::Text, Ok(_)) => {
+            output::line(&store.object(report.request.digest()).display().to_string())
+        }
+        (Format::Text, Err(_)) => Ok(()),
+    }
+}
+
+/// Looks at the cache and changes nothing.
+fn dry_run(args: &Args, store: &Store<RealDisk>, requests: &[Request]) -> Result<Status, Problem> {
+    for request in requests {
+        let digest = request.digest();
+        let seen = store
+            .read(digest)
+            .map_err(|fault| Problem::other(fault.to_string()))?;
+        let state = match seen {
+            Seen::Absent => "missing",
+            _ if seen.hashes_to(digest) => "cached",
+            _ => "corrupt",
+        };
+        let argv = Command::InspectRaw(request)
+            .argv(&args.skopeo.options(), args.skopeo.command_timeout());
+        let command: Vec<String> = std::iter::once("skopeo".to_owned())
+            .chain(
+                argv.iter()
+                    .map(|argument| argument.to_string_lossy().into_owned()),
+            )
+            .collect();
+        match args.format {
+            Format::Json => json_line(&serde_json::json!({
+                "reference": request.to_string(), "cache": state, "command": command,
+            }))?,
+            Format::Text if state == "cached" => output::line(&format!("{state}\t{request}"))?,
+            Format::Text => output::line(&format!("{state}\t{request}\t{}", command.join(" ")))?,
+        }
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,52 @@
+//! `skopeo-index completions` and `skopeo-index man`, from the same definition
+//! as the command line itself.
+
+use std::io;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::Cli;
+use super::exit::Status;
+use super::output::Problem;
+
+/// Print a shell's completions
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+/// Print a man page
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// The page of a subcommand, like `fetch`
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+pub(super) fn completions(args: &Completions) -> Result<Status, Problem> {
+    let mut bytes = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "skopeo-index", &mut bytes);
+    write(&bytes)
+}
+
+pub(super) fn man(args: &Man) -> Result<Status, Problem> {
+    let mut command = Cli::command();
+    command.build();
+    let page = match &args.command {
+        None => command,
+        Some(name) => {
+            let unknown = || Problem::usage(format!("no command {}", crate::text::quoted(name)));
+            command.find_subcommand(name).ok_or_else(unknown)?.clone()
+        }
+    };
+    let mut bytes = Vec::new();
+    clap_mangen::Man::new(page).render(&mut bytes)?;
+    write(&bytes)
+}
+
+fn write(bytes: &[u8]) -> Result<Status, Problem> {
+    io::Write::write_all(&mut io::stdout().lock(), bytes)?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,118 @@
+//! `skopeo-index inspect`.
+
+use std::path::PathBuf;
+
+use indicatif::DecimalBytes;
+use serde_json::json;
+
+use super::exit::Status;
+use super::input;
+use super::options::{CacheArgs, Format};
+use super::output::{self, Problem};
+use crate::digest::Digest;
+use crate::index::{Declared, Descriptor, Index, MANIFEST_MAX, Platform};
+use crate::store::Seen;
+use crate::text::Escaped;
+
+/// Show what an index holds: platforms, digests, sizes
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A digest of the cache, or a file; - is stdin
+    #[arg(value_name = "DIGEST|FILE")]
+    what: String,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> Result<Status, Problem> {
+    let bytes = match args.what.parse::<Digest>() {
+        Ok(digest) => cached(digest, &args.cache)?,
+        Err(_) => {
+            let path = PathBuf::from(&args.what);
+            let of = |e| Problem::new(Status::NotFound, format!("{}: {e}", path.display()));
+            input::read(&path).map_err(of)?
+        }
+    };
+    let index = Index::parse(&bytes)
+        .map_err(|why| Problem::new(Status::NotAnIndex, format!("not an image index: {why}")))?;
+    let (digest, size) = (Digest::of(&bytes), bytes.len());
+    match args.format {
+        Format::Json => json(&index, digest, size)?,
+        Format::Text => table(&index, digest, size)?,
+    }
+    Ok(Status::Done)
+}
+
+/// A cached object, rehashed.
+fn cached(digest: Digest, cache: &CacheArgs) -> Result<Vec<u8>, Problem> {
+    let store = cache.open()?;
+    let object = store.object(digest);
+    match store
+        .read(digest)
+        .map_err(|fault| Problem::other(fault.to_string()))?
+    {
+        Seen::Absent => Err(Problem::new(
+            Status::NotFound,
+            format!("{} is not there", object.display()),
+        )),
+        Seen::Bytes(bytes) if Digest::of(&bytes) == digest => Ok(bytes),
+        seen if seen.hashes_to(digest) => {
+            let why = format!("not an image index: more than {MANIFEST_MAX} bytes");
+            Err(Problem::new(Status::NotAnIndex, why))
+        }
+        _ => Err(
+            Problem::new(Status::Corrupt, format!("{} is corrupt", object.display())).hint(Some(
+                "`skopeo-index verify --quarantine` moves it aside".to_owned(),
+            )),
+        ),
+    }
+}
+
+fn json(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
+    let shown = |manifest: &Descriptor| {
+        json!({
+            "digest": manifest.digest(),
+        "size": manifest.size(),
+        "mediaType": manifest.media_type(),
+        "platform": manifest.platform().map(Platform::to_string),
+        "artifactType": manifest.artifact_type(),
+        })
+    };
+    let manifests: Vec<_> = index.manifests().iter().map(shown).collect();
+    output::json_line(&json!({
+        "digest": digest, "size": size, "mediaType": index.media_type(), "manifests": manifests,
+    }))
+}
+
+fn table(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
+    let declared = match index.declared() {
+        Declared::Written => "",
+        Declared::Implied => " (implied)",
+    };
+    output::line(&format!(
+        "{digest}\n{}{declared}, {} manifests, {size} bytes\n",
+        index.media_type(),
+        index.manifests().len(),
+    ))?;
+    let rows: Vec<[String; 4]> = index
+        .manifests()
+        .iter()
+        .map(|manifest| {
+            [
+                manifest
+                    .platform()
+                    .map_or_else(|| "-".to_owned(), Platform::to_string),
+                DecimalBytes(manifest.size()).to_string(),
+                manifest.digest().to_owned(),
+                Escaped(manifest.media_type()).to_string(),
+            ]
+        })
+        .collect();
+    for line in output::columns(["PLATFORM", "SIZE", "DIGEST", "MEDIA TYPE"], &rows) {
+        output::line(&line)?;
+    }
+    Ok(())
+}

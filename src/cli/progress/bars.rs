@@ -1,0 +1,75 @@
+//! One bar for the whole, one line for each running fetch.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::executor::Id;
+use crate::machine::State;
+use crate::request::Request;
+
+/// How often a line's spinner turns.
+const TICK: Duration = Duration::from_millis(120);
+
+pub(super) struct Bars {
+    all: MultiProgress,
+    whole: ProgressBar,
+    running: Mutex<HashMap<Id, ProgressBar>>,
+}
+
+impl Bars {
+    pub(super) fn new(total: usize) -> Self {
+        let all = MultiProgress::new();
+        let whole = all.add(ProgressBar::new(total as u64));
+        whole.set_style(style("{bar:30} {pos}/{len}  {elapsed}"));
+        Self {
+            all,
+            whole,
+            running: Mutex::default(),
+        }
+    }
+
+    pub(super) fn began(&self, of: Id, request: &Request) {
+        let line = self
+            .all
+            .insert_before(&self.whole, ProgressBar::new_spinner());
+        line.set_style(style("{spinner} {msg:10} {prefix}"));
+        line.set_prefix(request.to_string());
+        line.enable_steady_tick(TICK);
+        self.running().insert(of, line);
+    }
+
+    pub(super) fn moved(&self, of: Id, to: State) {
+        if let Some(line) = self.running().get(&of) {
+            line.set_message(to.to_string());
+        }
+    }
+
+    pub(super) fn ended(&self, of: Id, done: usize) {
+        if let Some(line) = self.running().remove(&of) {
+            line.finish_and_clear();
+        }
+        self.whole.set_position(done as u64);
+    }
+
+    /// A line above the bars.
+    pub(super) fn line(&self, text: &str) {
+        self.all.suspend(|| super::output::tell(text));
+    }
+
+    pub(super) fn finish(&self, text: &str) {
+        self.whole.finish_and_clear();
+        self.line(text);
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Id, ProgressBar>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The templates are the ones above, and right.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

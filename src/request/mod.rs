@@ -1,0 +1,210 @@
+//! What to fetch: an image's name, where it is, and the digest of its index.
+//!
+//! Everything here is strictly parsed, so that it can go into an argument of
+//! skopeo, a path or a log line and mean there what it means here.
+
+mod item;
+mod location;
+mod name;
+mod reference;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::text;
+
+pub use item::{ItemError, Items};
+pub use location::{LOCATION_MAX, LocationError, StorageLocation};
+pub use name::{ImageName, NAME_MAX, NameError};
+pub use reference::{Reference, ReferenceError};
+
+/// Whether a registry has to prove who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsVerify {
+    /// As registries.conf has it: skopeo gets no flag.
+    #[default]
+    AsConfigured,
+    /// Yes, whatever registries.conf says.
+    Require,
+    /// No: plain HTTP and any certificate will do.
+    Skip,
+}
+
+/// The ways of skopeo to an image that are taken here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// A registry.
+    #[default]
+    Docker,
+    /// The container storage of this machine.
+    ContainersStorage,
+}
+
+/// A transport that isn't taken here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the transport {} is neither \"docker\" nor \"containers-storage\"", text::quoted(.0))]
+pub struct TransportError(String);
+
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(
+    tag = "transport",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Source {
+    /// In a registry, which the image's name names.
+    Docker {
+        /// Whether it has to prove who it is.
+        #[serde(default)]
+        tls_verify: TlsVerify,
+    },
+    /// In a container storage of this machine.
+    ContainersStorage {
+        /// Where the storage lies, if not where storage.conf has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<StorageLocation>,
+    },
+}
+
+/// An index to fetch. It is shown as `NAME@DIGEST`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    name: ImageName,
+    source: Source,
+    digest: Digest,
+}
+
+impl Transport {
+    /// The transport's name, as skopeo and osbuild write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::ContainersStorage => "containers-storage",
+        }
+    }
+}
+
+impl Source {
+    /// The transport.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        match self {
+            Self::Docker { .. } => Transport::Docker,
+            Self::ContainersStorage { .. } => Transport::ContainersStorage,
+        }
+    }
+
+    /// What to tell skopeo, so that it finds `image` (`NAME[:TAG][@DIGEST]`).
+    fn locate(&self, image: &str) -> String {
+        match self {
+            Self::Docker { .. } => format!("docker://{image}"),
+            Self::ContainersStorage { location: None } => format!("containers-storage:{image}"),
+            Self::ContainersStorage {
+                location: Some(location),
+            } => {
+                format!("containers-storage:[overlay@{}]{image}", location.as_str())
+            }
+        }
+    }
+
+    /// What to tell skopeo, so that it finds what `name` is at the moment.
+    #[must_use]
+    pub fn skopeo_source(&self, name: &ImageName) -> String {
+        self.locate(name.as_str())
+    }
+}
+
+impl Request {
+    /// Asks for the index of `digest`.
+    #[must_use]
+    pub const fn new(name: ImageName, source: Source, digest: Digest) -> Self {
+        Self {
+            name,
+            source,
+            digest,
+        }
+    }
+
+    /// The image's name.
+    #[must_use]
+    pub const fn name(&self) -> &ImageName {
+        &self.name
+    }
+
+    /// Where the image is.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The digest of the index.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The same, with `tls_verify` where the source leaves that to
+    /// registries.conf.
+    #[must_use]
+    pub fn or_tls_verify(mut self, tls_verify: TlsVerify) -> Self {
+        if self.source
+            == (Source::Docker {
+                tls_verify: TlsVerify::AsConfigured,
+            })
+        {
+            self.source = Source::Docker { tls_verify };
+        }
+        self
+    }
+
+    /// What to tell skopeo: `docker://NAME@DIGEST` without the tag, since no
+    /// skopeo takes tag and digest together there, or
+    /// `containers-storage:[overlay@LOCATION]NAME:TAG@DIGEST`.
+    #[must_use]
+    pub fn skopeo_source(&self) -> String {
+        let name = match self.source {
+            Source::Docker { .. } => self.name.without_tag(),
+            Source::ContainersStorage { .. } => self.name.as_str(),
+        };
+        self.source.locate(&format!("{name}@{}", self.digest))
+    }
+
+    /// The tag that skopeo isn't told.
+    #[must_use]
+    pub fn dropped_tag(&self) -> Option<&str> {
+        match self.source {
+            Source::Docker { .. } => self.name.tag(),
+            Source::ContainersStorage { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.digest)
+    }
+}
+
+impl FromStr for Transport {
+    type Err = TransportError;
+
+    fn from_str(text: &str) -> Result<Self, TransportError> {
+        let all = [Self::Docker, Self::ContainersStorage];
+        let known = all.into_iter().find(|transport| transport.as_str() == text);
+        known.ok_or_else(|| TransportError(text::shortened(text)))
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
