@@ -113,6 +113,18 @@ impl AsFd for Cancel {
     }
 }
 
+/// Lets SIGINT and SIGTERM do nothing. Handlers that do nothing, unlike signals
+/// that are ignored, aren't inherited by children.
+///
+/// # Errors
+/// Where the handlers can't be set.
+pub fn outlive_signals() -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, std::sync::Arc::default())?;
+    }
+    Ok(())
+}
+
 /// A duration as poll takes it, rounded up to a whole millisecond so that a
 /// loop doesn't spin in the last one.
 #[must_use]

@@ -15,6 +15,7 @@ use std::collections::hash_map::Entry;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
 use crate::machine::{Cause, Committed, Event, Fetch, Outcome, Plan, State, Task, Trouble};
@@ -66,6 +67,8 @@ pub struct Unrecorded(pub String);
 pub struct Report {
     /// What was asked for.
     pub request: Request,
+    /// How long it took.
+    pub took: Duration,
     /// The object in the cache, or why it isn't there.
     pub result: Result<Committed<crate::machine::Bytes>, Failure>,
 }
@@ -141,9 +144,11 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
         self.witnesses
             .iter()
             .for_each(|witness| witness.began(id, request));
+        let started = Instant::now();
         let result = self.result(id, request)?;
         let report = Report {
             request: request.clone(),
+            took: started.elapsed(),
             result,
         };
         self.witnesses

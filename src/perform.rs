@@ -21,16 +21,27 @@ use crate::text;
 pub struct Performer<'a, R, D> {
     /// The cache.
     pub store: &'a Store<D>,
-    /// Runs skopeo.
-    pub runner: &'a R,
-    /// What goes with every command.
-    pub options: &'a Options,
-    /// Time for one command.
-    pub command_timeout: Duration,
+    /// Where bytes come from.
+    pub engine: Engine<'a, R, D>,
     /// The pause after the first failed attempt.
     pub retry_delay: Duration,
     /// Ends every wait.
     pub cancel: &'a Cancel,
+}
+
+/// Where bytes come from.
+pub enum Engine<'a, R, D> {
+    /// skopeo brings them.
+    Skopeo {
+        /// Runs it.
+        runner: &'a R,
+        /// What goes with every command.
+        options: &'a Options,
+        /// Time for one command.
+        command_timeout: Duration,
+    },
+    /// They are in another cache of this machine (method raw only).
+    Cache(&'a Store<D>),
 }
 
 /// What came of an effect.
@@ -108,10 +119,16 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
                 at,
                 attempt,
             } => {
-                self.location_is_there(request)?;
-                let content = match method {
-                    Method::Raw => self.run(&Command::InspectRaw(request), record)?.stdout,
-                    Method::Copy => self.copy_index(request, at, *attempt, record)?,
+                let content = match (&self.engine, method) {
+                    (Engine::Cache(from), _) => from_cache(from, request)?,
+                    (Engine::Skopeo { .. }, Method::Raw) => {
+                        self.location_is_there(request)?;
+                        self.run(&Command::InspectRaw(request), record)?.stdout
+                    }
+                    (Engine::Skopeo { .. }, Method::Copy) => {
+                        self.location_is_there(request)?;
+                        self.copy_index(request, at, *attempt, record)?
+                    }
                 };
                 Outcome::Copied {
                     content: content.into(),
@@ -173,11 +190,11 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
         self.run(&Command::CopyIndex { request, to }, record)?;
         match self.store.disk().read(&to.join(MANIFEST), MANIFEST_MAX)? {
             Seen::Bytes(bytes) => Ok(bytes),
-            Seen::Oversized { size, .. } => Err(command(
+            Seen::Oversized { size, .. } => Err(trouble(
                 Class::TooLarge,
                 format!("it copied a manifest of {size} bytes"),
             )),
-            Seen::Absent | Seen::NotAFile => Err(command(
+            Seen::Absent | Seen::NotAFile => Err(trouble(
                 Class::Other,
                 format!("it ended well and left no {MANIFEST}"),
             )),
@@ -196,7 +213,7 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
             Seen::NotAFile => Ok(()),
             _ => {
                 let message = format!("there is no container storage at {location}");
-                Err(command(Class::NotFound, message))
+                Err(trouble(Class::NotFound, message))
             }
         }
     }
@@ -206,14 +223,19 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
             Command::CopyIndex { to, .. } => Some(*to),
             _ => None,
         };
-        let limits = Limits {
-            time: self.command_timeout,
-            writes_to,
+        let Engine::Skopeo {
+            runner,
+            options,
+            command_timeout: time,
+        } = self.engine
+        else {
+            return Err(trouble(Class::Other, "no skopeo is asked here".to_owned()));
         };
+        let limits = Limits { time, writes_to };
         let started = Instant::now();
-        let ran = self.runner.run(command, self.options, &limits, self.cancel);
+        let ran = runner.run(command, options, &limits, self.cancel);
         *record = Some(CommandRecord {
-            argv: command.argv(self.options, self.command_timeout),
+            argv: command.argv(options, time),
             exit: ran.as_ref().ok().map(|ran| ran.exit),
             took: started.elapsed(),
         });
@@ -249,6 +271,19 @@ const fn can_stop_before(effect: &Effect<'_, Bytes>) -> bool {
     !matches!(effect, Effect::Publish { .. } | Effect::Proceed)
 }
 
+/// The bytes of another cache's object; what they are is yet to be seen.
+fn from_cache<D: Disk>(from: &Store<D>, request: &Request) -> Result<Vec<u8>, Miss> {
+    match from.read(request.digest())? {
+        Seen::Bytes(bytes) => Ok(bytes),
+        Seen::Absent => {
+            let message = format!("it is not in {}", from.root().display());
+            Err(trouble(Class::NotFound, message))
+        }
+        Seen::Oversized { size, .. } => Err(trouble(Class::TooLarge, format!("{size} bytes"))),
+        Seen::NotAFile => Err(trouble(Class::Other, "it is not a file".to_owned())),
+    }
+}
+
 fn seen(seen: Seen) -> Outcome<Bytes> {
     match seen {
         Seen::Absent => Outcome::Absent,
@@ -260,7 +295,7 @@ fn seen(seen: Seen) -> Outcome<Bytes> {
     }
 }
 
-fn command(class: Class, message: String) -> Miss {
+fn trouble(class: Class, message: String) -> Miss {
     Miss::Trouble(Trouble::Command { class, message })
 }
 

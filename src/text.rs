@@ -42,7 +42,12 @@ pub fn shortened(text: &str) -> String {
     if text.len() <= MESSAGE_MAX {
         return text.to_owned();
     }
-    let cut = text.floor_char_boundary(MESSAGE_MAX);
+    // No character has more than four bytes, so one of these ends one.
+    let ends = (MESSAGE_MAX - 3..=MESSAGE_MAX).rev();
+    let cut = ends
+        .into_iter()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
     format!("{}… ({} bytes in all)", &text[..cut], text.len())
 }
 

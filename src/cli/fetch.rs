@@ -11,7 +11,7 @@ use super::options::{CacheArgs, Format, RunArgs, SkopeoArgs};
 use super::output::{self, Problem, json_line};
 use super::progress::{self, Mode, Summary};
 use crate::executor::{Executor, Report};
-use crate::perform::Performer;
+use crate::perform::{Engine, Performer};
 use crate::request::{Request, StorageLocation, Transport};
 use crate::skopeo::Command;
 use crate::store::{RealDisk, Seen, Store};
@@ -129,9 +129,11 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     let executor = Executor {
         performer: Performer {
             store: &store,
-            runner: &runner,
-            options: &options,
-            command_timeout: args.skopeo.command_timeout(),
+            engine: Engine::Skopeo {
+                runner: &runner,
+                options: &options,
+                command_timeout: args.skopeo.command_timeout(),
+            },
             retry_delay: args.skopeo.retry_delay(),
             cancel: &cancel,
         },

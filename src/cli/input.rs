@@ -9,11 +9,9 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use serde_json::Value;
 
 use super::output::Problem;
+use crate::osbuild::SOURCE;
 use crate::request::{Items, Reference, Request, Source, StorageLocation, TlsVerify, Transport};
 use crate::text;
-
-/// The name of the source in an osbuild manifest.
-const SOURCE: &str = "org.osbuild.skopeo-index";
 
 /// The most bytes of a manifest of osbuild's; the largest known have a tenth.
 const MANIFEST_FILE_MAX: u64 = 256 << 20;

@@ -13,15 +13,20 @@ mod options;
 mod output;
 mod progress;
 mod resolve;
+mod service;
 mod states;
 mod verify;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use exit::Status;
+use output::Problem;
+
+use crate::osbuild::SOURCE;
 
 /// Fetches container image indexes by digest, and proves what lands in the cache
 #[derive(Debug, Parser)]
@@ -45,26 +50,11 @@ enum Command {
 /// Runs the command line and gives the exit status.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(usage) => {
-            // Nothing helps where stderr is closed.
-            let _closed = usage.print();
-            return if usage.use_stderr() {
-                Status::Usage.into()
-            } else {
-                Status::Done.into()
-            };
-        }
-    };
-    let done = match cli.command {
-        Command::Fetch(args) => fetch::run(args),
-        Command::Resolve(args) => resolve::run(args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::States(args) => states::run(&args),
-        Command::Completions(args) => generate::completions(&args),
-        Command::Man(args) => generate::man(&args),
+    let args: Vec<OsString> = args.into_iter().collect();
+    let done = if is_service(&args) {
+        parsed(&args).and_then(|args| service::run(&args))
+    } else {
+        parsed(&args).and_then(command)
     };
     match done {
         Ok(status) => status.into(),
@@ -72,5 +62,37 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             problem.tell();
             problem.status.into()
         }
+    }
+}
+
+/// Whether an osbuild host calls: by the source's name, or with its socket.
+fn is_service(args: &[OsString]) -> bool {
+    let name = args.first().and_then(|path| Path::new(path).file_name());
+    let first = args.get(1).map(|argument| argument.to_string_lossy());
+    name.is_some_and(|name| name == SOURCE)
+        || first.is_some_and(|first| first.starts_with("--service-"))
+}
+
+fn parsed<P: Parser>(args: &[OsString]) -> Result<P, Problem> {
+    P::try_parse_from(args).map_err(|usage| {
+        // Nothing helps where it can't be printed.
+        let _closed = usage.print();
+        Problem::told(if usage.use_stderr() {
+            Status::Usage
+        } else {
+            Status::Done
+        })
+    })
+}
+
+fn command(cli: Cli) -> Result<Status, Problem> {
+    match cli.command {
+        Command::Fetch(args) => fetch::run(args),
+        Command::Resolve(args) => resolve::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::States(args) => states::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
     }
 }

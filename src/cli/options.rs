@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::output::Problem;
 use crate::cancel::Cancel;
 use crate::machine::{Attempts, Method, Network, Plan};
+use crate::osbuild::FILES;
 use crate::request::TlsVerify;
 use crate::skopeo::{Debug as SkopeoDebug, Options, Process};
 use crate::store::{RealDisk, Store};
@@ -48,7 +49,7 @@ impl CacheArgs {
     pub(super) fn open(&self) -> Result<Store<RealDisk>, Problem> {
         let root = match (&self.cache, &self.store) {
             (Some(cache), _) => cache.clone(),
-            (None, Some(store)) => store.join("sources/org.osbuild.files"),
+            (None, Some(store)) => store.join("sources").join(FILES),
             (None, None) => default_cache()?,
         };
         Ok(Store::new(root, RealDisk))
@@ -164,6 +165,10 @@ impl SkopeoArgs {
 
     pub(super) const fn attempts(&self) -> Attempts {
         NonZeroU32::MIN.saturating_add(self.retry_times)
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Duration> {
+        self.deadline
     }
 
     /// Ends the run at its deadline.

@@ -14,7 +14,8 @@ use crate::machine::Provenance;
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) status: Status,
-    message: String,
+    /// `None` where it has been told.
+    message: Option<String>,
     hint: Option<String>,
 }
 
@@ -22,7 +23,7 @@ impl Problem {
     pub(super) fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
             status,
-            message: message.into(),
+            message: Some(message.into()),
             hint: None,
         }
     }
@@ -35,13 +36,24 @@ impl Problem {
         Self::new(Status::Other, message)
     }
 
+    /// One that has been told already.
+    pub(super) const fn told(status: Status) -> Self {
+        Self {
+            status,
+            message: None,
+            hint: None,
+        }
+    }
+
     pub(super) fn hint(self, hint: Option<String>) -> Self {
         Self { hint, ..self }
     }
 
     /// Tells it on stderr.
     pub(super) fn tell(&self) {
-        tell_error(&self.message, self.hint.as_deref());
+        if let Some(message) = &self.message {
+            tell(&error_text(message, self.hint.as_deref()));
+        }
     }
 }
 
@@ -57,10 +69,6 @@ impl From<io::Error> for Problem {
 pub(super) fn error_text(message: &str, hint: Option<&str>) -> String {
     let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
     format!("error: {message}{hint}")
-}
-
-pub(super) fn tell_error(message: &str, hint: Option<&str>) {
-    tell(&error_text(message, hint));
 }
 
 /// Writes a line to stderr; nothing helps where that is closed.

@@ -15,6 +15,7 @@ use wait_timeout::ChildExt;
 use super::{Command, CommandRunner, Exit, Limits, Options, Ran, RunError};
 use crate::cancel::{Cancel, timespec};
 use crate::index::MANIFEST_MAX;
+use crate::sys;
 
 /// The most that a command may put into its directory: an index, its second
 /// copy in a temporary file, and skopeo's `version`. A single image, of which
@@ -67,24 +68,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        let parent = rustix::process::getpid();
-        let die_with_parent = move || {
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            // Gone before the line above: nobody would send the signal.
-            match rustix::process::getppid() {
-                Some(pid) if pid == parent => Ok(()),
-                _ => Err(rustix::io::Errno::CHILD.into()),
-            }
-        };
-        // SAFETY: between fork and exec only async-signal-safe calls are allowed;
-        // the closure makes two system calls (prctl, getppid) and allocates nothing.
-        #[expect(
-            unsafe_code,
-            reason = "std has no safe way to let a child die with its parent"
-        )]
-        unsafe {
-            child.pre_exec(die_with_parent);
-        }
+        sys::die_with_parent(&mut child);
         child.spawn()
     }
 }

@@ -32,7 +32,10 @@ impl Coalesced {
                 return Ok(());
             }
             if syncs.running {
-                syncs = self.ended.wait(syncs).unwrap_or_else(PoisonError::into_inner);
+                syncs = self
+                    .ended
+                    .wait(syncs)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             syncs.begun += 1;

@@ -1,0 +1,242 @@
+//! JSON in packets: whole in the packet, or by a memfd where it is too long.
+
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketType, recv, recvmsg, sendmsg, sockopt,
+};
+
+use crate::sys;
+
+/// A packet that says: the message is in the first descriptor.
+const VIA_FD: &[u8] = b"<args-via-fd>";
+
+/// The most descriptors that come along with a packet (the kernel's `SCM_MAX_FD`).
+const FDS_MAX: usize = 253;
+
+/// The most bytes of a message: far beyond a manifest with a million items.
+const MESSAGE_MAX: u64 = 256 << 20;
+
+/// What the kernel's socket buffer costs beside the bytes.
+const PACKET_OVERHEAD: usize = 1 << 10;
+
+/// One end of the host's socket.
+#[derive(Debug)]
+pub struct Channel {
+    socket: OwnedFd,
+    /// What is longer goes by memfd.
+    packet_max: usize,
+}
+
+/// A message, and the descriptors that came along with it, which are closed
+/// when it is dropped.
+#[derive(Debug)]
+pub struct Message {
+    json: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Message {
+    /// The message itself.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// What is in the file that came along first, if any came.
+    ///
+    /// # Errors
+    /// [`ChannelError::Descriptor`] where it can't be read.
+    pub fn attached(&self) -> Result<Option<Vec<u8>>, ChannelError> {
+        let read = self.descriptors.first().map(read_all).transpose();
+        read.map_err(ChannelError::Descriptor)
+    }
+}
+
+/// What is wrong with a packet, or with the socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The socket itself: nothing can be said any more.
+    #[error("the host's socket: {0}")]
+    Socket(#[from] io::Error),
+    /// A packet that can't be taken; the next may be fine.
+    #[error("a message that can't be taken: {0}")]
+    Packet(&'static str),
+    /// The descriptor that a message is in can't be read.
+    #[error("the message's descriptor can't be read: {0}")]
+    Descriptor(io::Error),
+}
+
+impl Channel {
+    /// Takes the socket that the host has passed by number.
+    ///
+    /// # Errors
+    /// Where that is no such socket.
+    pub fn inherited(number: RawFd) -> io::Result<Self> {
+        Self::new(sys::inherited(number)?)
+    }
+
+    /// Takes a connected socket.
+    ///
+    /// # Errors
+    /// Where it isn't a `SOCK_SEQPACKET` one.
+    pub fn new(socket: OwnedFd) -> io::Result<Self> {
+        if sockopt::socket_type(&socket)? != SocketType::SEQPACKET {
+            return Err(io::Error::other("not a seqpacket socket"));
+        }
+        // Hosts may have made it non-blocking; every wait here is meant.
+        let flags = rustix::fs::fcntl_getfl(&socket)?;
+        rustix::fs::fcntl_setfl(&socket, flags - rustix::fs::OFlags::NONBLOCK)?;
+        let wmem = std::fs::read_to_string("/proc/sys/net/core/wmem_max");
+        let packet_max = wmem
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(1 << 16);
+        Ok(Self { socket, packet_max })
+    }
+
+    /// The next message; `None` when the peer has closed.
+    ///
+    /// # Errors
+    /// [`ChannelError::Packet`] and [`ChannelError::Descriptor`] for a packet
+    /// that is used up and was no message, after which the next can be received.
+    pub fn receive(&self) -> Result<Option<Message>, ChannelError> {
+        let size = match self.retry(|| {
+            // No copy is made for the look at the length.
+            let mut none = [0_u8; 0];
+            recv(
+                &self.socket,
+                &mut none[..],
+                RecvFlags::PEEK | RecvFlags::TRUNC,
+            )
+        }) {
+            Ok((_, size)) => size,
+            Err(Errno::CONNRESET) => return Ok(None),
+            Err(error) => return Err(ChannelError::Socket(error.into())),
+        };
+        let mut bytes = vec![0; size];
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = self
+            .retry(|| {
+                let mut slices = [IoSliceMut::new(&mut bytes)];
+                recvmsg(
+                    &self.socket,
+                    &mut slices,
+                    &mut ancillary,
+                    RecvFlags::CMSG_CLOEXEC,
+                )
+            })
+            .map_err(io::Error::from)?;
+        let rights = ancillary.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        });
+        let descriptors: Vec<OwnedFd> = rights.flatten().collect();
+        if received
+            .flags
+            .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
+        {
+            return Err(ChannelError::Packet("it was cut short"));
+        }
+        bytes.truncate(received.bytes);
+        let message = Message {
+            json: bytes,
+            descriptors,
+        };
+        match message.json() {
+            [] => Ok(None),
+            VIA_FD => match message.attached()? {
+                // What else came along is of no use to any method.
+                Some(json) => Ok(Some(Message {
+                    json,
+                    descriptors: Vec::new(),
+                })),
+                None => Err(ChannelError::Packet(
+                    "it should have come with a descriptor",
+                )),
+            },
+            _ => Ok(Some(message)),
+        }
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`ChannelError::Socket`] where the peer is gone.
+    pub fn send(&self, message: &[u8]) -> Result<(), ChannelError> {
+        if message.len() <= self.packet_max {
+            let room = message.len() + PACKET_OVERHEAD;
+            if sockopt::socket_send_buffer_size(&self.socket).is_ok_and(|size| size < room) {
+                // What it doesn't grant shows in what follows.
+                let _as_far_as_allowed = sockopt::set_socket_send_buffer_size(&self.socket, room);
+            }
+            match self.send_packet(message, &[]) {
+                Err(Errno::MSGSIZE | Errno::NOBUFS) => {}
+                sent => return Ok(sent.map_err(io::Error::from)?),
+            }
+        }
+        let file = memfd(message)?;
+        Ok(self
+            .send_packet(VIA_FD, &[file.as_fd()])
+            .map_err(io::Error::from)?)
+    }
+
+    fn send_packet(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors))
+        {
+            return Err(Errno::NOBUFS);
+        }
+        let slices = [IoSlice::new(bytes)];
+        self.retry(|| sendmsg(&self.socket, &slices, &mut ancillary, SendFlags::NOSIGNAL))?;
+        Ok(())
+    }
+
+    /// Signals don't end a call.
+    fn retry<T>(&self, mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+        loop {
+            match call() {
+                Err(Errno::INTR) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A message's bytes as a file without a name.
+fn memfd(message: &[u8]) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("message", MemfdFlags::CLOEXEC)?);
+    file.write_all(message)?;
+    // The receiver reads from where we leave it.
+    file.rewind()?;
+    Ok(file)
+}
+
+/// All that is in a message's file. A pipe or a device could keep us waiting.
+fn read_all(descriptor: &OwnedFd) -> io::Result<Vec<u8>> {
+    let mut file = File::from(descriptor.try_clone()?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(MESSAGE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MESSAGE_MAX {
+        return Err(io::Error::other("too long"));
+    }
+    Ok(bytes)
+}

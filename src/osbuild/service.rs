@@ -1,0 +1,250 @@
+//! The service: calls are answered until the host closes.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::DecimalBytes;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::channel::{Channel, ChannelError};
+use super::era::Reply;
+use super::items::{self, Plan};
+use super::protocol::{Call, Results, exception};
+use super::{FILES, protocol};
+use crate::cancel::Cancel;
+use crate::executor::{Executor, Id, Report, Step, Unrecorded, Witness};
+use crate::machine::{self, Method, Network, Provenance, Stop};
+use crate::perform::{Engine, Performer};
+use crate::request::Items;
+use crate::skopeo::{Options, Process};
+use crate::store::{RealDisk, Store};
+
+/// An osbuild source, and how it fetches.
+pub struct Service<'a> {
+    /// Runs skopeo.
+    pub runner: &'a Process,
+    /// What goes with every command.
+    pub options: &'a Options,
+    /// Time for one command.
+    pub command_timeout: Duration,
+    /// The pause after the first failed attempt.
+    pub retry_delay: Duration,
+    /// The rules of every fetch.
+    pub plan: machine::Plan,
+    /// How many at once.
+    pub jobs: NonZeroUsize,
+    /// Time for one call.
+    pub deadline: Option<Duration>,
+    /// How a failure is told.
+    pub failure: Reply,
+    /// Who else sees every fetch.
+    pub witnesses: &'a [&'a dyn Witness],
+}
+
+/// The name of the exception that a failed call ends with.
+const FETCH_FAILED: &str = "FetchFailed";
+
+/// The name of the exception that a message gets which is no call.
+const PROTOCOL_ERROR: &str = "ProtocolError";
+
+impl Service<'_> {
+    /// Answers calls until the host closes.
+    ///
+    /// # Errors
+    /// Where the socket breaks.
+    pub fn serve(&self, channel: &Channel) -> Result<(), ChannelError> {
+        loop {
+            let reply = match channel.receive() {
+                Ok(None) => return Ok(()),
+                Ok(Some(message)) => match Call::parse(message.json(), || message.attached()) {
+                    Ok(call) => self.answer(&call, channel),
+                    Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
+                },
+                Err(error @ ChannelError::Socket(_)) => return Err(error),
+                Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
+            };
+            match channel.send(reply.to_string().as_bytes()) {
+                // Hung up before the answer: an end like any other.
+                Err(ChannelError::Socket(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Ok(());
+                }
+                sent => sent?,
+            }
+        }
+    }
+
+    fn answer(&self, call: &Call, channel: &Channel) -> serde_json::Value {
+        let results = match call {
+            Call::Download(call) => {
+                self.fetch(&call.items, &call.cache, channel, |cancel, items, store| {
+                    let engine = Engine::Skopeo {
+                        runner: self.runner,
+                        options: self.options,
+                        command_timeout: self.command_timeout,
+                    };
+                    self.run(cancel, items, store, engine, self.plan)
+                })
+            }
+            Call::Copy(call) => {
+                let from = Store::new(call.cache.join(FILES), RealDisk);
+                // Only from that cache, and only once: it has it or it hasn't.
+                let plan = machine::Plan {
+                    method: Method::Raw,
+                    network: Network::Allowed,
+                    ..self.plan
+                };
+                self.fetch(
+                    &call.items,
+                    &call.dst_cache,
+                    channel,
+                    |cancel, items, store| {
+                        self.run(cancel, items, store, Engine::Cache(&from), plan)
+                    },
+                )
+            }
+        };
+        match results {
+            Ok(results) if results.success() || self.failure == Reply::Structured => {
+                results.reply()
+            }
+            Ok(results) => exception(FETCH_FAILED, &results.output()),
+            Err(error) => exception(FETCH_FAILED, &error.to_string()),
+        }
+    }
+
+    /// Brings items into a cache, until the host hangs up.
+    fn fetch(
+        &self,
+        items: &Items,
+        cache: &Path,
+        channel: &Channel,
+        run: impl FnOnce(&Cancel, &Plan, &Store<RealDisk>) -> Vec<protocol::ItemResult>,
+    ) -> io::Result<Results> {
+        let plan = Plan::of(items);
+        let deadline = self
+            .deadline
+            .and_then(|time| Instant::now().checked_add(time));
+        let cancel = Cancel::new(deadline)?;
+        let store = Store::new(cache.join(FILES), RealDisk);
+        let reports = until_hung_up(channel, &cancel, || {
+            if let Err(fault) = store.sweep() {
+                say(&format!("cannot sweep what dead processes left: {fault}"));
+            }
+            let reports = run(&cancel, &plan, &store);
+            if let Err(fault) = store.close() {
+                say(&fault.to_string());
+            }
+            reports
+        })?;
+        Ok(plan.results(reports))
+    }
+
+    fn run(
+        &self,
+        cancel: &Cancel,
+        plan: &Plan,
+        store: &Store<RealDisk>,
+        engine: Engine<'_, Process, RealDisk>,
+        rules: machine::Plan,
+    ) -> Vec<protocol::ItemResult> {
+        let lines = Lines {
+            total: plan.requests.len(),
+            done: AtomicUsize::new(0),
+        };
+        let mut witnesses = self.witnesses.to_vec();
+        witnesses.push(&lines);
+        let performer = Performer {
+            store,
+            engine,
+            retry_delay: self.retry_delay,
+            cancel,
+        };
+        let executor = Executor {
+            performer,
+            plan: rules,
+            jobs: self.jobs,
+            witnesses: &witnesses,
+        };
+        let mut results = Vec::with_capacity(plan.requests.len());
+        // A halt comes from the stand-ins of tests only.
+        let _halt = executor.run(&plan.requests, |report| results.push(items::result(report)));
+        results
+    }
+}
+
+/// Does `work`, and stops it when the host closes its socket meanwhile.
+fn until_hung_up<T>(channel: &Channel, cancel: &Cancel, work: impl FnOnce() -> T) -> io::Result<T> {
+    let (working, done) = pipe_with(PipeFlags::CLOEXEC)?;
+    Ok(thread::scope(|scope| {
+        scope.spawn(|| {
+            let (host, working) = (channel.as_fd(), working);
+            loop {
+                // Calls that wait in the socket are no reason to wake up.
+                let mut fds = [
+                    PollFd::new(&host, PollFlags::RDHUP),
+                    PollFd::new(&working, PollFlags::IN),
+                ];
+                if poll(&mut fds, None).is_err() {
+                    continue;
+                }
+                if fds[0]
+                    .revents()
+                    .intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+                {
+                    return cancel.stop(Stop::HungUp);
+                }
+                if !fds[1].revents().is_empty() {
+                    return;
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    }))
+}
+
+/// A line for each item, on the host's progress display.
+struct Lines {
+    total: usize,
+    done: AtomicUsize,
+}
+
+impl Witness for Lines {
+    fn transition(&self, _: Id, _: &crate::request::Request, _: &Step) -> Result<(), Unrecorded> {
+        Ok(())
+    }
+
+    fn ended(&self, _: Id, report: &Report) {
+        let done = 1 + self.done.fetch_add(1, Ordering::Relaxed);
+        let (name, digest) = (report.request.name(), report.request.digest().to_string());
+        // Enough of a digest to find it by.
+        let short = &digest[.."sha256:".len() + 12];
+        let how = match &report.result {
+            Err(failure) => failure.to_string(),
+            Ok(committed) => {
+                let how = match committed.provenance() {
+                    Provenance::Hit => "cached",
+                    Provenance::Fetched { .. } => "fetched",
+                };
+                format!("{how}, {}", DecimalBytes(committed.size()))
+            }
+        };
+        let took = report.took.as_secs_f64();
+        say(&format!(
+            "{done}/{} {name}@{short}… {how}, {took:.1} s",
+            self.total
+        ));
+    }
+}
+
+fn say(line: &str) {
+    // A host that doesn't listen gets its reply all the same.
+    let _closed = writeln!(io::stdout().lock(), "{line}");
+}
