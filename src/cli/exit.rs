@@ -71,7 +71,7 @@ impl Status {
                 Class::NotFound => Self::NotFound,
                 Class::Authentication => Self::Authentication,
                 Class::DigestMismatch => Self::DigestMismatch,
-                Class::TooLarge => Self::NotAnIndex,
+                Class::NotAnIndex | Class::TooLarge => Self::NotAnIndex,
                 Class::RateLimited | Class::Server | Class::Network | Class::Timeout => {
                     Self::GaveUp
                 }

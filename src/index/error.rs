@@ -31,8 +31,8 @@ pub enum NotAnIndex {
     NotAnObject,
     /// The manifest of one image.
     #[error(
-        "it is the manifest of a single image{}; give the digest of the image index that lists it \
-         (`skopeo inspect --raw docker://NAME:TAG | sha256sum`, if that tag has an index)",
+        "it is the manifest of a single image{}; give the digest of the index that lists it, \
+         as `skopeo-index resolve NAME:TAG` tells it",
         of(media_type)
     )]
     SingleImage {

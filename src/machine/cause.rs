@@ -141,6 +141,9 @@ pub enum Class {
     /// skopeo itself found that the bytes have another digest.
     #[error("digest mismatch")]
     DigestMismatch,
+    /// skopeo itself found that the bytes are no manifest list.
+    #[error("not an image index")]
+    NotAnIndex,
     /// More bytes than an index may have, or than staging may hold.
     #[error("too large")]
     TooLarge,
@@ -183,6 +186,7 @@ impl Class {
             | Self::Authentication
             | Self::Tls
             | Self::DigestMismatch
+            | Self::NotAnIndex
             | Self::TooLarge
             | Self::NoSkopeo
             | Self::Other => Retry::Pointless,

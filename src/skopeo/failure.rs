@@ -121,11 +121,25 @@ fn push(c: char, bytes: &mut Vec<u8>) {
 #[must_use]
 pub fn classify(message: &str) -> Class {
     let parts = parts(message);
-    parts
+    let at_registry = parts
         .iter()
-        .enumerate()
-        .find_map(|(at, part)| of_part(part, &parts[at + 1..]))
-        .unwrap_or(Class::Other)
+        .position(|part| part.starts_with("reading manifest "));
+    let (skopeos, registrys) = parts.split_at(at_registry.map_or(parts.len(), |at| at + 1));
+    let of_skopeo = decided(skopeos).next();
+    // Behind `reading manifest D in NAME` stands the registry's error code, and
+    // behind that what the registry likes to say; or a request that failed.
+    let of_registry = || match registrys {
+        [request, network @ ..] if request.starts_with("Get ") => decided(network).next(),
+        [code, detail @ ..] => of_part(code, detail),
+        [] => None,
+    };
+    of_skopeo.or_else(of_registry).unwrap_or(Class::Other)
+}
+
+/// The classes of the parts that decide one.
+fn decided<'p>(parts: &'p [&'p str]) -> impl Iterator<Item = Class> + 'p {
+    let of = |(at, part): (usize, &&str)| of_part(part, &parts[at + 1..]);
+    parts.iter().enumerate().filter_map(of)
 }
 
 /// The class that a part decides, with the parts behind it.
@@ -137,19 +151,26 @@ fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
         "x509" | "tls" => Class::Tls,
         "toomanyrequests" => Class::RateLimited,
         "http" if rest == ["server gave HTTP response to HTTPS client"] => Class::Tls,
-        "received unexpected HTTP status" => of_status(rest.first()?),
-        _ if let Some(status) = part.strip_prefix("invalid status code from registry ") => {
-            of_status(status)
-        }
+        "received unexpected HTTP status" | "StatusCode" => of_status(rest.first()?),
+        _ if part.ends_with("does not resolve to an image ID") => Class::NotFound,
+        _ if part.starts_with("parsing manifest list ") => Class::NotAnIndex,
         _ if part.starts_with("remote error") => Class::Tls,
-        _ if !tail => return None,
-        // The last part is the network's, or a registry's behind a part that
-        // was decided on above.
+        _ => match part.strip_prefix("invalid status code from registry ") {
+            Some(status) => of_status(status),
+            None if tail => return of_last(part),
+            None => return None,
+        },
+    })
+}
+
+/// The class that the last part decides: it is the network's, or skopeo's own.
+fn of_last(part: &str) -> Option<Class> {
+    Some(match part {
         "EOF" | "unexpected EOF" => Class::Network,
-        "Manifest does not match provided manifest digest" => Class::DigestMismatch,
-        _ if part.starts_with("Manifest does not match provided manifest digest ") => {
+        _ if part.starts_with("Manifest does not match provided manifest digest") => {
             Class::DigestMismatch
         }
+        _ if part.starts_with("exceeded maximum allowed size of ") => Class::TooLarge,
         _ if NETWORK.iter().any(|end| part.ends_with(end)) => Class::Network,
         _ if TLS.iter().any(|end| part.ends_with(end)) => Class::Tls,
         _ => return None,
@@ -175,10 +196,11 @@ const NETWORK: &[&str] = &[
 /// Ends of the messages of Go's crypto/tls that don't begin with `tls: `.
 const TLS: &[&str] = &["first record does not look like a TLS handshake"];
 
-/// An HTTP status, `503 Service Unavailable` or `503 (Service Unavailable)`.
+/// An HTTP status, `503 Service Unavailable`, `503 (Service Unavailable)` or
+/// `503, BODY`.
 fn of_status(status: &str) -> Class {
     match status
-        .split(' ')
+        .split([' ', ','])
         .next()
         .and_then(|code| code.parse::<u16>().ok())
     {

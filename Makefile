@@ -1,0 +1,58 @@
+# Everything a fresh Debian, Ubuntu or Fedora with a Rust toolchain needs.
+
+CARGO   ?= cargo
+PREFIX  ?= /usr/local
+DESTDIR ?=
+# osbuild looks for sources here, whatever PREFIX is.
+OSBUILD ?= $(PREFIX)/lib/osbuild
+
+BIN      = target/release/skopeo-index
+COMMANDS = fetch resolve inspect verify states completions man
+META     = src/osbuild/org.osbuild.skopeo-index.meta.json
+
+.PHONY: build demo test check bench setup install uninstall
+
+build:
+	$(CARGO) build --release --locked
+
+demo: setup
+	$(CARGO) run --locked --example demo
+
+test: setup
+	$(CARGO) test --locked --workspace
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
+
+bench: setup build
+	$(CARGO) bench --locked
+
+# The real parts: skopeo itself, a registry and a tracer for the tests.
+setup:
+	@sh .ci/setup
+
+install: build
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/skopeo-index
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BIN) man > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index.1
+	set -e; for c in $(COMMANDS); do \
+	  $(BIN) man $$c > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index-$$c.1; done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/skopeo-index
+	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_skopeo-index
+	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skopeo-index.fish
+	install -D -m 755 $(BIN) $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index
+	install -D -m 644 $(META) $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index.meta.json
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/skopeo-index \
+	  $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index.1 \
+	  $(patsubst %,$(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index-%.1,$(COMMANDS)) \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/skopeo-index \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_skopeo-index \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skopeo-index.fish \
+	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index \
+	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index.meta.json

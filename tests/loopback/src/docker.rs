@@ -1,0 +1,261 @@
+//! Debian's docker-registry.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::samples;
+
+/// The one user of a registry with a password.
+pub const USER: &str = "alice";
+
+/// The user's password.
+pub const PASSWORD: &str = "correct horse";
+
+/// Made by `htpasswd -Bbn alice 'correct horse'`.
+const HTPASSWD: &str = "alice:$2y$05$X59oCjBgrbQlB08TN7jICeGEQucIbfmpTpl94yky9dr4iRIDySKva";
+
+/// How long a registry may take to listen.
+const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// A docker-registry, with a second, open one over the same storage, by which
+/// manifests get into it.
+pub struct DockerRegistry {
+    public: Server,
+    open: Option<Server>,
+    dir: TempDir,
+}
+
+struct Server {
+    address: String,
+    process: Child,
+}
+
+impl DockerRegistry {
+    /// One that lets everybody in, by plain HTTP.
+    #[must_use]
+    pub fn plain() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        Self {
+            public: Server::start(dir.path(), ""),
+            open: None,
+            dir,
+        }
+    }
+
+    /// One that wants [`USER`] and [`PASSWORD`].
+    ///
+    /// # Panics
+    /// Where it can't be started.
+    #[must_use]
+    pub fn with_password() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("htpasswd");
+        fs::write(&file, HTPASSWD).expect("a file");
+        let auth = format!(
+            "auth:\n  htpasswd:\n    realm: loopback\n    path: {}\n",
+            file.display()
+        );
+        let open = Some(Server::start(dir.path(), ""));
+        Self {
+            public: Server::start(dir.path(), &auth),
+            open,
+            dir,
+        }
+    }
+
+    /// One that speaks TLS with a certificate that nobody knows.
+    ///
+    /// # Panics
+    /// Where it can't be started.
+    #[must_use]
+    pub fn with_tls() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        fs::create_dir(dir.path().join("certs")).expect("a directory");
+        crate::run(
+            "openssl",
+            &[
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=loopback",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+                "-keyout",
+                &path("key.pem"),
+                "-out",
+                &path("certs/ca.crt"),
+            ],
+        );
+        let tls = format!(
+            "  tls:\n    certificate: {}\n    key: {}\n",
+            path("certs/ca.crt"),
+            path("key.pem")
+        );
+        let open = Some(Server::start(dir.path(), ""));
+        Self {
+            public: Server::start(dir.path(), &tls),
+            open,
+            dir,
+        }
+    }
+
+    /// `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.public.address
+    }
+
+    /// What to give as `--cert-dir`.
+    #[must_use]
+    pub fn cert_dir(&self) -> PathBuf {
+        self.dir.path().join("certs")
+    }
+
+    /// Puts a manifest into a repository under its digest, and gives that.
+    ///
+    /// # Panics
+    /// Where the registry refuses it.
+    pub fn push(&self, repository: &str, manifest: &[u8], media_type: &str) -> String {
+        let digest = crate::digest(manifest);
+        let path = format!("/v2/{repository}/manifests/{digest}");
+        self.request("PUT", &path, media_type, manifest);
+        digest
+    }
+
+    /// Puts an image into a repository, for a list to list: its descriptor.
+    ///
+    /// # Panics
+    /// Where the registry refuses it.
+    pub fn push_image(&self, repository: &str, architecture: &str) -> serde_json::Value {
+        let layer = empty_layer();
+        let config = serde_json::json!({
+            "architecture": architecture, "os": "linux", "config": {},
+            "rootfs": { "type": "layers", "diff_ids": [crate::digest(&[0; 1024])] },
+        });
+        let config = config.to_string().into_bytes();
+        let blob = |media_type: &str, bytes: &[u8]| {
+            let digest = self.push_blob(repository, bytes);
+            serde_json::json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
+        };
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": samples::OCI_IMAGE,
+            "config": blob("application/vnd.oci.image.config.v1+json", &config),
+            "layers": [blob("application/vnd.oci.image.layer.v1.tar+gzip", &layer)],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        let digest = self.push(repository, &manifest, samples::OCI_IMAGE);
+        serde_json::json!({
+            "mediaType": samples::OCI_IMAGE, "digest": digest, "size": manifest.len(),
+            "platform": { "architecture": architecture, "os": "linux" },
+        })
+    }
+
+    fn push_blob(&self, repository: &str, bytes: &[u8]) -> String {
+        let digest = crate::digest(bytes);
+        let answer = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), "", b"");
+        let location = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("Location: "))
+            .expect("a place to upload to");
+        let path = &location[location.find("/v2/").expect("a path")..];
+        let path = format!("{path}&digest={digest}");
+        self.request("PUT", &path, "application/octet-stream", bytes);
+        digest
+    }
+
+    /// Asks the open registry; gives the head of its answer.
+    fn request(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> String {
+        let address = &self.open.as_ref().unwrap_or(&self.public).address;
+        let mut connection = TcpStream::connect(address).expect("the registry");
+        write!(
+            connection,
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        )
+        .expect("a request");
+        connection.write_all(body).expect("a request");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("an answer");
+        assert!(
+            answer.starts_with("HTTP/1.1 20"),
+            "{method} {path}: {answer}"
+        );
+        answer
+    }
+}
+
+impl Server {
+    fn start(dir: &Path, more: &str) -> Self {
+        // Somebody may take the port before the registry does.
+        (0..5)
+            .find_map(|_| Self::try_start(dir, more))
+            .expect("a registry that listens")
+    }
+
+    fn try_start(dir: &Path, more: &str) -> Option<Self> {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.expect("a port on 127.0.0.1").to_string();
+        let config = dir.join(format!("{}.yml", address.replace(':', "-")));
+        let storage = dir.join("storage");
+        // What begins with two spaces belongs to `http`.
+        let text = format!(
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n\
+             http:\n  addr: {address}\n{more}",
+            storage.display()
+        );
+        fs::write(&config, text).expect("a file");
+        let spawn = |program: &&str| {
+            let mut command = Command::new(program);
+            command.arg("serve").arg(&config).stdin(Stdio::null());
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .ok()
+        };
+        // Debian's name for it, and Fedora's.
+        let process = ["docker-registry", "registry"].iter().find_map(spawn);
+        let process = process.expect("docker-registry is not there; `make setup` installs it");
+        let mut server = Self { address, process };
+        let until = Instant::now() + START_WITHIN;
+        while Instant::now() < until && matches!(server.process.try_wait(), Ok(None)) {
+            if TcpStream::connect(&server.address).is_ok() {
+                return Some(server);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+/// A layer with nothing in it: 1024 zero bytes, the end of a tar, compressed.
+fn empty_layer() -> Vec<u8> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("layer");
+    fs::write(&file, [0; 1024]).expect("a file");
+    crate::run("gzip", &["-nc", &file.display().to_string()])
+}

@@ -1,0 +1,69 @@
+//! A way to a registry that takes its time.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Passes connections on to a registry; each byte takes `latency` each way, and
+/// many are on the way at once.
+pub struct Relay {
+    address: String,
+}
+
+impl Relay {
+    /// Starts one, which lives as long as the process.
+    ///
+    /// # Panics
+    /// Where there is no port left.
+    #[must_use]
+    pub fn to(registry: &str, latency: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on 127.0.0.1");
+        let address = listener.local_addr().expect("a bound address").to_string();
+        let registry = registry.to_owned();
+        thread::spawn(move || {
+            for here in listener.incoming().flatten() {
+                if let Ok(there) = TcpStream::connect(&registry) {
+                    let _ = pass(&here, &there, latency);
+                    let _ = pass(&there, &here, latency);
+                }
+            }
+        });
+        Self { address }
+    }
+
+    /// `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// Passes on what comes from one side, in two threads.
+fn pass(from: &TcpStream, to: &TcpStream, latency: Duration) -> std::io::Result<()> {
+    to.set_nodelay(true)?;
+    let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+    let (send, receive) = mpsc::channel::<(Instant, Vec<u8>)>();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            if send
+                .send((Instant::now() + latency, buffer[..n].to_vec()))
+                .is_err()
+            {
+                break;
+            }
+        }
+    });
+    thread::spawn(move || {
+        for (due, bytes) in receive {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        let _gone = to.shutdown(Shutdown::Write);
+    });
+    Ok(())
+}

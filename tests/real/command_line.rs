@@ -1,0 +1,261 @@
+//! Misuse, signals, full disks.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use loopback::{Behaviour, Registry, samples};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
+
+use crate::harness::{Cache, ended};
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+#[test]
+fn without_skopeo_it_says_how_to_get_it() {
+    let cache = Cache::new();
+    let reference = format!("localhost/app@{DIGEST}");
+    let ran = cache.run(["fetch", "--skopeo", "no-such-skopeo", &reference]);
+    ran.assert_status(1)
+        .assert_says("no-such-skopeo")
+        .assert_says("apt-get install skopeo");
+    cache.assert_nothing_kept();
+}
+
+#[test]
+fn a_reference_without_a_digest_is_a_usage_error_with_a_hint() {
+    Cache::new()
+        .fetch(&["quay.io/app:latest"])
+        .assert_status(2)
+        .assert_says("skopeo-index resolve");
+}
+
+#[test]
+fn every_bad_reference_is_told() {
+    let ran = Cache::new().fetch(&["UPPER@sha256:1", "also bad"]);
+    ran.assert_status(2)
+        .assert_says("UPPER")
+        .assert_says("also bad");
+}
+
+#[test]
+fn nothing_to_fetch_is_a_usage_error() {
+    Cache::new()
+        .run(["fetch"])
+        .assert_status(2)
+        .assert_says("nothing to fetch");
+}
+
+#[test]
+fn a_manifest_of_osbuild_is_read_from_stdin() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let name = format!("{}/app", registry.address());
+    let manifest = serde_json::json!({ "version": "2", "pipelines": [], "sources": {
+        "org.osbuild.curl": { "items": {} },
+        "org.osbuild.skopeo-index": { "items": { &digest: { "image": { "name": name, "tls-verify": false } } } },
+    } });
+    let file = cache.beside("manifest.json");
+    fs::write(&file, manifest.to_string()).expect("a file");
+    let mut command = cache.command(["fetch", "--manifest", "-"]);
+    let stdin = fs::File::open(file).expect("the file");
+    ended(command.stdin(stdin).output().expect("the binary")).assert_status(0);
+    assert_eq!(cache.objects(), [digest]);
+}
+
+#[test]
+fn an_item_that_is_there_twice_is_refused() {
+    let cache = Cache::new();
+    let file = cache.beside("items.json");
+    let item = format!(r#""{DIGEST}": {{"image": {{"name": "localhost/a"}}}}"#);
+    fs::write(&file, format!("{{{item}, {item}}}")).expect("a file");
+    let ran = cache.run(["fetch", "--manifest", file.to_str().expect("UTF-8")]);
+    ran.assert_status(2).assert_says("twice");
+}
+
+#[test]
+fn a_store_of_osbuild_has_the_object_where_osbuild_looks() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let reference = format!("{}/app@{digest}", registry.address());
+    let store = cache.beside("store");
+    let mut command = cache.command(["fetch", "--tls-verify=false", &reference]);
+    command
+        .env_remove("SKOPEO_INDEX_CACHE")
+        .arg("--store")
+        .arg(&store);
+    ended(command.output().expect("the binary")).assert_status(0);
+    assert!(
+        store
+            .join("sources/org.osbuild.files")
+            .join(digest)
+            .exists()
+    );
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_shows_the_command() {
+    let cache = Cache::new();
+    let reference = format!("localhost/app@{DIGEST}");
+    let ran = cache.fetch(&[&reference, "--dry-run"]);
+    ran.assert_status(0);
+    let command = format!("inspect --raw --tls-verify=false docker://{reference}");
+    assert!(
+        ran.stdout.starts_with("missing") && ran.stdout.contains(&command),
+        "{ran:?}"
+    );
+    assert!(!cache.path().exists());
+}
+
+#[test]
+fn offline_without_the_object_is_not_found() {
+    let cache = Cache::new();
+    let reference = format!("localhost/app@{DIGEST}");
+    cache
+        .fetch(&[&reference, "--offline"])
+        .assert_status(13)
+        .assert_says("offline");
+    assert!(!cache.path().exists(), "nothing is made for nothing");
+}
+
+#[test]
+fn a_signal_ends_it_and_its_children() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.behave(&digest, Behaviour::Silence);
+        let reference = format!("{}/app@{digest}", registry.address());
+        // Writes its process group, then becomes skopeo.
+        let skopeo = cache.beside("skopeo");
+        fs::write(
+            &skopeo,
+            "#!/bin/sh\necho $$ > \"$GROUP_FILE\"\nexec skopeo \"$@\"\n",
+        )
+        .expect("it");
+        loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+        let mut command =
+            cache.command(["fetch", "--tls-verify=false", "--progress=json", &reference]);
+        command
+            .arg("--skopeo")
+            .arg(&skopeo)
+            .env("GROUP_FILE", cache.beside("group"));
+        let mut running = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
+        let mut stderr = BufReader::new(running.stderr.take().expect("stderr")).lines();
+        let staged =
+            stderr.find(|line| line.as_ref().is_ok_and(|l| l.contains(r#""to":"staged""#)));
+        assert!(staged.is_some(), "it never got so far");
+        // It is with skopeo once the registry has been asked.
+        while registry.requests(&digest) == 0 {
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&running), signal).expect("it runs");
+        assert_eq!(running.wait().expect("its end").code(), Some(130));
+        let group = fs::read_to_string(cache.beside("group")).expect("skopeo was started");
+        let group = Pid::from_raw(group.trim().parse().expect("a number")).expect("a process");
+        assert!(
+            test_kill_process_group(group).is_err(),
+            "a child outlives it"
+        );
+        cache.assert_nothing_kept();
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_that_the_next_does_not_sweep() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    registry.behave_once(&digest, [Behaviour::Silence]);
+    let reference = format!("{}/app@{digest}", registry.address());
+    let mut command = cache.command(["fetch", "--tls-verify=false", &reference]);
+    let mut running = command.stderr(Stdio::null()).spawn().expect("the binary");
+    while registry.requests(&digest) == 0 {
+        std::thread::yield_now();
+    }
+    running.kill().expect("it runs");
+    running.wait().expect("its end");
+    assert_eq!(
+        cache
+            .run(["verify", "--format=json"])
+            .stdout
+            .matches("staging-")
+            .count(),
+        1
+    );
+    cache.fetch(&[&reference]).assert_status(0);
+    cache.assert_no_leftover();
+}
+
+#[test]
+fn a_full_disk_fails_the_fetch_and_leaves_nothing() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::of_size(1 << 20));
+    let reference = format!("{}/app@{digest}", registry.address());
+    fs::create_dir(cache.path()).expect("a directory");
+    let dir = cache.path().display().to_string();
+    loopback::run("mount", &["-t", "tmpfs", "-o", "size=512k", "tmpfs", &dir]);
+    let ran = cache.fetch(&[&reference]);
+    let left = cache.objects();
+    loopback::run("umount", &[&dir]);
+    ran.assert_status(1).assert_says("No space left on device");
+    assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn verify_tells_what_is_sound_corrupt_and_another_sources() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let (sound, corrupt) = (
+        registry.put(samples::empty()),
+        registry.put(samples::nested()),
+    );
+    let of = |digest: &str| format!("{}/app@{digest}", registry.address());
+    cache.fetch(&[&of(&sound), &of(&corrupt)]).assert_status(0);
+    fs::write(cache.object(&corrupt), "x").expect("the object");
+    let other = loopback::digest(b"a package");
+    fs::write(cache.object(&other), "a package").expect("an object");
+    fs::write(cache.path().join("md5:1"), "x").expect("a file");
+
+    let ran = cache.run(["verify"]);
+    ran.assert_status(15);
+    assert!(
+        ran.stdout
+            .contains("1 sound, 1 corrupt, 0 missing, 1 not an index"),
+        "{ran:?}"
+    );
+    cache.run(["verify", &other]).assert_status(11);
+    cache.run(["verify", DIGEST]).assert_status(13);
+    cache.run(["verify", "--quarantine"]).assert_status(15);
+    cache.run(["verify"]).assert_status(0);
+    assert_eq!(cache.objects().len(), 3, "what isn't ours is left alone");
+}
+
+#[test]
+fn nothing_of_an_osbuild_store_is_quarantined_unasked() {
+    let cache = Cache::new();
+    let mut command = cache.command(["verify", "--quarantine"]);
+    command
+        .env_remove("SKOPEO_INDEX_CACHE")
+        .arg("--store")
+        .arg(cache.beside("store"));
+    ended(command.output().expect("the binary"))
+        .assert_status(2)
+        .assert_says("other sources");
+}
+
+#[test]
+fn inspect_reads_a_cached_object_and_refuses_a_corrupt_one() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::docker_list(2));
+    cache
+        .fetch(&[&format!("{}/app@{digest}", registry.address())])
+        .assert_status(0);
+    let ran = cache.run(["inspect", &digest]);
+    ran.assert_status(0);
+    assert!(ran.stdout.contains("linux/arm64/v8"), "{ran:?}");
+    fs::write(cache.object(&digest), "x").expect("the object");
+    cache.run(["inspect", &digest]).assert_status(15);
+    cache.run(["inspect", DIGEST]).assert_status(13);
+}

@@ -1,0 +1,105 @@
+//! Ours beside skopeo's own.
+
+use loopback::{Registry, samples};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use skopeo_index::digest::Digest;
+use skopeo_index::index::Index;
+
+use crate::harness::Cache;
+
+/// How many documents: enough to meet every member of every kind, few enough
+/// for two commands each.
+const DOCUMENTS: usize = 200;
+
+/// Documents around the edge of what an index is.
+fn document() -> impl Strategy<Value = Vec<u8>> {
+    let version = prop_oneof![6 => Just(json!(2)), 1 => Just(json!(1)), 1 => Just(json!("2"))];
+    let media_type = prop_oneof![
+        3 => Just(Some(samples::OCI_INDEX)),
+        3 => Just(Some(samples::DOCKER_LIST)),
+        2 => Just(None),
+        1 => Just(Some(samples::OCI_IMAGE)),
+        1 => Just(Some("application/json")),
+    ];
+    let more = prop_oneof![
+        8 => Just(None),
+        1 => Just(Some(("config", json!({})))),
+        1 => Just(Some(("signatures", json!([])))),
+        1 => Just(Some(("layers", Value::Null))),
+        2 => Just(Some(("annotations", json!({ "a": "\u{e9}\u{1f600}" })))),
+        1 => Just(Some(("artifactType", json!("application/x")))),
+    ];
+    let spaces = prop_oneof![Just(""), Just("\n"), Just("  ")];
+    (version, media_type, 0..4_usize, more, spaces).prop_map(
+        |(version, media_type, manifests, more, spaces)| {
+            let manifests: Vec<_> = (0..manifests)
+                .map(|n| samples::descriptor(samples::OCI_IMAGE, n))
+                .collect();
+            let mut document = json!({ "schemaVersion": version, "manifests": manifests });
+            if let Some(media_type) = media_type {
+                document["mediaType"] = media_type.into();
+            }
+            if let Some((key, value)) = more {
+                document[key] = value;
+            }
+            format!("{spaces}{document}{spaces}").into_bytes()
+        },
+    )
+}
+
+#[test]
+fn skopeo_gives_the_same_bytes_and_for_every_index_the_same_digest() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let mut runner = TestRunner::deterministic();
+    let documents: Vec<_> = (0..DOCUMENTS)
+        .map(|_| {
+            document()
+                .new_tree(&mut runner)
+                .expect("a document")
+                .current()
+        })
+        .collect();
+    let file = cache.beside("document");
+    let mut indexes = Vec::new();
+    for document in &documents {
+        let digest = registry.put(document.clone());
+        if Index::parse(document).is_err() {
+            continue;
+        }
+        std::fs::write(&file, document).expect("a file");
+        let skopeos = loopback::run(
+            "skopeo",
+            &["manifest-digest", file.to_str().expect("UTF-8")],
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&skopeos).trim(),
+            Digest::of(document).to_string()
+        );
+        let source = format!("docker://{}/app@{digest}", registry.address());
+        let raw = loopback::run(
+            "skopeo",
+            &["inspect", "--raw", "--tls-verify=false", &source],
+        );
+        assert_eq!(&raw, document, "skopeo changes the bytes");
+        indexes.push(digest);
+    }
+    indexes.sort();
+    indexes.dedup();
+    assert!(
+        indexes.len() > 20,
+        "too few indexes to tell: {}",
+        indexes.len()
+    );
+
+    // Ours keeps those, and only those.
+    let references: Vec<String> = documents
+        .iter()
+        .map(|document| format!("{}/app@{}", registry.address(), loopback::digest(document)))
+        .collect();
+    let references: Vec<&str> = references.iter().map(String::as_str).collect();
+    cache.fetch(&references).assert_status(11);
+    assert_eq!(cache.objects(), indexes);
+}

@@ -1,0 +1,199 @@
+//! Registries that don't: the right exit status, nothing in the cache, nothing
+//! left over, and an end.
+
+use loopback::{Behaviour, Registry, samples};
+
+use crate::harness::{Cache, Ended};
+
+/// Two attempts with time for neither a slow nor a silent registry.
+const IMPATIENT: [&str; 3] = ["--retry-times=1", "--command-timeout=1s", "--deadline=30s"];
+
+#[track_caller]
+fn refused(registry: &Registry, digest: &str, status: i32) -> Ended {
+    refused_by(registry, digest, [status, status])
+}
+
+/// With a status for each of the methods: `copy` may stumble earlier.
+#[track_caller]
+fn refused_by(registry: &Registry, digest: &str, statuses: [i32; 2]) -> Ended {
+    let mut last = None;
+    for (method, status) in ["raw", "copy"].into_iter().zip(statuses) {
+        let cache = Cache::new();
+        let reference = format!("{}/app@{digest}", registry.address());
+        let mut args = vec![reference.as_str(), "--method", method];
+        args.extend(IMPATIENT);
+        let ran = cache.fetch(&args);
+        ran.assert_status(status);
+        cache.assert_nothing_kept();
+        last.get_or_insert(ran);
+    }
+    last.expect("two methods")
+}
+
+#[track_caller]
+fn refused_for(behaviour: Behaviour, status: i32) -> Ended {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, behaviour);
+    refused(&registry, &digest, status)
+}
+
+/// Serves a document under another's digest.
+#[track_caller]
+fn refused_as_other(document: Vec<u8>, status: i32) -> Ended {
+    let registry = Registry::start();
+    let digest = loopback::digest(b"what was asked for");
+    registry.put_as(&digest, document);
+    refused(&registry, &digest, status)
+}
+
+#[track_caller]
+fn refused_itself(document: Vec<u8>, status: i32) -> Ended {
+    let registry = Registry::start();
+    let digest = registry.put(document);
+    refused(&registry, &digest, status)
+}
+
+#[test]
+fn another_index_than_the_digest() {
+    refused_as_other(samples::oci_index(2), 10).assert_says("digest mismatch");
+}
+
+#[test]
+fn a_single_image() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::single_image());
+    // Its blobs are there, so that `skopeo copy` copies it.
+    registry.put("{}");
+    refused(&registry, &digest, 11).assert_says("single image");
+}
+
+#[test]
+fn an_index_and_an_image_at_once() {
+    refused_itself(samples::both_at_once(), 11).assert_says("ambiguous");
+}
+
+#[test]
+fn a_document_whose_digest_skopeo_is_lied_to_about() {
+    // Its digest by skopeo is the one asked for, and by SHA-256 it isn't.
+    let registry = Registry::start();
+    let payload = String::from_utf8(samples::oci_index(1)).expect("JSON");
+    let digest = loopback::digest(payload.as_bytes());
+    registry.put_as(&digest, samples::forged(&payload));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), samples::forged(&payload)).expect("a file");
+    let skopeo = loopback::run(
+        "skopeo",
+        &["manifest-digest", file.path().to_str().expect("UTF-8")],
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&skopeo).trim(),
+        digest,
+        "skopeo is not lied to"
+    );
+    // By the three commands it is written anew, as an index with another digest.
+    refused_by(&registry, &digest, [11, 10]);
+}
+
+#[test]
+fn a_document_of_version_1_that_calls_itself_an_index() {
+    let registry = Registry::start();
+    let digest = registry.put(r#"{"schemaVersion":1,"manifests":[],"signatures":[]}"#);
+    refused_by(&registry, &digest, [11, 10]);
+}
+
+#[test]
+fn something_that_is_no_json() {
+    refused_itself(b"<html>".to_vec(), 11);
+}
+
+#[test]
+fn an_endless_body() {
+    refused_for(Behaviour::EndlessBody, 11);
+}
+
+#[test]
+fn a_body_cut_short() {
+    refused_for(Behaviour::CutShort, 14).assert_says("after 2 attempts");
+}
+
+#[test]
+fn a_slow_drip() {
+    refused_for(Behaviour::SlowDrip, 14).assert_says("no end after 1s");
+}
+
+#[test]
+fn silence() {
+    refused_for(Behaviour::Silence, 14).assert_says("no end after 1s");
+}
+
+#[test]
+fn too_many_requests() {
+    refused_for(Behaviour::too_many_requests(None), 14);
+}
+
+#[test]
+fn too_many_requests_for_a_long_time() {
+    refused_for(Behaviour::too_many_requests(Some(60)), 14);
+}
+
+#[test]
+fn status_500() {
+    refused_for(Behaviour::status("500 Internal Server Error"), 14);
+}
+
+#[test]
+fn status_503() {
+    refused_for(Behaviour::status("503 Service Unavailable"), 14);
+}
+
+#[test]
+fn status_404() {
+    refused_for(Behaviour::not_found(), 13);
+}
+
+#[test]
+fn status_404_without_a_word() {
+    refused_for(Behaviour::status("404 Not Found"), 13);
+}
+
+#[test]
+fn status_401() {
+    refused_for(Behaviour::unauthorized(), 12);
+}
+
+#[test]
+fn redirects_in_a_loop() {
+    refused_for(Behaviour::RedirectLoop, 1).assert_says("redirects");
+}
+
+#[test]
+fn an_error_text_neither_reaches_the_terminal_nor_decides_the_class() {
+    let text = "\u{1b}[31mred\u{7}: toomanyrequests: unauthorized\u{202e}";
+    let ran = refused_for(Behaviour::error("418 I'm a teapot", "X", text), 1);
+    ran.assert_says(r"\u{1b}[31mred\u{7}");
+    let visible = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
+    assert!(ran.stderr.chars().all(visible), "{ran:?}");
+}
+
+#[test]
+fn nobody_there() {
+    let cache = Cache::new();
+    let reference = format!("127.0.0.1:1/app@{}", loopback::digest(b""));
+    cache
+        .fetch(&[&reference, "--retry-times=1"])
+        .assert_status(14);
+    cache.assert_nothing_kept();
+}
+
+#[test]
+fn the_deadline_of_the_run_ends_it() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, Behaviour::Silence);
+    let reference = format!("{}/app@{digest}", registry.address());
+    cache
+        .fetch(&[&reference, "--deadline=300ms"])
+        .assert_status(124);
+    cache.assert_nothing_kept();
+}

@@ -1,0 +1,13 @@
+//! The binary on real parts: skopeo, registries, a container storage.
+#![allow(
+    clippy::expect_used,
+    reason = "a test that can't go on says why and fails"
+)]
+
+mod command_line;
+mod concurrency;
+mod differential;
+mod harness;
+mod hostile;
+mod registry;
+mod storage;
