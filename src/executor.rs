@@ -202,7 +202,7 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
         }
         if let Some(at) = staged {
             // What can't be removed now is swept at the next start.
-            let _swept_later = self.performer.store.unstage(&at);
+            let _swept_later = self.performer.store.unstage(&at, fetch.attempt());
         }
         let attempts = fetch.attempt();
         Ok(match (fetch, unrecorded) {

@@ -135,14 +135,14 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
                 }
             }
             Effect::Reread { at, attempt } => {
-                let from = &self.attempt_dir(at, *attempt);
+                let from = &self.store.attempt_dir(at, *attempt);
                 let ran = self.run(&Command::InspectDir { from }, record)?;
                 Outcome::Reread {
                     content: ran.stdout.into(),
                 }
             }
             Effect::Opinion { at, attempt } => {
-                let file = &self.attempt_dir(at, *attempt).join(MANIFEST);
+                let file = &self.store.attempt_dir(at, *attempt).join(MANIFEST);
                 let ran = self.run(&Command::ManifestDigest { file }, record)?;
                 let kept = &ran.stdout[..ran.stdout.len().min(OPINION_MAX)];
                 Outcome::Opinion {
@@ -185,7 +185,7 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
         attempt: u32,
         record: &mut Option<CommandRecord>,
     ) -> Result<Vec<u8>, Miss> {
-        let to = &self.attempt_dir(at, attempt);
+        let to = &self.store.attempt_dir(at, attempt);
         self.store.disk().make_dir(to)?;
         self.run(&Command::CopyIndex { request, to }, record)?;
         match self.store.disk().read(&to.join(MANIFEST), MANIFEST_MAX)? {
@@ -244,10 +244,6 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
             Ok(ran) => Err(Miss::Trouble(failure::explain(&ran))),
             Err(error) => Err(failure::explain_run(&error).map_or(Miss::Halt, Miss::Trouble)),
         }
-    }
-
-    fn attempt_dir(&self, at: &Staging, attempt: u32) -> std::path::PathBuf {
-        self.store.path(at).join(format!("attempt-{attempt}"))
     }
 }
 

@@ -9,9 +9,8 @@
 //!     ├── quarantine/sha256:<64 hex>.N  what didn't hash to its name
 //!     └── staging-XXXXXX/               one process's
 //!         ├── lock                      held as long as that process lives
-//!         └── N/                        one fetch's
-//!             ├── object                what gets renamed to sha256:<64 hex>
-//!             └── attempt-N/            where `skopeo copy` writes to
+//!         ├── N.object                  one fetch's, to be renamed to sha256:<64 hex>
+//!         └── N.attempt-N/              where `skopeo copy` writes to
 //! ```
 
 mod coalesce;
@@ -88,10 +87,9 @@ impl<D: Disk> Store<D> {
         self.root.join(digest.to_string())
     }
 
-    /// The path of a place that [`Store::stage`] made.
-    #[must_use]
-    pub fn path(&self, staging: &Staging) -> PathBuf {
-        self.root.join(staging.as_str())
+    /// The path of something in a place that [`Store::stage`] gave.
+    fn path(&self, staging: &Staging, what: &str) -> PathBuf {
+        self.root.join(format!("{}.{what}", staging.as_str()))
     }
 
     fn ours(&self) -> PathBuf {
@@ -126,7 +124,7 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// [`Fault`].
     pub fn publish(&self, digest: Digest, bytes: &[u8], at: &Staging) -> Result<Placed, Fault> {
-        let (file, object) = (self.path(at).join("object"), self.object(digest));
+        let (file, object) = (self.path(at, "object"), self.object(digest));
         self.disk.write(&file, bytes)?;
         self.disk.sync_file(&file)?;
         let mut placed = Placed::New;

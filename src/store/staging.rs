@@ -26,30 +26,34 @@ pub(super) struct Area {
 }
 
 impl<D: Disk> Store<D> {
-    /// Makes a place for one fetch.
+    /// A place for one fetch: names that nobody else uses.
     ///
     /// # Errors
     /// [`Fault`].
     pub fn stage(&self) -> Result<Staging, Fault> {
         let mut area = self.area.lock().unwrap_or_else(PoisonError::into_inner);
-        if area.is_none() {
-            *area = Some(self.make_area()?);
-        }
-        let Some(area) = area.as_mut() else {
-            return Err(Fault::busy("make a directory in", &self.ours()));
+        let area = match &mut *area {
+            Some(area) => area,
+            none => none.insert(self.make_area()?),
         };
         let n = area.next;
         area.next += 1;
-        self.disk.make_dir(&area.dir.join(n.to_string()))?;
         Ok(Staging::new(format!("{}/{n}", area.name)))
     }
 
-    /// Removes a fetch's place and all that is in it.
+    /// The directory for an attempt at copying.
+    #[must_use]
+    pub fn attempt_dir(&self, at: &Staging, attempt: u32) -> PathBuf {
+        self.path(at, &format!("attempt-{attempt}"))
+    }
+
+    /// Removes all that is in a fetch's place after so many attempts.
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn unstage(&self, at: &Staging) -> Result<(), Fault> {
-        self.disk.remove(&self.path(at))
+    pub fn unstage(&self, at: &Staging, attempts: u32) -> Result<(), Fault> {
+        self.disk.remove(&self.path(at, "object"))?;
+        (1..=attempts).try_for_each(|attempt| self.disk.remove(&self.attempt_dir(at, attempt)))
     }
 
     /// Removes this process's staging directory.
