@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::DecimalBytes;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::channel::{Channel, ChannelError};
@@ -244,7 +244,12 @@ impl Witness for Lines {
     }
 }
 
+/// Writes a line to the host's display. One that doesn't read must not keep us
+/// from answering it, so what has no room is dropped: the reply says it all.
 fn say(line: &str) {
-    // A host that doesn't listen gets its reply all the same.
-    let _closed = writeln!(io::stdout().lock(), "{line}");
+    let mut out = io::stdout().lock();
+    let mut fds = [PollFd::new(&out, PollFlags::OUT)];
+    if matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1)) {
+        let _closed = writeln!(out, "{line}");
+    }
 }

@@ -1,0 +1,272 @@
+//! A host: starts the real binary with a socket, and calls it.
+
+use std::fs::{self, File};
+use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::MemfdFlags;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    sockopt,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Far more than a service needs for anything here.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 60,
+    tv_nsec: 0,
+};
+
+/// More than any reply here has.
+const REPLY_MAX: usize = 8 << 20;
+
+/// Which osbuild this is.
+#[derive(Clone, Copy)]
+pub enum Version {
+    /// Looks at what `download` replies.
+    V190,
+    /// Takes every reply for a success.
+    V185,
+    /// Its version can't be read.
+    Unknown,
+}
+
+pub struct Host {
+    /// `None` after hanging up.
+    socket: Option<OwnedFd>,
+    pub service: Child,
+    dir: TempDir,
+}
+
+/// What a host sees when it reads.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    Message(Value),
+    Closed,
+}
+
+impl Host {
+    pub fn start(version: Version) -> Self {
+        Self::start_with(version, |_| {})
+    }
+
+    pub fn start_with(version: Version, more: impl FnOnce(&mut Command)) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let package = dir.path().join("python/osbuild");
+        fs::create_dir_all(&package).expect("a directory");
+        let version = match version {
+            Version::V190 => "\"\"\"Text\"\"\"\n\n__version__ = \"190\"\n",
+            Version::V185 => "__version__ = \"185\"\n",
+            Version::Unknown => "",
+        };
+        fs::write(package.join("__init__.py"), version).expect("a file");
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .expect("a pair of sockets");
+        // The shell moves the socket from stdin to where osbuild passes it.
+        let script = "exec \"$0\" --service-id source/org.osbuild.skopeo-index --service-fd 7 7<&0 </dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_skopeo-index")]);
+        command
+            .stdin(theirs)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+            .env("PYTHONPATH", dir.path().join("python"))
+            .env("PYTHONUNBUFFERED", "1");
+        command.env("SKOPEO_INDEX_RETRY_TIMES", "0");
+        more(&mut command);
+        let service = command.spawn().expect("the binary");
+        Self {
+            socket: Some(ours),
+            service,
+            dir,
+        }
+    }
+
+    /// The directory of sources in a store.
+    pub fn cache(&self) -> PathBuf {
+        self.dir.path().join("store/sources")
+    }
+
+    /// Another store's.
+    pub fn other_cache(&self) -> PathBuf {
+        self.dir.path().join("other/sources")
+    }
+
+    pub fn object(&self, digest: &str) -> PathBuf {
+        self.cache().join("org.osbuild.files").join(digest)
+    }
+
+    fn socket(&self) -> &OwnedFd {
+        self.socket.as_ref().expect("not hung up")
+    }
+
+    pub fn send(&self, packet: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        let _as_far_as_allowed =
+            sockopt::set_socket_send_buffer_size(self.socket(), packet.len() + 1024);
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() {
+            assert!(
+                ancillary.push(SendAncillaryMessage::ScmRights(descriptors)),
+                "room for them"
+            );
+        }
+        sendmsg(
+            self.socket(),
+            &[IoSlice::new(packet)],
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )
+        .expect("a service that listens");
+    }
+
+    pub fn receive(&self) -> Answer {
+        let mut fds = [PollFd::new(self.socket(), PollFlags::IN)];
+        assert_eq!(poll(&mut fds, Some(&PATIENCE)), Ok(1), "no answer");
+        let mut bytes = vec![0; REPLY_MAX];
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut slices = [IoSliceMut::new(&mut bytes)];
+        let received = recvmsg(
+            self.socket(),
+            &mut slices,
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC,
+        );
+        let length = match received {
+            Ok(received) => received.bytes,
+            // It closed with something of ours unread.
+            Err(rustix::io::Errno::CONNRESET) => 0,
+            Err(error) => panic!("{error}"),
+        };
+        bytes.truncate(length);
+        if bytes == b"<args-via-fd>" {
+            let first = ancillary.drain().find_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+                _ => None,
+            });
+            bytes.clear();
+            File::from(first.expect("a descriptor"))
+                .read_to_end(&mut bytes)
+                .expect("a message");
+        }
+        match bytes.as_slice() {
+            [] => Answer::Closed,
+            json => Answer::Message(serde_json::from_slice(json).expect("JSON")),
+        }
+    }
+
+    pub fn call(&self, name: &str, args: &Value) -> Value {
+        let call = json!({ "type": "method", "data": { "name": name, "args": args } });
+        self.send(call.to_string().as_bytes(), &[]);
+        self.answer()
+    }
+
+    /// The message that comes.
+    pub fn answer(&self) -> Value {
+        match self.receive() {
+            Answer::Message(message) => message,
+            Answer::Closed => panic!("closed"),
+        }
+    }
+
+    /// The arguments of `download`.
+    pub fn arguments(&self, items: &Value) -> Value {
+        json!({
+            "items": items, "options": {}, "cache": self.cache(), "output": null, "checksums": [],
+        })
+    }
+
+    pub fn download(&self, items: &Value) -> Value {
+        self.call("download", &self.arguments(items))
+    }
+
+    /// Closes the socket.
+    pub fn hang_up(&mut self) {
+        self.socket = None;
+    }
+
+    /// Hangs up, and gives the exit status and what was said meanwhile.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        self.hang_up();
+        let mut said = String::new();
+        self.service
+            .stdout
+            .take()
+            .expect("stdout")
+            .read_to_string(&mut said)
+            .expect("text");
+        let mut errors = String::new();
+        self.service
+            .stderr
+            .take()
+            .expect("stderr")
+            .read_to_string(&mut errors)
+            .expect("text");
+        assert_eq!(errors, "", "on stderr");
+        (self.service.wait().expect("its end").code(), said)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _gone = self.service.kill();
+        let _reaped = self.service.wait();
+    }
+}
+
+/// A message in a file without a name.
+pub fn memfd(message: &[u8]) -> File {
+    let mut file =
+        File::from(rustix::fs::memfd_create("test", MemfdFlags::CLOEXEC).expect("a memfd"));
+    file.write_all(message).expect("a message");
+    file.rewind().expect("its start");
+    file
+}
+
+/// `<args-via-fd>` with a file.
+pub fn send_by_memfd(host: &Host, message: &Value) {
+    let file = memfd(message.to_string().as_bytes());
+    host.send(b"<args-via-fd>", &[file.as_fd()]);
+}
+
+/// The items of one image's indexes.
+pub fn items<'d>(registry: &str, digests: impl IntoIterator<Item = &'d str>) -> Value {
+    let item = json!({ "image": { "name": format!("{registry}/app"), "tls-verify": false } });
+    digests
+        .into_iter()
+        .map(|digest| (digest.to_owned(), item.clone()))
+        .collect()
+}
+
+/// The result of the reply.
+#[track_caller]
+pub fn reply(message: &Value) -> &Value {
+    assert_eq!(message["type"], "reply", "{message}");
+    &message["data"]["reply"]
+}
+
+/// The text of the exception.
+#[track_caller]
+pub fn exception(message: &Value) -> &str {
+    assert_eq!(message["type"], "exception", "{message}");
+    assert!(message["data"]["name"].is_string() && message["data"]["backtrace"].is_string());
+    message["data"]["value"].as_str().expect("a text")
+}
+
+/// No process of a group is left.
+pub fn is_empty_dir(path: &Path) -> bool {
+    fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
+}

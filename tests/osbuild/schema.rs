@@ -1,0 +1,177 @@
+//! The schema that a host checks items by, and our parser, say the same.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use skopeo_index::request::{ItemError, Request};
+
+const META: &str = include_str!("../../src/osbuild/org.osbuild.skopeo-index.meta.json");
+
+/// Whether a JSON Schema allows a value; knows the keywords that ours uses, and
+/// no others.
+fn allows(schema: &Value, root: &Value, value: &Value) -> bool {
+    schema
+        .as_object()
+        .expect("a schema")
+        .iter()
+        .all(|(keyword, argument)| match keyword.as_str() {
+            "description" | "default" | "definitions" | "additionalProperties" => true,
+            "$ref" => {
+                let pointer = argument
+                    .as_str()
+                    .expect("a pointer")
+                    .trim_start_matches('#');
+                allows(root.pointer(pointer).expect("a definition"), root, value)
+            }
+            "type" => match argument.as_str().expect("a type") {
+                "object" => value.is_object(),
+                "string" => value.is_string(),
+                "boolean" => value.is_boolean(),
+                other => panic!("{other}"),
+            },
+            "enum" => argument.as_array().expect("values").contains(value),
+            "required" => argument.as_array().expect("names").iter().all(|name| {
+                value
+                    .as_object()
+                    .is_none_or(|object| object.contains_key(name.as_str().expect("a name")))
+            }),
+            "oneOf" => {
+                let options = argument.as_array().expect("schemas");
+                options
+                    .iter()
+                    .filter(|option| allows(option, root, value))
+                    .count()
+                    == 1
+            }
+            "properties" | "patternProperties" => value.as_object().is_none_or(|object| {
+                object
+                    .iter()
+                    .all(|(key, value)| match property(schema, key) {
+                        Some(schema) => allows(schema, root, value),
+                        None => schema["additionalProperties"] != false,
+                    })
+            }),
+            other => panic!("the schema has {other}, which this test doesn't know"),
+        })
+}
+
+/// The schema of a property.
+fn property<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
+    let by_pattern = || {
+        let (pattern, schema) = schema["patternProperties"].as_object()?.iter().next()?;
+        assert_eq!(pattern, "^sha256:[0-9a-f]{64}$");
+        let hex = key.strip_prefix("sha256:")?;
+        let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        (hex.len() == 64 && hex.bytes().all(digit)).then_some(schema)
+    };
+    schema["properties"].get(key).or_else(by_pattern)
+}
+
+fn digest() -> String {
+    loopback::digest(b"")
+}
+
+fn key() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => Just(digest()),
+        1 => Just(digest().to_uppercase()),
+        1 => Just(format!("{}/../x", digest())),
+        1 => Just(format!("x{}", digest())),
+        1 => Just(format!("{}\n", digest())),
+        1 => Just(digest()[..70].to_owned()),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!("localhost/app")),
+        Just(json!("")),
+        Just(json!("docker")),
+        Just(json!("/var/lib")),
+        Just(json!("containers-storage")),
+        Just(json!(true)),
+        Just(json!(false)),
+        Just(json!(null)),
+        Just(json!(1)),
+        Just(json!([])),
+        Just(json!({})),
+    ]
+}
+
+fn image() -> impl Strategy<Value = Value> {
+    const KNOWN: [&str; 5] = [
+        "name",
+        "tls-verify",
+        "containers-transport",
+        "storage-location",
+        "digest",
+    ];
+    let entries = || prop::collection::vec((prop::sample::select(&KNOWN[..]), value()), 0..5);
+    let good = entries().prop_map(|entries| {
+        let mut image: Map<String, Value> = entries
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v))
+            .collect();
+        image.insert("name".to_owned(), json!("localhost/app"));
+        Value::Object(image)
+    });
+    let any = entries().prop_map(|entries| {
+        entries
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v))
+            .collect::<Value>()
+    });
+    prop_oneof![4 => good, 1 => any, 1 => value()]
+}
+
+fn item() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        8 => image().prop_map(|image| json!({ "image": image })),
+        1 => image().prop_map(|image| json!({ "image": image, "more": 1 })),
+        1 => value(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 3000,
+        failure_persistence: Some(Box::new(
+            proptest::test_runner::FileFailurePersistence::Direct("proptest-regressions/osbuild-schema.txt"),
+        )),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_parser_takes_no_item_that_the_schema_refuses_and_refuses_others_for_what_no_schema_sees(
+        (key, item) in (key(), item()),
+    ) {
+        let meta: Value = serde_json::from_str(META).expect("JSON");
+        let schema = &meta["schema"];
+        let allowed = allows(schema, schema, &json!({ "items": { &key: item } }));
+        match Request::from_item(&key, &item) {
+            Ok(_) => prop_assert!(allowed),
+            Err(ItemError::Name(_) | ItemError::Location(_) | ItemError::LocationOfRegistry) => {}
+            Err(error) => prop_assert!(!allowed, "{}", error),
+        }
+    }
+}
+
+#[test]
+fn the_metadata_has_what_a_host_reads() {
+    let meta: Value = serde_json::from_str(META).expect("JSON");
+    assert!(meta["summary"].is_string());
+    assert!(
+        meta["description"]
+            .as_array()
+            .is_some_and(|lines| lines.iter().all(Value::is_string))
+    );
+    let schema = &meta["schema"];
+    let item = json!({ digest(): { "image": { "name": "localhost/app" } } });
+    assert!(allows(schema, schema, &json!({ "items": item })));
+    assert!(allows(schema, schema, &json!({ "digests": item })));
+    assert!(!allows(
+        schema,
+        schema,
+        &json!({ "items": item, "digests": item })
+    ));
+    assert!(!allows(schema, schema, &json!({})));
+}

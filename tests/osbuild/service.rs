@@ -1,0 +1,469 @@
+//! What a host gets for its items.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use loopback::{Behaviour, Registry, samples};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
+use serde_json::{Value, json};
+
+use crate::host::{Answer, Host, Version, exception, items, reply, send_by_memfd};
+
+#[test]
+fn fetched_and_then_cached() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::oci_index(2));
+    for version in [Version::V190, Version::V185, Version::Unknown] {
+        let host = Host::start(version);
+        let items = items(registry.address(), [digest.as_str()]);
+        for cached in [false, true] {
+            let message = host.download(&items);
+            let reply = reply(&message);
+            assert_eq!(reply["name"], "source org.osbuild.skopeo-index");
+            assert_eq!(reply["source_type"], "org.osbuild.skopeo-index");
+            assert_eq!(reply["success"], true);
+            assert!(reply["output"].is_string());
+            let result = json!({
+                "success": true, "metadata": { "checksum": digest, "cached": cached }, "error": "",
+            });
+            assert_eq!(reply["results"], json!([result]));
+        }
+        assert_eq!(
+            fs::read(host.object(&digest)).expect("it"),
+            samples::oci_index(2)
+        );
+        let (status, said) = host.end();
+        assert_eq!(status, Some(0));
+        let lines: Vec<_> = said.lines().collect();
+        assert!(
+            lines.len() == 2 && lines[0].starts_with("1/1 127.0.0.1:"),
+            "{said}"
+        );
+        assert!(
+            lines[0].contains("… fetched, ") && lines[1].contains("… cached, "),
+            "{said}"
+        );
+    }
+}
+
+/// Two items that fail in other ways, and one that doesn't, last.
+fn failing(registry: &Registry) -> (Value, [String; 3]) {
+    let image = registry.put(samples::single_image());
+    let missing = loopback::digest(b"missing");
+    let index = registry.put(samples::empty());
+    let digests = [image, missing, index];
+    // In the order of the text: serde_json's maps are sorted.
+    let mut items = items(registry.address(), digests.iter().map(String::as_str));
+    items.as_object_mut().expect("items").sort_keys();
+    let mut sorted = digests;
+    sorted.sort();
+    (items, sorted)
+}
+
+#[test]
+fn a_host_that_looks_gets_each_items_own_error() {
+    let registry = Registry::start();
+    let (items, sorted) = failing(&registry);
+    let host = Host::start(Version::V190);
+    let message = host.download(&items);
+    let reply = reply(&message);
+    assert_eq!(reply["success"], false);
+    let results = reply["results"].as_array().expect("results");
+    assert_eq!(results.len(), 3);
+    for (result, digest) in results.iter().zip(&sorted) {
+        assert_eq!(
+            &result["metadata"]["checksum"], digest,
+            "in the items' order"
+        );
+        let error = result["error"].as_str().expect("a text");
+        match result["success"].as_bool() {
+            Some(true) => assert_eq!(*digest, loopback::digest(&samples::empty())),
+            _ => assert!(error.contains("/app@") && error.contains(digest), "{error}"),
+        }
+    }
+    // The host shows the last one's.
+    let last = results[2]["error"].as_str().expect("a text");
+    let first_line = last.lines().next().expect("a line");
+    assert!(
+        first_line.contains("/app@sha256:") && first_line.contains("failed in state"),
+        "{last}"
+    );
+    assert!(
+        reply["output"]
+            .as_str()
+            .expect("a text")
+            .contains("(and 1 more of 3 items)")
+    );
+}
+
+#[test]
+fn a_host_that_does_not_look_gets_an_exception() {
+    let registry = Registry::start();
+    let (items, _) = failing(&registry);
+    for version in [Version::V185, Version::Unknown] {
+        let host = Host::start(version);
+        let message = host.download(&items);
+        let text = exception(&message);
+        let first_line = text.lines().next().expect("a line");
+        assert!(
+            first_line.contains("/app@sha256:") && first_line.contains("failed in state"),
+            "{text}"
+        );
+        assert!(
+            host.object(&loopback::digest(&samples::empty())).exists(),
+            "the others are fetched"
+        );
+    }
+}
+
+#[test]
+fn the_kind_of_reply_can_be_forced() {
+    let registry = Registry::start();
+    let (items, _) = failing(&registry);
+    let with = |version, kind| {
+        Host::start_with(version, |command| {
+            command.env("SKOPEO_INDEX_REPLY", kind);
+        })
+    };
+    assert_eq!(
+        reply(&with(Version::V185, "structured").download(&items))["success"],
+        false
+    );
+    exception(&with(Version::V190, "exception").download(&items));
+}
+
+#[test]
+fn it_also_serves_by_the_sources_name() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    let host = Host::start_with(Version::V190, |command| {
+        command.arg0("sh");
+    });
+    assert_eq!(
+        reply(&host.download(&items(registry.address(), [digest.as_str()])))["success"],
+        true
+    );
+    let mut by_name = Command::new(env!("CARGO_BIN_EXE_skopeo-index"));
+    let ran = by_name
+        .arg0("/usr/lib/osbuild/sources/org.osbuild.skopeo-index")
+        .output()
+        .expect("it");
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("--service-fd"));
+}
+
+#[test]
+fn a_corrupt_hit_is_fetched_anew() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    let host = Host::start(Version::V190);
+    let items = items(registry.address(), [digest.as_str()]);
+    host.download(&items);
+    fs::write(host.object(&digest), "x").expect("the object");
+    let message = host.download(&items);
+    assert_eq!(reply(&message)["results"][0]["metadata"]["cached"], false);
+    assert_eq!(
+        fs::read(host.object(&digest)).expect("it"),
+        samples::empty()
+    );
+}
+
+#[test]
+fn what_other_sources_keep_is_left_alone() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    let host = Host::start(Version::V190);
+    let files = host.cache().join("org.osbuild.files");
+    fs::create_dir_all(&files).expect("a directory");
+    let theirs = [
+        "sha256:0".to_owned(),
+        loopback::digest(b"a package"),
+        "md5:1".to_owned(),
+        "staging-x".to_owned(),
+    ];
+    for name in &theirs {
+        fs::write(files.join(name), "corrupt, perhaps").expect("a file");
+    }
+    host.download(&items(registry.address(), [digest.as_str()]));
+    for name in &theirs {
+        assert_eq!(
+            fs::read_to_string(files.join(name)).expect("a file"),
+            "corrupt, perhaps"
+        );
+    }
+}
+
+#[test]
+fn bad_items_fail_alone_and_touch_nothing() {
+    let registry = Registry::start();
+    let good = registry.put(samples::empty());
+    let name = format!("{}/app", registry.address());
+    let bad = [
+        (
+            format!("{good}/../../../escaped"),
+            json!({ "image": { "name": name } }),
+        ),
+        (good.to_uppercase(), json!({ "image": { "name": name } })),
+        (good[..70].to_owned(), json!({ "image": { "name": name } })),
+        (
+            loopback::digest(b"1"),
+            json!({ "image": { "name": "--authfile=/etc/shadow" } }),
+        ),
+        (
+            loopback::digest(b"2"),
+            json!({ "image": { "name": format!("{name}@{good}") } }),
+        ),
+        (
+            loopback::digest(b"3"),
+            json!({ "image": {
+            "name": name, "containers-transport": "containers-storage", "storage-location": "/a+/b",
+        } }),
+        ),
+        (
+            loopback::digest(b"4"),
+            json!({ "image": {
+            "name": name, "containers-transport": "containers-storage", "storage-location": "../a",
+        } }),
+        ),
+        (
+            loopback::digest(b"5"),
+            json!({ "image": { "name": name, "containers-transport": "dir" } }),
+        ),
+        (loopback::digest(b"6"), json!({ "image": { "name": 1 } })),
+        (
+            loopback::digest(b"7"),
+            json!({ "image": { "name": name }, "more": 1 }),
+        ),
+    ];
+    let mut items = items(registry.address(), [good.as_str()]);
+    for (key, item) in &bad {
+        items[key] = item.clone();
+    }
+    let host = Host::start(Version::V190);
+    let message = host.download(&items);
+    let results = reply(&message)["results"].as_array().expect("results");
+    let failed = results
+        .iter()
+        .filter(|result| result["success"] == false)
+        .count();
+    assert_eq!((results.len(), failed), (bad.len() + 1, bad.len()));
+    let store: Vec<_> = fs::read_dir(host.cache())
+        .expect("the store")
+        .flatten()
+        .collect();
+    assert_eq!(store.len(), 1, "nothing beside the files");
+    let files = fs::read_dir(host.cache().join("org.osbuild.files"))
+        .expect("files")
+        .flatten();
+    let mut files: Vec<_> = files
+        .map(|entry| entry.file_name().into_string().expect("UTF-8"))
+        .collect();
+    files.sort();
+    assert_eq!(files, [".skopeo-index".to_owned(), good]);
+}
+
+#[test]
+fn copy_takes_what_is_sound_and_tolerates_what_is_there() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::oci_index(1));
+    let host = Host::start(Version::V190);
+    let items = items(registry.address(), [digest.as_str()]);
+    host.download(&items);
+    let args = json!({
+        "items": items, "options": {}, "cache": host.cache(), "dst_cache": host.other_cache(),
+    });
+    for _ in 0..2 {
+        assert_eq!(reply(&host.call("copy", &args))["success"], true);
+    }
+    let copied = host.other_cache().join("org.osbuild.files").join(&digest);
+    assert_eq!(fs::read(&copied).expect("it"), samples::oci_index(1));
+
+    fs::remove_file(&copied).expect("the copy");
+    fs::write(host.object(&digest), samples::oci_index(2)).expect("the object");
+    let message = host.call("copy", &args);
+    assert!(
+        reply(&message)["output"]
+            .as_str()
+            .expect("a text")
+            .contains("digest mismatch")
+    );
+    assert!(!copied.exists());
+    fs::remove_file(host.object(&digest)).expect("the object");
+    let message = host.call("copy", &args);
+    assert!(
+        reply(&message)["output"]
+            .as_str()
+            .expect("a text")
+            .contains("not found")
+    );
+    assert_eq!(
+        registry.requests(&digest),
+        1,
+        "no registry is asked for a copy"
+    );
+}
+
+#[test]
+fn thousands_of_items_come_and_go_by_memfd() {
+    let host = Host::start(Version::V190);
+    let files = host.cache().join("org.osbuild.files");
+    fs::create_dir_all(&files).expect("a directory");
+    let digests: Vec<String> = (0..3000)
+        .map(|n| {
+            let document = samples::distinct(n);
+            let digest = loopback::digest(&document);
+            fs::write(files.join(&digest), document).expect("an object");
+            digest
+        })
+        .collect();
+    // Beyond what any packet may have, so that the reply can't be one.
+    let mut items = items("localhost", digests.iter().map(String::as_str));
+    let padding = "x".repeat(2000);
+    for n in 0..5000 {
+        items[format!("{n}{padding}")] = json!({});
+    }
+    let args = host.arguments(&items);
+    send_by_memfd(
+        &host,
+        &json!({ "type": "method", "data": { "name": "download", "args": args } }),
+    );
+    let message = host.answer();
+    assert_eq!(
+        reply(&message)["results"]
+            .as_array()
+            .expect("results")
+            .len(),
+        8000
+    );
+}
+
+#[test]
+fn no_items_are_a_success() {
+    let host = Host::start(Version::V190);
+    let message = host.download(&json!({}));
+    assert_eq!(reply(&message)["success"], true);
+    assert_eq!(reply(&message)["results"], json!([]));
+}
+
+#[test]
+fn a_hang_up_in_mid_fetch_ends_it_within_a_second_and_leaves_nothing() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, Behaviour::Silence);
+    let dir = tempfile::tempdir().expect("a directory");
+    let (skopeo, group) = (dir.path().join("skopeo"), dir.path().join("group"));
+    fs::write(
+        &skopeo,
+        "#!/bin/sh\necho $$ > \"$GROUP_FILE\"\nexec skopeo \"$@\"\n",
+    )
+    .expect("it");
+    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    let mut host = Host::start_with(Version::V190, |command| {
+        command
+            .env("SKOPEO_INDEX_SKOPEO", &skopeo)
+            .env("GROUP_FILE", &group);
+    });
+    let args = host.arguments(&items(registry.address(), [digest.as_str()]));
+    let call = json!({ "type": "method", "data": { "name": "download", "args": args } });
+    host.send(call.to_string().as_bytes(), &[]);
+    while registry.requests(&digest) == 0 {
+        std::thread::yield_now();
+    }
+    // These a host's service outlives.
+    for signal in [Signal::INT, Signal::TERM] {
+        kill_process(Pid::from_child(&host.service), signal).expect("it runs");
+    }
+    host.hang_up();
+    let hung_up = Instant::now();
+    let status = host.service.wait().expect("its end");
+    assert!(
+        hung_up.elapsed() < Duration::from_secs(1),
+        "the host waits for it"
+    );
+    assert_eq!(status.code(), Some(0));
+    let group = fs::read_to_string(group).expect("skopeo was started");
+    let group = Pid::from_raw(group.trim().parse().expect("a number")).expect("a process");
+    assert!(
+        test_kill_process_group(group).is_err(),
+        "a child outlives it"
+    );
+    assert!(!host.object(&digest).exists());
+    let ours = host.cache().join("org.osbuild.files/.skopeo-index");
+    assert!(crate::host::is_empty_dir(&ours), "left over");
+}
+
+#[test]
+fn skopeo_is_not_started_deaf_to_signals() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    let dir = tempfile::tempdir().expect("a directory");
+    let (skopeo, ignored) = (dir.path().join("skopeo"), dir.path().join("ignored"));
+    let script = "#!/bin/sh\ngrep SigIgn /proc/self/status > \"$OUT\"\nexec skopeo \"$@\"\n";
+    fs::write(&skopeo, script).expect("it");
+    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    let host = Host::start_with(Version::V190, |command| {
+        command
+            .env("SKOPEO_INDEX_SKOPEO", &skopeo)
+            .env("OUT", &ignored);
+    });
+    let message = host.download(&items(registry.address(), [digest.as_str()]));
+    assert_eq!(reply(&message)["success"], true);
+    let mask = fs::read_to_string(ignored).expect("a mask");
+    let mask = u64::from_str_radix(mask.trim_start_matches("SigIgn:").trim(), 16).expect("hex");
+    assert_eq!(
+        mask & (1 << 1 | 1 << 14),
+        0,
+        "SIGINT and SIGTERM reach it: {mask:x}"
+    );
+}
+
+#[test]
+fn an_audit_of_the_socket_by_python_reads_every_reply() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    let cache = tempfile::tempdir().expect("a directory");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/osbuild/host.py");
+    let arguments = [
+        script,
+        env!("CARGO_BIN_EXE_skopeo-index"),
+        registry.address(),
+        &digest,
+    ];
+    let ran = Command::new("python3")
+        .args(arguments)
+        .arg(cache.path())
+        .output();
+    let ran = ran.expect("python3 is not there; `apt-get install python3` installs it");
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{errors}");
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).trim(), "ok");
+}
+
+#[test]
+fn the_peers_close_ends_it() {
+    let host = Host::start(Version::V190);
+    let (status, said) = host.end();
+    assert_eq!((status, said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_descriptor_that_is_no_socket_is_a_usage_error() {
+    for number in ["1", "99"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skopeo-index"));
+        let ran = command
+            .args(["--service-id", "x", "--service-fd", number])
+            .output()
+            .expect("it");
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    }
+}
+
+#[test]
+fn nothing_more_comes_after_the_answer() {
+    let mut host = Host::start(Version::V190);
+    host.download(&json!({}));
+    host.service.kill().expect("it runs");
+    assert_eq!(host.receive(), Answer::Closed);
+}
