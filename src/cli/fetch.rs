@@ -21,8 +21,11 @@ use crate::store::{RealDisk, Seen, Store};
 /// Prints the path of each object, in the order of the request.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What to fetch: [docker://]NAME@sha256:…, or containers-storage:[[overlay@DIR]]NAME@sha256:…
-    #[arg(value_name = "NAME@DIGEST")]
+    #[arg(
+        value_name = "NAME@DIGEST",
+        help = "What to fetch: [docker://]NAME@sha256:…, or \
+                containers-storage:[[overlay@DIR]]NAME@sha256:…"
+    )]
     references: Vec<String>,
     /// An osbuild manifest, or just the items of its skopeo-index source; - is stdin
     #[arg(long, value_name = "FILE")]

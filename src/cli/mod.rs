@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
-//! Data goes to stdout, everything else to stderr. Exit statuses are in
-//! [`exit`].
+//! Data goes to stdout, everything else to stderr. [`Status`] has the exit
+//! statuses.
 
 mod exit;
 mod fetch;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::index::NotAnIndex;
-use crate::text::Escaped;
+use crate::text::{Escaped, quoted};
 
 /// Why a fetch has failed: something the core found, or trouble outside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -25,7 +25,10 @@ pub enum Cause {
         actual: Digest,
     },
     /// skopeo computes another digest than SHA-256 of the bytes (method copy).
-    #[error("digest mismatch: SHA-256 is {ours}, and skopeo says {:?}", Escaped(.skopeo).to_string())]
+    #[error(
+        "digest mismatch: SHA-256 is {ours}, and skopeo says {}",
+        quoted(skopeo)
+    )]
     OpinionDiffers {
         /// SHA-256 of the bytes.
         ours: Digest,

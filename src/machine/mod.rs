@@ -18,6 +18,13 @@
 //! Each state is a struct in a file of its own and holds the evidence that it
 //! has earned. Its constructor lives in that file and takes the state before it
 //! by value, so a state can be neither skipped nor forged nor used twice.
+//! Nor can one be read from somewhere:
+//!
+//! ```compile_fail,E0277
+//! use skopeo_index::machine::{Bytes, Committed};
+//! let forged: Committed<Bytes> = serde_json::from_str("{}").unwrap();
+//! ```
+//!
 //! Outcomes are claims: one that says "verified" doesn't exist, one that brings
 //! bytes does, and the core compares for itself.
 

@@ -12,6 +12,3 @@ mod runner;
 pub use command::{Command, Debug, Options};
 pub use process::{Process, STAGING_MAX};
 pub use runner::{CommandRunner, Exit, Limits, Ran, RunError};
-
-#[cfg(test)]
-pub use runner::MockCommandRunner;

@@ -8,14 +8,12 @@ use crate::cancel::Cancel;
 use crate::machine::Stop;
 
 /// Runs a typed command to its end. Tests replace it.
-#[cfg_attr(test, mockall::automock)]
 pub trait CommandRunner: Send + Sync {
     /// Runs `command`, at most for `limits.time`, and kills it and all its
     /// descendants in its process group when `cancel` says so.
     ///
     /// # Errors
     /// [`RunError`] where there is no exit status to speak of.
-    #[cfg_attr(test, mockall::concretize)]
     fn run(
         &self,
         command: &Command<'_>,

@@ -2,6 +2,7 @@
 //! side.
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     reason = "a test that can't go on says why and fails"
 )]
 

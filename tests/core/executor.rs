@@ -1,0 +1,288 @@
+//! The loop around the machine.
+
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+
+use loopback::samples;
+use skopeo_index::cancel::Cancel;
+use skopeo_index::digest::Digest;
+use skopeo_index::executor::{Id, Step, Unrecorded, Witness};
+use skopeo_index::machine::{
+    Bytes, Cause, Class, Event, Fetch, Method, Plan, State, Stop, Task, Trouble,
+};
+use skopeo_index::request::Request;
+use skopeo_index::skopeo::RunError;
+use skopeo_index::store::{RealDisk, Store};
+
+use crate::stand_in::{MockSkopeo, PLAN, failed, fetch, fetch_plainly, honest, printed, request};
+
+/// An empty cache; the directory is removed with the first of the pair.
+fn cache() -> (tempfile::TempDir, Store<RealDisk>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = dir.path().join("cache");
+    (dir, Store::new(root, RealDisk))
+}
+
+const THREE_ATTEMPTS: Plan = match NonZeroU32::new(3) {
+    Some(attempts) => Plan { attempts, ..PLAN },
+    None => PLAN,
+};
+
+#[test]
+fn reports_come_in_the_order_of_the_requests_whatever_the_jobs() {
+    let documents: Vec<_> = (0..40).map(samples::distinct).collect();
+    let mut requests: Vec<Request> = documents.iter().map(|d| request(Digest::of(d))).collect();
+    requests.extend_from_within(..10);
+    let cancel = Cancel::new(None).expect("a pipe");
+    for jobs in [1, 3, 64] {
+        let (_dir, store) = cache();
+        let reports = fetch(
+            &store,
+            &honest(documents.clone()),
+            PLAN,
+            &requests,
+            (jobs, &cancel, &[]),
+        );
+        let reports = reports.expect("no halt");
+        assert!(reports.iter().map(|report| &report.request).eq(&requests));
+        assert!(reports.iter().all(|report| report.result.is_ok()));
+    }
+}
+
+#[test]
+fn a_digest_asked_for_twice_is_fetched_once() {
+    let (_dir, store) = cache();
+    let document = samples::empty();
+    let mut skopeo = MockSkopeo::new();
+    skopeo
+        .expect_run()
+        .times(1)
+        .returning(move |_, _, _, _| printed(samples::empty()));
+    let requests = vec![request(Digest::of(&document)); 5];
+    let cancel = Cancel::new(None).expect("a pipe");
+    let reports = fetch(&store, &skopeo, PLAN, &requests, (4, &cancel, &[])).expect("no halt");
+    assert_eq!(reports.len(), 5);
+}
+
+#[test]
+fn a_transient_failure_is_tried_as_often_as_planned_and_no_more() {
+    let (_dir, store) = cache();
+    let mut skopeo = MockSkopeo::new();
+    skopeo
+        .expect_run()
+        .times(3)
+        .returning(|_, _, _, _| failed("connection refused"));
+    let reports = fetch_plainly(&store, &skopeo, THREE_ATTEMPTS, &[request(Digest::of(b""))]);
+    let failure = reports
+        .expect("no halt")
+        .remove(0)
+        .result
+        .expect_err("a failure");
+    assert!(
+        matches!(failure.cause, Cause::GaveUp { attempts: 3, .. }),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_permanent_failure_is_not_tried_again() {
+    let (_dir, store) = cache();
+    let mut skopeo = MockSkopeo::new();
+    skopeo
+        .expect_run()
+        .times(1)
+        .returning(|_, _, _, _| failed("manifest unknown"));
+    let reports = fetch_plainly(&store, &skopeo, THREE_ATTEMPTS, &[request(Digest::of(b""))]);
+    let failure = reports
+        .expect("no halt")
+        .remove(0)
+        .result
+        .expect_err("a failure");
+    let class = Class::NotFound;
+    assert!(
+        matches!(failure.cause, Cause::Trouble { trouble: Trouble::Command { class: c, .. } } if c == class)
+    );
+}
+
+#[test]
+fn a_second_attempt_may_succeed() {
+    let (_dir, store) = cache();
+    let mut skopeo = MockSkopeo::new();
+    skopeo
+        .expect_run()
+        .times(1)
+        .returning(|_, _, _, _| Err(RunError::TimedOut(std::time::Duration::ZERO)));
+    skopeo
+        .expect_run()
+        .times(1)
+        .returning(|_, _, _, _| printed(samples::empty()));
+    let reports = fetch_plainly(
+        &store,
+        &skopeo,
+        THREE_ATTEMPTS,
+        &[request(Digest::of(&samples::empty()))],
+    );
+    assert_eq!(
+        reports.expect("no halt")[0]
+            .result
+            .as_ref()
+            .expect("success")
+            .attempts(),
+        2
+    );
+}
+
+#[test]
+fn both_methods_verify_what_they_bring() {
+    for method in [Method::Raw, Method::Copy] {
+        let (_dir, store) = cache();
+        let document = samples::oci_index(2);
+        let plan = Plan { method, ..PLAN };
+        let requests = [request(Digest::of(&document))];
+        let reports = fetch_plainly(&store, &honest(vec![document.clone()]), plan, &requests);
+        assert!(reports.expect("no halt")[0].result.is_ok());
+        assert_eq!(
+            std::fs::read(store.object(Digest::of(&document))).expect("it"),
+            document
+        );
+    }
+}
+
+#[test]
+fn skopeos_word_is_not_enough_and_its_dissent_is() {
+    // It says the digest is right, and it isn't; it says it is wrong, and it isn't.
+    let (asked, brought) = (Digest::of(&samples::empty()), samples::oci_index(1));
+    for (document, opinion) in [(brought, asked), (samples::empty(), Digest::of(b"another"))] {
+        let (_dir, store) = cache();
+        let mut skopeo = MockSkopeo::new();
+        skopeo
+            .expect_run()
+            .returning(move |command, _, _, _| match command {
+                skopeo_index::skopeo::Command::CopyIndex { to, .. } => {
+                    std::fs::write(to.join("manifest.json"), &document).expect("a file");
+                    printed("")
+                }
+                skopeo_index::skopeo::Command::InspectDir { .. } => printed(document.clone()),
+                _ => printed(opinion.to_string()),
+            });
+        let plan = Plan {
+            method: Method::Copy,
+            ..PLAN
+        };
+        let reports = fetch_plainly(&store, &skopeo, plan, &[request(asked)]).expect("no halt");
+        let failure = reports[0].result.as_ref().expect_err("a failure");
+        assert_eq!(failure.at, State::Inspected);
+        assert!(store.objects().expect("a list").is_empty());
+    }
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_asks_nobody_and_reports_all() {
+    let (_dir, store) = cache();
+    let mut skopeo = MockSkopeo::new();
+    skopeo.expect_run().never();
+    let cancel = Cancel::new(None).expect("a pipe");
+    cancel.stop(Stop::HungUp);
+    let requests: Vec<_> = (0..3_u8).map(|n| request(Digest::of(&[n]))).collect();
+    let reports = fetch(&store, &skopeo, PLAN, &requests, (2, &cancel, &[])).expect("no halt");
+    assert_eq!(reports.len(), 3);
+    for report in reports {
+        let cause = report.result.expect_err("a failure").cause;
+        assert_eq!(
+            cause,
+            Cause::Trouble {
+                trouble: Trouble::Stopped { why: Stop::HungUp }
+            }
+        );
+    }
+}
+
+/// Can't keep the record of a state.
+struct Full(State);
+
+impl Witness for Full {
+    fn transition(&self, _: Id, _: &Request, step: &Step) -> Result<(), Unrecorded> {
+        if step.event.to == self.0 {
+            Err(Unrecorded("disk full".into()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn nothing_is_published_or_called_a_success_without_its_record() {
+    for state in State::ALL {
+        let (_dir, store) = cache();
+        let document = samples::empty();
+        let cancel = Cancel::new(None).expect("a pipe");
+        let requests = [request(Digest::of(&document))];
+        let full = Full(state);
+        let skopeo = honest(vec![document.clone()]);
+        let reports =
+            fetch(&store, &skopeo, PLAN, &requests, (1, &cancel, &[&full])).expect("no halt");
+        let result = &reports[0].result;
+        assert_eq!(
+            result.is_ok(),
+            state == State::Failed,
+            "{state}: {result:?}"
+        );
+        let kept = !store.objects().expect("a list").is_empty();
+        assert_eq!(
+            kept,
+            matches!(state, State::Committed | State::Failed),
+            "{state}"
+        );
+    }
+}
+
+/// Keeps all events.
+#[derive(Default)]
+struct Events(Mutex<Vec<Event>>);
+
+impl Witness for Events {
+    fn transition(&self, _: Id, _: &Request, step: &Step) -> Result<(), Unrecorded> {
+        self.0.lock().expect("no panic").push(step.event.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_recorded_replays_to_the_same_states() {
+    for document in [samples::empty(), samples::single_image(), b"{".to_vec()] {
+        let (_dir, store) = cache();
+        let events = Events::default();
+        let cancel = Cancel::new(None).expect("a pipe");
+        let request = request(Digest::of(&document));
+        let skopeo = honest(vec![document.clone()]);
+        for _hit_the_second_time in 0..2 {
+            events.0.lock().expect("no panic").clear();
+            fetch(
+                &store,
+                &skopeo,
+                PLAN,
+                std::slice::from_ref(&request),
+                (1, &cancel, &[&events]),
+            )
+            .expect("no halt");
+            let mut replayed = Fetch::new(Task {
+                request: request.clone(),
+                plan: PLAN,
+            });
+            for event in events.0.lock().expect("no panic").iter() {
+                let json = serde_json::to_string(event).expect("JSON");
+                let read: Event = serde_json::from_str(&json).expect("an event");
+                assert_eq!(&read, event);
+                let (next, again) = replayed.step(read.outcome).expect("the same machine");
+                assert_eq!(&again, event);
+                replayed = next;
+            }
+            assert!(replayed.wants().is_none(), "it has ended");
+        }
+    }
+}
+
+#[test]
+fn bytes_are_shown_by_their_number_only() {
+    assert_eq!(format!("{:?}", Bytes::from(vec![0; 5])), "5 bytes");
+}

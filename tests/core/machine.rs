@@ -1,0 +1,215 @@
+//! `step` against the transition table.
+
+use std::collections::{BTreeSet, HashSet};
+use std::num::NonZeroU32;
+
+use loopback::samples;
+use proptest::prelude::*;
+use skopeo_index::digest::Digest;
+use skopeo_index::machine::{
+    Bytes, Class, Facts, Fetch, Kind, Method, Network, Outcome, Placed, Plan, Staging, State, Stop,
+    TABLE, Task, Trouble,
+};
+
+use crate::stand_in::{PLAN, request};
+
+/// Documents: an index, another one, an image, no JSON.
+fn documents() -> [Vec<u8>; 4] {
+    [
+        samples::oci_index(1),
+        samples::docker_list(1),
+        samples::single_image(),
+        b"{".to_vec(),
+    ]
+}
+
+/// Every sort of every outcome. A new variant doesn't compile here until it has
+/// its examples.
+fn outcomes(kind: Kind) -> Vec<Outcome<Bytes>> {
+    let contents = || documents().into_iter().map(Bytes::from);
+    let digests = || documents().map(|document| Digest::of(&document));
+    match kind {
+        Kind::Absent => vec![Outcome::Absent],
+        Kind::Found => contents()
+            .map(|content| Outcome::Found { content })
+            .collect(),
+        Kind::FoundOversized => digests()
+            .map(|digest| Outcome::FoundOversized {
+                digest,
+                size: 5 << 20,
+            })
+            .to_vec(),
+        Kind::FoundNotAFile => vec![Outcome::FoundNotAFile],
+        Kind::Quarantined => vec![Outcome::Quarantined { name: "q".into() }],
+        Kind::Staged => vec![Outcome::Staged {
+            at: Staging::new("s".into()),
+        }],
+        Kind::Copied => contents()
+            .map(|content| Outcome::Copied { content })
+            .collect(),
+        Kind::Reread => contents()
+            .map(|content| Outcome::Reread { content })
+            .collect(),
+        Kind::Opinion => digests()
+            .map(|d| Outcome::Opinion {
+                digest: d.to_string(),
+            })
+            .to_vec(),
+        Kind::Proceed => vec![Outcome::Proceed],
+        Kind::Paused => vec![Outcome::Paused],
+        Kind::Published => contents()
+            .map(|content| Outcome::Published {
+                content,
+                placed: Placed::New,
+            })
+            .collect(),
+        Kind::Trouble => {
+            let command = |class| Trouble::Command {
+                class,
+                message: "m".into(),
+            };
+            [
+                command(Class::Network),
+                command(Class::NotFound),
+                Trouble::Stopped {
+                    why: Stop::Deadline,
+                },
+            ]
+            .map(|trouble| Outcome::Trouble { trouble })
+            .to_vec()
+        }
+    }
+}
+
+/// Every sort of task.
+fn tasks() -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for document in documents() {
+        for method in [Method::Raw, Method::Copy] {
+            for network in [Network::Allowed, Network::Offline] {
+                for attempts in [1, 2] {
+                    let attempts = NonZeroU32::new(attempts).expect("not zero");
+                    let plan = Plan {
+                        method,
+                        attempts,
+                        network,
+                    };
+                    tasks.push(Task {
+                        request: request(Digest::of(&document)),
+                        plan,
+                    });
+                }
+            }
+        }
+    }
+    tasks
+}
+
+#[test]
+fn step_does_what_the_table_says_and_nothing_else() {
+    let (mut seen, mut made) = (HashSet::new(), BTreeSet::new());
+    let mut refused = BTreeSet::new();
+    let mut open: Vec<Fetch> = tasks().into_iter().map(Fetch::new).collect();
+    while let Some(fetch) = open.pop() {
+        for kind in Kind::ALL {
+            for outcome in outcomes(kind) {
+                assert_eq!(outcome.kind(), kind);
+                match fetch.clone().step(outcome.clone()) {
+                    Ok((next, event)) => {
+                        assert_eq!((event.from, event.to), (fetch.state(), next.state()));
+                        assert_eq!(event.cause.is_some(), next.state() == State::Failed);
+                        made.insert((fetch.state(), kind, next.state()));
+                        if seen.insert(format!("{next:?}")) {
+                            open.push(next);
+                        }
+                    }
+                    Err(back) => {
+                        assert_eq!((back.state, back.outcome), (fetch.clone(), outcome));
+                        refused.insert((fetch.state(), kind));
+                    }
+                }
+            }
+        }
+    }
+    let table: BTreeSet<_> = TABLE.iter().map(|row| (row.from, row.on, row.to)).collect();
+    assert_eq!(made, table);
+    for state in [State::Committed, State::Failed] {
+        assert!(
+            Kind::ALL
+                .iter()
+                .all(|kind| refused.contains(&(state, *kind))),
+            "{state} is an end"
+        );
+    }
+    let reached: BTreeSet<_> = made.iter().flat_map(|(from, _, to)| [*from, *to]).collect();
+    assert_eq!(reached, State::ALL.into_iter().collect());
+}
+
+#[test]
+fn every_row_of_the_table_is_there_once() {
+    let rows: HashSet<_> = TABLE
+        .iter()
+        .map(|row| (row.from, row.on, row.when))
+        .collect();
+    assert_eq!(rows.len(), TABLE.len());
+}
+
+#[test]
+fn what_a_state_wants_it_can_use() {
+    let mut open: Vec<Fetch> = tasks().into_iter().map(Fetch::new).collect();
+    let mut seen = HashSet::new();
+    while let Some(fetch) = open.pop() {
+        let taken = Kind::ALL
+            .into_iter()
+            .flat_map(outcomes)
+            .filter_map(|o| fetch.clone().step(o).ok());
+        let taken: Vec<_> = taken.collect();
+        assert_eq!(fetch.wants().is_none(), taken.is_empty(), "{fetch:?}");
+        open.extend(
+            taken
+                .into_iter()
+                .map(|(next, _)| next)
+                .filter(|n| seen.insert(format!("{n:?}"))),
+        );
+    }
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome<Bytes>> {
+    let all: Vec<_> = Kind::ALL.into_iter().flat_map(outcomes).collect();
+    prop::sample::select(all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..crate::regressions("proptest-regressions/machine.txt") })]
+
+    #[test]
+    fn only_an_index_with_its_digest_is_committed(
+        asked in 0..4_usize,
+        outcomes in prop::collection::vec(any_outcome(), 0..40),
+    ) {
+        let digest = Digest::of(&documents()[asked]);
+        let mut fetch = Fetch::new(Task { request: request(digest), plan: PLAN });
+        let mut replayed = Fetch::<Facts>::new(fetch.task().clone());
+        for outcome in outcomes {
+            let brought = match &outcome {
+                Outcome::Found { content } | Outcome::Published { content, .. } => Some(content.clone()),
+                _ => None,
+            };
+            match fetch.step(outcome) {
+                Ok((next, event)) => {
+                    // What a log keeps is enough to decide the same.
+                    let (again, same) = replayed.step(event.outcome.clone()).expect("the same machine");
+                    prop_assert_eq!(same, event);
+                    (fetch, replayed) = (next, again);
+                }
+                Err(back) => fetch = back.state,
+            }
+            if let Fetch::Committed(_) = &fetch {
+                let brought = brought.expect("bytes");
+                prop_assert_eq!(Digest::of(brought.as_slice()), digest);
+                prop_assert!(skopeo_index::index::Index::parse(brought.as_slice()).is_ok());
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The core without skopeo, registries or a clock.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on says why and fails"
+)]
+
+mod argv;
+mod digest;
+mod executor;
+mod faults;
+mod index;
+mod machine;
+mod request;
+mod skopeo;
+mod snapshots;
+mod stand_in;
+mod text;
+
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// Where a property's counterexamples are kept.
+fn regressions(file: &'static str) -> Config {
+    let persistence = FileFailurePersistence::Direct(file);
+    Config {
+        failure_persistence: Some(Box::new(persistence)),
+        ..Config::default()
+    }
+}
+
+#[test]
+fn a_state_can_be_neither_skipped_nor_forged_nor_used_twice() {
+    trybuild::TestCases::new().compile_fail("tests/compile-fail/*.rs");
+}
