@@ -1,7 +1,9 @@
 //! Fetches container image indexes by digest, and proves what lands on disk.
 
+pub mod audit;
 pub mod cancel;
 pub mod cli;
+mod coalesce;
 pub mod digest;
 pub mod executor;
 pub mod index;

@@ -10,10 +10,11 @@ use super::input::{self, Defaults};
 use super::options::{CacheArgs, Format, RunArgs, SkopeoArgs};
 use super::output::{self, Problem, json_line};
 use super::progress::{self, Mode, Summary};
-use crate::executor::{Executor, Report};
+use crate::audit::{LogError, Recorder};
+use crate::executor::{Executor, Report, Witness};
 use crate::perform::{Engine, Performer};
 use crate::request::{Request, StorageLocation, Transport};
-use crate::skopeo::Command;
+use crate::skopeo::{self, Command};
 use crate::store::{RealDisk, Seen, Store};
 
 /// Fetch indexes into a cache
@@ -129,6 +130,18 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         progress.note(&format!("cannot sweep what dead processes left: {fault}"));
     }
 
+    let (plan, log) = (args.run.plan(args.skopeo.attempts()), args.run.audit_log()?);
+    let unrecorded = |error: LogError| Problem::other(error.to_string());
+    let begin = |log| {
+        let skopeo = skopeo::identify(&runner, &cancel);
+        Recorder::begin(log, store.root(), plan, Some(skopeo.into()))
+    };
+    let recorder = log.as_ref().map(begin).transpose().map_err(unrecorded)?;
+    // First what may refuse to go on, then what shows.
+    let mut witnesses: Vec<&dyn Witness> = Vec::new();
+    witnesses.extend(recorder.as_ref().map(|recorder| recorder as &dyn Witness));
+    witnesses.push(&progress);
+
     let executor = Executor {
         performer: Performer {
             store: &store,
@@ -140,9 +153,9 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
             retry_delay: args.skopeo.retry_delay(),
             cancel: &cancel,
         },
-        plan: args.run.plan(args.skopeo.attempts()),
+        plan,
         jobs: args.run.jobs(),
-        witnesses: &[&progress],
+        witnesses: &witnesses,
     };
     let (mut summary, mut first_failure, mut printed) = (Summary::default(), None, Ok(()));
     let ran = executor.run(&requests, |report| {
@@ -154,11 +167,14 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
             printed = print(args.format, report, &store);
         }
     });
+    let ended = recorder.map_or(Ok(()), Recorder::end).map_err(unrecorded);
     if let Err(fault) = store.close() {
         progress.note(&format!("{fault}"));
     }
-    progress.finish(&summary, started.elapsed());
+    let checkpoint = log.as_ref().and_then(|log| log.checkpoint().ok());
+    progress.finish(&summary, started.elapsed(), checkpoint.as_ref());
     printed?;
+    ended?;
     match ran {
         Ok(()) => Ok(first_failure.unwrap_or(Status::Done)),
         Err(halt) => Err(Problem::other(format!("{halt:?}"))),

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. [`Status`] has the exit
 //! statuses.
 
+mod audit;
 mod exit;
 mod fetch;
 mod generate;
@@ -42,6 +43,7 @@ enum Command {
     Resolve(resolve::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    Audit(audit::Args),
     States(states::Args),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -91,6 +93,7 @@ fn command(cli: Cli) -> Result<Status, Problem> {
         Command::Resolve(args) => resolve::run(args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::States(args) => states::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::output::Problem;
+use crate::audit::Log;
 use crate::cancel::Cancel;
 use crate::machine::{Attempts, Method, Network, Plan};
 use crate::osbuild::FILES;
@@ -194,6 +195,9 @@ pub(super) struct RunArgs {
     /// Use the cache only: what isn't there is a failure
     #[arg(long, env = "SKOPEO_INDEX_OFFLINE", action = ArgAction::SetTrue)]
     offline: bool,
+    /// Append a record of every transition to this log
+    #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_AUDIT_LOG")]
+    audit_log: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -205,6 +209,12 @@ enum MethodArg {
 impl RunArgs {
     pub(super) const fn jobs(&self) -> NonZeroUsize {
         self.jobs
+    }
+
+    /// Opens the audit log, if one is wanted.
+    pub(super) fn audit_log(&self) -> Result<Option<Log>, Problem> {
+        let opened = self.audit_log.as_deref().map(Log::open).transpose();
+        opened.map_err(|error| Problem::other(error.to_string()))
     }
 
     pub(super) const fn plan(&self, attempts: Attempts) -> Plan {

@@ -56,6 +56,7 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
     let python_path = python_path
         .as_deref()
         .and_then(|path| std::env::split_paths(path).next());
+    let log = args.run.audit_log()?;
     let service = Service {
         runner: &args.skopeo.runner(),
         options: &args.skopeo.options(),
@@ -65,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
         jobs: args.run.jobs(),
         deadline: args.skopeo.deadline(),
         failure: era.reply(python_path.as_deref()),
-        witnesses: &[],
+        audit: log.as_ref(),
     };
     service
         .serve(&channel)

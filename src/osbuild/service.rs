@@ -17,12 +17,13 @@ use super::era::Reply;
 use super::items::{self, Plan};
 use super::protocol::{Call, Results, exception};
 use super::{FILES, protocol};
+use crate::audit::{Log, Recorder};
 use crate::cancel::Cancel;
 use crate::executor::{Executor, Id, Report, Step, Unrecorded, Witness};
 use crate::machine::{self, Method, Network, Provenance, Stop};
 use crate::perform::{Engine, Performer};
 use crate::request::Items;
-use crate::skopeo::{Options, Process};
+use crate::skopeo::{self, Options, Process};
 use crate::store::{RealDisk, Store};
 
 /// An osbuild source, and how it fetches.
@@ -43,8 +44,8 @@ pub struct Service<'a> {
     pub deadline: Option<Duration>,
     /// How a failure is told.
     pub failure: Reply,
-    /// Who else sees every fetch.
-    pub witnesses: &'a [&'a dyn Witness],
+    /// Where every fetch is recorded.
+    pub audit: Option<&'a Log>,
 }
 
 /// The name of the exception that a failed call ends with.
@@ -124,7 +125,7 @@ impl Service<'_> {
         items: &Items,
         cache: &Path,
         channel: &Channel,
-        run: impl FnOnce(&Cancel, &Plan, &Store<RealDisk>) -> Vec<protocol::ItemResult>,
+        run: impl FnOnce(&Cancel, &Plan, &Store<RealDisk>) -> io::Result<Vec<protocol::ItemResult>>,
     ) -> io::Result<Results> {
         let plan = Plan::of(items);
         let deadline = self
@@ -141,7 +142,7 @@ impl Service<'_> {
                 say(&fault.to_string());
             }
             reports
-        })?;
+        })??;
         Ok(plan.results(reports))
     }
 
@@ -152,12 +153,21 @@ impl Service<'_> {
         store: &Store<RealDisk>,
         engine: Engine<'_, Process, RealDisk>,
         rules: machine::Plan,
-    ) -> Vec<protocol::ItemResult> {
+    ) -> io::Result<Vec<protocol::ItemResult>> {
+        let recorder = self.audit.map(|log| {
+            let skopeo = match engine {
+                Engine::Skopeo { runner, .. } => Some(skopeo::identify(runner, cancel).into()),
+                Engine::Cache(_) => None,
+            };
+            Recorder::begin(log, store.root(), rules, skopeo)
+        });
+        let recorder = recorder.transpose().map_err(io::Error::other)?;
         let lines = Lines {
             total: plan.requests.len(),
             done: AtomicUsize::new(0),
         };
-        let mut witnesses = self.witnesses.to_vec();
+        let mut witnesses: Vec<&dyn Witness> = Vec::new();
+        witnesses.extend(recorder.as_ref().map(|recorder| recorder as &dyn Witness));
         witnesses.push(&lines);
         let performer = Performer {
             store,
@@ -174,7 +184,10 @@ impl Service<'_> {
         let mut results = Vec::with_capacity(plan.requests.len());
         // A halt comes from the stand-ins of tests only.
         let _halt = executor.run(&plan.requests, |report| results.push(items::result(report)));
-        results
+        recorder
+            .map_or(Ok(()), Recorder::end)
+            .map_err(io::Error::other)?;
+        Ok(results)
     }
 }
 

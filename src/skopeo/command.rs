@@ -99,7 +99,8 @@ impl Command<'_> {
                 argv.push("inspect").push("--raw").push(dir(from));
             }
             Self::ManifestDigest { file } => {
-                argv.push("manifest-digest").push(*file);
+                // "./-x" is no flag; what is absolute stays as it is.
+                argv.push("manifest-digest").push(Path::new(".").join(file));
             }
             Self::Version => return vec!["--version".into()],
         }

@@ -130,10 +130,16 @@ pub fn classify(message: &str) -> Class {
     // behind that what the registry likes to say; or a request that failed.
     let of_registry = || match registrys {
         [request, network @ ..] if request.starts_with("Get ") => decided(network).next(),
-        [code, detail @ ..] => of_part(code, detail),
+        [code, detail @ ..] => of_part(first_of(code), detail),
         [] => None,
     };
     of_skopeo.or_else(of_registry).unwrap_or(Class::Other)
+}
+
+/// Of several errors in one answer, `errors:` and a line for each, the first.
+fn first_of(codes: &str) -> &str {
+    let first = codes.strip_prefix("errors:\n");
+    first.map_or(codes, |first| first.lines().next().unwrap_or(first))
 }
 
 /// The classes of the parts that decide one.
@@ -149,7 +155,7 @@ fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
         "manifest unknown" | "name unknown" => Class::NotFound,
         "unauthorized" | "denied" | "authentication required" => Class::Authentication,
         "x509" | "tls" => Class::Tls,
-        "toomanyrequests" => Class::RateLimited,
+        "toomanyrequests" | "too many requests to registry" => Class::RateLimited,
         "http" if rest == ["server gave HTTP response to HTTPS client"] => Class::Tls,
         "received unexpected HTTP status" | "StatusCode" => of_status(rest.first()?),
         _ if part.ends_with("does not resolve to an image ID") => Class::NotFound,

@@ -6,9 +6,11 @@
 
 mod command;
 pub mod failure;
+mod identity;
 mod process;
 mod runner;
 
 pub use command::{Command, Debug, Options};
+pub use identity::{Identity, identify};
 pub use process::{Process, STAGING_MAX};
 pub use runner::{CommandRunner, Exit, Limits, Ran, RunError};

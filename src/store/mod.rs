@@ -13,7 +13,6 @@
 //!         └── N.attempt-N/              where `skopeo copy` writes to
 //! ```
 
-mod coalesce;
 mod disk;
 mod real;
 mod staging;
@@ -21,11 +20,11 @@ mod staging;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use coalesce::Coalesced;
 pub use disk::{Disk, Fault, Guard, Locked, Made, Renamed, Seen, Wait};
 pub use real::RealDisk;
 use staging::Area;
 
+use crate::coalesce::Coalesced;
 use crate::digest::Digest;
 use crate::index::MANIFEST_MAX;
 use crate::machine::{Placed, Staging};

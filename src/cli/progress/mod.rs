@@ -10,6 +10,7 @@ use indicatif::DecimalBytes;
 use serde_json::{Value, json};
 
 use super::{hint, output};
+use crate::audit::Checkpoint;
 use crate::executor::{Id, Report, Step, Unrecorded, Witness};
 use crate::machine::{Cause, Outcome, Provenance, State, Trouble};
 use crate::request::Request;
@@ -96,7 +97,12 @@ impl<'a> Progress<'a> {
     }
 
     /// Ends the display with a summary.
-    pub(super) fn finish(&self, summary: &Summary, took: Duration) {
+    pub(super) fn finish(
+        &self,
+        summary: &Summary,
+        took: Duration,
+        checkpoint: Option<&Checkpoint>,
+    ) {
         let Summary {
             fetched,
             cached,
@@ -108,6 +114,13 @@ impl<'a> Progress<'a> {
             DecimalBytes(bytes),
             seconds(took)
         );
+        if let (Some(checkpoint), Show::Bars(_) | Show::Plain) = (checkpoint, &self.show) {
+            let checkpoint = checkpoint.to_string();
+            self.note(&format!(
+                "audit log: {}",
+                checkpoint.trim_end().replace('\n', " ")
+            ));
+        }
         match &self.show {
             Show::Bars(bars) => bars.finish(&text),
             Show::Plain => output::tell(&format!("{} {text}", now())),
@@ -115,6 +128,7 @@ impl<'a> Progress<'a> {
                 "summary",
                 json!({
                     "fetched": fetched, "cached": cached, "failed": failed, "bytes": bytes,
+                    "checkpoint": checkpoint.map(Checkpoint::to_string),
                     "milliseconds": millis(took),
                 }),
             ),

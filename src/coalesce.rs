@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// done before it began, so a caller needs one that begins after its call, and
 /// it doesn't matter who makes it.
 #[derive(Debug, Default)]
-pub(super) struct Coalesced {
+pub(crate) struct Coalesced {
     syncs: Mutex<Syncs>,
     ended: Condvar,
 }
@@ -24,7 +24,7 @@ struct Syncs {
 impl Coalesced {
     /// Returns when a sync that began after this call has ended well; makes it
     /// where nobody else does.
-    pub(super) fn sync<E>(&self, sync: impl Fn() -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn sync<E>(&self, sync: impl Fn() -> Result<(), E>) -> Result<(), E> {
         let mut syncs = self.syncs();
         let needed = syncs.begun + 1;
         loop {

@@ -1,0 +1,126 @@
+//! The Merkle tree of RFC 6962, section 2.1.
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 of the tree.
+pub type Hash = [u8; 32];
+
+/// "MTH({d(0)}) = SHA-256(0x00 || d(0))": the leaf of a line without its newline.
+#[must_use]
+pub fn leaf(line: &[u8]) -> Hash {
+    Sha256::new_with_prefix([0])
+        .chain_update(line)
+        .finalize()
+        .into()
+}
+
+/// "SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))".
+fn node(left: &Hash, right: &Hash) -> Hash {
+    Sha256::new_with_prefix([1])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
+}
+
+/// The roots of the complete subtrees of a growing log, which is all that its
+/// root needs: as many as its size has bits set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    /// From the largest subtree to the smallest.
+    roots: Vec<Hash>,
+}
+
+impl Frontier {
+    /// How many leaves there are.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds a leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut root = leaf;
+        // Each trailing one of the size is a subtree that this one completes.
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.roots.pop() {
+                root = node(&left, &root);
+            }
+        }
+        self.roots.push(root);
+        self.size += 1;
+    }
+
+    /// "The hash of an empty list is the hash of an empty string".
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        let folded = self
+            .roots
+            .iter()
+            .rev()
+            .copied()
+            .reduce(|right, left| node(&left, &right));
+        folded.unwrap_or_else(|| Sha256::digest([]).into())
+    }
+}
+
+/// The root of some leaves.
+fn root(leaves: &[Hash]) -> Hash {
+    let mut frontier = Frontier::default();
+    leaves.iter().for_each(|leaf| frontier.push(*leaf));
+    frontier.root()
+}
+
+/// The largest power of two smaller than `n`, which is 2 or more.
+const fn split(n: usize) -> usize {
+    1 << (usize::BITS - 1 - (n - 1).leading_zeros())
+}
+
+/// RFC 6962, section 2.1.1: the path of leaf `at`; empty where there is no such
+/// leaf.
+#[must_use]
+pub fn prove(leaves: &[Hash], at: usize) -> Vec<Hash> {
+    let (mut leaves, mut at, mut path) = (leaves, at, Vec::new());
+    while leaves.len() > 1 && at < leaves.len() {
+        let (left, right) = leaves.split_at(split(leaves.len()));
+        if at < left.len() {
+            path.push(root(right));
+            leaves = left;
+        } else {
+            path.push(root(left));
+            at -= left.len();
+            leaves = right;
+        }
+    }
+    path.reverse();
+    path
+}
+
+/// The root that a leaf and its path lead to (RFC 9162, section 2.1.3.2); `None`
+/// where the path has not as many hashes as such a leaf's.
+#[must_use]
+pub fn root_by_proof(leaf: Hash, at: u64, size: u64, path: &[Hash]) -> Option<Hash> {
+    let (mut at, mut last) = (at, size.checked_sub(1)?);
+    if at > last {
+        return None;
+    }
+    let mut root = leaf;
+    for hash in path {
+        if last == 0 {
+            return None;
+        }
+        if at & 1 == 1 || at == last {
+            root = node(hash, &root);
+            while at & 1 == 0 && at != 0 {
+                at >>= 1;
+                last >>= 1;
+            }
+        } else {
+            root = node(&root, hash);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    (last == 0).then_some(root)
+}

@@ -1,0 +1,28 @@
+//! The audit log: every transition of every fetch, tamper-evident.
+//!
+//! ```text
+//!  Event ──▶ Recorder ──▶ Log: {"body":…,"log":…,"op":…,"prev":…,…,"trailer":…}\n
+//!                                     leaf = SHA-256(0x00 ‖ line)      └─ SHA-256 of the line before it
+//!  Verifier ◀── lines: trailer, canonical form, sequence, prev = leaf before, replay through `step`
+//!  Checkpoint: origin, size, RFC 6962 root over all leaves
+//! ```
+//!
+//! JSON Lines in a canonical form: keys sorted, ASCII, integers only, no
+//! insignificant spaces. The stored line's bytes are hashed, not a re-encoding.
+
+mod canonical;
+mod checkpoint;
+mod log;
+mod merkle;
+mod record;
+mod recorder;
+mod statement;
+mod verify;
+
+pub use checkpoint::{Checkpoint, CheckpointError, Proof};
+pub use log::{LINE_MAX, Log, LogError};
+pub use merkle::{Frontier, Hash, leaf, prove, root_by_proof};
+pub use record::{Command, Op, Origin, Record, RecordError, RunId, SkopeoIdentity};
+pub use recorder::Recorder;
+pub use statement::statement;
+pub use verify::{Finding, Keep, Severity, Verified, Verifier, What};

@@ -1,0 +1,320 @@
+//! Records: one line each.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::canonical;
+use super::merkle::Hash;
+use crate::digest::Digest;
+use crate::machine::{Event, Plan};
+use crate::request::Request;
+use crate::skopeo::Identity;
+
+/// The form of records that is written.
+const SCHEMA: u64 = 1;
+
+/// What stands between a record and its trailer, and behind that.
+const TRAILER: (&str, &str) = (",\"trailer\":\"", "\"}");
+
+/// A log's name: 128 random bits, shown as `skopeo-index/<32 hex>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Origin(String);
+
+/// A run's name: 64 random bits in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+/// Which skopeo was used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkopeoIdentity {
+    /// Where it is.
+    pub path: String,
+    /// SHA-256 of the program.
+    pub sha256: Option<Digest>,
+    /// What `skopeo --version` prints.
+    pub version: String,
+}
+
+impl From<Identity> for SkopeoIdentity {
+    fn from(
+        Identity {
+            path,
+            sha256,
+            version,
+        }: Identity,
+    ) -> Self {
+        Self {
+            path: path.display().to_string(),
+            sha256,
+            version,
+        }
+    }
+}
+
+/// A command that was run for a transition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Its arguments, without the program.
+    pub argv: Vec<String>,
+    /// Its exit status; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// What a record tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "op",
+    content = "body",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Op {
+    /// The log begins.
+    Genesis {
+        /// Our version.
+        version: String,
+    },
+    /// A run begins.
+    Run {
+        /// The cache.
+        cache: String,
+        /// The rules of its fetches.
+        plan: Plan,
+        /// Which skopeo is used; none for a copy from another cache.
+        skopeo: Option<SkopeoIdentity>,
+        /// Who runs it.
+        uid: u32,
+        /// Our version.
+        version: String,
+    },
+    /// A fetch went from state to state.
+    Transition {
+        /// The command that was run for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Command>,
+        /// The transition.
+        event: Event,
+        /// Which fetch of the run.
+        fetch: u64,
+        /// What is fetched.
+        request: Request,
+    },
+    /// A run has ended.
+    End {
+        /// Fetches that ended with an object.
+        committed: u64,
+        /// Fetches that didn't.
+        failed: u64,
+        /// Fetches of these whose last records could not be written.
+        unrecorded: u64,
+    },
+    /// A line that a crash had cut short was moved aside.
+    Recovered {
+        /// How many bytes it had.
+        bytes: u64,
+        /// The name of the file they are kept in.
+        kept_as: String,
+        /// Their SHA-256.
+        sha256: Digest,
+    },
+}
+
+/// A record with what chains it to the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The log that it belongs to.
+    pub log: Origin,
+    /// Its number, from 0.
+    pub seq: u64,
+    /// The leaf of the record before; zeros for the first.
+    pub prev: Hash,
+    /// When it was written: UTC, RFC 3339 with milliseconds.
+    pub time: String,
+    /// The run that wrote it.
+    pub run: RunId,
+    /// What it tells.
+    pub op: Op,
+}
+
+/// The same, as it is written.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    log: Origin,
+    #[serde(flatten)]
+    op: Op,
+    prev: Hex,
+    run: RunId,
+    schema: u64,
+    seq: u64,
+    time: String,
+}
+
+/// 32 bytes in hexadecimal.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(super) struct Hex(pub(super) Hash);
+
+/// Why a line is no record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The line doesn't have the SHA-256 that stands in it.
+    #[error("its trailer is not SHA-256 of what is before it: it was changed, or cut")]
+    Trailer,
+    /// Not a record's JSON.
+    #[error("it is not a record: {0}")]
+    Json(String),
+    /// Another way to write the same.
+    #[error("it is not in canonical form")]
+    NotCanonical,
+    /// A form of records that isn't known here.
+    #[error("its schema is {0}, and this version knows {SCHEMA}")]
+    Schema(u64),
+}
+
+impl Record {
+    /// The record as a line, without the newline.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let written = Written {
+            log: self.log.clone(),
+            op: self.op.clone(),
+            prev: Hex(self.prev),
+            run: self.run.clone(),
+            schema: SCHEMA,
+            seq: self.seq,
+            time: self.time.clone(),
+        };
+        // These types have no maps but by names, and no numbers but integers.
+        let value = serde_json::to_value(written).unwrap_or_default();
+        let mut line = canonical::to_string(&value);
+        line.pop();
+        let sum = Digest::of(line.as_bytes()).hex();
+        format!("{line}{}{sum}{}", TRAILER.0, TRAILER.1)
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn parse(line: &[u8]) -> Result<Self, RecordError> {
+        let record = without_trailer(line).ok_or(RecordError::Trailer)?;
+        let json = |error: serde_json::Error| RecordError::Json(error.to_string());
+        let written: Written = serde_json::from_str(&record).map_err(json)?;
+        if written.schema != SCHEMA {
+            return Err(RecordError::Schema(written.schema));
+        }
+        let Written {
+            log,
+            op,
+            prev: Hex(prev),
+            run,
+            schema: _,
+            seq,
+            time,
+        } = written;
+        let record = Self {
+            log,
+            seq,
+            prev,
+            time,
+            run,
+            op,
+        };
+        // Whatever isn't read, or is read in more than one form, shows here.
+        if record.to_line().as_bytes() == line {
+            Ok(record)
+        } else {
+            Err(RecordError::NotCanonical)
+        }
+    }
+}
+
+/// The record as JSON, if its trailer is right.
+fn without_trailer(line: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (record, sum) = line.strip_suffix(TRAILER.1)?.rsplit_once(TRAILER.0)?;
+    (Digest::of(record.as_bytes()).hex() == sum).then(|| format!("{record}}}"))
+}
+
+impl Origin {
+    /// A new log's.
+    pub(super) fn random() -> Self {
+        Self(format!("skopeo-index/{}", random_hex(2)))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Origin {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl RunId {
+    /// A new run's.
+    pub(super) fn random() -> Self {
+        Self(random_hex(1))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for RunId {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// Names, not secrets: they must differ, and may be guessed.
+fn random_hex(words: usize) -> String {
+    (0..words)
+        .map(|_| format!("{:016x}", fastrand::u64(..)))
+        .collect()
+}
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Hex {
+    type Err = crate::digest::DigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digest: Digest = format!("sha256:{text}").parse()?;
+        Ok(Self(*digest.as_bytes()))
+    }
+}
+
+impl TryFrom<String> for Hex {
+    type Error = crate::digest::DigestError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Hex> for String {
+    fn from(hex: Hex) -> Self {
+        hex.to_string()
+    }
+}

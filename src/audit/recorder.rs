@@ -1,0 +1,134 @@
+//! Writes what the executor's fetches do.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::log::{Log, LogError};
+use super::record::{Command, Op, RunId, SkopeoIdentity};
+use crate::executor::{Id, Report, Step, Unrecorded, Witness};
+use crate::machine::{Plan, State};
+use crate::perform::CommandRecord;
+use crate::request::Request;
+use crate::skopeo::Exit;
+
+/// Records one run.
+#[derive(Debug)]
+pub struct Recorder<'l> {
+    log: &'l Log,
+    run: RunId,
+    committed: AtomicU64,
+    failed: AtomicU64,
+    /// Fetches with a record that could not be written: what they do after it
+    /// has no place in the log.
+    unrecorded: Mutex<HashSet<Id>>,
+}
+
+impl<'l> Recorder<'l> {
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn begin(
+        log: &'l Log,
+        cache: &Path,
+        plan: Plan,
+        skopeo: Option<SkopeoIdentity>,
+    ) -> Result<Self, LogError> {
+        let run = RunId::random();
+        let op = Op::Run {
+            cache: cache.display().to_string(),
+            plan,
+            skopeo,
+            uid: rustix::process::getuid().as_raw(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        log.append(&run, op)?;
+        Ok(Self {
+            log,
+            run,
+            committed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            unrecorded: Mutex::default(),
+        })
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn end(self) -> Result<(), LogError> {
+        let (committed, failed) = (self.committed.into_inner(), self.failed.into_inner());
+        let unrecorded = self
+            .unrecorded
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len() as u64;
+        self.log.append(
+            &self.run,
+            Op::End {
+                committed,
+                failed,
+                unrecorded,
+            },
+        )?;
+        self.log.sync()
+    }
+}
+
+impl Recorder<'_> {
+    fn unrecorded(&self) -> MutexGuard<'_, HashSet<Id>> {
+        self.unrecorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Witness for Recorder<'_> {
+    fn transition(&self, of: Id, request: &Request, step: &Step) -> Result<(), Unrecorded> {
+        let to = step.event.to;
+        if self.unrecorded().contains(&of) {
+            return Err(Unrecorded("an earlier record is missing".to_owned()));
+        }
+        let op = Op::Transition {
+            command: step.command.as_ref().map(command),
+            event: step.event.clone(),
+            fetch: of.0 as u64,
+            request: request.clone(),
+        };
+        let recorded = self.log.append(&self.run, op).and_then(|()| match to {
+            // Before it is published, and before it is reported.
+            State::Verified | State::Committed | State::Failed => self.log.sync(),
+            State::Pending | State::Staged | State::Copied | State::Inspected => Ok(()),
+        });
+        recorded.map_err(|error| {
+            self.unrecorded().insert(of);
+            Unrecorded(error.to_string())
+        })
+    }
+
+    fn ended(&self, _: Id, report: &Report) {
+        let count = if report.result.is_ok() {
+            &self.committed
+        } else {
+            &self.failed
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn command(command: &CommandRecord) -> Command {
+    Command {
+        argv: command
+            .argv
+            .iter()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect(),
+        exit: match command.exit {
+            Some(Exit::Status(status)) => Some(status),
+            Some(Exit::Signal(_)) | None => None,
+        },
+        milliseconds: u64::try_from(command.took.as_millis()).unwrap_or(u64::MAX),
+    }
+}
