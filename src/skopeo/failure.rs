@@ -152,10 +152,12 @@ fn decided<'p>(parts: &'p [&'p str]) -> impl Iterator<Item = Class> + 'p {
 fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
     let tail = rest.is_empty();
     Some(match part {
-        "manifest unknown" | "name unknown" => Class::NotFound,
-        "unauthorized" | "denied" | "authentication required" => Class::Authentication,
+        "manifest unknown" | "name unknown" | NAME_UNKNOWN => Class::NotFound,
+        "unauthorized" | "denied" | "authentication required" | DENIED => Class::Authentication,
         "x509" | "tls" => Class::Tls,
-        "toomanyrequests" | "too many requests to registry" => Class::RateLimited,
+        "toomanyrequests" | "too many requests" | "too many requests to registry" => {
+            Class::RateLimited
+        }
         "http" if rest == ["server gave HTTP response to HTTPS client"] => Class::Tls,
         "received unexpected HTTP status" | "StatusCode" => of_status(rest.first()?),
         _ if part.ends_with("does not resolve to an image ID") => Class::NotFound,
@@ -168,6 +170,11 @@ fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
         },
     })
 }
+
+/// Newer skopeos leave a registry's code out where its message is the usual one
+/// of that code, which is not always the code itself (distribution, `errcode`).
+const NAME_UNKNOWN: &str = "repository name not known to registry";
+const DENIED: &str = "requested access to the resource is denied";
 
 /// The class that the last part decides: it is the network's, or skopeo's own.
 fn of_last(part: &str) -> Option<Class> {

@@ -6,6 +6,7 @@
 )]
 
 mod argv;
+mod audit;
 mod digest;
 mod executor;
 mod faults;

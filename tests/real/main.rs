@@ -4,6 +4,7 @@
     reason = "a test that can't go on says why and fails"
 )]
 
+mod audit;
 mod command_line;
 mod concurrency;
 mod differential;
