@@ -41,8 +41,18 @@ impl Digest {
     /// The 64 hexadecimal digits, without the algorithm.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.to_string().split_off(PREFIX.len())
+        hex(&self.0)
     }
+}
+
+/// 32 bytes as 64 lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8; 32]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// Why a text is not a digest.
@@ -59,23 +69,37 @@ pub enum DigestError {
     Character(usize),
 }
 
+/// What each byte is as a hexadecimal digit; 16 for those that are none. A log
+/// has five digests a line, so this is a table.
+const NIBBLES: [u8; 256] = {
+    let mut nibbles = [16; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0;
+    while value < 16 {
+        nibbles[digits[value as usize] as usize] = value;
+        value += 1;
+    }
+    nibbles
+};
+
 impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let hex = text.strip_prefix(PREFIX).ok_or(DigestError::Algorithm)?;
-        let nibble = |at: usize, digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(DigestError::Character(PREFIX.len() + at)),
-        };
         let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
         if pairs.len() != 32 || !rest.is_empty() {
             return Err(DigestError::Length(hex.chars().count()));
         }
         let mut bytes = [0; 32];
-        for (at, (byte, [high, low])) in bytes.iter_mut().zip(pairs).enumerate() {
-            *byte = nibble(2 * at, *high)? << 4 | nibble(2 * at + 1, *low)?;
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+            if high > 15 || low > 15 {
+                let none = |digit: &u8| NIBBLES[usize::from(*digit)] > 15;
+                let at = hex.as_bytes().iter().position(none).unwrap_or_default();
+                return Err(DigestError::Character(PREFIX.len() + at));
+            }
+            *byte = high << 4 | low;
         }
         Ok(Self(bytes))
     }
@@ -84,7 +108,7 @@ impl FromStr for Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

@@ -14,7 +14,7 @@ pub fn leaf(line: &[u8]) -> Hash {
         .into()
 }
 
-/// "SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))".
+/// `SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))`.
 fn node(left: &Hash, right: &Hash) -> Hash {
     Sha256::new_with_prefix([1])
         .chain_update(left)

@@ -25,4 +25,4 @@ pub use merkle::{Frontier, Hash, leaf, prove, root_by_proof};
 pub use record::{Command, Op, Origin, Record, RecordError, RunId, SkopeoIdentity};
 pub use recorder::Recorder;
 pub use statement::statement;
-pub use verify::{Finding, Keep, Severity, Verified, Verifier, What};
+pub use verify::{Finding, Keep, Line, Severity, Verified, Verifier, What};

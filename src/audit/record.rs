@@ -1,9 +1,12 @@
 //! Records: one line each.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::canonical;
 use super::merkle::Hash;
@@ -146,11 +149,26 @@ pub struct Record {
 }
 
 /// The same, as it is written.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Written {
     log: Origin,
     #[serde(flatten)]
     op: Op,
+    prev: Hex,
+    run: RunId,
+    schema: u64,
+    seq: u64,
+    time: String,
+}
+
+/// The same, as it is read: what it tells is read once its sort is known.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read<'l> {
+    #[serde(borrow)]
+    body: &'l RawValue,
+    log: Origin,
+    op: Cow<'l, str>,
     prev: Hex,
     run: RunId,
     schema: u64,
@@ -178,6 +196,41 @@ pub enum RecordError {
     /// A form of records that isn't known here.
     #[error("its schema is {0}, and this version knows {SCHEMA}")]
     Schema(u64),
+}
+
+impl Op {
+    /// Reads what a record of this sort tells.
+    fn parse(op: &str, body: &str) -> Result<Self, serde_json::Error> {
+        Ok(match op {
+            // By far the most.
+            "transition" => {
+                let Transition {
+                    command,
+                    event,
+                    fetch,
+                    request,
+                } = serde_json::from_str(body)?;
+                Self::Transition {
+                    command,
+                    event,
+                    fetch,
+                    request,
+                }
+            }
+            _ => serde_json::from_str(&format!("{{\"body\":{body},\"op\":{}}}", Value::from(op)))?,
+        })
+    }
+}
+
+/// The body of [`Op::Transition`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Transition {
+    #[serde(default)]
+    command: Option<Command>,
+    event: Event,
+    fetch: u64,
+    request: Request,
 }
 
 impl Record {
@@ -208,40 +261,40 @@ impl Record {
     pub fn parse(line: &[u8]) -> Result<Self, RecordError> {
         let record = without_trailer(line).ok_or(RecordError::Trailer)?;
         let json = |error: serde_json::Error| RecordError::Json(error.to_string());
-        let written: Written = serde_json::from_str(&record).map_err(json)?;
-        if written.schema != SCHEMA {
-            return Err(RecordError::Schema(written.schema));
+        if !canonical::is_canonical(record.as_bytes()) {
+            return Err(RecordError::NotCanonical);
         }
-        let Written {
+        let Read {
+            body,
             log,
             op,
             prev: Hex(prev),
             run,
-            schema: _,
+            schema,
             seq,
             time,
-        } = written;
-        let record = Self {
+        } = serde_json::from_str(&record).map_err(json)?;
+        if schema != SCHEMA {
+            return Err(RecordError::Schema(schema));
+        }
+        let op = Op::parse(&op, body.get()).map_err(json)?;
+        Ok(Self {
             log,
             seq,
             prev,
             time,
             run,
             op,
-        };
-        // Whatever isn't read, or is read in more than one form, shows here.
-        if record.to_line().as_bytes() == line {
-            Ok(record)
-        } else {
-            Err(RecordError::NotCanonical)
-        }
+        })
     }
 }
 
 /// The record as JSON, if its trailer is right.
 fn without_trailer(line: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(line).ok()?;
-    let (record, sum) = line.strip_suffix(TRAILER.1)?.rsplit_once(TRAILER.0)?;
+    let line = line.strip_suffix(TRAILER.1)?;
+    let (record, sum) = line.split_at_checked(line.len().checked_sub(64)?)?;
+    let record = record.strip_suffix(TRAILER.0)?;
     (Digest::of(record.as_bytes()).hex() == sum).then(|| format!("{record}}}"))
 }
 
@@ -292,7 +345,7 @@ fn random_hex(words: usize) -> String {
 
 impl fmt::Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&crate::digest::hex(&self.0))
     }
 }
 

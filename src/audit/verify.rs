@@ -140,6 +140,23 @@ pub enum Keep {
     Nothing,
 }
 
+/// A line of a log, read: what can be known of it by itself.
+pub struct Line {
+    leaf: Hash,
+    record: Result<Record, RecordError>,
+}
+
+impl Line {
+    /// Reads one without its newline. Lines may be read in any order, at once.
+    #[must_use]
+    pub fn read(line: &[u8]) -> Self {
+        Self {
+            leaf: leaf(line),
+            record: Record::parse(line),
+        }
+    }
+}
+
 /// Takes the lines of a log in their order.
 pub struct Verifier {
     checkpoint: Option<Checkpoint>,
@@ -180,25 +197,22 @@ impl Verifier {
         }
     }
 
-    /// Takes a line, without its newline, and says what is wrong with it; gives
-    /// the record, if it is one.
-    pub fn line(&mut self, line: &[u8]) -> (Option<Record>, Vec<Finding>) {
+    /// Takes the next line, and says what is wrong with it.
+    pub fn line(&mut self, line: &Line) -> Vec<Finding> {
         let at = Some(self.frontier.size());
         let mut found = Vec::new();
-        let record = match Record::parse(line) {
+        match &line.record {
             Ok(record) => {
-                self.chained(&record, &mut found);
-                self.told(&record, &mut found);
-                self.next_seq = record.seq + 1;
-                Some(record)
+                self.chained(record, &mut found);
+                self.told(record, &mut found);
+                self.next_seq = record.seq.wrapping_add(1);
             }
             Err(error) => {
-                found.push(What::Record(error));
-                self.next_seq += 1;
-                None
+                found.push(What::Record(error.clone()));
+                self.next_seq = self.next_seq.wrapping_add(1);
             }
-        };
-        self.prev = leaf(line);
+        }
+        self.prev = line.leaf;
         self.frontier.push(self.prev);
         if self
             .checkpoint
@@ -207,10 +221,7 @@ impl Verifier {
         {
             self.root_then = Some(self.frontier.root());
         }
-        (
-            record,
-            found.into_iter().map(|what| Finding { at, what }).collect(),
-        )
+        found.into_iter().map(|what| Finding { at, what }).collect()
     }
 
     /// Takes what is behind the last newline.

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use loopback::samples;
 use proptest::prelude::*;
 use skopeo_index::audit::{
-    Checkpoint, Finding, Frontier, Hash, Keep, Log, Proof, Recorder, Severity, Verifier, What,
-    leaf, prove, root_by_proof,
+    Checkpoint, Finding, Frontier, Hash, Keep, Line, Log, Proof, Recorder, Severity, Verifier,
+    What, leaf, prove, root_by_proof,
 };
 use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
@@ -145,7 +145,7 @@ fn verify(log: &[u8], checkpoint: Option<Checkpoint>) -> (Option<Checkpoint>, Ve
     let mut found = Vec::new();
     let mut rest = log;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        found.extend(verifier.line(&rest[..end]).1);
+        found.extend(verifier.line(&Line::read(&rest[..end])));
         rest = &rest[end + 1..];
     }
     let (verified, more) = verifier.finish(rest);

@@ -29,7 +29,9 @@ fn the_drawn_machine() {
 #[test]
 fn help() {
     assert_snapshot!("help", ours(&["--help"]));
-    for command in ["fetch", "resolve", "inspect", "verify", "states", "man"] {
+    for command in [
+        "fetch", "resolve", "inspect", "verify", "audit", "states", "man",
+    ] {
         assert_snapshot!(format!("help_{command}"), ours(&[command, "--help"]));
     }
 }
