@@ -139,8 +139,11 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
         })
     }
 
-    /// One fetch, from beginning to end.
-    fn fetch(&self, id: Id, request: &Request) -> Result<Report, Halt> {
+    /// One fetch, from beginning to end, in this thread.
+    ///
+    /// # Errors
+    /// [`Halt`], as for [`Executor::run`].
+    pub fn fetch(&self, id: Id, request: &Request) -> Result<Report, Halt> {
         self.witnesses
             .iter()
             .for_each(|witness| witness.began(id, request));

@@ -97,10 +97,12 @@ impl Witness for Recorder<'_> {
             fetch: of.0 as u64,
             request: request.clone(),
         };
-        let recorded = self.log.append(&self.run, op).and_then(|()| match to {
-            // Before it is published, and before it is reported.
-            State::Verified | State::Committed | State::Failed => self.log.sync(),
-            State::Pending | State::Staged | State::Copied | State::Inspected => Ok(()),
+        let recorded = self.log.append(&self.run, op).and_then(|()| {
+            if must_be_durable(to) {
+                self.log.sync()
+            } else {
+                Ok(())
+            }
         });
         recorded.map_err(|error| {
             self.unrecorded().insert(of);
@@ -115,6 +117,16 @@ impl Witness for Recorder<'_> {
             &self.failed
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the record of a state that was reached has to be durable before it is
+/// acted on: published, or reported.
+#[must_use]
+pub const fn must_be_durable(reached: State) -> bool {
+    match reached {
+        State::Verified | State::Committed | State::Failed => true,
+        State::Pending | State::Staged | State::Copied | State::Inspected => false,
     }
 }
 

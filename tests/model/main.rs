@@ -1,0 +1,149 @@
+//! The crate's own `step`, `perform`, store and executor, explored over an
+//! abstract file system by a model checker: every order of the calls of several
+//! processes, every crash, every failure of power, within the bounds that each
+//! test states.
+//!
+//! `SKOPEO_INDEX_PROOF=long` widens the bounds.
+
+mod cache;
+mod disk;
+mod process;
+
+use cache::{Before, Bounds, Cache, IMAGE, INDEXES, Registry};
+use process::Broken;
+use skopeo_index::machine::Method;
+use stateright::{Checker, HasDiscoveries, Model};
+
+const ONE: disk::Text = INDEXES[0];
+const OTHER: disk::Text = INDEXES[1];
+
+fn is_long() -> bool {
+    std::env::var_os("SKOPEO_INDEX_PROOF").is_some_and(|proof| proof == "long")
+}
+
+/// Explores everything within the bounds, and says how much that was.
+fn holds(what: &str, bounds: Bounds) {
+    let cache = Cache::new(bounds);
+    let processes = std::sync::Arc::clone(&cache.processes);
+    let checker = cache.checker().threads(2).spawn_bfs().join();
+    println!(
+        "{what}: {} states, {} transitions, {} deep, {} pasts of a process",
+        checker.unique_state_count(),
+        checker.state_count(),
+        checker.max_depth(),
+        processes.count(),
+    );
+    checker.assert_properties();
+}
+
+/// Explores until one of these properties is found not to hold.
+fn is_found(broken: Broken, properties: &[&'static str], bounds: Bounds) {
+    let bounds = Bounds { broken, ..bounds };
+    let wanted = HasDiscoveries::AnyFailures;
+    let checker = Cache::new(bounds)
+        .checker()
+        .finish_when(wanted)
+        .spawn_bfs()
+        .join();
+    let found = checker.discoveries();
+    println!("{broken:?}: {:?}", found.keys());
+    assert!(
+        properties
+            .iter()
+            .any(|property| found.keys().any(|name| name.starts_with(property))),
+        "{broken:?} should break {properties:?}"
+    );
+}
+
+#[test]
+fn one_fetcher_and_anything_that_may_go_wrong() {
+    for (what, method) in [("one by raw", Method::Raw), ("one by copy", Method::Copy)] {
+        let bounds = Bounds {
+            method,
+            registry: Registry::Anything,
+            attempts: 2,
+            before: vec![
+                Before::Nothing,
+                Before::Index,
+                Before::Corrupt,
+                Before::Directory,
+            ],
+            faults: 1,
+            crashes: 1,
+            powers: 1,
+            restarts: u8::from(is_long()),
+            ..Bounds::of(&[ONE])
+        };
+        holds(what, bounds);
+    }
+}
+
+#[test]
+fn one_who_asks_for_an_image() {
+    let bounds = Bounds {
+        registry: Registry::Anything,
+        attempts: 2,
+        faults: 1,
+        crashes: 1,
+        powers: 1,
+        restarts: 1,
+        ..Bounds::of(&[IMAGE])
+    };
+    holds("one who asks for an image", bounds);
+}
+
+#[test]
+fn two_fetchers_of_one_digest() {
+    let bounds = Bounds {
+        before: vec![Before::Nothing, Before::Index, Before::Corrupt],
+        crashes: 1,
+        powers: 1,
+        restarts: u8::from(is_long()),
+        ..Bounds::of(&[ONE, ONE])
+    };
+    holds("two of one digest", bounds);
+}
+
+#[test]
+fn two_fetchers_of_two_digests_and_a_lying_registry() {
+    let bounds = Bounds {
+        registry: Registry::Anything,
+        faults: u8::from(is_long()),
+        crashes: 1,
+        ..Bounds::of(&[ONE, OTHER])
+    };
+    holds("two of two digests", bounds);
+}
+
+#[test]
+fn three_fetchers() {
+    if is_long() {
+        let one = Bounds {
+            crashes: 1,
+            ..Bounds::of(&[ONE, ONE, ONE])
+        };
+        holds("three of one digest", one);
+    }
+    holds("three of two digests", Bounds::of(&[ONE, OTHER, ONE]));
+}
+
+#[test]
+fn every_rule_that_is_broken_is_found() {
+    let one = || Bounds {
+        powers: 1,
+        ..Bounds::of(&[ONE])
+    };
+    is_found(Broken::FileNeverSynced, &["1", "2", "3"], one());
+    is_found(Broken::DirectoryNeverSynced, &["2"], one());
+    is_found(Broken::RenamedBeforeSynced, &["1"], one());
+    is_found(Broken::WrittenInPlace, &["1"], one());
+    is_found(Broken::RecordedAfterPublished, &["8"], one());
+    is_found(Broken::NeverRecorded, &["2", "8"], one());
+    let lies = Bounds {
+        registry: Registry::Anything,
+        ..Bounds::of(&[ONE])
+    };
+    is_found(Broken::VerifiedAfterRenamed, &["1"], lies);
+    let two = Bounds::of(&[ONE, OTHER]);
+    is_found(Broken::SweptWithoutLock, &["nobody fails"], two);
+}
