@@ -7,7 +7,7 @@ DESTDIR ?=
 OSBUILD ?= $(PREFIX)/lib/osbuild
 
 BIN      = target/release/skopeo-index
-COMMANDS = fetch resolve inspect verify states completions man
+COMMANDS = fetch resolve inspect verify audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
 .PHONY: build demo test check bench setup install uninstall
