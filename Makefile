@@ -10,7 +10,7 @@ BIN      = target/release/skopeo-index
 COMMANDS = fetch resolve inspect verify audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
-.PHONY: build demo test check bench setup install uninstall
+.PHONY: build demo test check bench setup install uninstall package
 
 build:
 	$(CARGO) build --release --locked
@@ -56,3 +56,16 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skopeo-index.fish \
 	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index \
 	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index.meta.json
+
+# A Debian and an RPM package, each with exactly what `install` puts. osbuild's own
+# package has the Python source, so ours lies beside it.
+STAGED = $(CURDIR)/target/package
+package: build
+	rm -rf $(STAGED) target/debian target/generate-rpm
+	$(MAKE) install DESTDIR=$(STAGED) PREFIX=/usr OSBUILD=/usr/lib/skopeo-index/osbuild
+	$(CARGO) deb --no-build --locked
+	$(CARGO) generate-rpm
+	cd $(STAGED) && find . -type f | sed 's/^\.//' | sort > ../package.files
+	dpkg-deb --fsys-tarfile target/debian/*.deb | tar -t | grep -v '/$$' | sed 's/^\.//' \
+	  | grep -v ^/usr/share/doc/ | sed 's/\.gz$$//' | sort | diff target/package.files -
+	rpm -qlp target/generate-rpm/*.rpm | sort | diff target/package.files -

@@ -57,6 +57,7 @@ fn main() {
         ms(copied),
         ratio(copied, raw)
     );
+    logged(registry.address(), &digests);
     for cached in [64, 1_000, 10_000] {
         hits(cached);
     }
@@ -135,6 +136,61 @@ fn fetches<'a>(
     }
 }
 
+/// With an audit log beside without one.
+fn logged(registry: &str, digests: &[String]) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("log");
+    let log = ["--audit-log", log.to_str().expect("UTF-8")];
+    let mut with = fetches(registry, digests, &log);
+    let mut without = fetches(registry, digests, &[]);
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..RUNS {
+        times[0].push(with());
+        times[1].push(without());
+    }
+    let [with, without] = times.map(|mut times| middle(&mut times));
+    println!(
+        "| 64 cold with an audit log beside without | {} | | {:.2} |",
+        ms(with),
+        ratio(with, without)
+    );
+}
+
+/// Checks the log of so many hits.
+fn audited(log: &Path) {
+    let verify = |program: Command| {
+        let mut command = program;
+        command.args(["audit", "verify"]).arg(log);
+        command
+    };
+    let took = median(&mut || time(verify(ours())));
+    let records = fs::read_to_string(log).expect("the log").lines().count();
+    println!(
+        "| `audit verify` of {records} records | {}, {:.0} a second, {} | | |",
+        ms(took),
+        records as f64 / took.as_secs_f64(),
+        memory(verify)
+    );
+}
+
+/// The most memory that a command has, by GNU time.
+fn memory(command: impl Fn(Command) -> Command) -> String {
+    let gnu_time = Path::new("/usr/bin/time");
+    if !gnu_time.exists() {
+        return "memory not measured: no /usr/bin/time".to_owned();
+    }
+    let kib = tempfile::NamedTempFile::new().expect("a file");
+    let mut program = Command::new(gnu_time);
+    program
+        .args(["-f", "%M", "-o"])
+        .arg(kib.path())
+        .arg(binary());
+    time(command(program));
+    let kib = fs::read_to_string(kib.path()).expect("GNU time's output");
+    let kib = kib.trim().parse::<f64>().expect("a number");
+    format!("{:.1} MiB", kib / 1024.0)
+}
+
 fn hits(count: usize) {
     let dir = tempfile::tempdir().expect("a directory");
     let mut items = serde_json::Map::new();
@@ -149,35 +205,22 @@ fn hits(count: usize) {
     }
     let manifest = dir.path().join("items.json");
     fs::write(&manifest, serde_json::Value::Object(items).to_string()).expect("a file");
-    let command = |program: Option<&Path>| {
-        let mut command = program.map_or_else(ours, |time| {
-            let mut command = Command::new(time);
-            command
-                .args(["-f", "%M", "-o"])
-                .arg(dir.path().join("memory"))
-                .arg(binary());
-            command
-        });
-        command
-            .args(["fetch", "--quiet", "--cache"])
-            .arg(dir.path())
-            .arg("--manifest")
-            .arg(&manifest);
-        command
+    let command = |mut program: Command| {
+        program.args(["fetch", "--quiet", "--cache"]);
+        program.arg(dir.path()).arg("--manifest").arg(&manifest);
+        program
     };
-    let took = median(&mut || time(command(None)));
-    let gnu_time = Path::new("/usr/bin/time");
-    let memory = if gnu_time.exists() {
-        time(command(Some(gnu_time)));
-        let kib = fs::read_to_string(dir.path().join("memory")).expect("GNU time's output");
-        format!(
-            "{:.1} MiB",
-            kib.trim().parse::<f64>().expect("a number") / 1024.0
-        )
-    } else {
-        "memory not measured: no /usr/bin/time".to_owned()
-    };
-    println!("| {count} cached | {}, {memory} | | |", ms(took));
+    let took = median(&mut || time(command(ours())));
+    println!("| {count} cached | {}, {} | | |", ms(took), memory(command));
+    if count >= 1_000 {
+        let log = dir.path().join("log");
+        for _ in 0..6 {
+            let mut command = command(ours());
+            command.arg("--audit-log").arg(&log);
+            time(command);
+        }
+        audited(&log);
+    }
 }
 
 fn binary() -> PathBuf {

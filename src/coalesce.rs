@@ -1,6 +1,8 @@
 //! One sync for all who want one at the same time.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Lets callers share the syncs of one directory. A sync covers whatever was
 /// done before it began, so a caller needs one that begins after its call, and

@@ -15,3 +15,8 @@ pub mod skopeo;
 pub mod store;
 mod sys;
 pub mod text;
+
+/// What threads share. `tests/loom` puts loom's in place of it.
+mod sync {
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+}

@@ -1,0 +1,100 @@
+//! Shared syncs, in every order that threads can come in.
+#![allow(
+    clippy::expect_used,
+    reason = "a test that can't go on says why and fails"
+)]
+
+#[path = "../../src/coalesce.rs"]
+mod coalesce;
+
+mod sync {
+    pub use loom::sync::{Condvar, Mutex, MutexGuard};
+}
+
+use coalesce::Coalesced;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+/// A directory: a bit for each entry, made and durable.
+#[derive(Default)]
+struct Directory {
+    made: AtomicUsize,
+    durable: AtomicUsize,
+    syncs: AtomicUsize,
+    shared: Coalesced,
+}
+
+impl Directory {
+    /// Makes what was there when it began durable, or fails.
+    fn sync(&self, fails: impl Fn(usize) -> bool) -> Result<(), usize> {
+        let number = self.syncs.fetch_add(1, Ordering::SeqCst);
+        let then = self.made.load(Ordering::SeqCst);
+        if fails(number) {
+            return Err(number);
+        }
+        self.durable.fetch_or(then, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Makes an entry, and shares a sync; whether it is durable then.
+    fn make(&self, entry: usize, fails: impl Fn(usize) -> bool) -> Result<bool, usize> {
+        self.made.fetch_or(entry, Ordering::SeqCst);
+        self.shared.sync(|| self.sync(&fails))?;
+        Ok(self.durable.load(Ordering::SeqCst) & entry != 0)
+    }
+}
+
+/// So many threads each make an entry; whether each was durable, in the end.
+fn all(threads: usize, fails: fn(usize) -> bool) -> Vec<Result<bool, usize>> {
+    let directory = Arc::new(Directory::default());
+    let made: Vec<_> = (1..threads)
+        .map(|n| {
+            let directory = Arc::clone(&directory);
+            thread::spawn(move || directory.make(1 << n, fails))
+        })
+        .collect();
+    let mut results = vec![directory.make(1, fails)];
+    results.extend(
+        made.into_iter()
+            .map(|thread| thread.join().expect("no panic")),
+    );
+    results
+}
+
+#[test]
+fn whoever_returns_well_is_durable() {
+    loom::model(|| {
+        let results = all(2, |_| false);
+        assert_eq!(results, [Ok(true), Ok(true)]);
+    });
+}
+
+#[test]
+fn three_share_as_two_do() {
+    let mut model = loom::model::Builder::new();
+    // As loom advises for more than two threads.
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let results = all(3, |_| false);
+        assert!(
+            results.iter().all(|result| *result == Ok(true)),
+            "{results:?}"
+        );
+    });
+}
+
+#[test]
+fn a_failure_is_nobody_elses_success() {
+    loom::model(|| {
+        let results = all(2, |number| number == 0);
+        assert_eq!(
+            results.iter().filter(|result| **result == Err(0)).count(),
+            1
+        );
+        assert!(
+            results.iter().all(|result| *result != Ok(false)),
+            "{results:?}"
+        );
+    });
+}
