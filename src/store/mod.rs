@@ -17,6 +17,7 @@ mod disk;
 mod real;
 mod staging;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -111,7 +112,11 @@ impl<D: Disk> Store<D> {
     pub fn look_up(&self, digest: Digest) -> Result<Seen, Fault> {
         let seen = self.read(digest)?;
         if let Seen::Bytes(_) = seen {
-            self.disk.sync_file(&self.object(digest))?;
+            match self.disk.sync_file(&self.object(digest)) {
+                // Somebody has moved it aside meanwhile.
+                Err(fault) if fault.is(ErrorKind::NotFound) => return Ok(Seen::Absent),
+                synced => synced?,
+            }
             self.sync_root()?;
         }
         Ok(seen)
@@ -154,7 +159,8 @@ impl<D: Disk> Store<D> {
     pub fn quarantine(&self, digest: Digest) -> Result<Aside, Fault> {
         self.make_ours()?;
         let _guard = self.lock()?;
-        let seen = self.read(digest)?;
+        // A sound one is a hit, and has to be durable as any.
+        let seen = self.look_up(digest)?;
         if seen.hashes_to(digest) || seen == Seen::Absent {
             return Ok(Aside::Left(seen));
         }
@@ -214,7 +220,7 @@ impl<D: Disk> Store<D> {
             parent
         };
         let made = match self.disk.make_dir(dir) {
-            Err(fault) if fault.is(std::io::ErrorKind::NotFound) => {
+            Err(fault) if fault.is(ErrorKind::NotFound) => {
                 self.make_dir(parent)?;
                 self.disk.make_dir(dir)
             }
@@ -222,9 +228,7 @@ impl<D: Disk> Store<D> {
         }?;
         match (made, self.disk.sync_dir(parent)) {
             // One that has long been there may lie where we can't look.
-            (Made::AlreadyThere, Err(fault)) if fault.is(std::io::ErrorKind::PermissionDenied) => {
-                Ok(())
-            }
+            (Made::AlreadyThere, Err(fault)) if fault.is(ErrorKind::PermissionDenied) => Ok(()),
             (_, synced) => synced,
         }
     }

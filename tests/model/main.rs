@@ -117,14 +117,18 @@ fn two_fetchers_of_two_digests_and_a_lying_registry() {
 
 #[test]
 fn three_fetchers() {
-    if is_long() {
-        let one = Bounds {
-            crashes: 1,
-            ..Bounds::of(&[ONE, ONE, ONE])
+    for (what, wanted) in [
+        ("three of one digest", [ONE, ONE, ONE]),
+        ("three of two digests", [ONE, OTHER, ONE]),
+    ] {
+        let bounds = Bounds {
+            before: vec![Before::Nothing, Before::Corrupt],
+            crashes: u8::from(is_long()),
+            switches: Some(2),
+            ..Bounds::of(&wanted)
         };
-        holds("three of one digest", one);
+        holds(what, bounds);
     }
-    holds("three of two digests", Bounds::of(&[ONE, OTHER, ONE]));
 }
 
 #[test]
