@@ -108,10 +108,25 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
     /// [`Halt`], from the stand-ins of tests only.
     pub fn run(&self, requests: &[Request], mut report: impl FnMut(&Report)) -> Result<(), Halt> {
         let groups = grouped(requests);
+        let (mut waiting, mut first) = (HashMap::new(), 0);
+        let mut take = |places: &[usize], fetched: Arc<Report>| {
+            waiting.extend(places.iter().map(|place| (*place, Arc::clone(&fetched))));
+            while let Some(fetched) = waiting.remove(&first) {
+                report(&fetched);
+                first += 1;
+            }
+        };
+        let workers = self.jobs.get().min(groups.len());
+        if workers == 1 {
+            return groups.iter().flatten().try_for_each(|(request, places)| {
+                take(places, Arc::new(self.fetch(Id(places[0]), request)?));
+                Ok(())
+            });
+        }
         let next = AtomicUsize::new(0);
         let (done, reports) = mpsc::channel();
         std::thread::scope(|scope| {
-            for _ in 0..self.jobs.get().min(groups.len()) {
+            for _ in 0..workers {
                 let (done, next, groups) = (done.clone(), &next, &groups);
                 scope.spawn(move || {
                     while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -126,14 +141,8 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
                 });
             }
             drop(done);
-            let (mut waiting, mut first) = (HashMap::new(), 0);
             for (places, fetched) in reports {
-                let fetched = fetched?;
-                waiting.extend(places.iter().map(|place| (*place, Arc::clone(&fetched))));
-                while let Some(fetched) = waiting.remove(&first) {
-                    report(&fetched);
-                    first += 1;
-                }
+                take(places, fetched?);
             }
             Ok(())
         })

@@ -102,8 +102,9 @@ impl Log {
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         self.file.lock().map_err(self.during("lock"))?;
         let appended = self.append_locked(&mut tail, run, op);
-        let unlocked = self.file.unlock().map_err(self.during("unlock"));
-        appended.and(unlocked)
+        // Whatever comes of it, the record is there or it isn't.
+        let _freed_when_closed = self.file.unlock();
+        appended
     }
 
     /// Makes all that was appended durable.

@@ -71,7 +71,7 @@ fn one_fetcher_and_anything_that_may_go_wrong() {
             faults: 1,
             crashes: 1,
             powers: 1,
-            restarts: u8::from(is_long()),
+            restarts: u8::from(is_long() && method == Method::Raw),
             ..Bounds::of(&[ONE])
         };
         holds(what, bounds);

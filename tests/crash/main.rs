@@ -1,0 +1,412 @@
+//! The real binary, killed at every system call that changes the file system,
+//! and refused each of them: strace does both.
+//!
+//! One job needs no thread, so every call counts in the one process that strace
+//! follows; skopeo's stand-in is not touched. `SKOPEO_INDEX_PROOF=long` tries
+//! every error at every call, and not a part of them.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on says why and fails"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use loopback::samples;
+use skopeo_index::audit::{Finding, Keep, Line, Severity, Verifier};
+use skopeo_index::digest::Digest;
+use skopeo_index::index::Index;
+use skopeo_index::store::{RealDisk, Seen, Store};
+use tempfile::TempDir;
+use wait_timeout::ChildExt;
+
+/// Calls that can't change a file system, of all that the binary makes.
+const HARMLESS: &[&str] = &[
+    "access",
+    "arch_prctl",
+    "brk",
+    "capget",
+    "clock_nanosleep",
+    "clone",
+    "clone3",
+    "close",
+    "dup",
+    "execve",
+    "exit",
+    "exit_group",
+    "faccessat2",
+    "fcntl",
+    "fstat",
+    "futex",
+    "getcwd",
+    "getdents64",
+    "geteuid",
+    "getpid",
+    "getpgid",
+    "getrandom",
+    "getrusage",
+    "gettid",
+    "getuid",
+    "getegid",
+    "getgid",
+    "ioctl",
+    "kill",
+    "lseek",
+    "lstat",
+    "madvise",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "newfstatat",
+    "nanosleep",
+    "pidfd_open",
+    "pidfd_send_signal",
+    "pipe2",
+    "poll",
+    "ppoll",
+    "prctl",
+    "pread64",
+    "prlimit64",
+    "read",
+    "readlink",
+    "readlinkat",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_getaffinity",
+    "sched_yield",
+    "sendto",
+    "recvfrom",
+    "recvmsg",
+    "sendmsg",
+    "set_robust_list",
+    "set_tid_address",
+    "setpgid",
+    "sigaltstack",
+    "socketpair",
+    "stat",
+    "statx",
+    "sysinfo",
+    "umask",
+    "uname",
+    "vfork",
+    "wait4",
+    "waitid",
+    "waitpid",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_wait",
+];
+
+/// What the system may say instead of doing it.
+const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EINTR", "EMFILE"];
+
+/// Longer than any run takes that isn't stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// Every how manyth pair of call and error is tried in the short form.
+const PART: usize = 5;
+
+fn is_long() -> bool {
+    std::env::var_os("SKOPEO_INDEX_PROOF").is_some_and(|proof| proof == "long")
+}
+
+/// What a run finds, and what it is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scene {
+    Fetch,
+    ByCopy,
+    Hit,
+    Quarantine,
+    /// The log ends in half a line, and a dead process left its directory.
+    AfterCrash,
+}
+
+struct Stage {
+    dir: TempDir,
+    scene: Scene,
+    document: Vec<u8>,
+}
+
+impl Stage {
+    fn new(scene: Scene) -> Self {
+        let (dir, document) = (
+            tempfile::tempdir().expect("a directory"),
+            samples::oci_index(3),
+        );
+        let stage = Self {
+            dir,
+            scene,
+            document,
+        };
+        fs::create_dir(stage.cache()).expect("a directory");
+        stage.stand_in();
+        let object = stage.cache().join(stage.digest().to_string());
+        match scene {
+            Scene::Fetch | Scene::ByCopy => {}
+            Scene::Hit => fs::write(object, &stage.document).expect("an object"),
+            Scene::Quarantine => fs::write(object, "corrupt").expect("an object"),
+            Scene::AfterCrash => {
+                assert!(stage.run(&mut stage.fetch()).success());
+                let mut log = fs::read(stage.log()).expect("a log");
+                log.extend(br#"{"body":{"ev"#);
+                fs::write(stage.log(), log).expect("a log");
+                let left = stage.cache().join(".skopeo-index/staging-dead00");
+                fs::create_dir_all(left.join("0.attempt-1")).expect("a directory");
+                fs::write(left.join("0.attempt-1/manifest.json"), "x").expect("a file");
+                fs::write(left.join("0.object"), "x").expect("a file");
+                fs::write(left.join("lock"), "").expect("a file");
+                fs::remove_file(object).expect("it was fetched");
+            }
+        }
+        stage
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.path("cache")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path("log")
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(&self.document)
+    }
+
+    /// A skopeo that always brings the document.
+    fn stand_in(&self) {
+        let document = self.path("document");
+        fs::write(&document, &self.document).expect("a file");
+        let (document, digest) = (document.display(), self.digest());
+        let script = format!(
+            "#!/bin/sh\nfor last; do :; done\ncase \"$*\" in\n\
+             *--version*) echo skopeo version 0 ;;\n\
+             *' copy '*) cp {document} \"${{last#dir:}}/manifest.json\" ;;\n\
+             *manifest-digest*) echo {digest} ;;\n\
+             *) cat {document} ;;\nesac\n"
+        );
+        let skopeo = self.path("skopeo");
+        fs::write(&skopeo, script).expect("a file");
+        fs::set_permissions(&skopeo, fs::Permissions::from_mode(0o755)).expect("a file");
+    }
+
+    /// Arguments of a fetch.
+    fn arguments(&self) -> Vec<String> {
+        let text = |path: PathBuf| path.to_str().expect("UTF-8").to_owned();
+        let method = if self.scene == Scene::ByCopy {
+            "copy"
+        } else {
+            "raw"
+        };
+        let mut arguments = vec![env!("CARGO_BIN_EXE_skopeo-index").to_owned()];
+        arguments.extend(
+            [
+                "fetch",
+                "--quiet",
+                "--jobs=1",
+                "--retry-times=0",
+                "--method",
+                method,
+            ]
+            .map(str::to_owned),
+        );
+        arguments.extend(["--cache".to_owned(), text(self.cache())]);
+        arguments.extend(["--audit-log".to_owned(), text(self.log())]);
+        arguments.extend(["--skopeo".to_owned(), text(self.path("skopeo"))]);
+        arguments.push(format!("localhost/app@{}", self.digest()));
+        arguments
+    }
+
+    fn fetch(&self) -> Command {
+        let arguments = self.arguments();
+        let mut command = Command::new(&arguments[0]);
+        command.args(&arguments[1..]);
+        command
+    }
+
+    fn strace(&self, options: &[&str]) -> Command {
+        let mut command = Command::new("strace");
+        command
+            .arg("-o")
+            .arg(self.path("trace"))
+            .args(options)
+            .args(self.arguments());
+        command
+    }
+
+    fn run(&self, command: &mut Command) -> ExitStatus {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command
+            .spawn()
+            .expect("strace is not there; `make setup` or `apt-get install strace` installs it");
+        if let Some(status) = child.wait_timeout(STUCK).expect("a child") {
+            return status;
+        }
+        let _gone = child.kill();
+        panic!("it is stuck: {command:?}")
+    }
+
+    /// What must hold however a run ended.
+    fn assert_sound(&self, status: Option<ExitStatus>, how: &str) {
+        let store = Store::new(self.cache(), RealDisk);
+        let seen = store.read(self.digest()).expect("a sound disk");
+        let whole = seen == Seen::Bytes(self.document.clone());
+        let before = self.scene == Scene::Quarantine && seen == Seen::Bytes(b"corrupt".to_vec());
+        assert!(whole || before || seen == Seen::Absent, "{how}: {seen:?}");
+        for object in store.objects().expect("a list") {
+            let Seen::Bytes(bytes) = store.read(object).expect("a sound disk") else {
+                panic!("{how}: {object}")
+            };
+            let sound = Digest::of(&bytes) == object && Index::parse(&bytes).is_ok();
+            assert!(sound || before, "{how}: {object}");
+        }
+        let worst = self
+            .findings()
+            .into_iter()
+            .map(|found| found.what.severity())
+            .max();
+        assert!(worst <= Some(Severity::Cut), "{how}: {:?}", self.findings());
+        if let Some(status) = status {
+            // strace takes over how it ended, a signal as well.
+            assert!(
+                !status.success() || whole,
+                "{how}: success without an object"
+            );
+            let known = [0, 1, 2, 14, 15, 127];
+            let died = status.code().is_none();
+            assert!(
+                died || status.code().is_some_and(|code| known.contains(&code)),
+                "{how}: {status}"
+            );
+        }
+    }
+
+    /// And what must hold after the next run.
+    fn assert_well_again(&self, how: &str) {
+        let status = self.run(&mut self.fetch());
+        assert!(status.success(), "{how}, then: {status}");
+        let store = Store::new(self.cache(), RealDisk);
+        let seen = store.read(self.digest()).expect("a sound disk");
+        assert_eq!(seen, Seen::Bytes(self.document.clone()), "{how}");
+        assert_eq!(store.left_over().expect("a sound disk"), [""; 0], "{how}");
+        let mut findings = self.findings();
+        findings.retain(|found| found.what.severity() > Severity::Note);
+        assert_eq!(findings, [], "{how}");
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let log = fs::read(self.log()).unwrap_or_default();
+        let end = log
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let mut verifier = Verifier::new(None, Keep::Nothing);
+        let lines = log[..end].split_inclusive(|byte| *byte == b'\n');
+        let mut findings: Vec<_> = lines
+            .flat_map(|line| verifier.line(&Line::read(&line[..line.len() - 1])))
+            .collect();
+        findings.extend(verifier.finish(&log[end..]).1);
+        findings
+    }
+}
+
+/// The calls that may change a file system: of each name, which ones. Opening a
+/// file to read it counts in the long form.
+fn calls(scene: Scene) -> BTreeMap<String, Vec<usize>> {
+    let stage = Stage::new(scene);
+    let status = stage.run(&mut stage.strace(&["-qq"]));
+    assert!(status.success(), "{scene:?}: {status}");
+    let trace = fs::read_to_string(stage.path("trace")).expect("strace's output");
+    let (mut seen, mut calls) = (BTreeMap::new(), BTreeMap::<_, Vec<_>>::new());
+    for line in trace.lines() {
+        let Some((name, arguments)) = line.split_once('(') else {
+            continue;
+        };
+        let n: &mut usize = seen.entry(name).or_default();
+        *n += 1;
+        let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let reads = name == "openat" && arguments.contains("O_RDONLY") && !is_long();
+        if is_name && !reads && !HARMLESS.contains(&name) {
+            calls.entry(name.to_owned()).or_default().push(*n);
+        }
+    }
+    calls
+}
+
+/// Does one thing at one call.
+fn inject(scene: Scene, call: &str, n: usize, what: &str) {
+    let stage = Stage::new(scene);
+    let how = format!("{scene:?}, {call} {n}: {what}");
+    let status =
+        stage.run(&mut stage.strace(&["-qq", "-e", &format!("inject={call}:{what}:when={n}")]));
+    let killed = what.starts_with("signal");
+    stage.assert_sound(Some(status), &how);
+    assert!(!killed || !status.success(), "{how}: it was not killed");
+    stage.assert_well_again(&how);
+}
+
+fn everywhere(scene: Scene) {
+    let calls = calls(scene);
+    let (mut killed, mut refused, mut place) = (0, 0, 0);
+    for (call, which) in &calls {
+        for &n in which {
+            inject(scene, call, n, "signal=KILL");
+            killed += 1;
+            for error in ERRORS {
+                place += 1;
+                if is_long() || place % PART == 0 {
+                    inject(scene, call, n, &format!("error={error}"));
+                    refused += 1;
+                }
+            }
+        }
+    }
+    let names: Vec<_> = calls.keys().collect();
+    println!("{scene:?}: killed at {killed} calls, refused {refused} of {names:?}");
+    for expected in ["openat", "write", "pwrite64", "fsync", "fdatasync", "flock"] {
+        assert!(
+            calls.contains_key(expected),
+            "{scene:?} makes no {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_fetch_leaves_nothing_wrong_wherever_it_ends() {
+    everywhere(Scene::Fetch);
+}
+
+#[test]
+fn a_fetch_by_copy_leaves_nothing_wrong_wherever_it_ends() {
+    everywhere(Scene::ByCopy);
+}
+
+#[test]
+fn a_hit_leaves_nothing_wrong_wherever_it_ends() {
+    everywhere(Scene::Hit);
+}
+
+#[test]
+fn a_quarantine_leaves_nothing_wrong_wherever_it_ends() {
+    everywhere(Scene::Quarantine);
+}
+
+#[test]
+fn a_run_after_a_crash_leaves_nothing_wrong_wherever_it_ends() {
+    everywhere(Scene::AfterCrash);
+}
