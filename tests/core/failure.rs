@@ -106,6 +106,10 @@ fn every_other_failure_has_its_class() {
             Class::Authentication,
         ),
         (
+            "unable to retrieve auth token: invalid username/password: unknown: toomanyrequests",
+            Class::Authentication,
+        ),
+        (
             "pinging container registry a: Get \"http://a/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
             Class::Network,
         ),
@@ -196,6 +200,10 @@ fn what_newer_skopeos_say_without_a_code_has_its_class() {
         ("too many requests", Class::RateLimited),
         ("unknown error", Class::Other),
         ("unknown: 404 page not found", Class::Other),
+        // With more behind it, it isn't the whole message of a code.
+        ("too many requests: x", Class::Other),
+        ("authentication required: x", Class::Other),
+        ("unknown: too many requests", Class::Other),
     ];
     for (said, class) in table {
         assert_eq!(class_at_registry(said), class, "{said}");
