@@ -152,12 +152,11 @@ fn decided<'p>(parts: &'p [&'p str]) -> impl Iterator<Item = Class> + 'p {
 fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
     let tail = rest.is_empty();
     Some(match part {
-        "manifest unknown" | "name unknown" | NAME_UNKNOWN => Class::NotFound,
-        "unauthorized" | "denied" | "authentication required" | DENIED => Class::Authentication,
+        "manifest unknown" | "name unknown" => Class::NotFound,
+        // Behind `invalid username/password` a registry speaks again.
+        "unauthorized" | "denied" | "invalid username/password" => Class::Authentication,
         "x509" | "tls" => Class::Tls,
-        "toomanyrequests" | "too many requests" | "too many requests to registry" => {
-            Class::RateLimited
-        }
+        "toomanyrequests" | "too many requests to registry" => Class::RateLimited,
         "http" if rest == ["server gave HTTP response to HTTPS client"] => Class::Tls,
         "received unexpected HTTP status" | "StatusCode" => of_status(rest.first()?),
         _ if part.ends_with("does not resolve to an image ID") => Class::NotFound,
@@ -171,14 +170,16 @@ fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
     })
 }
 
-/// Newer skopeos leave a registry's code out where its message is the usual one
-/// of that code, which is not always the code itself (distribution, `errcode`).
-const NAME_UNKNOWN: &str = "repository name not known to registry";
-const DENIED: &str = "requested access to the resource is denied";
-
-/// The class that the last part decides: it is the network's, or skopeo's own.
+/// The class that the last part decides: it is the network's, skopeo's own, or
+/// the usual message of a registry's code (distribution, `errcode`): where a
+/// registry says no more than that, skopeo from 1.10 on leaves the code out.
 fn of_last(part: &str) -> Option<Class> {
     Some(match part {
+        "repository name not known to registry" => Class::NotFound,
+        "authentication required" | "requested access to the resource is denied" => {
+            Class::Authentication
+        }
+        "too many requests" => Class::RateLimited,
         "EOF" | "unexpected EOF" => Class::Network,
         _ if part.starts_with("Manifest does not match provided manifest digest") => {
             Class::DigestMismatch

@@ -1,12 +1,73 @@
-//! Arguments never change their meaning by what a name or a location holds.
+//! Arguments, read back the way skopeo reads them: they never change their
+//! meaning by what a name, a location or a path holds.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use skopeo_index::digest::Digest;
 use skopeo_index::request::{ImageName, Request, Source, StorageLocation, TlsVerify};
 use skopeo_index::skopeo::{Command, Debug, Options};
+
+/// What skopeo makes of its arguments.
+#[derive(Debug, Default, PartialEq)]
+struct Meaning {
+    subcommand: Vec<u8>,
+    flags: BTreeMap<Vec<u8>, Vec<u8>>,
+    positional: Vec<Vec<u8>>,
+}
+
+/// As cobra does: global flags, the subcommand, then its flags and the rest in
+/// any order; `--` ends the flags. No flag comes twice.
+fn meaning(argv: &[OsString]) -> Meaning {
+    let mut meaning = Meaning::default();
+    let mut flags = true;
+    for argument in argv.iter().map(|argument| argument.as_bytes()) {
+        if flags && argument == b"--" {
+            flags = false;
+        } else if flags && argument.starts_with(b"-") {
+            let equals = argument.iter().position(|b| *b == b'=');
+            let (name, value) = argument.split_at(equals.unwrap_or(argument.len()));
+            let again = meaning
+                .flags
+                .insert(name.to_vec(), value.get(1..).unwrap_or_default().to_vec());
+            assert_eq!(again, None, "{argv:?}");
+            let global = matches!(name, b"--debug" | b"--command-timeout");
+            assert_eq!(global, meaning.subcommand.is_empty(), "{argv:?}");
+        } else if meaning.subcommand.is_empty() {
+            meaning.subcommand = argument.to_vec();
+        } else {
+            meaning.positional.push(argument.to_vec());
+        }
+    }
+    meaning
+}
+
+/// Absolute paths, of any bytes but NUL.
+fn path() -> impl Strategy<Value = PathBuf> {
+    prop::collection::vec(1..=255_u8, 0..12)
+        .prop_map(|bytes| Path::new("/").join(OsString::from_vec(bytes)))
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let some = || prop::option::of(path());
+    (some(), some(), any::<bool>()).prop_map(|(authfile, cert_dir, debug)| Options {
+        authfile,
+        cert_dir,
+        debug: if debug { Debug::On } else { Debug::Off },
+    })
+}
+
+fn tls_verify() -> impl Strategy<Value = TlsVerify> {
+    prop::sample::select(vec![
+        TlsVerify::AsConfigured,
+        TlsVerify::Require,
+        TlsVerify::Skip,
+    ])
+}
 
 /// Anything that the parsers let through.
 fn request() -> impl Strategy<Value = Request> {
@@ -15,60 +76,63 @@ fn request() -> impl Strategy<Value = Request> {
     let location = "/[-a-z@=%$ ./]{1,20}";
     let location =
         location.prop_filter_map("a location", |text| text.parse::<StorageLocation>().ok());
-    let tls = prop_oneof![
-        Just(TlsVerify::AsConfigured),
-        Just(TlsVerify::Require),
-        Just(TlsVerify::Skip)
-    ];
     let source = prop_oneof![
-        tls.prop_map(|tls_verify| Source::Docker { tls_verify }),
+        tls_verify().prop_map(|tls_verify| Source::Docker { tls_verify }),
         prop::option::of(location).prop_map(|location| Source::ContainersStorage { location }),
     ];
     (name, source, any::<[u8; 32]>())
         .prop_map(|(name, source, digest)| Request::new(name, source, Digest::from_bytes(digest)))
 }
 
-fn options() -> impl Strategy<Value = Options> {
-    let path = || prop::option::of("[-a-z= /]{1,12}".prop_map(PathBuf::from));
-    (path(), path(), any::<bool>()).prop_map(|(authfile, cert_dir, debug)| Options {
-        authfile,
-        cert_dir,
-        debug: if debug { Debug::On } else { Debug::Off },
-    })
-}
-
-/// How skopeo reads arguments: options have a value behind `=` or none.
-fn positional(argv: &[String]) -> Vec<&str> {
-    argv.iter()
-        .map(String::as_str)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect()
+/// What the flags of access should be.
+fn access(prefix: &str, tls_verify: TlsVerify, options: &Options) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut flags = BTreeMap::new();
+    let mut flag = |name: String, value: &[u8]| flags.insert(name.into_bytes(), value.to_vec());
+    if let Some(file) = &options.authfile {
+        flag(format!("--{prefix}authfile"), file.as_os_str().as_bytes());
+    }
+    if let Some(dir) = &options.cert_dir {
+        flag(format!("--{prefix}cert-dir"), dir.as_os_str().as_bytes());
+    }
+    match tls_verify {
+        TlsVerify::AsConfigured => {}
+        TlsVerify::Require => drop(flag(format!("--{prefix}tls-verify"), b"true")),
+        TlsVerify::Skip => drop(flag(format!("--{prefix}tls-verify"), b"false")),
+    }
+    flags
 }
 
 proptest! {
-    #![proptest_config(crate::regressions("proptest-regressions/argv.txt"))]
+    #![proptest_config(ProptestConfig { cases: 1000, ..crate::regressions("proptest-regressions/argv.txt") })]
 
     #[test]
-    fn a_source_is_one_argument_whatever_it_holds(request in request(), options in options()) {
-        let to = PathBuf::from("/cache/.skopeo-index/staging-x/0.attempt-1");
+    fn skopeo_reads_from_every_command_what_was_meant(request in request(), options in options(), dir in path(), tag_tls in tls_verify(), seconds in 1..100_000_u64) {
+        let tls_verify = match *request.source() {
+            Source::Docker { tls_verify } => tls_verify,
+            Source::ContainersStorage { .. } => TlsVerify::AsConfigured,
+        };
         let source = request.skopeo_source();
-        let commands: [(Command<'_>, Vec<String>); 2] = [
-            (Command::InspectRaw(&request), vec!["inspect".into(), source.clone()]),
-            (
-                Command::CopyIndex { request: &request, to: &to },
-                vec!["copy".into(), source.clone(), format!("dir:{}", to.display())],
-            ),
+        let of_dir = [b"dir:", dir.as_os_str().as_bytes()].concat();
+        let file = dir.as_os_str().as_bytes().to_vec();
+        let src = source.clone().into_bytes();
+        let raw = BTreeMap::from([(b"--raw".to_vec(), Vec::new())]);
+        let index_only = BTreeMap::from([(b"--multi-arch".to_vec(), b"index-only".to_vec())]);
+        let with = |mut one: BTreeMap<_, _>, two: BTreeMap<_, _>| { one.extend(two); one };
+        let table: [(Command<'_>, &str, BTreeMap<_, _>, Vec<Vec<u8>>); 5] = [
+            (Command::InspectRaw(&request), "inspect", with(raw.clone(), access("", tls_verify, &options)), vec![src.clone()]),
+            (Command::InspectTag { source: &source, tls_verify: tag_tls }, "inspect", with(raw.clone(), access("", tag_tls, &options)), vec![src.clone()]),
+            (Command::CopyIndex { request: &request, to: &dir }, "copy", with(index_only, access("src-", tls_verify, &options)), vec![src, of_dir.clone()]),
+            (Command::InspectDir { from: &dir }, "inspect", raw, vec![of_dir]),
+            (Command::ManifestDigest { file: &dir }, "manifest-digest", BTreeMap::new(), vec![file]),
         ];
-        for (command, expected) in commands {
-            let argv = command.argv(&options, Duration::from_secs(120));
-            let argv: Vec<String> = argv.into_iter().map(|a| a.into_string().expect("UTF-8")).collect();
-            prop_assert_eq!(positional(&argv), expected);
-            let flags: Vec<&str> = argv.iter().filter(|a| a.starts_with("--")).map(|a| a.split('=').next().unwrap_or("")).collect();
-            let known = [
-                "--debug", "--command-timeout", "--raw", "--multi-arch", "--authfile", "--cert-dir", "--tls-verify",
-                "--src-authfile", "--src-cert-dir", "--src-tls-verify",
-            ];
-            prop_assert!(flags.iter().all(|flag| known.contains(flag)), "{:?}", flags);
+        for (command, subcommand, mut flags, positional) in table {
+            let timeout = format!("{}s", seconds + 5).into_bytes();
+            flags.insert(b"--command-timeout".to_vec(), timeout);
+            if options.debug == Debug::On {
+                flags.insert(b"--debug".to_vec(), Vec::new());
+            }
+            let expected = Meaning { subcommand: subcommand.into(), flags, positional };
+            prop_assert_eq!(meaning(&command.argv(&options, Duration::from_secs(seconds))), expected);
         }
     }
 
@@ -95,6 +159,16 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_relative_path_is_never_taken_for_a_flag() {
+    let file = Path::new("-cache/x");
+    let argv = Command::ManifestDigest { file }.argv(&Options::default(), Duration::from_secs(1));
+    let [only] = &meaning(&argv).positional[..] else {
+        panic!("{argv:?}")
+    };
+    assert!(only.ends_with(b"-cache/x"), "{argv:?}");
 }
 
 #[test]

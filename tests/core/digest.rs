@@ -3,6 +3,35 @@
 use proptest::prelude::*;
 use skopeo_index::digest::Digest;
 
+/// What people and programs get wrong about a digest that is right.
+fn near_miss() -> impl Strategy<Value = String> {
+    let right = any::<[u8; 32]>().prop_map(|bytes| Digest::from_bytes(bytes).to_string());
+    let at = 7..71_usize;
+    (right, at, 0..14_u8).prop_filter_map("the same again", |(right, at, sort)| {
+        let (head, tail) = right.split_at(at);
+        let (digit, rest) = tail.split_at(1);
+        let wrong = match sort {
+            0 => format!("{head}{}{rest}", digit.to_uppercase()),
+            1 => format!("{head}{rest}"),
+            2 => format!("{head}0{tail}"),
+            3 => format!("{right}\n"),
+            4 => format!(" {right}"),
+            5 => format!("{right}\0"),
+            6 => format!("{right}/../../x"),
+            7 => right.replacen("sha256", "SHA256", 1),
+            8 => right.replacen("sha256:", "sha512:", 1),
+            9 => right.replacen(':', "", 1),
+            10 => right.replacen(':', "::", 1),
+            // Digits of other scripts, of two, three and four bytes: a length in
+            // bytes or characters alone doesn't find them.
+            11 => format!("{head}\u{661}{rest}"),
+            12 => format!("{head}\u{ff11}{}", rest.get(2..).unwrap_or("")),
+            _ => format!("{head}\u{1d7d8}{}", rest.get(3..).unwrap_or("")),
+        };
+        (wrong != right).then_some(wrong)
+    })
+}
+
 proptest! {
     #![proptest_config(crate::regressions("proptest-regressions/digest.txt"))]
 
@@ -41,6 +70,25 @@ proptest! {
         let mut changed = bytes.clone();
         changed[at.index(bytes.len())] ^= 1_u8 << bit;
         prop_assert_ne!(Digest::of(&bytes), Digest::of(&changed));
+    }
+
+    #[test]
+    fn no_near_miss_of_a_digest_is_one(wrong in near_miss()) {
+        prop_assert!(wrong.parse::<Digest>().is_err(), "{:?}", wrong);
+    }
+
+    #[test]
+    fn raw_bytes_and_hexadecimal_digits_are_the_digests_own(bytes: [u8; 32]) {
+        let digest = Digest::from_bytes(bytes);
+        prop_assert_eq!(digest.as_bytes(), &bytes);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        prop_assert_eq!(digest.hex(), hex);
+    }
+
+    #[test]
+    fn digests_and_their_texts_are_in_the_same_order(one: [u8; 32], two: [u8; 32]) {
+        let (one, two) = (Digest::from_bytes(one), Digest::from_bytes(two));
+        prop_assert_eq!(one.cmp(&two), one.to_string().cmp(&two.to_string()));
     }
 }
 

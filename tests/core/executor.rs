@@ -12,16 +12,10 @@ use skopeo_index::machine::{
 };
 use skopeo_index::request::Request;
 use skopeo_index::skopeo::RunError;
-use skopeo_index::store::{RealDisk, Store};
 
-use crate::stand_in::{MockSkopeo, PLAN, failed, fetch, fetch_plainly, honest, printed, request};
-
-/// An empty cache; the directory is removed with the first of the pair.
-fn cache() -> (tempfile::TempDir, Store<RealDisk>) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let root = dir.path().join("cache");
-    (dir, Store::new(root, RealDisk))
-}
+use crate::stand_in::{
+    MockSkopeo, PLAN, cache, failed, fetch, fetch_plainly, honest, printed, request,
+};
 
 const THREE_ATTEMPTS: Plan = match NonZeroU32::new(3) {
     Some(attempts) => Plan { attempts, ..PLAN },

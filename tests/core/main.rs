@@ -9,14 +9,20 @@ mod argv;
 mod audit;
 mod digest;
 mod executor;
+mod failure;
 mod faults;
 mod index;
+mod json;
 mod machine;
+mod names;
+mod others;
+mod readers;
 mod request;
-mod skopeo;
+mod runs;
 mod snapshots;
 mod stand_in;
 mod text;
+mod walks;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 

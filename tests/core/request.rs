@@ -1,76 +1,24 @@
-//! Names, locations, references.
-
-use std::fmt::Write as _;
+//! Locations, references, items.
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
-use skopeo_index::request::{ImageName, Items, Reference, StorageLocation};
+use serde_json::{Value, json};
+use skopeo_index::request::{
+    ItemError, Items, LOCATION_MAX, Reference, Request, Source, StorageLocation, TlsVerify,
+};
 
-/// How many names real skopeo is asked about.
-const SAMPLE: usize = 60;
+use crate::names::name;
 
-fn component() -> impl Strategy<Value = String> {
-    "[a-z0-9]{1,6}((\\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}"
-}
-
-/// Names by the grammar of distribution references.
-fn name() -> impl Strategy<Value = String> {
-    let domain =
-        "([a-zA-Z0-9]([a-zA-Z0-9-]{0,4}[a-zA-Z0-9])?\\.[a-z]{2,3}|localhost)(:[1-9][0-9]{0,3})?";
-    // A first component with a "." in it would be a domain.
-    let more = prop::collection::vec(component(), 0..3);
-    let path =
-        ("[a-z0-9]{1,6}", more).prop_map(|(first, more)| [vec![first], more].concat().join("/"));
-    (
-        prop::option::of(domain),
-        path,
-        prop::option::of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}"),
-    )
-        .prop_map(|(domain, path, tag)| {
-            let mut name = domain.map_or_else(String::new, |domain| format!("{domain}/"));
-            name.push_str(&path);
-            if let Some(tag) = tag {
-                let _ = write!(name, ":{tag}");
-            }
-            name
-        })
-}
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 proptest! {
     #![proptest_config(crate::regressions("proptest-regressions/request.txt"))]
 
     #[test]
-    fn every_name_of_the_grammar_is_taken_as_it_is(text in name()) {
-        let name: ImageName = text.parse().expect("a name");
-        prop_assert_eq!(name.as_str(), &text);
-        let whole = name.tag().map_or(name.without_tag().to_owned(), |tag| format!("{}:{tag}", name.without_tag()));
-        prop_assert_eq!(whole, text);
-    }
-
-    #[test]
-    fn a_name_has_nothing_that_skopeo_or_a_shell_could_take_for_more(text: String) {
-        if text.parse::<ImageName>().is_ok() {
-            prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:".contains(&b)));
-            prop_assert!(!text.starts_with('-') && text.len() <= 255 + 129);
-        }
-    }
-
-    #[test]
-    fn a_broken_name_is_refused(text in name(), at: prop::sample::Index, bad in "[^a-zA-Z0-9._/:-]") {
-        let mut broken = text;
-        let at = at.index(broken.len() + 1);
-        broken.insert_str(at, &bad);
-        prop_assert!(broken.parse::<ImageName>().is_err(), "{}", broken);
-    }
-
-    #[test]
-    fn a_location_is_an_absolute_path_and_nothing_else(text in "/?[a-z.\\[\\]+:,@ /\n-]{0,12}") {
-        if let Ok(location) = text.parse::<StorageLocation>() {
-            prop_assert!(location.as_path().is_absolute());
-            prop_assert!(!text.contains(['[', ']', '+', ':', ',', '\n']));
-            prop_assert!(location.as_path().components().all(|part| part != std::path::Component::ParentDir));
-        }
+    fn a_location_is_a_path_and_nothing_more(text in "/?[-a-z0-9 ä./@=\\[\\]+:,\u{202e}\n]{0,12}") {
+        let means_more = |c: char| c.is_control() || "[]+:,\u{202e}".contains(c);
+        let dots = text.split('/').any(|part| part == "." || part == "..");
+        let plain = text.starts_with('/') && text.chars().any(|c| c != '/') && !text.contains(means_more) && !dots;
+        prop_assert_eq!(text.parse::<StorageLocation>().is_ok(), plain, "{:?}", text);
     }
 
     #[test]
@@ -83,59 +31,100 @@ proptest! {
         prop_assert_eq!(reference.to_string(), text);
         prop_assert_eq!(reference.digest(), has_digest.then_some(digest));
     }
-}
 
-#[test]
-fn what_is_accepted_here_skopeo_accepts() {
-    let mut runner = TestRunner::deterministic();
-    let dir = tempfile::tempdir().expect("a directory");
-    for _ in 0..SAMPLE {
-        let name = name().new_tree(&mut runner).expect("a name").current();
-        let name: ImageName = name.parse().expect("a name");
-        // A destination that is parsed last, and a source that is nowhere: skopeo
-        // stumbles over the source's absence, not over the name.
-        let from = format!("dir:{}", dir.path().join("nowhere").display());
-        let to = format!("docker://{}", name.as_str());
-        let ran = std::process::Command::new("skopeo")
-            .args(["copy", &from, &to])
-            .output();
-        let ran = ran.expect("skopeo is not there; `make setup` installs it");
-        let said = String::from_utf8_lossy(&ran.stderr);
-        assert!(
-            said.contains("no such file or directory") && !said.contains("Invalid"),
-            "{name}: {said}"
-        );
+    #[test]
+    fn what_is_no_reference_is_not_made_one(text in "(docker://|docker:|dir:|containers-storage:|containers-storage:\\[(overlay|vfs|)@?/x\\]?)?[a-z\\[\\]@:/.]{0,9}(@sha256:[0-9a-f]{62,65})?") {
+        if let Ok(reference) = text.parse::<Reference>() {
+            prop_assert_eq!(reference.to_string(), text);
+        }
     }
 }
 
 #[test]
-fn what_skopeo_would_take_for_something_else_is_refused() {
-    let bad = [
-        "",
-        "UPPER/app",
-        "app:",
-        "app@sha256:00",
-        "-app",
-        "--flag",
-        "a//b",
-        "a/",
-        "/a",
-        "a b",
-        "a..b",
-        "[overlay@/x]app",
-        "quay.io/app:tag:tag",
-        "quay.io:x/app",
-        "host:99999/app",
-        "ä/app",
-        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+fn a_location_is_at_most_as_long_as_a_path() {
+    let longest = format!("/{}", "x".repeat(LOCATION_MAX - 1));
+    assert!(longest.parse::<StorageLocation>().is_ok());
+    assert!(format!("{longest}x").parse::<StorageLocation>().is_err());
+}
+
+fn read(image: Value) -> Result<Request, ItemError> {
+    Request::from_item(DIGEST, &json!({ "image": image }))
+}
+
+#[test]
+fn an_item_says_where_its_image_is() {
+    let docker = |tls_verify| Source::Docker { tls_verify };
+    let storage = |location: Option<&str>| Source::ContainersStorage {
+        location: location.map(|location| location.parse().expect("a location")),
+    };
+    let table = [
+        (json!({ "name": "a/b:c" }), docker(TlsVerify::AsConfigured)),
+        (
+            json!({ "name": "a/b:c", "tls-verify": true }),
+            docker(TlsVerify::AsConfigured),
+        ),
+        (
+            json!({ "name": "a/b:c", "tls-verify": false }),
+            docker(TlsVerify::Skip),
+        ),
+        (
+            json!({ "name": "a/b:c", "containers-transport": "docker", "storage-location": "" }),
+            docker(TlsVerify::AsConfigured),
+        ),
+        (
+            json!({ "name": "a/b:c", "containers-transport": "containers-storage" }),
+            storage(None),
+        ),
+        (
+            json!({ "name": "a/b:c", "containers-transport": "containers-storage", "storage-location": "/x y" }),
+            storage(Some("/x y")),
+        ),
     ];
-    for text in bad {
-        assert!(text.parse::<ImageName>().is_err(), "{text}");
+    for (image, source) in table {
+        let request = read(image.clone()).expect("a request");
+        assert_eq!(request.source(), &source, "{image}");
+        assert_eq!(request.to_string(), format!("a/b:c@{DIGEST}"));
     }
-    assert!(
-        "a".repeat(255).parse::<ImageName>().is_err(),
-        "with docker.io/library/ it is too long"
-    );
+}
+
+#[test]
+fn an_item_with_anything_else_in_it_is_refused() {
+    let images = [
+        json!({}),
+        json!(null),
+        json!("a"),
+        json!({ "name": null }),
+        json!({ "name": 1 }),
+        json!({ "name": "A/b" }),
+        json!({ "name": "a", "tls-verify": "false" }),
+        json!({ "name": "a", "tls-verify": null }),
+        json!({ "name": "a", "tls_verify": false }),
+        json!({ "name": "a", "containers-transport": "dir" }),
+        json!({ "name": "a", "containers-transport": "" }),
+        json!({ "name": "a", "storage-location": "/x" }),
+        json!({ "name": "a", "containers-transport": "containers-storage", "storage-location": "x" }),
+        json!({ "name": "a", "containers-transport": "containers-storage", "storage-location": "/x]y" }),
+    ];
+    for image in images {
+        assert!(read(image.clone()).is_err(), "{image}");
+    }
+    for item in [
+        json!({}),
+        json!([]),
+        json!({ "image": { "name": "a" }, "more": 1 }),
+    ] {
+        assert!(Request::from_item(DIGEST, &item).is_err(), "{item}");
+    }
+    let image = json!({ "image": { "name": "a" } });
+    for key in [
+        "",
+        "sha256:00",
+        &DIGEST.to_uppercase(),
+        &format!("{DIGEST}/../x"),
+        &format!("{DIGEST}\n"),
+    ] {
+        assert!(Request::from_item(key, &image).is_err(), "{key:?}");
+    }
 }
 
 #[test]

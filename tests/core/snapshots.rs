@@ -1,12 +1,16 @@
 //! Texts that people and programs read.
 
+use std::fmt::Display;
 use std::process::Command;
+use std::str::FromStr;
 
 use insta::assert_snapshot;
 use loopback::samples;
+use serde_json::json;
 use skopeo_index::digest::Digest;
 use skopeo_index::index::Index;
 use skopeo_index::machine::{Cause, Class, Stop, Trouble};
+use skopeo_index::request::{ImageName, Reference, Request, StorageLocation, Transport};
 
 fn ours(args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_skopeo-index"));
@@ -149,4 +153,127 @@ fn why_a_fetch_fails() {
         json
     });
     assert_snapshot!("causes_json", json.join("\n"));
+}
+
+fn refusals<T: FromStr<Err: Display>>(texts: &[&str]) -> String {
+    let refusal = |text: &&str| match text.parse::<T>() {
+        Ok(_) => panic!("{text} is accepted"),
+        Err(refusal) => format!("{}: {refusal}", text.escape_debug()),
+    };
+    texts.iter().map(refusal).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn why_a_text_is_no_digest() {
+    let texts = [
+        "",
+        "sha512:00",
+        "sha256:ab",
+        &format!("sha256:{}G", "0".repeat(63)),
+    ];
+    assert_snapshot!(refusals::<Digest>(&texts));
+}
+
+#[test]
+fn why_a_text_is_no_name() {
+    let (long, id) = ("a".repeat(255), "0".repeat(64));
+    let texts = ["", "a@b", "-a.b/c", "App", "a//b", "a:-", &id, &long];
+    assert_snapshot!(refusals::<ImageName>(&texts).replace(&long, "aaa…"));
+}
+
+#[test]
+fn why_a_text_is_no_location_and_no_transport() {
+    let long = format!("/{}", "x".repeat(4095));
+    let texts = [
+        "",
+        "x",
+        "//",
+        "/x/../y",
+        "/x:y",
+        "/x\u{1b}[31m",
+        "/\u{202e}x",
+        &long,
+    ];
+    let locations = refusals::<StorageLocation>(&texts).replace(&long, "/xxx…");
+    let transports = refusals::<Transport>(&["", "dir", "docker\u{1b}[31m"]);
+    assert_snapshot!(format!("{locations}\n{transports}"));
+}
+
+#[test]
+fn why_a_text_is_no_reference() {
+    let texts = [
+        "dir:/x",
+        "docker://",
+        "docker://[overlay@/x]a",
+        "containers-storage:[overlay@/x",
+        "containers-storage:[vfs@/x]a",
+        "containers-storage:[overlay@x]a",
+        "a@sha256:00",
+        "a@sha256:00@sha256:00",
+    ];
+    assert_snapshot!(refusals::<Reference>(&texts));
+}
+
+#[test]
+fn why_an_item_is_no_request() {
+    let key = Digest::of(b"").to_string();
+    let image = |image| json!({ "image": image });
+    let items = [
+        ("x", image(json!({ "name": "a" }))),
+        (key.as_str(), json!(1)),
+        (&key, json!({})),
+        (&key, json!({ "image": {}, "\u{1b}[31m": 1 })),
+        (&key, image(json!([]))),
+        (&key, image(json!({ "name": 1 }))),
+        (&key, image(json!({ "name": "A" }))),
+        (&key, image(json!({ "name": "a", "tls-verify": 1 }))),
+        (
+            &key,
+            image(json!({ "name": "a", "containers-transport": "oci" })),
+        ),
+        (
+            &key,
+            image(json!({ "name": "a", "storage-location": "/x" })),
+        ),
+        (&key, image(json!({ "name": "a", "storage-location": "x" }))),
+    ];
+    let refusals = items.map(|(key, item)| {
+        let refusal = Request::from_item(key, &item).expect_err("no request");
+        format!("{item}: {refusal}").escape_debug().to_string()
+    });
+    assert_snapshot!(refusals.join("\n"));
+}
+
+#[test]
+fn why_a_descriptor_is_none() {
+    let good = json!({ "mediaType": "a/b", "digest": Digest::of(b""), "size": 1 });
+    let changes = [
+        ("mediaType", json!("")),
+        ("mediaType", json!(1)),
+        ("digest", json!("sha256:\u{1b}[31m")),
+        ("size", json!(-1)),
+        ("platform", json!({ "os": "linux" })),
+        ("platform", json!({ "os": 1, "architecture": "" })),
+        ("platform", json!({ "OS": "linux", "architecture": "" })),
+        ("MediaType", json!("a/b")),
+        ("ArtifactType", json!("a/b")),
+    ];
+    let mut documents = vec![
+        json!(1).to_string(),
+        json!({}).to_string(),
+        r#"{"x":1,"x":1}"#.to_owned(),
+    ];
+    documents.extend(changes.map(|(key, value)| {
+        let mut descriptor = good.clone();
+        descriptor[key] = value;
+        descriptor.to_string()
+    }));
+    let refusals = documents.iter().map(|descriptor| {
+        let document = format!(r#"{{"schemaVersion":2,"manifests":[{good},{descriptor}]}}"#);
+        match Index::parse(document.as_bytes()) {
+            Ok(_) => panic!("{document} is accepted"),
+            Err(refusal) => refusal.to_string(),
+        }
+    });
+    assert_snapshot!(refusals.collect::<Vec<_>>().join("\n"));
 }

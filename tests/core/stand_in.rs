@@ -90,6 +90,13 @@ pub fn request(digest: Digest) -> Request {
     Request::new("localhost/app".parse().expect("a name"), source, digest)
 }
 
+/// An empty cache; the directory is removed with the first of the pair.
+pub fn cache() -> (tempfile::TempDir, Store<RealDisk>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = dir.path().join("cache");
+    (dir, Store::new(root, RealDisk))
+}
+
 pub const PLAN: Plan = Plan {
     method: Method::Raw,
     attempts: NonZeroU32::MIN,

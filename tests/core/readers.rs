@@ -1,0 +1,240 @@
+//! Documents by a second reader: a small one of JSON, and the rules said plainly.
+
+use proptest::prelude::*;
+use skopeo_index::index::{Index, MediaType, NotAnIndex};
+
+use crate::json::Json::{self, Array, Number, Object, Text};
+use crate::json::read;
+
+fn folded(key: &str) -> String {
+    let unfolded = key.replace('\u{17f}', "s").replace('\u{212a}', "k");
+    unfolded.to_ascii_lowercase()
+}
+
+/// Why some reader, exact or careless about case, first or last of two keys,
+/// may take a document for something else than an index.
+fn doubt(document: &Json) -> Option<&'static str> {
+    let Object(top) = document else {
+        return Some("no object");
+    };
+    if document.has_a_key_twice(&str::to_owned) {
+        return Some("a key twice, somewhere");
+    }
+    let keys: Vec<_> = top.iter().map(|(key, _)| folded(key)).collect();
+    if (0..keys.len()).any(|a| keys[..a].contains(&keys[a])) {
+        return Some("two spellings of one key");
+    }
+    let read_as = |wanted: &str| {
+        let same = |(key, _): &&(String, Json)| folded(key) == folded(wanted);
+        top.iter()
+            .filter(same)
+            .map(|(_, value)| value)
+            .collect::<Vec<_>>()
+    };
+    for key in ["mediaType", "schemaVersion", "manifests"] {
+        if top
+            .iter()
+            .any(|(other, _)| other != key && folded(other) == folded(key))
+        {
+            return Some("a spelling that only some readers know");
+        }
+    }
+    for key in ["config", "layers", "fsLayers", "history", "signatures"] {
+        if read_as(key).iter().any(|value| **value != Json::Null) {
+            return Some("an image");
+        }
+    }
+    match read_as("mediaType")[..] {
+        [] => {}
+        [Text(kind)] if MediaType::ALL.iter().any(|known| known.as_str() == kind) => {}
+        _ => return Some("mediaType"),
+    }
+    if read_as("schemaVersion") != [&Number("2".to_owned())] {
+        return Some("schemaVersion");
+    }
+    match read_as("manifests")[..] {
+        [Array(_)] => None,
+        _ => Some("manifests"),
+    }
+}
+
+fn descriptor() -> impl Strategy<Value = Json> {
+    let digest = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|[a-z0-9]{1,3}\\+b3:[a-zA-Z0-9=_-]{1,9}";
+    let platform = (
+        "linux|windows|x",
+        "amd64|arm64|s390x",
+        prop::option::of("v[78]"),
+    );
+    let platform = platform.prop_map(|(os, architecture, variant)| {
+        let variant = variant.map(|variant| ("variant".to_owned(), Text(variant)));
+        let known = [("os", os), ("architecture", architecture)];
+        Object(
+            known
+                .map(|(k, v)| (k.to_owned(), Text(v)))
+                .into_iter()
+                .chain(variant)
+                .collect(),
+        )
+    });
+    let required = ("[a-z]{1,9}/[a-z.+]{1,9}", digest, 0..i64::MAX);
+    let optional = ("data|artifactType|urlx", "[a-z=]{0,9}");
+    (
+        required,
+        prop::option::of(platform),
+        prop::option::of(optional),
+    )
+        .prop_map(|((kind, digest, size), platform, optional)| {
+            let mut members = vec![
+                ("mediaType".to_owned(), Text(kind)),
+                ("digest".to_owned(), Text(digest)),
+                ("size".to_owned(), Number(size.to_string())),
+            ];
+            members.extend(platform.map(|platform| ("platform".to_owned(), platform)));
+            members.extend(optional.map(|(key, value)| (key, Text(value))));
+            Object(members)
+        })
+}
+
+/// Indexes with all that is legal in them, in any order.
+fn index() -> impl Strategy<Value = Json> {
+    let annotations =
+        prop::collection::btree_map("[a-zA-Zſ.]{1,6}", "[a-zä]{0,4}".prop_map(Text), 0..4)
+            .prop_map(|map| Object(map.into_iter().collect()));
+    let kind = prop::sample::select(MediaType::ALL.to_vec())
+        .prop_map(|kind| Text(kind.as_str().to_owned()));
+    let some = (
+        prop::option::of(kind),
+        prop::option::of(annotations),
+        prop::option::of(descriptor()),
+    );
+    (some, prop::collection::vec(descriptor(), 0..4))
+        .prop_map(|((kind, annotations, subject), manifests)| {
+            let mut members = vec![
+                ("schemaVersion".to_owned(), Number("2".to_owned())),
+                ("manifests".to_owned(), Array(manifests)),
+            ];
+            members.extend(kind.map(|kind| ("mediaType".to_owned(), kind)));
+            members.extend(annotations.map(|annotations| ("annotations".to_owned(), annotations)));
+            members.extend(subject.map(|subject| ("subject".to_owned(), subject)));
+            members
+        })
+        .prop_shuffle()
+        .prop_map(Object)
+}
+
+/// A key as Go would still read it.
+fn respelt(key: &str, how: u8) -> String {
+    match how % 6 {
+        0 => key.to_uppercase(),
+        1 => key.to_lowercase(),
+        2 => key.replacen('s', "\u{17f}", 1),
+        3 => key.replacen('k', "\u{212a}", 1),
+        _ => key.to_owned(),
+    }
+}
+
+fn value() -> impl Strategy<Value = Json> {
+    let simple = [
+        "null",
+        "0",
+        "1",
+        "2",
+        "2.0",
+        "2e0",
+        "-0",
+        "\"2\"",
+        "[]",
+        "{}",
+        "true",
+        "[[{}]]",
+        r#"{"A":1,"a":{}}"#,
+    ];
+    let media = [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+    ];
+    prop_oneof![
+        prop::sample::select(simple.to_vec()).prop_map(|text| read(text.as_bytes()).expect("JSON")),
+        prop::sample::select(media.to_vec()).prop_map(|text| Text(text.to_owned())),
+        descriptor().prop_map(|one| Array(vec![one])),
+    ]
+}
+
+/// What is done to a document: a member more, another value, another spelling.
+fn change() -> impl Strategy<Value = (prop::sample::Index, u8, String, Json)> {
+    let keys = [
+        "config",
+        "layers",
+        "fsLayers",
+        "history",
+        "signatures",
+        "manifests",
+        "mediaType",
+        "schemaVersion",
+        "subject",
+        "x",
+    ];
+    let key =
+        (prop::sample::select(keys.to_vec()), any::<u8>()).prop_map(|(key, how)| respelt(key, how));
+    (any::<prop::sample::Index>(), 0..4_u8, key, value())
+}
+
+fn changed(document: &mut Json, (at, sort, key, value): (prop::sample::Index, u8, String, Json)) {
+    let Object(members) = document else { return };
+    let at = at.index(members.len() + 1);
+    match (members.get_mut(at), sort) {
+        (Some(member), 0) => member.1 = value,
+        (Some(member), 1) => member.0 = respelt(&member.0, key.len() as u8),
+        _ => members.insert(at, (key, value)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..crate::regressions("proptest-regressions/readers.txt") })]
+
+    #[test]
+    fn an_index_is_read_however_it_is_written(index in index(), seed: u64) {
+        let text = index.written(seed);
+        prop_assert_eq!(read(text.as_bytes()), Some(index.clone()), "the second reader");
+        let parsed = Index::parse(text.as_bytes()).expect("an index");
+        let Some(Array(manifests)) = index.member("manifests") else { panic!("{index:?}") };
+        let told: Vec<_> = parsed.manifests().iter().map(|one| (Some(Text(one.digest().to_owned())), Some(Number(one.size().to_string())))).collect();
+        let written: Vec<_> = manifests.iter().map(|one| (one.member("digest").cloned(), one.member("size").cloned())).collect();
+        prop_assert_eq!(told, written);
+        let kind = index.member("mediaType").cloned().unwrap_or(Text(MediaType::OciImageIndex.to_string()));
+        prop_assert_eq!(Text(parsed.media_type().to_string()), kind);
+        prop_assert_eq!(parsed.summary().manifests as usize, manifests.len());
+    }
+
+    #[test]
+    fn an_index_is_what_every_reader_takes_for_one_and_nothing_else(mut document in index(), changes in prop::collection::vec(change(), 1..3), seed: u64) {
+        changes.into_iter().for_each(|change| changed(&mut document, change));
+        let text = document.written(seed);
+        let accepted = Index::parse(text.as_bytes());
+        match doubt(&document) {
+            Some(doubt) => prop_assert!(accepted.is_err(), "{}: {}", doubt, text),
+            // Only the descriptors may have flaws then.
+            None => prop_assert!(matches!(accepted, Ok(_) | Err(NotAnIndex::Descriptor { .. })), "{:?}: {}", accepted, text),
+        }
+    }
+
+    #[test]
+    fn bytes_that_were_changed_are_read_as_by_the_second_reader(index in index(), seed: u64, at: prop::sample::Index, byte in prop::sample::select(b"\"\\{}[]:, \0\n0aSu\x80\xff".to_vec())) {
+        let mut bytes = index.written(seed).into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if Index::parse(&bytes).is_ok() {
+            let read = read(&bytes);
+            prop_assert!(read.as_ref().is_some_and(|read| doubt(read).is_none()), "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_found_at_any_depth(index in index(), at: prop::sample::Index, seed: u64) {
+        let mut document = index;
+        let objects = document.objects();
+        let object = at.index(objects);
+        prop_assume!(document.repeat_a_key_of(object));
+        prop_assert!(Index::parse(document.written(seed).as_bytes()).is_err(), "{:?}", document);
+    }
+}
