@@ -10,7 +10,7 @@ BIN      = target/release/skopeo-index
 COMMANDS = fetch resolve inspect verify audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
-.PHONY: build demo test check bench setup install uninstall package
+.PHONY: build demo test check bench proof fuzz setup install uninstall package
 
 build:
 	$(CARGO) build --release --locked
@@ -28,6 +28,27 @@ check:
 
 bench: setup build
 	$(CARGO) bench --locked
+
+# What `test` does in a short form, in the long one: about a quarter of an hour.
+proof: export SKOPEO_INDEX_PROOF = long
+proof: setup
+	$(CARGO) test --locked --release --test model --test loom -- --nocapture --test-threads=1
+	$(CARGO) test --locked --test crash --test soak -- --nocapture
+	$(MAKE) fuzz SECONDS=20
+
+# Every target for so long, from the corpora that are kept. cargo-fuzz wants a
+# nightly toolchain; without one, the stable is told to be as free.
+SECONDS ?= 60
+FUZZ = $(if $(findstring nightly,$(shell rustup toolchain list 2>/dev/null)),cargo +nightly,RUSTC_BOOTSTRAP=1 cargo) fuzz
+TARGETS = audit digest index packet request stderr step
+fuzz:
+	cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	set -e; for t in $(TARGETS); do mkdir -p target/fuzz/$$t; \
+	  dict=fuzz/dictionary/$$t.dict; \
+	  $(FUZZ) run --features libfuzzer $$t target/fuzz/$$t fuzz/corpus/$$t -- \
+	    -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	    $$(test ! -f $$dict || echo -dict=$$dict); \
+	done
 
 # The real parts: skopeo itself, a registry and a tracer for the tests.
 setup:

@@ -17,6 +17,7 @@ mod service;
 
 pub use channel::{Channel, ChannelError, Message};
 pub use era::{Era, Reply};
+pub use protocol::{Call, Copy, Download, ProtocolError};
 pub use service::Service;
 
 /// The name of the source.

@@ -14,7 +14,7 @@ use crate::text;
 
 /// What a host wants.
 #[derive(Debug)]
-pub(super) enum Call {
+pub enum Call {
     /// Fetch into a store.
     Download(Download),
     /// Copy from a store to another.
@@ -23,9 +23,11 @@ pub(super) enum Call {
 
 /// The arguments of `download` that matter to this source.
 #[derive(Debug)]
-pub(super) struct Download {
-    pub(super) items: Items,
-    pub(super) cache: PathBuf,
+pub struct Download {
+    /// What to fetch, unread.
+    pub items: Items,
+    /// The store's directory of sources.
+    pub cache: PathBuf,
 }
 
 /// The same, as they are written.
@@ -38,16 +40,19 @@ struct DownloadArgs {
 
 /// The arguments of `copy` that matter to this source.
 #[derive(Debug, Deserialize)]
-pub(super) struct Copy {
-    pub(super) items: Items,
-    pub(super) cache: PathBuf,
-    pub(super) dst_cache: PathBuf,
+pub struct Copy {
+    /// What to copy, unread.
+    pub items: Items,
+    /// Where from: a store's directory of sources.
+    pub cache: PathBuf,
+    /// Where to: another's.
+    pub dst_cache: PathBuf,
 }
 
 /// A message that is no call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct ProtocolError(pub(super) String);
+pub struct ProtocolError(pub(super) String);
 
 #[derive(Deserialize)]
 struct Envelope<'m> {
@@ -69,7 +74,7 @@ impl Call {
     ///
     /// # Errors
     /// [`ProtocolError`], which the host is answered; the service goes on.
-    pub(super) fn parse(
+    pub fn parse(
         message: &[u8],
         attached: impl FnOnce() -> Result<Option<Vec<u8>>, ChannelError>,
     ) -> Result<Self, ProtocolError> {

@@ -1,0 +1,36 @@
+//! Which documents are indexes.
+
+use skopeo_index::index::{Index, MANIFEST_MAX, NotAnIndex};
+
+use crate::doubt::doubt;
+use crate::json::read;
+
+/// What is taken for an index, a slow second reader takes for one as well; what
+/// that one has no doubt of is refused only for a flaw of its descriptors.
+pub fn target(data: &[u8]) {
+    let second = read(data);
+    let doubt = second.as_ref().map_or(Some("not JSON"), doubt);
+    match Index::parse(data) {
+        Ok(index) => {
+            assert_eq!(doubt, None, "{}", String::from_utf8_lossy(data));
+            assert!(data.len() <= MANIFEST_MAX);
+            let summary = index.summary();
+            assert_eq!(summary.manifests as usize, index.manifests().len());
+            summary
+                .platforms
+                .iter()
+                .for_each(|platform| crate::assert_harmless(platform));
+        }
+        Err(refusal) => {
+            crate::assert_harmless(&refusal.to_string());
+            let excused = matches!(refusal, NotAnIndex::Descriptor { .. } | NotAnIndex::TooLarge { .. })
+                // Deeper than any index, and than the parser goes.
+                || matches!(refusal, NotAnIndex::NotJson { .. }) && data.len() > 128;
+            assert!(
+                doubt.is_some() || excused,
+                "{refusal}: {}",
+                String::from_utf8_lossy(data)
+            );
+        }
+    }
+}

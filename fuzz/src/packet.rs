@@ -1,0 +1,25 @@
+//! Messages of an osbuild host.
+
+use skopeo_index::osbuild::Call;
+use skopeo_index::request::Request;
+
+/// Any message is a call or is answered with one harmless line; so is each of a
+/// call's items. What is behind the first newline comes as a file of its own.
+pub fn target(data: &[u8]) {
+    let at = data.iter().position(|byte| *byte == b'\n');
+    let (message, attached) = match at {
+        Some(at) => (&data[..at], Some(data[at + 1..].to_vec())),
+        None => (data, None),
+    };
+    let items = match Call::parse(message, || Ok(attached)) {
+        Ok(Call::Download(download)) => download.items,
+        Ok(Call::Copy(copy)) => copy.items,
+        Err(refusal) => return crate::assert_harmless(&refusal.to_string()),
+    };
+    for (key, item) in &items.0 {
+        match Request::from_item(key, item) {
+            Ok(request) => assert_eq!(request.digest().to_string(), *key),
+            Err(refusal) => crate::assert_harmless(&refusal.to_string()),
+        }
+    }
+}
