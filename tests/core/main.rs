@@ -11,6 +11,7 @@ mod digest;
 mod executor;
 mod failure;
 mod faults;
+mod identity;
 mod index;
 mod json;
 mod machine;
