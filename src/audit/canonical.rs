@@ -228,4 +228,40 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn each_value_has_one_form() {
+        let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let deeper = |depth| format!("{}0{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let table = [
+            (deep(DEPTH_MAX), true),
+            (deep(DEPTH_MAX + 1), false),
+            (deeper(DEPTH_MAX), true),
+            (deeper(DEPTH_MAX + 1), false),
+            (r#"{"a":1,"b":2}"#.to_owned(), true),
+            (r#"{"b":1,"a":2}"#.to_owned(), false),
+            (r#"{"a":1,"a":1}"#.to_owned(), false),
+            (r#"{"\u0080":1}"#.to_owned(), false),
+            (r#"["\b\f\n\r\t\"\\\u0080\u0000"]"#.to_owned(), true),
+            (r#"["\u0008"]"#.to_owned(), false),
+            (r#"["\u000a"]"#.to_owned(), false),
+            (r#"["\u000d"]"#.to_owned(), false),
+            (r#"["\u0041"]"#.to_owned(), false),
+            (r#"["\u00E4"]"#.to_owned(), false),
+            (r#"["\/"]"#.to_owned(), false),
+            ("-9223372036854775808".to_owned(), true),
+            ("-9223372036854775809".to_owned(), false),
+            ("18446744073709551615".to_owned(), true),
+            ("18446744073709551616".to_owned(), false),
+            ("-0".to_owned(), false),
+            ("01".to_owned(), false),
+            ("1.0".to_owned(), false),
+            ("[1, 2]".to_owned(), false),
+            ("truee".to_owned(), false),
+            (String::new(), false),
+        ];
+        for (json, canonical) in table {
+            assert_eq!(is_canonical(json.as_bytes()), canonical, "{json}");
+        }
+    }
 }

@@ -78,7 +78,8 @@ pub struct Command {
     tag = "op",
     content = "body",
     rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
 )]
 pub enum Op {
     /// The log begins.

@@ -161,7 +161,6 @@ fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
         "received unexpected HTTP status" | "StatusCode" => of_status(rest.first()?),
         _ if part.ends_with("does not resolve to an image ID") => Class::NotFound,
         _ if part.starts_with("parsing manifest list ") => Class::NotAnIndex,
-        _ if part.starts_with("remote error") => Class::Tls,
         _ => match part.strip_prefix("invalid status code from registry ") {
             Some(status) => of_status(status),
             None if tail => return of_last(part),

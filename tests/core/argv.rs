@@ -152,7 +152,7 @@ proptest! {
                     Some(location) => {
                         // skopeo's bracket ends at the first `]`.
                         let (inside, name) = rest.split_once(']').expect("a bracket");
-                        prop_assert_eq!(inside.strip_prefix("[overlay@"), Some(location.as_str()));
+                        prop_assert_eq!(inside.strip_prefix("[overlay@").map(Path::new), Some(location.as_path()));
                         prop_assert_eq!(name, request.name().as_str());
                     }
                 }

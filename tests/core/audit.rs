@@ -1,19 +1,22 @@
 //! The audit log: it verifies after whatever a run or a crash does, and after
 //! no change.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use loopback::samples;
 use proptest::prelude::*;
+use serde_json::Value;
 use skopeo_index::audit::{
-    Checkpoint, Finding, Frontier, Hash, Keep, Line, Log, Proof, Recorder, Severity, Verifier,
-    What, leaf, prove, root_by_proof,
+    Checkpoint, CheckpointError, Finding, Frontier, Hash, Keep, Line, Log, Op, Proof, Record,
+    RecordError, Recorder, Severity, SkopeoIdentity, Verifier, What, leaf, prove, root_by_proof,
+    statement,
 };
 use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
-use skopeo_index::machine::{Method, Network, Plan};
+use skopeo_index::machine::{Method, Network, Plan, State};
 use skopeo_index::request::Request;
 use skopeo_index::store::{RealDisk, Store};
 
@@ -91,7 +94,7 @@ fn make_log(dir: &Path) -> PathBuf {
     flaky
         .expect_run()
         .times(1)
-        .returning(|_, _, _, _| failed("connection refused \u{e9}\u{1f600}\u{7f}"));
+        .returning(|_, _, _, _| failed("\u{e9}\u{1f600}\u{7f}: connection refused"));
     flaky
         .expect_run()
         .returning(|_, _, _, _| printed(samples::empty()));
@@ -312,6 +315,7 @@ proptest! {
         prop_assert_eq!(root_by_proof(leaves[at], n, of, &path), Some(frontier.root()));
         prop_assert_ne!(root_by_proof(other, n, of, &path), Some(frontier.root()));
         prop_assert_eq!(root_by_proof(leaves[at], of, of, &path), None);
+        prop_assert!(prove(&leaves, size).is_empty());
         for wrong in (0..of).filter(|wrong| *wrong != n) {
             prop_assert_ne!(root_by_proof(leaves[at], wrong, of, &path), Some(frontier.root()));
         }
@@ -422,6 +426,339 @@ fn a_proof_holds_for_its_record_and_its_checkpoint_only() {
                 .is_err()
         );
     }
+}
+
+/// A record with a right trailer, whatever it says.
+fn sealed(record: &Value) -> Vec<u8> {
+    let mut units = [0; 2];
+    let ascii = |c: char| match c {
+        ' '..='~' => c.to_string(),
+        _ => {
+            let units = c.encode_utf16(&mut units).iter();
+            units.map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    };
+    let mut record: String = record.to_string().chars().map(ascii).collect();
+    record.pop();
+    let sum = Digest::of(record.as_bytes()).hex();
+    format!("{record},\"trailer\":\"{sum}\"}}").into_bytes()
+}
+
+/// What stands in a log's lines, without the trailers.
+fn unsealed(log: &[u8]) -> Vec<Value> {
+    let read = |line: &Vec<u8>| {
+        let mut record: Value = serde_json::from_slice(line).expect("JSON");
+        record.as_object_mut().expect("an object").remove("trailer");
+        record
+    };
+    lines(log).iter().map(read).collect()
+}
+
+/// A log of these records as one would rewrite it who knows how: chained anew.
+fn rewritten(records: &[Value]) -> Vec<u8> {
+    let (mut log, mut prev) = (Vec::new(), [0; 32]);
+    for (seq, record) in records.iter().enumerate() {
+        let mut record = record.clone();
+        record["seq"] = seq.into();
+        record["prev"] = Digest::from_bytes(prev).hex().into();
+        let line = sealed(&record);
+        prev = leaf(&line);
+        log.extend(line);
+        log.push(b'\n');
+    }
+    log
+}
+
+/// What is found in a log that tells another story.
+fn told(change: impl FnOnce(&mut Vec<Value>)) -> Vec<What> {
+    let mut records = unsealed(&logs()[0]);
+    change(&mut records);
+    let found = verify(&rewritten(&records), None).1;
+    found.into_iter().map(|finding| finding.what).collect()
+}
+
+/// The place of the last record of a sort.
+fn last(records: &[Value], op: &str) -> usize {
+    records
+        .iter()
+        .rposition(|record| record["op"] == op)
+        .expect("one")
+}
+
+/// The place of the last commit, and of the end of its run.
+fn last_commit(records: &[Value]) -> (usize, usize) {
+    let to = |record: &Value| record["body"]["event"]["to"] == "committed";
+    let at = records.iter().rposition(to).expect("one");
+    let end = |record: &Value| record["op"] == "end" && record["run"] == records[at]["run"];
+    (at, records.iter().position(end).expect("an end"))
+}
+
+fn count(record: &mut Value, key: &str, by: i64) {
+    record["body"][key] = (record["body"][key].as_i64().expect("a number") + by).into();
+}
+
+#[test]
+fn a_story_that_cannot_be_is_found_however_well_it_is_chained() {
+    assert_eq!(told(|_| {}), [], "chained anew and unchanged");
+    let run = |found: &[What]| matches!(found, [What::Run { .. }]);
+    let all_run = |found: &[What]| {
+        !found.is_empty() && found.iter().all(|what| matches!(what, What::Run { .. }))
+    };
+
+    let found = told(|records| drop(records.remove(last(records, "run"))));
+    assert!(all_run(&found) && found.len() > 1, "not begun: {found:?}");
+    let found =
+        told(|records| records.insert(last(records, "run"), records[last(records, "run")].clone()));
+    assert!(run(&found), "begun twice: {found:?}");
+    let found = told(|records| records.push(records[last(records, "end")].clone()));
+    assert!(run(&found), "ended twice: {found:?}");
+    let found = told(|records| {
+        let at = last(records, "run");
+        records[at]["log"] = "another".into();
+    });
+    assert!(matches!(&found[..], [What::OtherLog(_)]), "{found:?}");
+    let found = told(|records| records.push(records[0].clone()));
+    assert!(matches!(&found[..], [What::Genesis]), "{found:?}");
+    let found = told(|records| drop(records.remove(0)));
+    assert!(matches!(&found[..], [What::Genesis]), "{found:?}");
+    let found = told(|records| drop(records.remove(last_commit(records).0 - 1)));
+    assert!(matches!(&found[..], [What::Replay { .. }, ..]), "{found:?}");
+    let found = told(|records| {
+        let (at, _) = last_commit(records);
+        records[at]["body"]["request"]["name"] = "other".into();
+    });
+    assert!(matches!(&found[..], [What::Replay { .. }, ..]), "{found:?}");
+    let found = told(|records| {
+        let (at, _) = last_commit(records);
+        records[at]["body"]["event"]["to"] = "failed".into();
+    });
+    assert!(matches!(&found[..], [What::Replay { .. }, ..]), "{found:?}");
+}
+
+#[test]
+fn a_run_ends_with_the_fetches_that_it_has_records_of() {
+    let run = |found: &[What]| matches!(found, [What::Run { .. }]);
+    for (key, by) in [("committed", 1), ("committed", -1), ("failed", 1)] {
+        let found = told(|records| {
+            let (_, end) = last_commit(records);
+            count(&mut records[end], key, by);
+        });
+        assert!(run(&found), "{key} {by}: {found:?}");
+    }
+    let found = told(|records| {
+        let (at, end) = last_commit(records);
+        count(&mut records[end], "committed", -1);
+        records.remove(at);
+    });
+    assert!(run(&found), "one was left open: {found:?}");
+    let found = told(|records| {
+        let (at, end) = last_commit(records);
+        count(&mut records[end], "unrecorded", 1);
+        records.remove(at);
+    });
+    assert_eq!(found, [], "and said so");
+}
+
+#[test]
+fn a_checkpoint_holds_for_every_log_that_goes_on_from_it() {
+    let [log, _] = logs();
+    let lines = lines(log);
+    let whole = verify(log, None).0.expect("records");
+    let what = |log: &[u8], checkpoint: Checkpoint| {
+        let found = verify(log, Some(checkpoint)).1;
+        found
+            .into_iter()
+            .map(|finding| finding.what)
+            .collect::<Vec<_>>()
+    };
+    for n in [1, lines.len() / 2, lines.len()] {
+        let then = verify(&lines[..n].concat(), None).0.expect("records");
+        assert_eq!(what(log, then.clone()), [], "{n}");
+        let root = [7; 32];
+        assert_eq!(
+            what(log, Checkpoint { root, ..then }),
+            [What::Rewritten(n as u64)]
+        );
+    }
+    let none = Checkpoint {
+        size: 0,
+        ..whole.clone()
+    };
+    assert_eq!(what(log, none.clone()), []);
+    assert_eq!(what(b"", none), []);
+    let (expected, found) = (whole.size, whole.size - 1);
+    let shorter = lines[..lines.len() - 1].concat();
+    assert_eq!(what(&shorter, whole), [What::Shorter { expected, found }]);
+}
+
+#[test]
+fn committed_objects_are_kept_where_they_are_asked_for() {
+    let [log, _] = logs();
+    let committed = |keep| {
+        let mut verifier = Verifier::new(None, keep);
+        for line in lines(log) {
+            assert_eq!(verifier.line(&Line::read(line.trim_ascii_end())), []);
+        }
+        verifier.finish(b"").0.committed
+    };
+    let digest = |document: Vec<u8>| Digest::of(&document);
+    let expected: BTreeSet<_> = (0..3)
+        .map(samples::distinct)
+        .chain([samples::empty()])
+        .map(digest)
+        .collect();
+    assert_eq!(committed(Keep::Objects), expected);
+    assert_eq!(committed(Keep::Nothing), BTreeSet::new());
+}
+
+#[test]
+fn a_finding_names_the_run_and_the_record() {
+    let records = unsealed(&logs()[0]);
+    let run = records[last(&records, "run")]["run"]
+        .as_str()
+        .expect("text")
+        .to_owned();
+    let mut twice = records;
+    twice.insert(last(&twice, "run"), twice[last(&twice, "run")].clone());
+    let at = last(&twice, "run");
+    let found = verify(&rewritten(&twice), None).1;
+    assert_eq!(
+        found[0].to_string(),
+        format!("record {at}: run {run} begins twice")
+    );
+}
+
+#[test]
+fn a_record_says_what_is_known_here_and_no_more() {
+    let mut ops = BTreeSet::new();
+    for record in unsealed(&logs()[0]) {
+        ops.insert(record["op"].as_str().expect("text").to_owned());
+        assert!(Record::parse(&sealed(&record)).is_ok(), "{record}");
+        for place in ["", "/body"] {
+            let mut more = record.clone();
+            more.pointer_mut(place).expect("an object")["more"] = 0.into();
+            assert!(
+                matches!(Record::parse(&sealed(&more)), Err(RecordError::Json(_))),
+                "{more}"
+            );
+        }
+        let mut newer = record;
+        newer["schema"] = 2.into();
+        assert_eq!(Record::parse(&sealed(&newer)), Err(RecordError::Schema(2)));
+    }
+    assert_eq!(Vec::from_iter(ops), ["end", "genesis", "run", "transition"]);
+}
+
+#[test]
+fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
+    let skopeo = SkopeoIdentity {
+        path: "/s".to_owned(),
+        sha256: None,
+        version: "skopeo version 1".to_owned(),
+    };
+    let (mut passed, mut failed) = (0, 0);
+    for line in lines(&logs()[0]) {
+        let line = line.trim_ascii_end();
+        let record = Record::parse(line).expect("a record");
+        let made = statement(&record, line, Some(&skopeo));
+        let ended = match &record.op {
+            Op::Transition { event, request, .. }
+                if matches!(event.to, State::Committed | State::Failed) =>
+            {
+                Some((event, request))
+            }
+            _ => None,
+        };
+        let Some((event, request)) = ended else {
+            assert_eq!(made, None, "{record:?}");
+            continue;
+        };
+        let made = made.expect("a statement");
+        let (predicate, subject) = (&made["predicate"], &made["subject"][0]);
+        assert_eq!(subject["name"], request.name().without_tag());
+        assert_eq!(subject["digest"]["sha256"], request.digest().hex());
+        assert_eq!(predicate["resourceUri"], request.skopeo_source());
+        assert_eq!(predicate["timeVerified"], record.time);
+        assert_eq!(
+            predicate["verifier"]["version"]["skopeo"],
+            "skopeo version 1"
+        );
+        let from = &predicate["inputAttestations"][0];
+        assert_eq!(
+            from["uri"],
+            format!("{}#{}", record.log.as_str(), record.seq)
+        );
+        assert_eq!(
+            from["digest"]["sha256"],
+            Digest::from_bytes(leaf(line)).hex()
+        );
+        let cause = event.cause.as_ref().map(ToString::to_string);
+        assert_eq!(predicate["skopeo-index_cause"].as_str(), cause.as_deref());
+        let result = if event.to == State::Committed {
+            passed += 1;
+            assert!(subject["annotations"]["size"].is_u64(), "{made}");
+            "PASSED"
+        } else {
+            failed += 1;
+            "FAILED"
+        };
+        assert_eq!(predicate["verificationResult"], result);
+        let without = statement(&record, line, None).expect("a statement");
+        assert!(
+            without["predicate"]["verifier"]["version"]
+                .get("skopeo")
+                .is_none()
+        );
+    }
+    assert!(passed > 3 && failed > 1, "{passed} {failed}");
+}
+
+#[test]
+fn a_proof_says_why_it_does_not_hold() {
+    let [log, _] = logs();
+    let checkpoint = verify(log, None).0.expect("records");
+    let lines: Vec<_> = lines(log)
+        .iter()
+        .map(|line| line.trim_ascii_end().to_vec())
+        .collect();
+    let leaves: Vec<Hash> = lines.iter().map(|line| leaf(line)).collect();
+    let size = checkpoint.size;
+    let proof = |line: &[u8], seq, size, path| {
+        let line = String::from_utf8_lossy(line).into_owned();
+        Proof::new(line, seq, size, path)
+    };
+    let (line, path) = (&lines[1], prove(&leaves, 1));
+    let refused = |proof: Proof, checkpoint| proof.check(checkpoint).expect_err("it does not hold");
+    let right = || proof(line, 1, size, path.clone());
+    assert!(right().check(&checkpoint).is_ok());
+
+    let shorter = Checkpoint {
+        size: size - 1,
+        ..checkpoint.clone()
+    };
+    assert_eq!(refused(right(), &shorter), CheckpointError::Other);
+    let elsewhere = Checkpoint {
+        origin: "x".to_owned().into(),
+        ..checkpoint.clone()
+    };
+    assert_eq!(refused(right(), &elsewhere), CheckpointError::Other);
+    let rewritten = Checkpoint {
+        root: [0; 32],
+        ..checkpoint.clone()
+    };
+    assert_eq!(refused(right(), &rewritten), CheckpointError::NotIncluded);
+    let short = proof(line, 1, size, path[1..].to_vec());
+    assert_eq!(refused(short, &checkpoint), CheckpointError::NotIncluded);
+    let misplaced = proof(line, 2, size, path.clone());
+    assert!(matches!(
+        refused(misplaced, &checkpoint),
+        CheckpointError::Record(_)
+    ));
+    let none = proof(b"{}", 1, size, path.clone());
+    assert!(matches!(
+        refused(none, &checkpoint),
+        CheckpointError::Record(_)
+    ));
 }
 
 #[test]

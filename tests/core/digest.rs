@@ -1,7 +1,7 @@
 //! Digests.
 
 use proptest::prelude::*;
-use skopeo_index::digest::Digest;
+use skopeo_index::digest::{Digest, DigestError};
 
 /// What people and programs get wrong about a digest that is right.
 fn near_miss() -> impl Strategy<Value = String> {
@@ -78,6 +78,15 @@ proptest! {
     }
 
     #[test]
+    fn the_first_character_that_is_no_digit_is_named(bytes: [u8; 32], at in 7..71_usize, second in 7..71_usize) {
+        let mut text = Digest::from_bytes(bytes).to_string();
+        for at in [at, second] {
+            text.replace_range(at..=at, "g");
+        }
+        prop_assert_eq!(text.parse::<Digest>(), Err(DigestError::Character(at.min(second))));
+    }
+
+    #[test]
     fn raw_bytes_and_hexadecimal_digits_are_the_digests_own(bytes: [u8; 32]) {
         let digest = Digest::from_bytes(bytes);
         prop_assert_eq!(digest.as_bytes(), &bytes);
@@ -96,6 +105,7 @@ proptest! {
 fn the_digest_of_nothing_is_the_one_of_fips_180_4() {
     let nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(Digest::of(b"").to_string(), nothing);
+    assert_eq!(nothing.len(), Digest::TEXT_LEN);
 }
 
 #[test]

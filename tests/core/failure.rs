@@ -1,9 +1,11 @@
 //! What skopeo's failures mean.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
-use skopeo_index::machine::{Class, Retry, Trouble};
-use skopeo_index::skopeo::failure::{classify, explain, fatal_message};
-use skopeo_index::skopeo::{Exit, Ran};
+use skopeo_index::machine::{Class, Retry, Stop, Trouble};
+use skopeo_index::skopeo::failure::{classify, explain, explain_run, fatal_message};
+use skopeo_index::skopeo::{Exit, Ran, RunError};
 
 const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -75,6 +77,14 @@ fn every_answer_of_a_registry_has_its_class() {
         ("manifest invalid: manifest unknown", Class::Other),
         ("unavailable: manifest unknown", Class::Other),
         ("unknown: m", Class::Other),
+        (
+            "Get \"http://b/x\": dial tcp 127.0.0.1:1: connect: connection refused",
+            Class::Network,
+        ),
+        (
+            "Get \"http://b/x\": x509: certificate has expired",
+            Class::Tls,
+        ),
     ];
     for (said, class) in table {
         assert_eq!(class_at_registry(said), class, "{said}");
@@ -267,6 +277,43 @@ fn the_last_fatal_line_counts_and_is_decoded() {
         panic!("no command")
     };
     assert_eq!(message, "a \"b\" \u{1b}[31mä\n");
+}
+
+#[test]
+fn bytes_that_go_escapes_one_by_one_are_a_text_again() {
+    let line = r#"level=fatal msg="\xc3\xa4 \xff \u00e4 \U0001f600 \a\b\f\n\r\t\v \q \xg""#;
+    let read = "\u{e4} \u{fffd} \u{e4} \u{1f600} \u{7}\u{8}\u{c}\n\r\t\u{b} q \\xg";
+    assert_eq!(fatal_message(line).as_deref(), Some(read));
+}
+
+#[test]
+fn a_command_without_an_end_has_its_class() {
+    let table = [
+        (RunError::NotThere("x".into()), Class::NoSkopeo),
+        (
+            RunError::Broken {
+                program: "x".into(),
+                error: std::io::ErrorKind::PermissionDenied.into(),
+            },
+            Class::NoSkopeo,
+        ),
+        (RunError::TimedOut(Duration::from_secs(1)), Class::Timeout),
+        (RunError::OutputTooLarge(1), Class::TooLarge),
+        (RunError::StagingTooLarge(1), Class::TooLarge),
+    ];
+    for (error, class) in table {
+        let message = error.to_string();
+        assert_eq!(
+            explain_run(&error),
+            Some(Trouble::Command { class, message })
+        );
+    }
+    let why = Stop::HungUp;
+    assert_eq!(
+        explain_run(&RunError::Stopped(why)),
+        Some(Trouble::Stopped { why })
+    );
+    assert_eq!(explain_run(&RunError::Halt), None);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use skopeo_index::index::{Index, MANIFEST_MAX, MediaType, NotAnIndex};
+use skopeo_index::digest::Digest;
+use skopeo_index::index::{
+    Declared, Descriptor, Index, MANIFEST_MAX, MediaType, NotAnIndex, SUMMARY_PLATFORMS_MAX,
+};
 
 use loopback::samples;
 
@@ -198,4 +201,126 @@ fn only_the_integer_2_is_the_version_2() {
             "{version}: {parsed:?}"
         );
     }
+}
+
+#[test]
+fn two_keys_that_go_takes_for_one_are_refused() {
+    for [one, two] in [
+        ["link", "LINK"],
+        ["link", "lin\u{212a}"],
+        ["os", "o\u{17f}"],
+        ["x", "x"],
+    ] {
+        let document = format!(r#"{{"schemaVersion":2,"manifests":[],"{one}":1,"{two}":2}}"#);
+        let parsed = Index::parse(document.as_bytes());
+        assert!(
+            matches!(parsed, Err(NotAnIndex::DuplicateKey { .. })),
+            "{document}: {parsed:?}"
+        );
+    }
+    let document = r#"{"schemaVersion":2,"manifests":[],"ä":1,"Ä":2}"#;
+    assert!(
+        Index::parse(document.as_bytes()).is_ok(),
+        "no reader folds these"
+    );
+}
+
+#[test]
+fn a_digest_of_a_known_algorithm_has_its_length() {
+    let digits = |n| "a".repeat(n);
+    let table = [
+        (format!("sha256:{}", digits(64)), true),
+        (format!("sha256:{}", digits(63)), false),
+        (format!("sha256:{}", digits(64).to_uppercase()), false),
+        (format!("sha512:{}", digits(128)), true),
+        (format!("sha512:{}", digits(64)), false),
+        (format!("sha512:{}g", digits(127)), false),
+        ("a.b+c_d-e:Zz9=_-".to_owned(), true),
+        ("a..b:x".to_owned(), false),
+        ("A:x".to_owned(), false),
+        ("a:".to_owned(), false),
+        (":a".to_owned(), false),
+        ("a:b:c".to_owned(), false),
+        ("a".to_owned(), false),
+    ];
+    for (digest, good) in table {
+        let mut descriptor = samples::descriptor(samples::OCI_IMAGE, 0);
+        descriptor["digest"] = json!(digest);
+        let document = json!({ "schemaVersion": 2, "manifests": [descriptor] });
+        assert_eq!(
+            Index::parse(document.to_string().as_bytes()).is_ok(),
+            good,
+            "{digest}"
+        );
+    }
+}
+
+#[test]
+fn a_descriptor_tells_all_that_was_read() {
+    let digest = Digest::of(b"").to_string();
+    let whole = json!({
+        "mediaType": "a/b", "digest": digest, "size": 7, "artifactType": "c/d",
+        "platform": { "os": "windows", "architecture": "arm", "variant": "v7", "os.version": "10.0" },
+    });
+    let bare = json!({
+        "mediaType": "a/b", "digest": digest, "size": 0, "artifactType": null,
+        "platform": { "os": "linux", "architecture": "s390x", "variant": "" },
+    });
+    let document = json!({ "schemaVersion": 2, "manifests": [whole, bare] }).to_string();
+    let index = Index::parse(document.as_bytes()).expect("an index");
+    assert_eq!(
+        (index.media_type(), index.declared()),
+        (MediaType::OciImageIndex, Declared::Implied)
+    );
+    let [whole, bare] = index.manifests() else {
+        panic!("{index:?}")
+    };
+    assert_eq!(
+        (whole.media_type(), whole.digest(), whole.size()),
+        ("a/b", digest.as_str(), 7)
+    );
+    assert_eq!(
+        (whole.artifact_type(), bare.artifact_type()),
+        (Some("c/d"), None)
+    );
+    let platform = |descriptor: &Descriptor| descriptor.platform().expect("a platform").clone();
+    let (whole, bare) = (platform(whole), platform(bare));
+    assert_eq!((whole.os(), whole.architecture()), ("windows", "arm"));
+    assert_eq!(
+        (whole.variant(), whole.os_version()),
+        (Some("v7"), Some("10.0"))
+    );
+    assert_eq!((bare.variant(), bare.os_version()), (Some(""), None));
+    assert_eq!(format!("{whole} {bare}"), "windows/arm/v7 linux/s390x");
+}
+
+#[test]
+fn a_long_platform_is_shown_cut_and_a_summary_names_no_more_than_it_may() {
+    let of = |os: &str| {
+        let mut descriptor = samples::descriptor(samples::OCI_IMAGE, 0);
+        descriptor["platform"] = json!({ "os": os, "architecture": "a" });
+        descriptor
+    };
+    let summary = |manifests: Vec<Value>| {
+        let document = json!({ "schemaVersion": 2, "manifests": manifests }).to_string();
+        Index::parse(document.as_bytes())
+            .expect("an index")
+            .summary()
+    };
+    let whole = "ä".repeat(32);
+    let shown = summary(vec![of(&whole), of(&"ä".repeat(33)), of("\n")]).platforms;
+    assert_eq!(
+        shown,
+        [
+            format!("{whole}/a"),
+            format!("{whole}…/a"),
+            r"\n/a".to_owned()
+        ]
+    );
+
+    let many = summary((0..40).map(|n| of(&n.to_string())).collect());
+    assert_eq!(
+        (many.manifests, many.platforms.len()),
+        (40, SUMMARY_PLATFORMS_MAX)
+    );
 }

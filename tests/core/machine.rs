@@ -6,9 +6,10 @@ use std::num::NonZeroU32;
 use loopback::samples;
 use proptest::prelude::*;
 use skopeo_index::digest::Digest;
+use skopeo_index::index::NotAnIndex;
 use skopeo_index::machine::{
-    Bytes, Class, Facts, Fetch, Kind, Method, Network, Outcome, Placed, Plan, Staging, State, Stop,
-    TABLE, Task, Trouble,
+    Bytes, Cause, Class, Effect, Facts, Fetch, Kind, Method, Network, Outcome, Placed, Plan,
+    Staging, State, Stop, TABLE, Task, Trouble,
 };
 
 use crate::stand_in::{PLAN, request};
@@ -172,6 +173,81 @@ fn what_a_state_wants_it_can_use() {
                 .filter(|n| seen.insert(format!("{n:?}"))),
         );
     }
+}
+
+#[test]
+fn an_object_larger_than_any_index_is_moved_aside_only_if_it_is_corrupt() {
+    let task = tasks().remove(0);
+    let (right, size) = (task.request.digest(), 5 << 20);
+    for (digest, corrupt) in [(right, false), (Digest::of(b"other"), true)] {
+        let found = Outcome::FoundOversized { digest, size };
+        let (next, _) = Fetch::<Bytes>::new(task.clone())
+            .step(found)
+            .expect("it is looked up");
+        let quarantines = matches!(next.wants(), Some(Effect::Quarantine { .. }));
+        let why = NotAnIndex::TooLarge { size };
+        let told = next
+            .failed()
+            .is_some_and(|failed| *failed.cause() == Cause::NotAnIndex { why });
+        assert_eq!((quarantines, told), (corrupt, !corrupt));
+    }
+}
+
+#[test]
+fn where_a_corrupt_object_went_is_known_until_the_end() {
+    let content = Bytes::from(documents()[0].clone());
+    for (placed, known) in [
+        (Placed::New, "q"),
+        (Placed::AlreadyThere, "q"),
+        (Placed::Replaced("r".into()), "r"),
+    ] {
+        let outcomes = [
+            Outcome::FoundNotAFile,
+            Outcome::Quarantined { name: "q".into() },
+            Outcome::Staged {
+                at: Staging::new("s".into()),
+            },
+            Outcome::Copied {
+                content: content.clone(),
+            },
+            Outcome::Proceed,
+            Outcome::Proceed,
+            Outcome::Published {
+                content: content.clone(),
+                placed,
+            },
+        ];
+        let mut fetch = Fetch::new(tasks().remove(0));
+        for (at, outcome) in outcomes.into_iter().enumerate() {
+            fetch = fetch.step(outcome).expect("what is wanted").0;
+            let told = match &fetch {
+                Fetch::Pending(pending) => pending.quarantined(),
+                Fetch::Staged(staged) => staged.quarantined(),
+                Fetch::Committed(committed) => committed.quarantined(),
+                _ => continue,
+            };
+            let expected = match at {
+                0 => None,
+                6 => Some(known),
+                _ => Some("q"),
+            };
+            assert_eq!(told, expected, "after {at}");
+        }
+        assert_eq!(fetch.state(), State::Committed);
+    }
+}
+
+#[test]
+fn a_failure_says_what_failed_where_and_why() {
+    let task = tasks().remove(0);
+    let trouble = Trouble::Stopped {
+        why: Stop::Deadline,
+    };
+    let shown = format!("{}: failed in state Pending: {trouble}", task.request);
+    let (next, _) = Fetch::<Bytes>::new(task)
+        .step(Outcome::Trouble { trouble })
+        .expect("trouble is taken");
+    assert_eq!(next.failed().map(ToString::to_string), Some(shown));
 }
 
 fn any_outcome() -> impl Strategy<Value = Outcome<Bytes>> {

@@ -12,6 +12,7 @@ mod doubt;
 mod executor;
 mod failure;
 mod faults;
+mod identity;
 mod index;
 mod json;
 mod machine;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use skopeo_index::request::ImageName;
+use skopeo_index::request::{ImageName, NAME_MAX, NameError};
 
 /// How many names real skopeo is asked about.
 const SAMPLE: usize = 60;
@@ -256,8 +256,22 @@ fn what_skopeo_would_take_for_something_else_is_refused() {
     for text in bad {
         assert!(text.parse::<ImageName>().is_err(), "{text}");
     }
-    assert!(
-        "a".repeat(255).parse::<ImageName>().is_err(),
-        "with docker.io/library/ it is too long"
-    );
+}
+
+#[test]
+fn a_name_is_at_most_as_long_as_skopeo_completes_it() {
+    let longest = [
+        ("", "docker.io/library/".len()),
+        ("x/", "docker.io/x/".len()),
+        ("docker.io/", "docker.io/library/".len()),
+        ("index.docker.io/", "docker.io/library/".len()),
+        ("docker.io/x/", "docker.io/x/".len()),
+        ("quay.io/", "quay.io/".len()),
+    ];
+    for (before, completed) in longest {
+        let name = format!("{before}{}", "a".repeat(NAME_MAX - completed));
+        assert!(name.parse::<ImageName>().is_ok(), "{name}");
+        let longer = format!("{name}a:tag").parse::<ImageName>();
+        assert_eq!(longer, Err(NameError::TooLong(NAME_MAX + 1)), "{name}");
+    }
 }

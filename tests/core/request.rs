@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use skopeo_index::request::{
     ItemError, Items, LOCATION_MAX, Reference, Request, Source, StorageLocation, TlsVerify,
+    Transport,
 };
 
 use crate::names::name;
@@ -133,4 +134,143 @@ fn items_keep_their_order_and_come_once() {
     let keys: Vec<_> = items.0.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["b", "a"]);
     assert!(serde_json::from_str::<Items>(r#"{"a": 1, "a": 2}"#).is_err());
+    let refusal = serde_json::from_str::<Items>("[]").expect_err("no items");
+    assert!(
+        refusal.to_string().contains("an object of items"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_reference_is_read_in_its_parts() {
+    let docker = Some(Transport::Docker);
+    let storage = Some(Transport::ContainersStorage);
+    let table = [
+        ("a:b".to_owned(), (None, None, "a:b", None)),
+        (
+            format!("docker://a:b@{DIGEST}"),
+            (docker, None, "a:b", Some(DIGEST)),
+        ),
+        (
+            "containers-storage:a".to_owned(),
+            (storage, None, "a", None),
+        ),
+        (
+            format!("containers-storage:[overlay@/x]a@{DIGEST}"),
+            (storage, Some("/x"), "a", Some(DIGEST)),
+        ),
+    ];
+    for (text, (transport, location, name, digest)) in table {
+        let read: Reference = text.parse().expect("a reference");
+        assert_eq!(
+            (read.transport(), read.name().as_str()),
+            (transport, name),
+            "{text}"
+        );
+        assert_eq!(
+            read.location().map(ToString::to_string).as_deref(),
+            location,
+            "{text}"
+        );
+        assert_eq!(
+            read.digest().map(|digest| digest.to_string()).as_deref(),
+            digest,
+            "{text}"
+        );
+    }
+}
+
+/// Every sort of source, and how it begins.
+fn sources() -> [(Source, Transport, &'static str); 5] {
+    let docker = |tls_verify| Source::Docker { tls_verify };
+    let location = "/x y".parse().expect("a location");
+    let storage = |location| Source::ContainersStorage { location };
+    [
+        (
+            docker(TlsVerify::AsConfigured),
+            Transport::Docker,
+            "docker://",
+        ),
+        (docker(TlsVerify::Require), Transport::Docker, "docker://"),
+        (docker(TlsVerify::Skip), Transport::Docker, "docker://"),
+        (
+            storage(None),
+            Transport::ContainersStorage,
+            "containers-storage:",
+        ),
+        (
+            storage(Some(location)),
+            Transport::ContainersStorage,
+            "containers-storage:[overlay@/x y]",
+        ),
+    ]
+}
+
+fn tagged(source: Source) -> Request {
+    let name = "quay.io/a:tag".parse().expect("a name");
+    Request::new(name, source, DIGEST.parse().expect("a digest"))
+}
+
+#[test]
+fn a_tag_is_looked_up_by_the_whole_name_and_a_digest_in_a_registry_without_it() {
+    for (source, transport, prefix) in sources() {
+        let request = tagged(source.clone());
+        assert_eq!(source.transport(), transport);
+        assert_eq!(
+            source.skopeo_source(request.name()),
+            format!("{prefix}quay.io/a:tag")
+        );
+        let dropped = (transport == Transport::Docker).then_some("tag");
+        assert_eq!(request.dropped_tag(), dropped);
+        let kept = if dropped.is_some() { "" } else { ":tag" };
+        assert_eq!(
+            request.skopeo_source(),
+            format!("{prefix}quay.io/a{kept}@{DIGEST}")
+        );
+    }
+}
+
+#[test]
+fn what_an_item_says_on_tls_outweighs_the_option() {
+    let docker = |tls_verify| Source::Docker { tls_verify };
+    for (source, _, _) in sources() {
+        let expected = if source == docker(TlsVerify::AsConfigured) {
+            docker(TlsVerify::Require)
+        } else {
+            source.clone()
+        };
+        let request = tagged(source).or_tls_verify(TlsVerify::Require);
+        assert_eq!(request.source(), &expected);
+    }
+}
+
+#[test]
+fn a_request_comes_back_from_json_and_only_what_parses() {
+    for (source, transport, _) in sources() {
+        let request = tagged(source);
+        let mut json = serde_json::to_value(&request).expect("JSON");
+        assert_eq!(json["source"]["transport"], json!(transport.to_string()));
+        assert_eq!(json["name"], json!("quay.io/a:tag"));
+        let read: Request = serde_json::from_value(json.clone()).expect("a request");
+        assert_eq!(read, request);
+        json["name"] = json!("A");
+        assert!(serde_json::from_value::<Request>(json).is_err());
+    }
+    assert!(serde_json::from_value::<StorageLocation>(json!("x")).is_err());
+}
+
+#[test]
+fn names_and_locations_are_shown_as_they_are_and_padded_in_tables() {
+    let name = tagged(sources()[0].0.clone()).name().clone();
+    let location: StorageLocation = "/x y".parse().expect("a location");
+    assert_eq!(
+        (location.as_str(), name.as_str()),
+        ("/x y", "quay.io/a:tag")
+    );
+    let row = format!("{name:14}|{location:6}|{:7}|", Transport::Docker);
+    assert_eq!(row, "quay.io/a:tag |/x y  |docker |");
+    assert_eq!(
+        format!("{name:?} {location:?}"),
+        r#""quay.io/a:tag" "/x y""#
+    );
 }

@@ -94,6 +94,15 @@ proptest! {
 
 #[test]
 fn a_digest_is_no_credential() {
-    let text = "docker://quay.io/app@sha256:00: refused";
-    assert_eq!(without_credentials(text), text);
+    for text in [
+        "docker://quay.io/app@sha256:00: refused",
+        "docker://app@sha256:00",
+    ] {
+        assert_eq!(without_credentials(text), text);
+    }
+}
+
+#[test]
+fn the_usual_escapes_are_short() {
+    assert_eq!(Escaped("a\n\t\\\u{1b}").to_string(), r"a\n\t\\\u{1b}");
 }

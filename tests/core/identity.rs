@@ -1,0 +1,38 @@
+//! Which program is run.
+
+use std::path::Path;
+
+use skopeo_index::cancel::Cancel;
+use skopeo_index::digest::Digest;
+use skopeo_index::skopeo::{Identity, Process, identify};
+
+fn of(program: &str) -> Identity {
+    let cancel = Cancel::new(None).expect("a pipe");
+    identify(&Process::new(program.into()), &cancel)
+}
+
+#[test]
+fn a_program_by_its_name_is_the_first_on_the_path() {
+    // It has a version and is everywhere.
+    let identity = of("true");
+    assert!(identity.path.is_absolute(), "{identity:?}");
+    assert_eq!(identity.path.file_name(), Some("true".as_ref()));
+    let program = std::fs::read(&identity.path).expect("a program");
+    assert_eq!(identity.sha256, Some(Digest::of(&program)));
+    assert!(identity.version.starts_with("true ("), "{identity:?}");
+}
+
+#[test]
+fn a_program_by_its_path_is_not_looked_for() {
+    let identity = of("./true");
+    assert_eq!(identity.path, Path::new("./true"));
+    assert_eq!((identity.sha256, identity.version.as_str()), (None, ""));
+}
+
+#[test]
+fn what_a_program_prints_that_fails_is_no_version() {
+    // It prints one all the same.
+    let identity = of("false");
+    assert!(identity.sha256.is_some(), "{identity:?}");
+    assert_eq!(identity.version, "");
+}
