@@ -194,6 +194,21 @@ fn an_object_larger_than_any_index_is_moved_aside_only_if_it_is_corrupt() {
 }
 
 #[test]
+fn whatever_is_corrupt_is_to_be_moved_aside_next() {
+    let task = tasks().remove(0);
+    let content = Bytes::from(documents()[1].clone());
+    for found in [Outcome::Found { content }, Outcome::FoundNotAFile] {
+        let (next, _) = Fetch::new(task.clone())
+            .step(found.clone())
+            .expect("it is looked up");
+        let wants = |fetch: &Fetch| matches!(fetch.wants(), Some(Effect::Quarantine { .. }));
+        assert!(wants(&next), "{found:?}");
+        let (again, _) = next.step(found).expect("somebody put it there again");
+        assert!(wants(&again), "{again:?}");
+    }
+}
+
+#[test]
 fn where_a_corrupt_object_went_is_known_until_the_end() {
     let content = Bytes::from(documents()[0].clone());
     for (placed, known) in [
