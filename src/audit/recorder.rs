@@ -97,17 +97,17 @@ impl Witness for Recorder<'_> {
             fetch: of.0 as u64,
             request: request.clone(),
         };
-        let recorded = self.log.append(&self.run, op).and_then(|()| {
-            if must_be_durable(to) {
-                self.log.sync()
-            } else {
-                Ok(())
-            }
-        });
-        recorded.map_err(|error| {
+        self.log.append(&self.run, op).map_err(|error| {
             self.unrecorded().insert(of);
             Unrecorded(error.to_string())
-        })
+        })?;
+        if must_be_durable(to) {
+            // One that can't be synced is in the log all the same, and so is what follows.
+            self.log
+                .sync()
+                .map_err(|error| Unrecorded(error.to_string()))?;
+        }
+        Ok(())
     }
 
     fn ended(&self, _: Id, report: &Report) {

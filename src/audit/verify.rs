@@ -328,15 +328,13 @@ impl Verifier {
             } => match self.runs.remove(&record.run) {
                 None => found.push(wrong("has not begun, or has ended")),
                 Some(run) => {
-                    // Of an unrecorded one there may be no record, some, or all:
-                    // one that couldn't be synced may be there nevertheless.
-                    let may_be = |told: u64, recorded: u64| {
-                        (recorded..=recorded.saturating_add(*unrecorded)).contains(&told)
-                    };
-                    let ended = run.committed.saturating_add(run.failed);
+                    let recorded = run.committed.saturating_add(run.failed);
+                    let told = committed.saturating_add(*failed);
+                    // An unrecorded one may have some records or none. One whose
+                    // success couldn't be made durable failed, with all its records.
                     let sound = run.open.len() as u64 <= *unrecorded
-                        && may_be(committed.saturating_add(*failed), ended)
-                        && may_be(run.committed, *committed);
+                        && recorded.saturating_add(*unrecorded) == told
+                        && *committed <= run.committed;
                     if !sound {
                         found.push(wrong("ends with other fetches than it has records of"));
                     }
