@@ -142,6 +142,9 @@ pub enum Action {
     Restart(usize),
 }
 
+/// What is so in some state of the world.
+type Holds = fn(&Cache, &World) -> bool;
+
 /// Where corrupt objects are kept.
 const QUARANTINE: Text = "/cache/.skopeo-index/quarantine";
 
@@ -658,7 +661,7 @@ impl Model for Cache {
         let anything = self.bounds.registry == Registry::Anything;
         let index = INDEXES.contains(&self.bounds.wanted[0]);
         let twice = self.bounds.wanted[1..].contains(&self.bounds.wanted[0]);
-        let sometimes: [(bool, &'static str, fn(&Self, &World) -> bool); 15] = [
+        let sometimes: [(bool, &'static str, Holds); 15] = [
             (true, "staged", |c, w| reached(c, w, State::Staged)),
             (true, "copied", |c, w| reached(c, w, State::Copied)),
             (index, "inspected", |c, w| reached(c, w, State::Inspected)),

@@ -4,6 +4,11 @@
 //! test states.
 //!
 //! `SKOPEO_INDEX_PROOF=long` widens the bounds.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a model that can't go on says why"
+)]
 
 mod cache;
 mod disk;

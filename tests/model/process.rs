@@ -144,7 +144,7 @@ pub struct Processes(Mutex<Tree>);
 
 #[derive(Default)]
 struct Tree {
-    nodes: Vec<(Arc<Job>, Option<(At, Answer)>, Arc<Standing>)>,
+    nodes: Vec<Past>,
     jobs: HashMap<Job, At>,
     after: HashMap<(At, Answer), At>,
 }
@@ -203,6 +203,9 @@ impl Processes {
         self.tree().nodes.len()
     }
 }
+
+/// A job, what it was told last and where it stood then, and where it stands.
+type Past = (Arc<Job>, Option<(At, Answer)>, Arc<Standing>);
 
 /// The answers so far, and the first call without one.
 struct Tape {
