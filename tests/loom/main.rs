@@ -1,4 +1,10 @@
 //! Shared syncs, in every order that threads can come in.
+//!
+//! There is no more to explore between threads: the executor's workers share a
+//! counter, each of whose numbers one worker gets, and a channel; a digest belongs
+//! to one worker, so what is asked for twice is fetched once by construction. Of
+//! the log and of the staging area each use is under one mutex from beginning to
+//! end. Between processes, the model checker explores it.
 #![allow(
     clippy::expect_used,
     reason = "a test that can't go on says why and fails"
