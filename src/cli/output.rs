@@ -61,7 +61,10 @@ impl From<io::Error> for Problem {
     /// Of writing to stdout. A reader who has seen enough is no failure, but
     /// not a success either.
     fn from(error: io::Error) -> Self {
-        Self::other(format!("cannot write to stdout: {error}"))
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::told(Status::Other),
+            _ => Self::other(format!("cannot write to stdout: {error}")),
+        }
     }
 }
 
