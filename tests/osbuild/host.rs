@@ -73,8 +73,9 @@ impl Host {
             None,
         )
         .expect("a pair of sockets");
-        // The shell moves the socket from stdin to where osbuild passes it.
-        let script = "exec \"$0\" --service-id source/org.osbuild.skopeo-index --service-fd 7 7<&0 </dev/null";
+        // The shell moves the socket from stdin to where osbuild passes it. More
+        // arguments are a command to run it by.
+        let script = "exec \"$@\" \"$0\" --service-id source/org.osbuild.skopeo-index --service-fd 7 7<&0 </dev/null";
         let mut command = Command::new("sh");
         command.args(["-c", script, env!("CARGO_BIN_EXE_skopeo-index")]);
         command
