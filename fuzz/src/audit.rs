@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use skopeo_index::audit::{Checkpoint, Finding, Keep, Line, Record, Severity, Verifier};
+use skopeo_index::audit::{Checkpoint, Finding, Keep, Line, Record, Severity, Verifier, leaf};
+use skopeo_index::digest::Digest;
 
 /// A log of a run with a success, a hit and failures, and what a second run added.
 const SOUND: &[u8] = include_bytes!("sound.log");
@@ -34,26 +35,103 @@ fn verified(log: &[u8], then: Option<Checkpoint>) -> (Option<Checkpoint>, Vec<Fi
 /// isn't sound any more.
 pub fn target(data: &[u8]) {
     for line in data.split(|byte| *byte == b'\n') {
-        match Record::parse(line) {
-            Ok(record) => assert_eq!(record.to_line().as_bytes(), line),
-            Err(refusal) => crate::assert_harmless(
-                &skopeo_index::text::Escaped(&refusal.to_string()).to_string(),
-            ),
+        for line in [line, &sealed(line)] {
+            match Record::parse(line) {
+                Ok(record) => assert_eq!(record.to_line().as_bytes(), line),
+                Err(refusal) => crate::assert_harmless(
+                    &skopeo_index::text::Escaped(&refusal.to_string()).to_string(),
+                ),
+            }
         }
     }
     let (_, findings) = verified(data, None);
     assert!(!data.is_empty() || findings.is_empty());
-    if let Ok(changed) = changed(&mut Unstructured::new(data)) {
-        let (_, findings) = verified(&changed, Some(CHECKPOINT.clone()));
-        let worst = findings.iter().map(|found| found.what.severity()).max();
-        let found = worst >= Some(Severity::Cut);
-        assert_eq!(
-            found,
-            changed != SOUND,
-            "{}",
-            String::from_utf8_lossy(&changed)
-        );
+    let mut u = Unstructured::new(data);
+    if let Ok((skill, changed)) = skill(&mut u).and_then(|skill| Ok((skill, changed(&mut u)?))) {
+        found(skill, &forged(skill, &changed));
     }
+}
+
+/// What somebody who changes a log knows of its form.
+#[derive(Clone, Copy)]
+enum Skill {
+    /// Nothing.
+    None,
+    /// How a line is sealed.
+    Trailers,
+    /// All of it.
+    Chain,
+}
+
+fn skill(u: &mut Unstructured<'_>) -> Result<Skill> {
+    u.choose(&[Skill::None, Skill::Trailers, Skill::Chain])
+        .copied()
+}
+
+/// A changed log is found out: by itself as far as the skill goes, and always
+/// by the checkpoint.
+fn found(skill: Skill, log: &[u8]) {
+    let wrong = |checkpoint| {
+        let (_, findings) = verified(log, checkpoint);
+        findings.iter().map(|found| found.what.severity()).max() >= Some(Severity::Cut)
+    };
+    let shown = || String::from_utf8_lossy(log);
+    // All but the last line, with its newline.
+    let lines = log.strip_suffix(b"\n").unwrap_or(log);
+    let followed = lines.iter().rposition(|byte| *byte == b'\n');
+    let followed = &log[..followed.map_or(0, |at| at + 1)];
+    let cut = SOUND.starts_with(log) && (log.is_empty() || log.ends_with(b"\n"));
+    match skill {
+        Skill::None => assert_eq!(wrong(None), !cut, "{}", shown()),
+        // Nothing follows the last line, which holds if it says what can be.
+        Skill::Trailers => {
+            assert!(wrong(None) || SOUND.starts_with(followed), "{}", shown());
+        }
+        Skill::Chain => {}
+    }
+    // A log that was gone on with is none that was changed.
+    if wrong(Some(CHECKPOINT.clone())) {
+        assert_ne!(log, SOUND);
+    } else {
+        assert!(log.starts_with(SOUND), "{}", shown());
+    }
+}
+
+/// A line with the trailer that it should have.
+fn sealed(line: &[u8]) -> Vec<u8> {
+    const TRAILER: &[u8] = b",\"trailer\":\"";
+    let at = line.windows(TRAILER.len()).rposition(|at| at == TRAILER);
+    let record = match at {
+        Some(at) => &line[..at],
+        None => line.strip_suffix(b"}").unwrap_or(line),
+    };
+    let sum = Digest::of(record).hex();
+    [record, TRAILER, sum.as_bytes(), b"\"}"].concat()
+}
+
+/// The log with all that the skill can mend.
+fn forged(skill: Skill, log: &[u8]) -> Vec<u8> {
+    const PREV: &[u8] = b"\"prev\":\"";
+    let (mut forged, mut prev) = (Vec::new(), None);
+    for line in log.split_inclusive(|byte| *byte == b'\n') {
+        let (mut record, end) = match line.strip_suffix(b"\n") {
+            Some(record) => (record.to_vec(), &b"\n"[..]),
+            None => (line.to_vec(), &b""[..]),
+        };
+        let at = record.windows(PREV.len()).position(|at| at == PREV);
+        if let (Skill::Chain, Some(at), Some(prev)) = (skill, at, prev) {
+            let hex = at + PREV.len()..record.len().min(at + PREV.len() + 64);
+            // SHA-256 of a leaf, like any.
+            record.splice(hex, Digest::from_bytes(prev).hex().into_bytes());
+        }
+        if !matches!(skill, Skill::None) {
+            record = sealed(&record);
+        }
+        prev = Some(leaf(&record));
+        forged.extend_from_slice(&record);
+        forged.extend_from_slice(end);
+    }
+    forged
 }
 
 /// The sound log with a few changes, which may undo each other.

@@ -1,12 +1,11 @@
 //! Which documents are indexes.
 
-use skopeo_index::index::{Index, MANIFEST_MAX, NotAnIndex};
+use skopeo_index::index::{Index, MANIFEST_MAX};
 
 use crate::doubt::doubt;
 use crate::json::read;
 
-/// What is taken for an index, a slow second reader takes for one as well; what
-/// that one has no doubt of is refused only for a flaw of its descriptors.
+/// What is taken for an index is what a slow second reader takes for one.
 pub fn target(data: &[u8]) {
     let second = read(data);
     let doubt = second.as_ref().map_or(Some("not JSON"), doubt);
@@ -23,11 +22,8 @@ pub fn target(data: &[u8]) {
         }
         Err(refusal) => {
             crate::assert_harmless(&refusal.to_string());
-            let excused = matches!(refusal, NotAnIndex::Descriptor { .. } | NotAnIndex::TooLarge { .. })
-                // Deeper than any index, and than the parser goes.
-                || matches!(refusal, NotAnIndex::NotJson { .. }) && data.len() > 128;
             assert!(
-                doubt.is_some() || excused,
+                doubt.is_some() || data.len() > MANIFEST_MAX,
                 "{refusal}: {}",
                 String::from_utf8_lossy(data)
             );

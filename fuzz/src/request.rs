@@ -1,6 +1,7 @@
 //! References, names, locations and items, on their way to skopeo's arguments.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use skopeo_index::skopeo::{Command, Options};
 /// Whatever is accepted is one argument of skopeo, at its place, and none of its
 /// flags; a reference is written back as it was.
 pub fn target(data: &[u8]) {
+    paths(data);
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
@@ -60,31 +62,57 @@ fn holds(request: &Request) {
         request.source().clone(),
         request.digest(),
     );
-    let (options, time) = (Options::default(), Duration::from_secs(1));
+    let source = request.skopeo_source();
+    let tag = request.source().skopeo_source(request.name());
+    let same_tag = request.source().skopeo_source(plain.name());
+    let tls_verify = TlsVerify::Require;
     let to = Path::new("/x");
-    for (ours, theirs) in [
-        (Command::InspectRaw(request), Command::InspectRaw(&plain)),
-        (
-            Command::CopyIndex { request, to },
-            Command::CopyIndex {
-                request: &plain,
-                to,
-            },
-        ),
-    ] {
-        let (ours, theirs) = (ours.argv(&options, time), theirs.argv(&options, time));
-        assert_eq!(ours.len(), theirs.len(), "{ours:?}");
-        let source = OsString::from(request.skopeo_source());
-        let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(a, b)| a != b).collect();
-        assert!(differ.iter().all(|(a, _)| **a == source), "{ours:?}");
-        let source = source.to_str().expect("UTF-8");
+    let (a, b) = (request, &plain);
+    agree(Command::InspectRaw(a), Command::InspectRaw(b), &source);
+    agree(
+        Command::CopyIndex { request: a, to },
+        Command::CopyIndex { request: b, to },
+        &source,
+    );
+    let inspect = |source| Command::InspectTag { source, tls_verify };
+    agree(inspect(&tag), inspect(&same_tag), &tag);
+    for source in [&source, &tag] {
         let transports = ["docker://", "containers-storage:"];
-        assert!(
-            transports
-                .iter()
-                .any(|transport| source.starts_with(transport)),
-            "{source}"
-        );
+        let known = transports.iter().any(|known| source.starts_with(known));
+        assert!(known, "{source}");
         crate::assert_harmless(source);
     }
+}
+
+/// The same for paths, which may be any.
+fn paths(data: &[u8]) {
+    let (path, same) = (Path::new(OsStr::from_bytes(data)), Path::new("a"));
+    let mut dir = OsString::from("dir:");
+    dir.push(path);
+    let from = |from| Command::InspectDir { from };
+    agree(from(path), from(same), &dir);
+    let request = Request::new(
+        "a".parse().expect("a name"),
+        Source::Docker {
+            tls_verify: TlsVerify::Skip,
+        },
+        Digest::of(b""),
+    );
+    let request = &request;
+    let copy = |to| Command::CopyIndex { request, to };
+    agree(copy(path), copy(same), &dir);
+    let digest = |file| Command::ManifestDigest { file };
+    agree(digest(path), digest(same), Path::new(".").join(path));
+}
+
+/// Two commands have the same arguments, but for one, which is `source` and no
+/// flag.
+fn agree(ours: Command<'_>, theirs: Command<'_>, source: impl AsRef<OsStr>) {
+    let (options, time) = (Options::default(), Duration::from_secs(1));
+    let (ours, theirs) = (ours.argv(&options, time), theirs.argv(&options, time));
+    assert_eq!(ours.len(), theirs.len(), "{ours:?}");
+    let mut differ = ours.iter().zip(&theirs).filter(|(a, b)| a != b);
+    assert!(differ.all(|(a, _)| a == source.as_ref()), "{ours:?}");
+    let flag = source.as_ref().as_encoded_bytes().starts_with(b"-");
+    assert!(!flag, "{ours:?}");
 }

@@ -20,7 +20,8 @@ pub enum NotAnIndex {
         /// The size of the document in bytes, as far as it was read.
         size: u64,
     },
-    /// Not JSON (RFC 8259), or nested deeper than 127 levels.
+    /// Not JSON (RFC 8259), nested deeper than 127 levels, or with a number
+    /// beyond any double.
     #[error("it is not JSON: {reason}")]
     NotJson {
         /// What is wrong where; nothing of the document is in it.

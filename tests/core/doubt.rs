@@ -10,7 +10,7 @@ fn folded(key: &str) -> String {
 }
 
 /// Why some reader, exact or careless about case, first or last of two keys,
-/// may take a document for something else than an index.
+/// may take a document for something else than an index, or refuse it.
 pub fn doubt(document: &Json) -> Option<&'static str> {
     let Object(top) = document else {
         return Some("no object");
@@ -18,9 +18,11 @@ pub fn doubt(document: &Json) -> Option<&'static str> {
     if document.has_a_key_twice(&str::to_owned) {
         return Some("a key twice, somewhere");
     }
-    let keys: Vec<_> = top.iter().map(|(key, _)| folded(key)).collect();
-    if (0..keys.len()).any(|a| keys[..a].contains(&keys[a])) {
-        return Some("two spellings of one key");
+    if document.depth() > 127 || document.has_a_number_beyond_all() {
+        return Some("more than a reader holds");
+    }
+    if let Some(doubt) = spelling(top, &["mediaType", "schemaVersion", "manifests"]) {
+        return Some(doubt);
     }
     let read_as = |wanted: &str| {
         let same = |(key, _): &&(String, Json)| folded(key) == folded(wanted);
@@ -29,14 +31,6 @@ pub fn doubt(document: &Json) -> Option<&'static str> {
             .map(|(_, value)| value)
             .collect::<Vec<_>>()
     };
-    for key in ["mediaType", "schemaVersion", "manifests"] {
-        if top
-            .iter()
-            .any(|(other, _)| other != key && folded(other) == folded(key))
-        {
-            return Some("a spelling that only some readers know");
-        }
-    }
     for key in ["config", "layers", "fsLayers", "history", "signatures"] {
         if read_as(key).iter().any(|value| **value != Json::Null) {
             return Some("an image");
@@ -51,7 +45,80 @@ pub fn doubt(document: &Json) -> Option<&'static str> {
         return Some("schemaVersion");
     }
     match read_as("manifests")[..] {
-        [Array(_)] => None,
+        [Array(manifests)] => manifests.iter().find_map(flaw),
         _ => Some("manifests"),
+    }
+}
+
+/// Why some reader may read another key than the rest.
+fn spelling(members: &[(String, Json)], deciding: &[&str]) -> Option<&'static str> {
+    let keys: Vec<_> = members.iter().map(|(key, _)| folded(key)).collect();
+    if (0..keys.len()).any(|a| keys[..a].contains(&keys[a])) {
+        return Some("two spellings of one key");
+    }
+    let respelt = |key: &&str| {
+        members
+            .iter()
+            .any(|(other, _)| other != key && folded(other) == folded(key))
+    };
+    let respelt = deciding.iter().any(|key| respelt(key));
+    respelt.then_some("a spelling that only some readers know")
+}
+
+/// Why a descriptor points to nothing.
+fn flaw(descriptor: &Json) -> Option<&'static str> {
+    let Object(members) = descriptor else {
+        return Some("no descriptor");
+    };
+    let keys = ["mediaType", "digest", "size", "platform", "artifactType"];
+    if let Some(doubt) = spelling(members, &keys) {
+        return Some(doubt);
+    }
+    match descriptor.member("mediaType") {
+        Some(Text(kind)) if !kind.is_empty() => {}
+        _ => return Some("a descriptor's mediaType"),
+    }
+    match descriptor.member("digest") {
+        Some(Text(digest)) if is_digest(digest) => {}
+        _ => return Some("a descriptor's digest"),
+    }
+    match descriptor.member("size") {
+        Some(Number(size)) if size.parse::<u64>().is_ok_and(|size| size < 1 << 63) => {}
+        _ => return Some("a descriptor's size"),
+    }
+    let may_be_text =
+        |json: &Json, key| matches!(json.member(key), None | Some(Json::Null | Text(_)));
+    if !may_be_text(descriptor, "artifactType") {
+        return Some("a descriptor's artifactType");
+    }
+    match descriptor.member("platform") {
+        None | Some(Json::Null) => None,
+        Some(platform @ Object(members)) => {
+            let keys = ["os", "architecture", "variant", "os.version"];
+            let required = ["os", "architecture"];
+            let told = required
+                .iter()
+                .all(|key| matches!(platform.member(key), Some(Text(_))))
+                && keys.iter().all(|key| may_be_text(platform, key));
+            spelling(members, &keys).or((!told).then_some("a platform"))
+        }
+        Some(_) => Some("a platform"),
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    let among = |text: &str, set: &str| !text.is_empty() && text.chars().all(|c| set.contains(c));
+    let (lower, upper) = ("0123456789abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    let Some((algorithm, encoded)) = text.split_once(':') else {
+        return false;
+    };
+    let hex = |digits| encoded.len() == digits && among(encoded, "0123456789abcdef");
+    match algorithm {
+        "sha256" => hex(64),
+        "sha512" => hex(128),
+        _ => {
+            algorithm.split(['+', '.', '_', '-']).all(|part| among(part, lower))
+                && among(encoded, &format!("{lower}{upper}=_-"))
+        }
     }
 }

@@ -147,6 +147,21 @@ impl Json {
                 .any(|child| child.has_a_key_twice(read))
     }
 
+    /// How many arrays and objects are within each other.
+    pub fn depth(&self) -> usize {
+        let within = self.children().iter().map(|child| child.depth()).max();
+        within.unwrap_or(0) + usize::from(matches!(self, Array(_) | Object(_)))
+    }
+
+    /// Larger than any double.
+    pub fn has_a_number_beyond_all(&self) -> bool {
+        matches!(self, Number(digits) if digits.parse::<f64>().is_ok_and(f64::is_infinite))
+            || self
+                .children()
+                .iter()
+                .any(|child| child.has_a_number_beyond_all())
+    }
+
     /// How many objects there are, this one included.
     pub fn objects(&self) -> usize {
         let within: usize = self.children().iter().map(|child| child.objects()).sum();
