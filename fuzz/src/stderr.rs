@@ -30,5 +30,6 @@ pub fn target(data: &[u8]) {
     let clean = without_credentials(&text);
     assert_eq!(without_credentials(&clean), clean, "{text:?}");
     let login = without_credentials(&format!("https://user:s3cr3t@host/{text}"));
-    assert!(!login.contains("s3cr3t@host"), "{login:?}");
+    let told = |text: &str| text.matches("s3cr3t@host").count();
+    assert!(told(&login) <= told(&text), "{login:?}");
 }

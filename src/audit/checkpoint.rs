@@ -71,7 +71,10 @@ impl FromStr for Checkpoint {
         }
         let root = unbase64(root).ok_or(CheckpointError::Form)?;
         Ok(Self {
-            origin: Origin::from(origin.to_owned()),
+            origin: origin
+                .to_owned()
+                .try_into()
+                .map_err(|_| CheckpointError::Form)?,
             size: parsed,
             root,
         })

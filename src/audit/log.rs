@@ -5,11 +5,10 @@ use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use super::checkpoint::Checkpoint;
 use super::merkle::{Frontier, Hash, leaf};
-use super::record::{Op, Origin, Record, RunId};
+use super::record::{Op, Origin, Record, RunId, Time};
 use crate::coalesce::Coalesced;
 use crate::digest::Digest;
 use crate::text::Escaped;
@@ -251,7 +250,6 @@ impl Log {
     }
 
     fn write(&self, tail: &mut Tail, run: &RunId, op: Op) -> Result<(), LogError> {
-        let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let log = tail
             .log
             .clone()
@@ -260,7 +258,7 @@ impl Log {
             log,
             seq: tail.seq,
             prev: tail.prev,
-            time,
+            time: Time::now(),
             run: run.clone(),
             op,
         };

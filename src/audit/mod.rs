@@ -22,7 +22,7 @@ mod verify;
 pub use checkpoint::{Checkpoint, CheckpointError, Proof};
 pub use log::{LINE_MAX, Log, LogError};
 pub use merkle::{Frontier, Hash, leaf, prove, root_by_proof};
-pub use record::{Command, Op, Origin, Record, RecordError, RunId, SkopeoIdentity};
+pub use record::{Command, NotAName, Op, Origin, Record, RecordError, RunId, SkopeoIdentity, Time};
 pub use recorder::{Recorder, must_be_durable};
 pub use statement::statement;
 pub use verify::{Finding, Keep, Line, Severity, Verified, Verifier, What};

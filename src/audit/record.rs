@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::digest::Digest;
 use crate::machine::{Event, Plan};
 use crate::request::Request;
 use crate::skopeo::Identity;
+use crate::text::quoted;
 
 /// The form of records that is written.
 const SCHEMA: u64 = 1;
@@ -23,13 +25,26 @@ const TRAILER: (&str, &str) = (",\"trailer\":\"", "\"}");
 
 /// A log's name: 128 random bits, shown as `skopeo-index/<32 hex>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct Origin(String);
 
 /// A run's name: 64 random bits in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct RunId(String);
+
+/// A time: UTC, RFC 3339 with milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Time(String);
+
+/// A text that is no name of a log or a run, or no time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is not {what}", quoted(found))]
+pub struct NotAName {
+    found: String,
+    what: &'static str,
+}
 
 /// Which skopeo was used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,8 +156,8 @@ pub struct Record {
     pub seq: u64,
     /// The leaf of the record before; zeros for the first.
     pub prev: Hash,
-    /// When it was written: UTC, RFC 3339 with milliseconds.
-    pub time: String,
+    /// When it was written.
+    pub time: Time,
     /// The run that wrote it.
     pub run: RunId,
     /// What it tells.
@@ -151,15 +166,15 @@ pub struct Record {
 
 /// The same, as it is written.
 #[derive(Serialize)]
-struct Written {
-    log: Origin,
+struct Written<'r> {
     #[serde(flatten)]
-    op: Op,
+    op: &'r Op,
+    log: &'r Origin,
     prev: Hex,
-    run: RunId,
+    run: &'r RunId,
     schema: u64,
     seq: u64,
-    time: String,
+    time: &'r Time,
 }
 
 /// The same, as it is read: what it tells is read once its sort is known.
@@ -174,7 +189,7 @@ struct Read<'l> {
     run: RunId,
     schema: u64,
     seq: u64,
-    time: String,
+    time: Time,
 }
 
 /// 32 bytes in hexadecimal.
@@ -238,21 +253,23 @@ impl Record {
     /// The record as a line, without the newline.
     #[must_use]
     pub fn to_line(&self) -> String {
-        let written = Written {
-            log: self.log.clone(),
-            op: self.op.clone(),
-            prev: Hex(self.prev),
-            run: self.run.clone(),
-            schema: SCHEMA,
-            seq: self.seq,
-            time: self.time.clone(),
-        };
-        // These types have no maps but by names, and no numbers but integers.
-        let value = serde_json::to_value(written).unwrap_or_default();
-        let mut line = canonical::to_string(&value);
+        let mut line = self.to_json();
         line.pop();
         let sum = Digest::of(line.as_bytes()).hex();
         format!("{line}{}{sum}{}", TRAILER.0, TRAILER.1)
+    }
+
+    /// The record without its trailer.
+    fn to_json(&self) -> String {
+        canonical::to_string(&Written {
+            op: &self.op,
+            log: &self.log,
+            prev: Hex(self.prev),
+            run: &self.run,
+            schema: SCHEMA,
+            seq: self.seq,
+            time: &self.time,
+        })
     }
 
     /// Reads a line.
@@ -260,11 +277,8 @@ impl Record {
     /// # Errors
     /// [`RecordError`].
     pub fn parse(line: &[u8]) -> Result<Self, RecordError> {
-        let record = without_trailer(line).ok_or(RecordError::Trailer)?;
+        let written = without_trailer(line).ok_or(RecordError::Trailer)?;
         let json = |error: serde_json::Error| RecordError::Json(error.to_string());
-        if !canonical::is_canonical(record.as_bytes()) {
-            return Err(RecordError::NotCanonical);
-        }
         let Read {
             body,
             log,
@@ -274,19 +288,25 @@ impl Record {
             schema,
             seq,
             time,
-        } = serde_json::from_str(&record).map_err(json)?;
+        } = serde_json::from_str(&written).map_err(json)?;
         if schema != SCHEMA {
             return Err(RecordError::Schema(schema));
         }
         let op = Op::parse(&op, body.get()).map_err(json)?;
-        Ok(Self {
+        let record = Self {
             log,
             seq,
             prev,
             time,
             run,
             op,
-        })
+        };
+        // Whatever a parser overlooks or takes in another form isn't written so.
+        if record.to_json() == written {
+            Ok(record)
+        } else {
+            Err(RecordError::NotCanonical)
+        }
     }
 }
 
@@ -299,10 +319,12 @@ fn without_trailer(line: &[u8]) -> Option<String> {
     (Digest::of(record.as_bytes()).hex() == sum).then(|| format!("{record}}}"))
 }
 
+const ORIGIN: &str = "skopeo-index/";
+
 impl Origin {
     /// A new log's.
     pub(super) fn random() -> Self {
-        Self(format!("skopeo-index/{}", random_hex(2)))
+        Self(format!("{ORIGIN}{}", random_hex(2)))
     }
 
     /// The name.
@@ -312,9 +334,12 @@ impl Origin {
     }
 }
 
-impl From<String> for Origin {
-    fn from(text: String) -> Self {
-        Self(text)
+impl TryFrom<String> for Origin {
+    type Error = NotAName;
+
+    fn try_from(text: String) -> Result<Self, NotAName> {
+        let good = text.strip_prefix(ORIGIN).is_some_and(|hex| is_hex(hex, 2));
+        checked(good, text, "the name of a log").map(Self)
     }
 }
 
@@ -331,9 +356,41 @@ impl RunId {
     }
 }
 
-impl From<String> for RunId {
-    fn from(text: String) -> Self {
-        Self(text)
+impl TryFrom<String> for RunId {
+    type Error = NotAName;
+
+    fn try_from(text: String) -> Result<Self, NotAName> {
+        checked(is_hex(&text, 1), text, "the name of a run").map(Self)
+    }
+}
+
+impl Time {
+    pub(super) fn now() -> Self {
+        Self(humantime::format_rfc3339_millis(SystemTime::now()).to_string())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = NotAName;
+
+    fn try_from(text: String) -> Result<Self, NotAName> {
+        let good = text.len() == "2026-01-01T00:00:00.000Z".len()
+            && humantime::parse_rfc3339(&text).is_ok();
+        checked(good, text, "a time in UTC with milliseconds").map(Self)
+    }
+}
+
+fn checked(good: bool, found: String, what: &'static str) -> Result<String, NotAName> {
+    if good {
+        Ok(found)
+    } else {
+        Err(NotAName { found, what })
     }
 }
 
@@ -342,6 +399,12 @@ fn random_hex(words: usize) -> String {
     (0..words)
         .map(|_| format!("{:016x}", fastrand::u64(..)))
         .collect()
+}
+
+/// Whether a text may have come from [`random_hex`].
+fn is_hex(text: &str, words: usize) -> bool {
+    let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 16 * words && text.bytes().all(digit)
 }
 
 impl fmt::Display for Hex {

@@ -375,7 +375,7 @@ fn by_proof(proof: &Path, checkpoint: &Path) -> Result<Status, Problem> {
     output::line(&format!(
         "record {} of {} is among the {} records of the checkpoint",
         record.seq,
-        Escaped(record.log.as_str()),
+        record.log.as_str(),
         checkpoint.size
     ))?;
     Ok(Status::Done)
@@ -447,7 +447,7 @@ fn show(
                 let outcome = if failed { "FAILED" } else { "committed" };
                 rows.push([
                     record.seq.to_string(),
-                    Escaped(&record.time).to_string(),
+                    record.time.as_str().to_owned(),
                     outcome.to_owned(),
                     request.to_string(),
                     Escaped(&skopeo).to_string(),

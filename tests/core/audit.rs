@@ -497,6 +497,59 @@ fn count(record: &mut Value, key: &str, by: i64) {
     record["body"][key] = (record["body"][key].as_i64().expect("a number") + by).into();
 }
 
+fn another_log() -> String {
+    format!("skopeo-index/{}", "0".repeat(32))
+}
+
+/// Every object of a record, by its path.
+fn objects(path: &str, value: &Value, found: &mut Vec<String>) {
+    let Value::Object(members) = value else {
+        return;
+    };
+    found.push(path.to_owned());
+    for (key, value) in members {
+        objects(&format!("{path}/{key}"), value, found);
+    }
+}
+
+#[test]
+fn a_record_has_one_form_and_nothing_in_it_is_overlooked() {
+    for record in logs().iter().flat_map(|log| unsealed(log)) {
+        assert!(Record::parse(&sealed(&record)).is_ok(), "{record}");
+        let mut paths = Vec::new();
+        objects("", &record, &mut paths);
+        let changed = |path: &str, change: &dyn Fn(&mut Value)| {
+            let mut record = record.clone();
+            change(record.pointer_mut(path).expect("the object"));
+            (Record::parse(&sealed(&record)), record)
+        };
+        for path in paths {
+            let mut others = vec![
+                changed(&path, &|object| object["overlooked"] = 1.into()),
+                changed(&path, &|object| object["command"] = Value::Null),
+            ];
+            if !path.is_empty() {
+                let members = |object: &mut Value| {
+                    let members = object.as_object().expect("an object").values().cloned();
+                    *object = members.collect();
+                };
+                others.push(changed(&path, &members));
+            }
+            for (parsed, other) in others {
+                assert!(parsed.is_err(), "{other}");
+            }
+        }
+        for (path, text) in [
+            ("/log", "skopeo-index/1"),
+            ("/run", "1"),
+            ("/time", "2026-11-24T00:00:00Z"),
+        ] {
+            let (parsed, _) = changed(path, &|name| *name = text.into());
+            assert!(matches!(parsed, Err(RecordError::Json(_))), "{path}");
+        }
+    }
+}
+
 #[test]
 fn a_story_that_cannot_be_is_found_however_well_it_is_chained() {
     assert_eq!(told(|_| {}), [], "chained anew and unchanged");
@@ -514,7 +567,7 @@ fn a_story_that_cannot_be_is_found_however_well_it_is_chained() {
     assert!(run(&found), "ended twice: {found:?}");
     let found = told(|records| {
         let at = last(records, "run");
-        records[at]["log"] = "another".into();
+        records[at]["log"] = another_log().into();
     });
     assert!(matches!(&found[..], [What::OtherLog(_)]), "{found:?}");
     let found = told(|records| records.push(records[0].clone()));
@@ -686,7 +739,7 @@ fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
         assert_eq!(subject["name"], request.name().without_tag());
         assert_eq!(subject["digest"]["sha256"], request.digest().hex());
         assert_eq!(predicate["resourceUri"], request.skopeo_source());
-        assert_eq!(predicate["timeVerified"], record.time);
+        assert_eq!(predicate["timeVerified"], record.time.as_str());
         assert_eq!(
             predicate["verifier"]["version"]["skopeo"],
             "skopeo version 1"
@@ -746,7 +799,7 @@ fn a_proof_says_why_it_does_not_hold() {
     };
     assert_eq!(refused(right(), &shorter), CheckpointError::Other);
     let elsewhere = Checkpoint {
-        origin: "x".to_owned().into(),
+        origin: another_log().try_into().expect("a name"),
         ..checkpoint.clone()
     };
     assert_eq!(refused(right(), &elsewhere), CheckpointError::Other);

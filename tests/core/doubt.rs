@@ -61,8 +61,10 @@ fn spelling(members: &[(String, Json)], deciding: &[&str]) -> Option<&'static st
             .iter()
             .any(|(other, _)| other != key && folded(other) == folded(key))
     };
-    let respelt = deciding.iter().any(|key| respelt(key));
-    respelt.then_some("a spelling that only some readers know")
+    deciding
+        .iter()
+        .any(respelt)
+        .then_some("a spelling that only some readers know")
 }
 
 /// Why a descriptor points to nothing.
@@ -108,7 +110,10 @@ fn flaw(descriptor: &Json) -> Option<&'static str> {
 
 fn is_digest(text: &str) -> bool {
     let among = |text: &str, set: &str| !text.is_empty() && text.chars().all(|c| set.contains(c));
-    let (lower, upper) = ("0123456789abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    let (lower, upper) = (
+        "0123456789abcdefghijklmnopqrstuvwxyz",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    );
     let Some((algorithm, encoded)) = text.split_once(':') else {
         return false;
     };
@@ -117,7 +122,9 @@ fn is_digest(text: &str) -> bool {
         "sha256" => hex(64),
         "sha512" => hex(128),
         _ => {
-            algorithm.split(['+', '.', '_', '-']).all(|part| among(part, lower))
+            algorithm
+                .split(['+', '.', '_', '-'])
+                .all(|part| among(part, lower))
                 && among(encoded, &format!("{lower}{upper}=_-"))
         }
     }
