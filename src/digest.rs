@@ -38,6 +38,25 @@ impl Digest {
         &self.0
     }
 
+    /// Reads the 64 hexadecimal digits alone.
+    pub(crate) fn from_hex(hex: &str) -> Result<Self, DigestError> {
+        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return Err(DigestError::Length(hex.chars().count()));
+        }
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+            if high > 15 || low > 15 {
+                let none = |digit: &u8| NIBBLES[usize::from(*digit)] > 15;
+                let at = hex.as_bytes().iter().position(none).unwrap_or_default();
+                return Err(DigestError::Character(PREFIX.len() + at));
+            }
+            *byte = high << 4 | low;
+        }
+        Ok(Self(bytes))
+    }
+
     /// The 64 hexadecimal digits, without the algorithm.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -86,22 +105,7 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let hex = text.strip_prefix(PREFIX).ok_or(DigestError::Algorithm)?;
-        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-        if pairs.len() != 32 || !rest.is_empty() {
-            return Err(DigestError::Length(hex.chars().count()));
-        }
-        let mut bytes = [0; 32];
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
-            if high > 15 || low > 15 {
-                let none = |digit: &u8| NIBBLES[usize::from(*digit)] > 15;
-                let at = hex.as_bytes().iter().position(none).unwrap_or_default();
-                return Err(DigestError::Character(PREFIX.len() + at));
-            }
-            *byte = high << 4 | low;
-        }
-        Ok(Self(bytes))
+        Self::from_hex(text.strip_prefix(PREFIX).ok_or(DigestError::Algorithm)?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::checkpoint::Checkpoint;
 use super::merkle::{Frontier, Hash, leaf};
-use super::record::{Op, Origin, Record, RunId, Time};
+use super::record::{Op, Origin, Record, RunId, Schema, Time};
 use crate::coalesce::Coalesced;
 use crate::digest::Digest;
 use crate::text::Escaped;
@@ -256,11 +256,12 @@ impl Log {
             .ok_or_else(|| self.broken("it has no name"))?;
         let record = Record {
             log,
-            seq: tail.seq,
-            prev: tail.prev,
-            time: Time::now(),
-            run: run.clone(),
             op,
+            prev: tail.prev,
+            run: run.clone(),
+            schema: Schema,
+            seq: tail.seq,
+            time: Time::now(),
         };
         let mut line = record.to_line();
         let leaf = leaf(line.as_bytes());

@@ -1,13 +1,9 @@
 //! Records: one line each.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::canonical;
 use super::merkle::Hash;
@@ -90,8 +86,6 @@ pub struct Command {
 /// What a record tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
-    tag = "op",
-    content = "body",
     rename_all = "kebab-case",
     rename_all_fields = "camelCase",
     deny_unknown_fields
@@ -148,49 +142,30 @@ pub enum Op {
 }
 
 /// A record with what chains it to the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// The log that it belongs to.
     pub log: Origin,
-    /// Its number, from 0.
-    pub seq: u64,
-    /// The leaf of the record before; zeros for the first.
-    pub prev: Hash,
-    /// When it was written.
-    pub time: Time,
-    /// The run that wrote it.
-    pub run: RunId,
     /// What it tells.
     pub op: Op,
+    /// The leaf of the record before; zeros for the first.
+    #[serde(serialize_with = "write_hex", deserialize_with = "read_hex")]
+    pub prev: Hash,
+    /// The run that wrote it.
+    pub run: RunId,
+    /// The form of the record.
+    pub schema: Schema,
+    /// Its number, from 0.
+    pub seq: u64,
+    /// When it was written.
+    pub time: Time,
 }
 
-/// The same, as it is written.
-#[derive(Serialize)]
-struct Written<'r> {
-    #[serde(flatten)]
-    op: &'r Op,
-    log: &'r Origin,
-    prev: Hex,
-    run: &'r RunId,
-    schema: u64,
-    seq: u64,
-    time: &'r Time,
-}
-
-/// The same, as it is read: what it tells is read once its sort is known.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Read<'l> {
-    #[serde(borrow)]
-    body: &'l RawValue,
-    log: Origin,
-    op: Cow<'l, str>,
-    prev: Hex,
-    run: RunId,
-    schema: u64,
-    seq: u64,
-    time: Time,
-}
+/// The one form of records that is known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Schema;
 
 /// 32 bytes in hexadecimal.
 #[derive(Clone, Serialize, Deserialize)]
@@ -214,62 +189,14 @@ pub enum RecordError {
     Schema(u64),
 }
 
-impl Op {
-    /// Reads what a record of this sort tells.
-    fn parse(op: &str, body: &str) -> Result<Self, serde_json::Error> {
-        Ok(match op {
-            // By far the most.
-            "transition" => {
-                let Transition {
-                    command,
-                    event,
-                    fetch,
-                    request,
-                } = serde_json::from_str(body)?;
-                Self::Transition {
-                    command,
-                    event,
-                    fetch,
-                    request,
-                }
-            }
-            _ => serde_json::from_str(&format!("{{\"body\":{body},\"op\":{}}}", Value::from(op)))?,
-        })
-    }
-}
-
-/// The body of [`Op::Transition`].
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Transition {
-    #[serde(default)]
-    command: Option<Command>,
-    event: Event,
-    fetch: u64,
-    request: Request,
-}
-
 impl Record {
     /// The record as a line, without the newline.
     #[must_use]
     pub fn to_line(&self) -> String {
-        let mut line = self.to_json();
+        let mut line = canonical::to_string(self);
         line.pop();
         let sum = Digest::of(line.as_bytes()).hex();
         format!("{line}{}{sum}{}", TRAILER.0, TRAILER.1)
-    }
-
-    /// The record without its trailer.
-    fn to_json(&self) -> String {
-        canonical::to_string(&Written {
-            op: &self.op,
-            log: &self.log,
-            prev: Hex(self.prev),
-            run: &self.run,
-            schema: SCHEMA,
-            seq: self.seq,
-            time: &self.time,
-        })
     }
 
     /// Reads a line.
@@ -278,35 +205,25 @@ impl Record {
     /// [`RecordError`].
     pub fn parse(line: &[u8]) -> Result<Self, RecordError> {
         let written = without_trailer(line).ok_or(RecordError::Trailer)?;
-        let json = |error: serde_json::Error| RecordError::Json(error.to_string());
-        let Read {
-            body,
-            log,
-            op,
-            prev: Hex(prev),
-            run,
-            schema,
-            seq,
-            time,
-        } = serde_json::from_str(&written).map_err(json)?;
-        if schema != SCHEMA {
-            return Err(RecordError::Schema(schema));
-        }
-        let op = Op::parse(&op, body.get()).map_err(json)?;
-        let record = Self {
-            log,
-            seq,
-            prev,
-            time,
-            run,
-            op,
-        };
+        let record = serde_json::from_str(&written).map_err(|error| unread(&written, &error))?;
         // Whatever a parser overlooks or takes in another form isn't written so.
-        if record.to_json() == written {
+        if canonical::to_string(&record) == written {
             Ok(record)
         } else {
             Err(RecordError::NotCanonical)
         }
+    }
+}
+
+/// Why a record can't be read: there may be a good reason.
+fn unread(written: &str, error: &serde_json::Error) -> RecordError {
+    #[derive(Deserialize)]
+    struct Form {
+        schema: u64,
+    }
+    match serde_json::from_str(written) {
+        Ok(Form { schema }) if schema != SCHEMA => RecordError::Schema(schema),
+        _ => RecordError::Json(error.to_string()),
     }
 }
 
@@ -413,25 +330,42 @@ impl fmt::Display for Hex {
     }
 }
 
-impl FromStr for Hex {
-    type Err = crate::digest::DigestError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digest: Digest = format!("sha256:{text}").parse()?;
-        Ok(Self(*digest.as_bytes()))
-    }
-}
-
 impl TryFrom<String> for Hex {
     type Error = crate::digest::DigestError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+        Digest::from_hex(&text).map(|digest| Self(*digest.as_bytes()))
     }
 }
 
 impl From<Hex> for String {
     fn from(hex: Hex) -> Self {
         hex.to_string()
+    }
+}
+
+fn write_hex<S: Serializer>(hash: &Hash, to: S) -> Result<S::Ok, S::Error> {
+    Hex(*hash).serialize(to)
+}
+
+fn read_hex<'de, D: Deserializer<'de>>(from: D) -> Result<Hash, D::Error> {
+    Hex::deserialize(from).map(|hex| hex.0)
+}
+
+impl TryFrom<u64> for Schema {
+    type Error = RecordError;
+
+    fn try_from(schema: u64) -> Result<Self, RecordError> {
+        if schema == SCHEMA {
+            Ok(Self)
+        } else {
+            Err(RecordError::Schema(schema))
+        }
+    }
+}
+
+impl From<Schema> for u64 {
+    fn from(Schema: Schema) -> Self {
+        SCHEMA
     }
 }

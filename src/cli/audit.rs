@@ -1,11 +1,13 @@
 //! `skopeo-index audit`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::mem;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -182,45 +184,44 @@ fn lines(
     }
 }
 
-/// How many bytes of lines are read at once.
-const BATCH: usize = 4 << 20;
+/// How many bytes of lines a thread reads.
+const BATCH: usize = 1 << 17;
 
-/// The same, with every line read, on as many processors as there are.
+/// The same, with the lines read on as many processors as there are.
 fn read(
     file: &Path,
     mut take: impl FnMut(&Line) -> Result<(), Problem>,
 ) -> Result<Vec<u8>, Problem> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut next = |batch: &[(usize, usize)], text: &[u8]| {
-        let read = |lines: &[(usize, usize)]| {
-            let lines = lines.iter().map(|(start, end)| &text[*start..*end]);
-            lines.map(Line::read).collect::<Vec<_>>()
-        };
-        let shares = batch.chunks(batch.len().div_ceil(processors).max(1));
-        let lines: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = shares
-                .map(|lines| scope.spawn(move || read(lines)))
-                .collect();
-            let done = threads.into_iter().map(|thread| thread.join());
-            done.map(|lines| lines.unwrap_or_else(|panic| resume_unwind(panic)))
-                .collect()
-        });
-        lines.iter().flatten().try_for_each(&mut take)
+    let mut take = |thread: ScopedJoinHandle<'_, Vec<Line>>| {
+        let lines = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        lines.iter().try_for_each(&mut take)
     };
-    let (mut text, mut batch) = (Vec::new(), Vec::new());
-    let torn = lines(file, |line| {
-        let start = text.len();
-        text.extend_from_slice(line);
-        batch.push((start, text.len()));
-        if text.len() >= BATCH {
-            next(&batch, &text)?;
-            text.clear();
-            batch.clear();
-        }
-        Ok(())
-    })?;
-    next(&batch, &text)?;
-    Ok(torn)
+    std::thread::scope(|scope| {
+        let spawn = |batch: Vec<u8>| {
+            scope.spawn(move || {
+                let lines = batch.split_inclusive(|byte| *byte == b'\n');
+                lines
+                    .map(|line| Line::read(&line[..line.len() - 1]))
+                    .collect()
+            })
+        };
+        let (mut batch, mut reading) = (Vec::new(), VecDeque::new());
+        let torn = lines(file, |line| {
+            batch.extend_from_slice(line);
+            batch.push(b'\n');
+            if batch.len() >= BATCH {
+                reading.push_back(spawn(mem::take(&mut batch)));
+                if reading.len() > processors {
+                    return reading.pop_front().map_or(Ok(()), &mut take);
+                }
+            }
+            Ok(())
+        })?;
+        reading.push_back(spawn(batch));
+        reading.into_iter().try_for_each(take)?;
+        Ok(torn)
+    })
 }
 
 fn read_checkpoint(file: &Path) -> Result<Checkpoint, Problem> {

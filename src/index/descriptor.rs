@@ -31,7 +31,7 @@ pub struct Platform {
 
 /// What is wrong with a descriptor. Keys are named as in `platform.os`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Flaw {
     /// A list's entry is something else.
     #[error("it is not an object")]

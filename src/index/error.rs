@@ -12,7 +12,11 @@ use crate::text;
 /// Texts of the document are shortened when they are taken and escaped when
 /// they are shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum NotAnIndex {
     /// More bytes than a manifest may have.
     #[error("{size} bytes are more than a manifest may have ({MANIFEST_MAX})")]

@@ -80,12 +80,12 @@ pub struct Index {
 
 /// What events, logs and reports carry of an index; small, whatever the index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Summary {
-    /// The media type.
-    pub media_type: MediaType,
     /// The number of manifests.
     pub manifests: u32,
+    /// The media type.
+    pub media_type: MediaType,
     /// Their platforms, each once, in their order, at most
     /// [`SUMMARY_PLATFORMS_MAX`].
     pub platforms: Vec<String>,

@@ -8,7 +8,7 @@ use crate::text::{Escaped, quoted};
 
 /// Why a fetch has failed: something the core found, or trouble outside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Cause {
     /// The bytes aren't an index.
     #[error("not an image index: {why}")]
@@ -19,10 +19,10 @@ pub enum Cause {
     /// The bytes are an index and not the one that was asked for.
     #[error("digest mismatch: expected {expected}, got {actual}")]
     DigestMismatch {
-        /// The digest asked for.
-        expected: Digest,
         /// SHA-256 of the bytes.
         actual: Digest,
+        /// The digest asked for.
+        expected: Digest,
     },
     /// skopeo computes another digest than SHA-256 of the bytes (method copy).
     #[error(
@@ -79,7 +79,7 @@ fn quarantined_note(name: Option<&str>) -> String {
 
 /// An effect that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Trouble {
     /// skopeo didn't do what it was asked for.
     #[error("{}: {}", .class, Escaped(.message))]
@@ -94,10 +94,10 @@ pub enum Trouble {
     Disk {
         /// What was being done.
         doing: String,
-        /// To what.
-        path: String,
         /// What the system said.
         error: String,
+        /// To what.
+        path: String,
     },
     /// The fetch was told to stop.
     #[error("{why}")]

@@ -26,14 +26,14 @@ mod sealed {
 /// What can be told of bytes: their SHA-256, their number, and whether they are
 /// an index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Facts {
     /// SHA-256 of the bytes.
     pub digest: Digest,
-    /// How many there are.
-    pub size: u64,
     /// The index they are, or why they are none.
     pub read_as: Classified,
+    /// How many there are.
+    pub size: u64,
 }
 
 /// An index, or why not.

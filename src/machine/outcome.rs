@@ -100,7 +100,7 @@ pub enum Placed {
 
 /// What came of an effect: a claim, from which the core draws its own conclusions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Outcome<C> {
     /// The cache has no object of that name.
     Absent,

@@ -35,11 +35,12 @@ pub type Attempts = NonZeroU32;
 
 /// The rules of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// How skopeo is asked.
-    pub method: Method,
     /// Attempts at copying, the first included.
     pub attempts: Attempts,
+    /// How skopeo is asked.
+    pub method: Method,
     /// Whether skopeo is asked at all.
     pub network: Network,
 }

@@ -53,15 +53,14 @@ pub struct TransportError(String);
 /// Where an image is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(
-    tag = "transport",
     rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
 )]
 pub enum Source {
     /// In a registry, which the image's name names.
     Docker {
         /// Whether it has to prove who it is.
-        #[serde(default)]
         tls_verify: TlsVerify,
     },
     /// In a container storage of this machine.
@@ -76,9 +75,9 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    digest: Digest,
     name: ImageName,
     source: Source,
-    digest: Digest,
 }
 
 impl Transport {

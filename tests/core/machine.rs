@@ -117,6 +117,7 @@ fn step_does_what_the_table_says_and_nothing_else() {
                 assert_eq!(outcome.kind(), kind);
                 match fetch.clone().step(outcome.clone()) {
                     Ok((next, event)) => {
+                        crate::assert_in_order(&event);
                         assert_eq!((event.from, event.to), (fetch.state(), next.state()));
                         assert_eq!(event.cause.is_some(), next.state() == State::Failed);
                         made.insert((fetch.state(), kind, next.state()));

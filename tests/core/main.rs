@@ -41,3 +41,10 @@ fn regressions(file: &'static str) -> Config {
 fn a_state_can_be_neither_skipped_nor_forged_nor_used_twice() {
     trybuild::TestCases::new().compile_fail("tests/compile-fail/*.rs");
 }
+
+/// A value is written with its keys in their order, as a log's records are.
+fn assert_in_order(value: &impl serde::Serialize) {
+    let written = serde_json::to_string(value).expect("JSON");
+    let sorted = serde_json::to_value(value).expect("JSON").to_string();
+    assert_eq!(written, sorted);
+}

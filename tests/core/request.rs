@@ -249,7 +249,7 @@ fn a_request_comes_back_from_json_and_only_what_parses() {
     for (source, transport, _) in sources() {
         let request = tagged(source);
         let mut json = serde_json::to_value(&request).expect("JSON");
-        assert_eq!(json["source"]["transport"], json!(transport.to_string()));
+        assert!(json["source"][transport.to_string()].is_object(), "{json}");
         assert_eq!(json["name"], json!("quay.io/a:tag"));
         let read: Request = serde_json::from_value(json.clone()).expect("a request");
         assert_eq!(read, request);

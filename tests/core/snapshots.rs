@@ -73,7 +73,10 @@ fn why_something_is_no_index() {
         .iter()
         .map(|document| match Index::parse(document) {
             Ok(_) => panic!("an index: {}", String::from_utf8_lossy(document)),
-            Err(refusal) => refusal.to_string(),
+            Err(refusal) => {
+                crate::assert_in_order(&refusal);
+                refusal.to_string()
+            }
         });
     assert_snapshot!("not_an_index", refusals.collect::<Vec<_>>().join("\n"));
 }
@@ -145,6 +148,7 @@ fn why_a_fetch_fails() {
     ];
     assert_snapshot!("causes", causes.each_ref().map(Cause::to_string).join("\n"));
     let json = causes.map(|cause| {
+        crate::assert_in_order(&cause);
         let json = serde_json::to_string(&cause).expect("JSON");
         assert_eq!(
             serde_json::from_str::<Cause>(&json).expect("a cause"),

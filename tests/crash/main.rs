@@ -117,7 +117,7 @@ impl Stage {
             Scene::AfterCrash => {
                 assert_eq!(stage.run(&[]), Ended::Well);
                 let mut log = fs::read(stage.log()).expect("a log");
-                log.extend(br#"{"body":{"ev"#);
+                log.extend(br#"{"log":"skop"#);
                 fs::write(stage.log(), log).expect("a log");
                 let left = stage.cache().join(".skopeo-index/staging-dead00");
                 fs::create_dir_all(left.join("0.attempt-1")).expect("a directory");
