@@ -1,7 +1,7 @@
 //! The loop around the machine.
 
 use std::num::NonZeroU32;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use loopback::samples;
 use skopeo_index::cancel::Cancel;
@@ -11,7 +11,7 @@ use skopeo_index::machine::{
     Bytes, Cause, Class, Event, Fetch, Method, Plan, State, Stop, Task, Trouble,
 };
 use skopeo_index::request::Request;
-use skopeo_index::skopeo::RunError;
+use skopeo_index::skopeo::{Command, RunError};
 
 use crate::stand_in::{
     MockSkopeo, PLAN, cache, failed, fetch, fetch_plainly, honest, printed, request,
@@ -279,4 +279,41 @@ fn what_was_recorded_replays_to_the_same_states() {
 #[test]
 fn bytes_are_shown_by_their_number_only() {
     assert_eq!(format!("{:?}", Bytes::from(vec![0; 5])), "5 bytes");
+}
+
+#[test]
+fn what_skopeo_writes_is_bounded_where_it_writes() {
+    let (_dir, store) = cache();
+    let mut skopeo = MockSkopeo::new();
+    skopeo
+        .expect_run()
+        .times(1)
+        .returning(|command, _, limits, _| {
+            let Command::CopyIndex { to, .. } = command else {
+                panic!("{command:?}")
+            };
+            assert_eq!(limits.writes_to, Some(*to));
+            failed("manifest unknown")
+        });
+    let plan = Plan {
+        method: Method::Copy,
+        ..PLAN
+    };
+    let reports = fetch_plainly(&store, &skopeo, plan, &[request(Digest::of(b""))]);
+    assert!(reports.expect("no halt")[0].result.is_err());
+}
+
+#[test]
+fn what_is_verified_when_it_is_told_to_stop_is_finished() {
+    let (_dir, store) = cache();
+    let cancel = Arc::new(Cancel::new(None).expect("a pipe"));
+    let stop = Arc::clone(&cancel);
+    let mut skopeo = MockSkopeo::new();
+    skopeo.expect_run().times(1).returning(move |_, _, _, _| {
+        stop.stop(Stop::Interrupted);
+        printed(samples::empty())
+    });
+    let requests = [request(Digest::of(&samples::empty()))];
+    let reports = fetch(&store, &skopeo, PLAN, &requests, (1, &cancel, &[])).expect("no halt");
+    assert!(reports[0].result.is_ok(), "{:?}", reports[0]);
 }

@@ -8,6 +8,7 @@
 mod argv;
 mod audit;
 mod digest;
+mod disk;
 mod doubt;
 mod executor;
 mod failure;

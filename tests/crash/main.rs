@@ -374,3 +374,59 @@ fn a_quarantine_leaves_nothing_wrong_wherever_it_ends() {
 fn a_run_after_a_crash_leaves_nothing_wrong_wherever_it_ends() {
     everywhere(Scene::AfterCrash);
 }
+
+/// The calls on files that a run makes, each with its arguments, in their order.
+fn traced_calls(scene: Scene, more: &[&str]) -> Vec<String> {
+    let stage = Stage::new(scene);
+    // -y names what a descriptor is of.
+    let strace = [
+        &[
+            "-y",
+            "-e",
+            "trace=fsync,fdatasync,renameat2,linkat,unlink,unlinkat",
+        ],
+        more,
+    ];
+    assert_eq!(stage.traced(&strace.concat()), Ended::Well, "{scene:?}");
+    let trace = fs::read_to_string(stage.path("trace")).expect("strace's output");
+    trace.lines().map(str::to_owned).collect()
+}
+
+/// The place of the first of some calls that has these words in it.
+fn place(calls: &[String], words: &[&str]) -> usize {
+    let has = |call: &String| words.iter().all(|word| call.contains(word));
+    let found = calls.iter().position(has);
+    found.unwrap_or_else(|| panic!("no {words:?} in {calls:#?}"))
+}
+
+#[test]
+fn an_object_is_synced_renamed_and_its_name_synced_in_this_order() {
+    let calls = traced_calls(Scene::Fetch, &[]);
+    let written = place(&calls, &["fsync(", ".object>"]);
+    let renamed = place(&calls, &["renameat2(", ".object", "RENAME_NOREPLACE"]);
+    let named = place(&calls[renamed..], &["fsync(", "org.osbuild.files>"]);
+    assert!(written < renamed && named > 0, "{calls:#?}");
+
+    let calls = traced_calls(Scene::Hit, &[]);
+    let synced = place(&calls, &["fsync(", "/sha256:"]);
+    let named = place(&calls, &["fsync(", "org.osbuild.files>"]);
+    assert!(synced < named, "{calls:#?}");
+}
+
+#[test]
+fn a_file_system_without_such_renames_is_given_links() {
+    for error in ["EINVAL", "ENOSYS"] {
+        let refuse = format!("inject=renameat2:error={error}");
+        let calls = traced_calls(Scene::Fetch, &["-e", &refuse]);
+        let linked = place(&calls, &["linkat(", ".object"]);
+        let gone = place(&calls, &["unlink", ".object"]);
+        assert!(linked < gone, "{calls:#?}");
+    }
+    let stage = Stage::new(Scene::Quarantine);
+    assert_eq!(
+        stage.traced(&["-e", "inject=renameat2:error=EINVAL"]),
+        Ended::Well
+    );
+    stage.assert_sound(Ended::Well, "by links");
+    stage.assert_well_again("by links");
+}

@@ -1,0 +1,173 @@
+//! The machine's own file system, call by call.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use skopeo_index::digest::Digest;
+use skopeo_index::store::{Disk, Fault, Locked, Made, RealDisk, Renamed, Seen, Store, Wait};
+
+use crate::stand_in::{Faulty, Injected};
+
+const ENOENT: i32 = 2;
+const EIO: i32 = 5;
+const EEXIST: i32 = 17;
+const ENOTDIR: i32 = 20;
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+/// How often this process has a file open.
+fn opened(file: &Path) -> usize {
+    let links = fs::read_dir("/proc/self/fd").expect("a list").flatten();
+    links
+        .filter(|link| fs::read_link(link.path()).is_ok_and(|to| to.starts_with(file)))
+        .count()
+}
+
+/// What the system refused a call with.
+fn errno<T>(result: Result<T, Fault>) -> Option<i32> {
+    match result.err()? {
+        Fault::Io { error, .. } => error.raw_os_error(),
+        Fault::Halt => None,
+    }
+}
+
+#[test]
+fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
+    let dir = dir();
+    let file = dir.path().join("lock");
+    let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
+        panic!("nobody has it")
+    };
+    assert!(matches!(RealDisk.lock(&file, Wait::No), Ok(Locked::Theirs)));
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile));
+        while opened(&file) < 2 {
+            std::thread::yield_now();
+        }
+        // It has the file, and is told that another has the lock.
+        for _ in 0..1000 {
+            assert!(matches!(RealDisk.lock(&file, Wait::No), Ok(Locked::Theirs)));
+        }
+        drop(ours);
+        assert!(matches!(
+            waits.join().expect("no panic"),
+            Ok(Locked::Ours(_))
+        ));
+    });
+}
+
+#[test]
+fn a_lock_whose_file_was_removed_meanwhile_locks_nothing() {
+    let dir = dir();
+    let file = dir.path().join("lock");
+    let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
+        panic!("nobody has it")
+    };
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile));
+        while opened(&file) < 2 {
+            std::thread::yield_now();
+        }
+        fs::remove_file(&file).expect("it is there");
+        drop(ours);
+        assert!(matches!(waits.join().expect("no panic"), Ok(Locked::Gone)));
+    });
+}
+
+#[test]
+fn only_a_file_is_read_and_nothing_is_followed_or_waited_for() {
+    let dir = dir();
+    let at = |name: &str| dir.path().join(name);
+    let read = |name: &str| RealDisk.read(&at(name), 4);
+    fs::write(at("file"), "1234").expect("a file");
+    fs::write(at("larger"), vec![b'x'; 200_000]).expect("a file");
+    symlink(at("file"), at("link")).expect("a link");
+    let _socket = UnixListener::bind(at("socket")).expect("a socket");
+    let made = std::process::Command::new("mkfifo")
+        .arg(at("fifo"))
+        .status();
+    assert!(made.expect("mkfifo, of coreutils").success());
+
+    assert_eq!(read("file").expect("read"), Seen::Bytes(b"1234".to_vec()));
+    assert_eq!(read("none").expect("read"), Seen::Absent);
+    for name in ["link", "socket", "fifo", "."] {
+        assert_eq!(read(name).expect("read"), Seen::NotAFile, "{name}");
+    }
+    let (digest, size) = (Digest::of(&vec![b'x'; 200_000]), 200_000);
+    assert_eq!(
+        read("larger").expect("read"),
+        Seen::Oversized { digest, size }
+    );
+    assert_eq!(errno(read("file/x")), Some(ENOTDIR));
+}
+
+#[test]
+fn what_is_written_is_new_and_others_may_read_it() {
+    let dir = dir();
+    let file = dir.path().join("file");
+    RealDisk.write(&file, b"1").expect("written");
+    let mode = fs::metadata(&file).expect("it").permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    assert_eq!(errno(RealDisk.write(&file, b"2")), Some(EEXIST));
+    assert_eq!(fs::read(&file).expect("it"), b"1");
+}
+
+#[test]
+fn a_rename_replaces_nothing() {
+    let dir = dir();
+    let (one, other) = (dir.path().join("1"), dir.path().join("2"));
+    RealDisk.write(&one, b"1").expect("written");
+    assert_eq!(
+        RealDisk.rename(&one, &other).expect("renamed"),
+        Renamed::Moved
+    );
+    RealDisk.write(&one, b"3").expect("written");
+    assert_eq!(
+        RealDisk.rename(&one, &other).expect("tried"),
+        Renamed::Exists
+    );
+    assert_eq!(fs::read(&one).expect("it"), b"3");
+    assert_eq!(fs::read(&other).expect("it"), b"1");
+    let nowhere = dir.path().join("none/1");
+    assert_eq!(errno(RealDisk.rename(&one, &nowhere)), Some(ENOENT));
+}
+
+#[test]
+fn a_directory_is_made_listed_and_removed() {
+    let dir = dir();
+    let made = dir.path().join("made");
+    assert_eq!(RealDisk.make_dir(&made).expect("made"), Made::New);
+    assert_eq!(RealDisk.make_dir(&made).expect("there"), Made::AlreadyThere);
+    fs::write(made.join("file"), "1").expect("a file");
+    assert_eq!(errno(RealDisk.make_dir(&made.join("file"))), Some(EEXIST));
+    assert_eq!(RealDisk.list(&made).expect("a list"), ["file"]);
+    assert_eq!(RealDisk.list(&made.join("none")).expect("a list"), [""; 0]);
+    assert_eq!(errno(RealDisk.list(&made.join("file"))), Some(ENOTDIR));
+    assert_eq!(errno(RealDisk.remove(&made.join("file/x"))), Some(ENOTDIR));
+    for gone in [made.join("file"), made.clone(), made.clone()] {
+        RealDisk.remove(&gone).expect("removed");
+        assert!(!gone.exists());
+    }
+}
+
+/// A cache with an object, on a disk whose `n`th call is refused.
+fn refusing(n: usize, errno: i32) -> (tempfile::TempDir, Store<Faulty>, Digest) {
+    let (dir, digest) = (dir(), Digest::of(b"1"));
+    fs::write(dir.path().join(digest.to_string()), b"1").expect("an object");
+    let disk = Faulty::new(n, Injected::Refusal(errno));
+    let store = Store::new(dir.path().to_owned(), disk);
+    (dir, store, digest)
+}
+
+#[test]
+fn a_hit_that_cannot_be_made_durable_is_none() {
+    // Reading is the first call, syncing the second.
+    let (_dir, store, digest) = refusing(2, EIO);
+    assert_eq!(errno(store.look_up(digest)), Some(EIO));
+    let (_dir, store, digest) = refusing(2, ENOENT);
+    assert_eq!(store.look_up(digest).expect("moved aside"), Seen::Absent);
+}
