@@ -12,6 +12,7 @@ use crate::stand_in::{Faulty, Injected};
 
 const ENOENT: i32 = 2;
 const EIO: i32 = 5;
+const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOTDIR: i32 = 20;
 
@@ -170,4 +171,21 @@ fn a_hit_that_cannot_be_made_durable_is_none() {
     assert_eq!(errno(store.look_up(digest)), Some(EIO));
     let (_dir, store, digest) = refusing(2, ENOENT);
     assert_eq!(store.look_up(digest).expect("moved aside"), Seen::Absent);
+}
+
+#[test]
+fn only_a_directory_that_has_long_been_there_may_lie_where_nobody_can_look() {
+    let survived = |before: &str, errno| {
+        let staged = |n: &usize| {
+            let dir = dir();
+            let root = dir.path().join("cache");
+            fs::create_dir_all(dir.path().join(before)).expect("a directory");
+            let store = Store::new(root, Faulty::new(*n, Injected::Refusal(errno)));
+            store.stage().is_ok() && store.disk().has_failed()
+        };
+        (1..20).filter(staged).count()
+    };
+    assert_eq!(survived("", EACCES), 0, "they are new");
+    assert_eq!(survived("cache/.skopeo-index", EIO), 0);
+    assert_ne!(survived("cache/.skopeo-index", EACCES), 0);
 }
