@@ -185,7 +185,7 @@ fn lines(
 }
 
 /// How many bytes of lines a thread reads.
-const BATCH: usize = 1 << 17;
+const BATCH: usize = 1 << 20;
 
 /// The same, with the lines read on as many processors as there are.
 fn read(
