@@ -47,6 +47,7 @@ fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile));
         while opened(&file) < 2 {
+            assert!(!waits.is_finished(), "it didn't wait");
             std::thread::yield_now();
         }
         // It has the file, and is told that another has the lock.
@@ -71,6 +72,7 @@ fn a_lock_whose_file_was_removed_meanwhile_locks_nothing() {
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile));
         while opened(&file) < 2 {
+            assert!(!waits.is_finished(), "it didn't wait");
             std::thread::yield_now();
         }
         fs::remove_file(&file).expect("it is there");

@@ -423,10 +423,14 @@ fn a_file_system_without_such_renames_is_given_links() {
         assert!(linked < gone, "{calls:#?}");
     }
     let stage = Stage::new(Scene::Quarantine);
-    assert_eq!(
-        stage.traced(&["-e", "inject=renameat2:error=EINVAL"]),
-        Ended::Well
-    );
+    let quarantine = stage.cache().join(".skopeo-index/quarantine");
+    let aside = |n| quarantine.join(format!("{}.{n}", stage.digest()));
+    fs::create_dir_all(&quarantine).expect("a directory");
+    fs::write(aside(1), "older").expect("a file");
+    let refuse = "inject=renameat2:error=EINVAL";
+    assert_eq!(stage.traced(&["-e", refuse]), Ended::Well);
     stage.assert_sound(Ended::Well, "by links");
+    let there = [1, 2].map(|n| fs::read_to_string(aside(n)).expect("a file"));
+    assert_eq!(there, ["older", "corrupt"]);
     stage.assert_well_again("by links");
 }
