@@ -174,24 +174,16 @@ impl Disk for RealDisk {
 
 /// Hashes what is left of a large file, without keeping it.
 fn hash_on(start: Vec<u8>, rest: &mut File) -> io::Result<Seen> {
-    let mut sha = sha2::Sha256::new_with_prefix(&start);
-    let mut size = start.len() as u64;
-    let mut buffer = start;
-    buffer.resize(64 << 10, 0);
-    loop {
-        match rest.read(&mut buffer) {
-            Ok(0) => {
-                return Ok(Seen::Oversized {
-                    digest: Digest::from_bytes(sha.finalize().into()),
-                    size,
-                });
-            }
-            Ok(n) => {
-                sha.update(&buffer[..n]);
-                size += n as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+    let mut sha = sha2::Sha256::new();
+    let (mut size, mut buffer) = (0, start);
+    while !buffer.is_empty() {
+        sha.update(&buffer);
+        size += buffer.len() as u64;
+        buffer.clear();
+        rest.take(64 << 10).read_to_end(&mut buffer)?;
     }
+    Ok(Seen::Oversized {
+        digest: Digest::from_bytes(sha.finalize().into()),
+        size,
+    })
 }

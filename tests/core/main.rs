@@ -19,6 +19,7 @@ mod json;
 mod machine;
 mod names;
 mod others;
+mod process;
 mod readers;
 mod request;
 mod runs;

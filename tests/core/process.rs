@@ -1,0 +1,173 @@
+//! Running a command: its outputs, its bounds, its end.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use skopeo_index::cancel::Cancel;
+use skopeo_index::digest::Digest;
+use skopeo_index::machine::Stop;
+use skopeo_index::skopeo::{
+    Command, CommandRunner, Exit, Limits, Options, Process, Ran, RunError, STAGING_MAX,
+};
+
+use crate::stand_in::request;
+
+/// Longer than any of the scripts takes that ends.
+const LONG: Duration = Duration::from_secs(60);
+
+struct Script(tempfile::TempDir);
+
+impl Script {
+    fn new(text: &str) -> Self {
+        let script = Self(tempfile::tempdir().expect("a directory"));
+        // Another process writes it: no child of this one may have it open, or
+        // the system would call it busy.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0""#;
+        let mut sh = std::process::Command::new("sh");
+        sh.args(["-c", write]).arg(script.path()).arg(text);
+        assert!(sh.status().expect("a shell").success());
+        script
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("skopeo")
+    }
+
+    fn run(&self, time: Duration, cancel: &Cancel) -> Result<Ran, RunError> {
+        let limits = Limits {
+            time,
+            writes_to: None,
+        };
+        Process::new(self.path()).run(&Command::Version, &Options::default(), &limits, cancel)
+    }
+}
+
+fn ran(script: &str) -> Result<Ran, RunError> {
+    Script::new(script).run(LONG, &Cancel::new(None).expect("a pipe"))
+}
+
+fn gone(process: &Path) -> bool {
+    let pid = fs::read_to_string(process).expect("its number");
+    // A dead one may wait to be buried by init.
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
+}
+
+#[test]
+fn both_outputs_are_read_to_their_ends_and_the_status_is_told() {
+    let ended = ran("printf out; printf err >&2; exit 3").expect("it ran");
+    assert_eq!(ended.exit, Exit::Status(3));
+    assert_eq!(
+        (&ended.stdout[..], &ended.stderr[..]),
+        (&b"out"[..], &b"err"[..])
+    );
+    let ended = ran("kill -TERM $$").expect("it ran");
+    assert_eq!(ended.exit, Exit::Signal(15));
+}
+
+#[test]
+fn of_a_long_stderr_the_end_is_kept_and_stdout_may_be_closed_before() {
+    let ended = ran("exec >&-; head -c 300000 /dev/zero | tr '\\0' x >&2; printf END >&2");
+    let ended = ended.expect("it ran");
+    assert_eq!(ended.exit, Exit::Status(0));
+    assert!(ended.stderr.ends_with(b"xEND"));
+    let kept = 64 << 10..(128 << 10) + 4;
+    assert!(kept.contains(&ended.stderr.len()), "{}", ended.stderr.len());
+    let all = ran("head -c 100000 /dev/zero | tr '\\0' x >&2").expect("it ran");
+    assert_eq!(all.stderr.len(), 100_000);
+}
+
+#[test]
+fn an_output_as_large_as_a_manifest_is_taken_and_a_larger_one_is_not() {
+    let ended = ran("head -c 4194304 /dev/zero").expect("it ran");
+    assert_eq!(ended.stdout.len(), 4 << 20);
+    let ended = ran("exec head -c 4194305 /dev/zero");
+    assert!(
+        matches!(ended, Err(RunError::OutputTooLarge(_))),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_told_from_one_that_is_not_there() {
+    let script = Script::new("");
+    fs::set_permissions(script.path(), fs::Permissions::from_mode(0o644)).expect("a file");
+    let cancel = Cancel::new(None).expect("a pipe");
+    let ended = script.run(LONG, &cancel);
+    assert!(matches!(ended, Err(RunError::Broken { .. })), "{ended:?}");
+    fs::remove_file(script.path()).expect("it is there");
+    let ended = script.run(LONG, &cancel);
+    assert!(matches!(ended, Err(RunError::NotThere(_))), "{ended:?}");
+}
+
+#[test]
+fn what_takes_too_long_is_killed_with_all_that_it_has_started() {
+    let script = Script::new("cd \"${0%/*}\"; sleep 1000 & echo $! > child; wait");
+    let ended = script.run(Duration::from_secs(3), &Cancel::new(None).expect("a pipe"));
+    assert!(matches!(ended, Err(RunError::TimedOut(_))), "{ended:?}");
+    while !gone(&script.0.path().join("child")) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn one_that_closes_its_outputs_and_lives_on_is_killed() {
+    let ended = ran("exec >&- 2>&-; exec sleep 1000").expect("it ran");
+    assert_eq!(ended.exit, Exit::Signal(9));
+}
+
+#[test]
+fn one_that_is_told_to_stop_is_not_begun_or_ends() {
+    let cancel = Cancel::new(None).expect("a pipe");
+    let script = Script::new("touch \"${0%/*}/began\"; exec sleep 1000");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !script.0.path().join("began").exists() {
+                std::thread::yield_now();
+            }
+            cancel.stop(Stop::Interrupted);
+        });
+        let ended = script.run(LONG, &cancel);
+        let stopped = Err(Stop::Interrupted);
+        let why = |error| match error {
+            RunError::Stopped(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ended.map_err(why).map(drop), stopped);
+    });
+    let unbegun = Script::new("touch \"${0%/*}/began\"");
+    let ended = unbegun.run(LONG, &cancel);
+    assert!(matches!(ended, Err(RunError::Stopped(_))), "{ended:?}");
+    assert!(!unbegun.0.path().join("began").exists());
+}
+
+#[test]
+fn a_copy_may_write_as_much_as_staging_holds_and_no_more() {
+    let into = tempfile::tempdir().expect("a directory");
+    let (cancel, request) = (Cancel::new(None).expect("a pipe"), request(Digest::of(b"")));
+    let run = |bytes: u64, then: &str| {
+        let script = Script::new(&format!(
+            "for last; do :; done; head -c {bytes} /dev/zero > \"${{last#dir:}}/blob\"; {then}"
+        ));
+        let (to, limits) = (
+            into.path(),
+            Limits {
+                time: LONG,
+                writes_to: Some(into.path()),
+            },
+        );
+        let command = Command::CopyIndex {
+            request: &request,
+            to,
+        };
+        Process::new(script.path()).run(&command, &Options::default(), &limits, &cancel)
+    };
+    assert!(run(STAGING_MAX, "").is_ok());
+    let ended = run(STAGING_MAX + 1, "exec sleep 1000");
+    assert!(
+        matches!(ended, Err(RunError::StagingTooLarge(_))),
+        "{ended:?}"
+    );
+}
