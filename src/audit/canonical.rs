@@ -47,5 +47,8 @@ mod tests {
         let value = "\u{8}\u{c}\n\r\t\"\\/\u{0}\u{7f}\u{80}\u{1f600}";
         let written = r#""\b\f\n\r\t\"\\/\u0000\u007f\u0080\ud83d\ude00""#;
         assert_eq!(to_string(&value), written);
+        for (alone, written) in [("\u{7f}", r"\u007f"), ("\u{80}", r"\u0080"), ("~", "~")] {
+            assert_eq!(to_string(&alone), format!("\"{written}\""));
+        }
     }
 }

@@ -23,15 +23,10 @@ const FDS_MAX: usize = 253;
 /// The most bytes of a message: far beyond a manifest with a million items.
 const MESSAGE_MAX: u64 = 256 << 20;
 
-/// What the kernel's socket buffer costs beside the bytes.
-const PACKET_OVERHEAD: usize = 1 << 10;
-
 /// One end of the host's socket.
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
-    /// What is longer goes by memfd.
-    packet_max: usize,
 }
 
 /// A message, and the descriptors that came along with it, which are closed
@@ -93,12 +88,7 @@ impl Channel {
         // Hosts may have made it non-blocking; every wait here is meant.
         let flags = rustix::fs::fcntl_getfl(&socket)?;
         rustix::fs::fcntl_setfl(&socket, flags - rustix::fs::OFlags::NONBLOCK)?;
-        let wmem = std::fs::read_to_string("/proc/sys/net/core/wmem_max");
-        let packet_max = wmem
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .unwrap_or(1 << 16);
-        Ok(Self { socket, packet_max })
+        Ok(Self { socket })
     }
 
     /// The next message; `None` when the peer has closed.
@@ -171,21 +161,14 @@ impl Channel {
     /// # Errors
     /// [`ChannelError::Socket`] where the peer is gone.
     pub fn send(&self, message: &[u8]) -> Result<(), ChannelError> {
-        if message.len() <= self.packet_max {
-            let room = message.len() + PACKET_OVERHEAD;
-            if sockopt::socket_send_buffer_size(&self.socket).is_ok_and(|size| size < room) {
-                // What it doesn't grant shows in what follows.
-                let _as_far_as_allowed = sockopt::set_socket_send_buffer_size(&self.socket, room);
+        let sent = match self.send_packet(message, &[]) {
+            // More than the socket's buffer holds.
+            Err(Errno::MSGSIZE | Errno::NOBUFS) => {
+                self.send_packet(VIA_FD, &[memfd(message)?.as_fd()])
             }
-            match self.send_packet(message, &[]) {
-                Err(Errno::MSGSIZE | Errno::NOBUFS) => {}
-                sent => return Ok(sent.map_err(io::Error::from)?),
-            }
-        }
-        let file = memfd(message)?;
-        Ok(self
-            .send_packet(VIA_FD, &[file.as_fd()])
-            .map_err(io::Error::from)?)
+            sent => sent,
+        };
+        Ok(sent.map_err(io::Error::from)?)
     }
 
     fn send_packet(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {

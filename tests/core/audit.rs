@@ -10,9 +10,9 @@ use loopback::samples;
 use proptest::prelude::*;
 use serde_json::Value;
 use skopeo_index::audit::{
-    Checkpoint, CheckpointError, Finding, Frontier, Hash, Keep, Line, Log, Op, Proof, Record,
-    RecordError, Recorder, Severity, SkopeoIdentity, Verifier, What, leaf, prove, root_by_proof,
-    statement,
+    Checkpoint, CheckpointError, Finding, Frontier, Hash, Keep, LINE_MAX, Line, Log, Op, Proof,
+    Record, RecordError, Recorder, Severity, SkopeoIdentity, Verifier, What, leaf, prove,
+    root_by_proof, statement,
 };
 use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
@@ -865,4 +865,57 @@ fn a_log_that_cannot_be_continued_is_refused() {
     let error = Recorder::begin(&opened, dir.path(), PLAN, None).expect_err("no record to follow");
     assert!(error.to_string().contains("audit verify"), "{error}");
     assert_eq!(fs::read_to_string(&log).expect("a file"), "not a record\n");
+}
+
+/// A run that fetches nothing.
+fn run(log: &Log) -> Result<(), String> {
+    let begun = Recorder::begin(log, Path::new("/cache"), PLAN, None);
+    begun
+        .and_then(|recorder| recorder.end())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_checkpoint_while_it_is_written_is_that_of_its_reader() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("log");
+    let log = Log::open(&path).expect("a log");
+    for _ in 0..3 {
+        run(&log).expect("records");
+        let read = verify(&fs::read(&path).expect("a log"), None).0;
+        assert_eq!(log.checkpoint().ok(), read);
+    }
+}
+
+#[test]
+fn what_is_torn_may_be_as_long_as_a_line_and_is_kept_each_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("log");
+    let log = Log::open(&path).expect("a log");
+    run(&log).expect("records");
+    for (n, torn) in [(1, vec![b'x'; LINE_MAX]), (2, b"{".to_vec())] {
+        let sound = fs::read(&path).expect("a log");
+        fs::write(&path, [sound, torn.clone()].concat()).expect("a log");
+        run(&log).expect("records");
+        let kept = dir.path().join(format!("log.torn-{n}"));
+        assert_eq!(fs::read(kept).expect("it"), torn);
+    }
+    assert_eq!(verify(&fs::read(&path).expect("a log"), None).1, []);
+}
+
+#[test]
+fn what_is_torn_and_cannot_be_kept_or_is_no_line_stays_where_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cases = [
+        // No name for a second file beside it.
+        ("x".repeat(254), b"{".to_vec(), "keep aside"),
+        ("log".to_owned(), vec![b'x'; 2 * LINE_MAX + 1], "no end"),
+    ];
+    for (name, torn, why) in cases {
+        let path = dir.path().join(name);
+        fs::write(&path, &torn).expect("a log");
+        let error = run(&Log::open(&path).expect("a file")).expect_err("no record to follow");
+        assert!(error.contains(why), "{error}");
+        assert_eq!(fs::read(&path).expect("a log"), torn);
+    }
 }

@@ -15,6 +15,7 @@ const EIO: i32 = 5;
 const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOTDIR: i32 = 20;
+const ENOTEMPTY: i32 = 39;
 
 fn dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -190,4 +191,57 @@ fn only_a_directory_that_has_long_been_there_may_lie_where_nobody_can_look() {
     assert_eq!(survived("", EACCES), 0, "they are new");
     assert_eq!(survived("cache/.skopeo-index", EIO), 0);
     assert_ne!(survived("cache/.skopeo-index", EACCES), 0);
+}
+
+#[test]
+fn nothing_of_a_fetch_is_left_in_staging() {
+    let dir = dir();
+    let store = Store::new(dir.path().to_owned(), RealDisk);
+    let at = store.stage().expect("a place");
+    let attempts = [1, 2].map(|n| store.attempt_dir(&at, n));
+    for attempt in &attempts {
+        fs::create_dir(attempt).expect("a directory");
+        fs::write(attempt.join("manifest.json"), b"x").expect("a file");
+    }
+    let area = attempts[0].parent().expect("the process's directory");
+    let object = area.join("0.object");
+    fs::write(&object, b"x").expect("a file");
+    store.unstage(&at, 2).expect("removed");
+    assert_eq!(RealDisk.list(area).expect("a list"), ["lock"]);
+}
+
+#[test]
+fn what_another_sweeper_takes_meanwhile_is_no_fault() {
+    let swept = |n, errno| {
+        let dir = dir();
+        let left = dir.path().join(".skopeo-index/staging-dead");
+        fs::create_dir_all(&left).expect("a directory");
+        Store::new(
+            dir.path().to_owned(),
+            Faulty::new(n, Injected::Refusal(errno)),
+        )
+        .sweep()
+    };
+    // Listing is the first call, locking the second, removing the third.
+    let name = ".skopeo-index/staging-dead";
+    assert_eq!(swept(9, EIO).expect("no fault"), [name]);
+    for n in [2, 3] {
+        for taken in [ENOENT, ENOTEMPTY] {
+            assert_eq!(swept(n, taken).expect("no fault"), [""; 0]);
+        }
+        assert_eq!(errno(swept(n, EIO)), Some(EIO));
+    }
+}
+
+#[test]
+fn a_place_that_a_sweeper_takes_meanwhile_is_made_anew() {
+    let staged = |n, error| {
+        let dir = dir();
+        fs::create_dir(dir.path().join(".skopeo-index")).expect("a directory");
+        let disk = Faulty::new(n, Injected::Refusal(error));
+        Store::new(dir.path().to_owned(), disk).stage().map(drop)
+    };
+    // Our directory is made and synced, then the place, then its lock.
+    assert!(staged(4, ENOENT).is_ok());
+    assert_eq!(errno(staged(4, EIO)), Some(EIO));
 }

@@ -7,6 +7,7 @@
 
 mod argv;
 mod audit;
+mod cancel;
 mod digest;
 mod disk;
 mod doubt;

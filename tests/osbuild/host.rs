@@ -47,8 +47,15 @@ pub struct Host {
 /// What a host sees when it reads.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    Message(Value),
+    Message(Value, Way),
     Closed,
+}
+
+/// How a message comes.
+#[derive(Debug, PartialEq)]
+pub enum Way {
+    InThePacket,
+    ByMemfd,
 }
 
 impl Host {
@@ -153,7 +160,9 @@ impl Host {
             Err(error) => panic!("{error}"),
         };
         bytes.truncate(length);
+        let mut way = Way::InThePacket;
         if bytes == b"<args-via-fd>" {
+            way = Way::ByMemfd;
             let first = ancillary.drain().find_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
                 _ => None,
@@ -165,7 +174,7 @@ impl Host {
         }
         match bytes.as_slice() {
             [] => Answer::Closed,
-            json => Answer::Message(serde_json::from_slice(json).expect("JSON")),
+            json => Answer::Message(serde_json::from_slice(json).expect("JSON"), way),
         }
     }
 
@@ -178,7 +187,7 @@ impl Host {
     /// The message that comes.
     pub fn answer(&self) -> Value {
         match self.receive() {
-            Answer::Message(message) => message,
+            Answer::Message(message, _) => message,
             Answer::Closed => panic!("closed"),
         }
     }

@@ -66,6 +66,33 @@ fn a_descriptor_that_could_keep_it_waiting_is_refused() {
 }
 
 #[test]
+fn a_file_is_a_message_up_to_256_mib() {
+    let host = Host::start(Version::V190);
+    let size = 256 << 20;
+    let refusal = |size| {
+        let file = memfd(b"");
+        file.set_len(size).expect("a file with a hole");
+        host.send(b"<args-via-fd>", &[file.as_fd()]);
+        exception(&host.answer()).to_owned()
+    };
+    assert!(!refusal(size).contains("too long"), "it isn't JSON");
+    assert!(refusal(size + 1).contains("too long"));
+    reply(&host.download(&json!({})));
+}
+
+#[test]
+fn descriptors_that_it_has_no_room_for_make_the_packet_none() {
+    let host = Host::start_with(Version::V190, |service| {
+        // The shell gives itself less before it becomes the service.
+        service.args(["sh", "-c", "ulimit -n 16; exec \"$@\"", "-"]);
+    });
+    let null = File::open("/dev/null").expect("/dev/null");
+    host.send(b"{}", &[null.as_fd(); 20]);
+    assert!(exception(&host.answer()).contains("cut short"));
+    reply(&host.download(&json!({})));
+}
+
+#[test]
 fn unexpected_descriptors_are_closed() {
     let host = Host::start(Version::V190);
     let count = || {

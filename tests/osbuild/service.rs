@@ -9,7 +9,7 @@ use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 use serde_json::{Value, json};
 
-use crate::host::{Answer, Host, Version, exception, items, reply, send_by_memfd};
+use crate::host::{Answer, Host, Version, Way, exception, items, reply, send_by_memfd};
 
 #[test]
 fn fetched_and_then_cached() {
@@ -329,14 +329,18 @@ fn thousands_of_items_come_and_go_by_memfd() {
         &host,
         &json!({ "type": "method", "data": { "name": "download", "args": args } }),
     );
-    let message = host.answer();
-    assert_eq!(
-        reply(&message)["results"]
-            .as_array()
-            .expect("results")
-            .len(),
-        8000
-    );
+    let Answer::Message(message, Way::ByMemfd) = host.receive() else {
+        panic!("not by memfd")
+    };
+    let results = reply(&message)["results"].as_array();
+    assert_eq!(results.expect("results").len(), 8000);
+    // What fits goes in the packet.
+    let call = json!({ "type": "method", "data": { "name": "download", "args": host.arguments(&json!({})) } });
+    send_by_memfd(&host, &call);
+    assert!(matches!(
+        host.receive(),
+        Answer::Message(_, Way::InThePacket)
+    ));
 }
 
 #[test]
