@@ -41,6 +41,9 @@ proof: setup
 SECONDS ?= 60
 FUZZ = $(if $(findstring nightly,$(shell rustup toolchain list 2>/dev/null)),cargo +nightly,RUSTC_BOOTSTRAP=1 cargo) fuzz
 TARGETS = audit digest index packet request stderr step
+# Seven links across all crates would take longer than a short run.
+fuzz: export CARGO_PROFILE_RELEASE_LTO = off
+fuzz: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 fuzz:
 	cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	set -e; for t in $(TARGETS); do mkdir -p target/fuzz/$$t; \
