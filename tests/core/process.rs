@@ -145,9 +145,9 @@ fn one_that_is_told_to_stop_is_not_begun_or_ends() {
 
 #[test]
 fn a_copy_may_write_as_much_as_staging_holds_and_no_more() {
-    let into = tempfile::tempdir().expect("a directory");
     let (cancel, request) = (Cancel::new(None).expect("a pipe"), request(Digest::of(b"")));
     let run = |bytes: u64, then: &str| {
+        let into = tempfile::tempdir().expect("a directory");
         let script = Script::new(&format!(
             "for last; do :; done; head -c {bytes} /dev/zero > \"${{last#dir:}}/blob\"; {then}"
         ));
