@@ -33,7 +33,7 @@ bench: setup build
 proof: export SKOPEO_INDEX_PROOF = long
 proof: setup
 	$(CARGO) test --locked --release --test model --test loom -- --nocapture --test-threads=1
-	$(CARGO) test --locked --test crash --test soak -- --nocapture
+	$(CARGO) test --locked --release --test crash --test soak -- --nocapture
 	$(MAKE) fuzz SECONDS=20
 
 # Every target for so long, from the corpora that are kept. cargo-fuzz wants a
