@@ -280,6 +280,12 @@ fn the_last_fatal_line_counts_and_is_decoded() {
 }
 
 #[test]
+fn a_message_that_needs_no_quotes_stands_bare() {
+    let bare = fatal_message("level=fatal msg=EOF");
+    assert_eq!(bare.as_deref(), Some("EOF"));
+}
+
+#[test]
 fn bytes_that_go_escapes_one_by_one_are_a_text_again() {
     let line = r#"level=fatal msg="\xc3\xa4 \xff \u00e4 \U0001f600 \a\b\f\n\r\t\v \q \xg""#;
     let read = "\u{e4} \u{fffd} \u{e4} \u{1f600} \u{7}\u{8}\u{c}\n\r\t\u{b} q \\xg";

@@ -6,8 +6,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::MemfdFlags;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -16,12 +17,10 @@ use rustix::net::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use wait_timeout::ChildExt;
 
 /// Far more than a service needs for anything here.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 60,
-    tv_nsec: 0,
-};
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// More than any reply here has.
 const REPLY_MAX: usize = 8 << 20;
@@ -142,7 +141,11 @@ impl Host {
 
     pub fn receive(&self) -> Answer {
         let mut fds = [PollFd::new(self.socket(), PollFlags::IN)];
-        assert_eq!(poll(&mut fds, Some(&PATIENCE)), Ok(1), "no answer");
+        assert_eq!(
+            poll(&mut fds, Some(&PATIENCE.try_into().expect("it fits"))),
+            Ok(1),
+            "no answer"
+        );
         let mut bytes = vec![0; REPLY_MAX];
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -232,8 +235,12 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let _gone = self.service.kill();
-        let _reaped = self.service.wait();
+        self.hang_up();
+        // To its own end, if it comes to one.
+        if !matches!(self.service.wait_timeout(PATIENCE), Ok(Some(_))) {
+            let _gone = self.service.kill();
+            let _reaped = self.service.wait();
+        }
     }
 }
 

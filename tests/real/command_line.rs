@@ -259,3 +259,33 @@ fn inspect_reads_a_cached_object_and_refuses_a_corrupt_one() {
     cache.run(["inspect", &digest]).assert_status(15);
     cache.run(["inspect", DIGEST]).assert_status(13);
 }
+
+#[test]
+fn every_shell_has_completions_and_every_command_a_page() {
+    let cache = Cache::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let completions = cache.run(["completions", shell]);
+        completions.assert_status(0);
+        assert!(completions.stdout.contains("storage-location"), "{shell}");
+    }
+    let page = cache.run(["man"]).stdout;
+    assert!(page.contains("skopeo\\-index\\-fetch(1)"), "{page}");
+    for command in [
+        "fetch",
+        "resolve",
+        "inspect",
+        "verify",
+        "audit",
+        "states",
+        "completions",
+        "man",
+    ] {
+        let page = cache.run(["man", command]);
+        page.assert_status(0);
+        assert!(page.stdout.contains(".SH SYNOPSIS"), "{page:#?}");
+    }
+    cache
+        .run(["man", "no-such-command"])
+        .assert_status(2)
+        .assert_says("no command \"no-such-command\"");
+}

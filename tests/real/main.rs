@@ -10,5 +10,6 @@ mod concurrency;
 mod differential;
 mod harness;
 mod hostile;
+mod progress;
 mod registry;
 mod storage;

@@ -219,6 +219,11 @@ fn what_a_tag_resolves_to_can_be_fetched() {
     // The item itself says that plain HTTP will do.
     let ran = cache.run(["fetch", "--manifest", file.to_str().expect("UTF-8")]);
     ran.assert_status(0).assert_says("cached");
+
+    let json = cache.run(["resolve", "--tls-verify=false", "--format=json", &tag]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(json["reference"], resolved.stdout.trim(), "{json}");
+    assert_eq!(json["platforms"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::executor::Id;
 use crate::machine::State;
 use crate::request::Request;
 
-/// How often a line's spinner turns.
+/// How often spinners turn and the time goes on.
 const TICK: Duration = Duration::from_millis(120);
 
 pub(super) struct Bars {
@@ -24,6 +24,7 @@ impl Bars {
         let all = MultiProgress::new();
         let whole = all.add(ProgressBar::new(total as u64));
         whole.set_style(style("{bar:30} {pos}/{len}  {elapsed}"));
+        whole.enable_steady_tick(TICK);
         Self {
             all,
             whole,
