@@ -1,8 +1,8 @@
 //! The log's file: appending, and what a crash has left.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, ErrorKind};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -95,6 +95,8 @@ impl Log {
 
     /// Appends a record; it is durable after [`Log::sync`].
     ///
+    /// A log that is moved meanwhile is gone on with where it is.
+    ///
     /// # Errors
     /// [`LogError`]: then nothing was appended.
     pub fn append(&self, run: &RunId, op: Op) -> Result<(), LogError> {
@@ -127,7 +129,7 @@ impl Log {
             .log
             .clone();
         let origin = origin.ok_or_else(|| self.broken("it has no name"))?;
-        let mut reader = BufReader::new(File::open(&self.path).map_err(self.during("open"))?);
+        let mut reader = BufReader::new(FromStart(&self.file, 0));
         let (mut line, mut frontier) = (Vec::new(), Frontier::default());
         while reader
             .read_until(b'\n', &mut line)
@@ -147,7 +149,12 @@ impl Log {
     }
 
     fn append_locked(&self, tail: &mut Tail, run: &RunId, op: Op) -> Result<(), LogError> {
-        let length = self.file.metadata().map_err(self.during("look at"))?.len();
+        let file = self.file.metadata().map_err(self.during("look at"))?;
+        // Moved, it is kept all the same; what has no name any more is lost.
+        if file.nlink() == 0 {
+            return Err(self.during("write to")(io::Error::other("it was removed")));
+        }
+        let length = file.len();
         if length != tail.length || tail.log.is_none() {
             self.catch_up(tail, length, run)?;
         }
@@ -287,6 +294,17 @@ impl Log {
             path: self.path.clone(),
             why: Escaped(why).to_string(),
         }
+    }
+}
+
+/// Reads a file that others read and write too, and may have moved.
+struct FromStart<'f>(&'f File, u64);
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read_at(into, self.1)?;
+        self.1 += read as u64;
+        Ok(read)
     }
 }
 

@@ -10,7 +10,7 @@ use super::input::{self, Defaults};
 use super::options::{CacheArgs, Format, RunArgs, SkopeoArgs};
 use super::output::{self, Problem, json_line};
 use super::progress::{self, Mode, Summary};
-use crate::audit::{LogError, Recorder};
+use crate::audit::{Log, LogError, Recorder};
 use crate::executor::{Executor, Report, Witness};
 use crate::perform::{Engine, Performer};
 use crate::request::{Request, StorageLocation, Transport};
@@ -130,8 +130,10 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         progress.note(&format!("cannot sweep what dead processes left: {fault}"));
     }
 
-    let (plan, log) = (args.run.plan(args.skopeo.attempts()), args.run.audit_log()?);
+    let plan = args.run.plan(args.skopeo.attempts());
     let unrecorded = |error: LogError| Problem::other(error.to_string());
+    let log = args.run.audit_log().map(Log::open).transpose();
+    let log = log.map_err(unrecorded)?;
     let begin = |log| {
         let skopeo = skopeo::identify(&runner, &cancel);
         Recorder::begin(log, store.root(), plan, Some(skopeo.into()))

@@ -2,13 +2,12 @@
 //! environment.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::output::Problem;
-use crate::audit::Log;
 use crate::cancel::Cancel;
 use crate::machine::{Attempts, Method, Network, Plan};
 use crate::osbuild::FILES;
@@ -211,10 +210,8 @@ impl RunArgs {
         self.jobs
     }
 
-    /// Opens the audit log, if one is wanted.
-    pub(super) fn audit_log(&self) -> Result<Option<Log>, Problem> {
-        let opened = self.audit_log.as_deref().map(Log::open).transpose();
-        opened.map_err(|error| Problem::other(error.to_string()))
+    pub(super) fn audit_log(&self) -> Option<&Path> {
+        self.audit_log.as_deref()
     }
 
     pub(super) const fn plan(&self, attempts: Attempts) -> Plan {

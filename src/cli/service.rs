@@ -56,7 +56,6 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
     let python_path = python_path
         .as_deref()
         .and_then(|path| std::env::split_paths(path).next());
-    let log = args.run.audit_log()?;
     let service = Service {
         runner: &args.skopeo.runner(),
         options: &args.skopeo.options(),
@@ -66,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
         jobs: args.run.jobs(),
         deadline: args.skopeo.deadline(),
         failure: era.reply(python_path.as_deref()),
-        audit: log.as_ref(),
+        audit: args.run.audit_log(),
     };
     service
         .serve(&channel)

@@ -44,8 +44,9 @@ pub struct Service<'a> {
     pub deadline: Option<Duration>,
     /// How a failure is told.
     pub failure: Reply,
-    /// Where every fetch is recorded.
-    pub audit: Option<&'a Log>,
+    /// The log in which every fetch is recorded; opened for each call, so that it
+    /// may be moved between them.
+    pub audit: Option<&'a Path>,
 }
 
 /// The name of the exception that a failed call ends with.
@@ -154,7 +155,9 @@ impl Service<'_> {
         engine: Engine<'_, Process, RealDisk>,
         rules: machine::Plan,
     ) -> io::Result<Vec<protocol::ItemResult>> {
-        let recorder = self.audit.map(|log| {
+        let log = self.audit.map(Log::open).transpose();
+        let log = log.map_err(io::Error::other)?;
+        let recorder = log.as_ref().map(|log| {
             let skopeo = match engine {
                 Engine::Skopeo { runner, .. } => Some(skopeo::identify(runner, cancel).into()),
                 Engine::Cache(_) => None,

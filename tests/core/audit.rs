@@ -888,6 +888,22 @@ fn a_checkpoint_while_it_is_written_is_that_of_its_reader() {
 }
 
 #[test]
+fn a_log_that_is_moved_goes_on_and_one_that_is_removed_takes_no_record() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, moved) = (dir.path().join("log"), dir.path().join("log.1"));
+    let log = Log::open(&path).expect("a log");
+    run(&log).expect("records");
+    fs::rename(&path, &moved).expect("a new name");
+    run(&log).expect("records");
+    let read = verify(&fs::read(&moved).expect("a log"), None);
+    assert_eq!((log.checkpoint().ok(), vec![]), read);
+
+    fs::remove_file(&moved).expect("a log");
+    let error = run(&log).expect_err("nowhere to record it");
+    assert!(error.contains("it was removed"), "{error}");
+}
+
+#[test]
 fn what_is_torn_may_be_as_long_as_a_line_and_is_kept_each_time() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("log");

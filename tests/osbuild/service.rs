@@ -48,6 +48,48 @@ fn fetched_and_then_cached() {
     }
 }
 
+#[test]
+fn with_a_log_every_fetch_and_every_copy_is_recorded() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::oci_index(2));
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("log");
+    let host = Host::start_with(Version::V190, |service| {
+        service.env("SKOPEO_INDEX_AUDIT_LOG", &log);
+    });
+    let items = items(registry.address(), [digest.as_str()]);
+    assert_eq!(reply(&host.download(&items))["success"], true);
+    let mut args = host.arguments(&items);
+    args["dst_cache"] = json!(host.other_cache());
+    assert_eq!(reply(&host.call("copy", &args))["success"], true);
+
+    let audit = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skopeo-index"));
+        let ran = command.arg("audit").args(args).output().expect("it");
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+        String::from_utf8(ran.stdout).expect("UTF-8")
+    };
+    let log = log.to_str().expect("UTF-8");
+    let told = audit(&["verify", log]);
+    assert!(told.ends_with(" 0 findings: sound\n"), "{told}");
+    let shown = audit(&["show", log]);
+    assert_eq!(shown.matches(&digest).count(), 2, "{shown}");
+    let path = host.other_cache().join("org.osbuild.files");
+    audit(&["verify", log, "--cache", path.to_str().expect("UTF-8")]);
+
+    // Moved between two calls, it begins anew; where it can't, nothing is fetched.
+    fs::rename(log, format!("{log}.1")).expect("the log");
+    assert_eq!(reply(&host.download(&items))["success"], true);
+    for log in [log, &format!("{log}.1")] {
+        let told = audit(&["verify", log]);
+        assert!(told.ends_with(" 0 findings: sound\n"), "{told}");
+    }
+    fs::remove_file(log).expect("the log");
+    fs::create_dir(log).expect("a directory in its place");
+    let message = host.download(&items);
+    assert!(message.to_string().contains("cannot open"), "{message}");
+}
+
 /// Two items that fail in other ways, and one that doesn't, last.
 fn failing(registry: &Registry) -> (Value, [String; 3]) {
     let image = registry.put(samples::single_image());
