@@ -281,3 +281,74 @@ fn a_log_that_cannot_be_opened_stops_the_run_before_anything_is_fetched() {
     assert_eq!(registry.requests(&digest), 0);
     cache.assert_nothing_kept();
 }
+
+#[test]
+fn one_record_is_proved_without_the_log() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let reference = format!(
+        "{}/app@{}",
+        registry.address(),
+        registry.put(samples::empty())
+    );
+    let log = cache.beside("log").display().to_string();
+    cache
+        .fetch(&[&reference, "--audit-log", &log])
+        .assert_status(0);
+    let kept = |name: &str, args: &[&str]| {
+        let ran = cache.run(["audit"].iter().chain(args));
+        ran.assert_status(0);
+        let file = cache.beside(name);
+        fs::write(&file, ran.stdout).expect("a file");
+        file.display().to_string()
+    };
+    let checkpoint = kept("checkpoint", &["checkpoint", &log]);
+    let proof = kept("proof", &["prove", &log, "--seq", "2"]);
+    let another = kept("another", &["prove", &log, "--seq", "3"]);
+    cache
+        .run(["audit", "prove", &log, "--seq", "1000"])
+        .assert_status(13)
+        .assert_says("no record 1000");
+    fs::remove_file(&log).expect("the log");
+
+    let check = ["audit", "verify", "--checkpoint", &checkpoint, "--proof"];
+    let check = |proof: &str| cache.run(check.iter().chain(&[proof]));
+    let told = check(&proof);
+    told.assert_status(0);
+    assert!(told.stdout.starts_with("record 2 of "), "{told:#?}");
+    let read = |file: &str| -> Value {
+        serde_json::from_slice(&fs::read(file).expect("a proof")).expect("JSON")
+    };
+    let mut forged = read(&proof);
+    forged["record"] = read(&another)["record"].take();
+    fs::write(&proof, forged.to_string()).expect("a file");
+    check(&proof).assert_status(16);
+}
+
+#[test]
+fn a_long_log_is_read_in_its_order_and_what_is_wrong_late_is_named() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let names = (0..6000).map(|n| format!("{}/app{n}@{digest}", registry.address()));
+    let log = cache.beside("log");
+    let mut command = cache.command(["fetch", "--tls-verify=false", "--quiet", "--audit-log"]);
+    command.arg(&log).args(names);
+    ended(command.output().expect("the binary")).assert_status(0);
+    let path = log.display().to_string();
+    let verify = || cache.run(["audit", "verify", &path]);
+    let sound = verify();
+    sound.assert_status(0);
+
+    let mut bytes = fs::read(&log).expect("the log");
+    assert!(bytes.len() > 4 << 20, "{}", bytes.len());
+    let late = bytes.len() - 10_000;
+    bytes[late] ^= 1;
+    let record = bytes[..late].iter().filter(|byte| **byte == b'\n').count();
+    fs::write(&log, bytes).expect("the log");
+    let told = verify();
+    told.assert_status(16);
+    let first = told.stdout.lines().next().unwrap_or_default();
+    assert!(
+        first.contains(&format!("record {record}")),
+        "{record}: {first}"
+    );
+}

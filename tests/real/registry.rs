@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loopback::{DockerRegistry, PASSWORD, Registry, USER, samples};
+use loopback::{Behaviour, DockerRegistry, PASSWORD, Registry, USER, samples};
 use skopeo_index::index::MANIFEST_MAX;
 
 use crate::harness::Cache;
@@ -224,6 +224,30 @@ fn what_a_tag_resolves_to_can_be_fetched() {
     let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
     assert_eq!(json["reference"], resolved.stdout.trim(), "{json}");
     assert_eq!(json["platforms"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn what_does_not_resolve_says_why() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let at = registry.address();
+    let resolve = |name: &str| cache.run(["resolve", "--tls-verify=false", name]);
+    resolve(&format!("{at}/app:missing"))
+        .assert_status(13)
+        .assert_says("hint: are name and digest right");
+    resolve(&format!("{at}/app@{}", loopback::digest(b"")))
+        .assert_status(2)
+        .assert_says("it has a digest already");
+    registry.behave("v1", Behaviour::status("503 Service Unavailable"));
+    resolve(&format!("{at}/app:v1"))
+        .assert_status(14)
+        .assert_says("attempt 1: ")
+        .assert_says("attempt 2: ");
+
+    registry.put_as("v2", samples::docker_list(1));
+    registry.behave_once("v2", [Behaviour::status("503 Service Unavailable")]);
+    resolve(&format!("{at}/app:v2"))
+        .assert_status(0)
+        .assert_says("attempt 1: ");
 }
 
 #[test]
