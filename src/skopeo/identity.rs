@@ -29,7 +29,8 @@ const VERSION_WITHIN: Duration = Duration::from_secs(10);
 /// Finds out which skopeo a [`Process`] runs.
 #[must_use]
 pub fn identify(process: &Process, cancel: &Cancel) -> Identity {
-    let path = on_path(process.program());
+    let path = std::path::absolute(process.program());
+    let path = path.unwrap_or_else(|_| process.program().to_owned());
     let limits = Limits {
         time: VERSION_WITHIN,
         writes_to: None,
@@ -48,18 +49,6 @@ pub fn identify(process: &Process, cancel: &Cancel) -> Identity {
         path,
         version: shortened(&version),
     }
-}
-
-/// A program without a "/" in its name is the first of that name on `PATH`.
-fn on_path(program: &Path) -> PathBuf {
-    if program.components().count() > 1 {
-        return program.to_owned();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file());
-    found.unwrap_or_else(|| program.to_owned())
 }
 
 fn hash(path: &Path) -> io::Result<Digest> {

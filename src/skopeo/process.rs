@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use wait_timeout::ChildExt;
 
 use super::{Command, CommandRunner, Exit, Limits, Options, Ran, RunError};
@@ -31,17 +33,37 @@ const WATCH_EVERY: Duration = Duration::from_millis(50);
 /// How long a child may live on that has closed its output or was killed.
 const REAP_WITHIN: Duration = Duration::from_secs(2);
 
-/// Runs skopeo as a child process, in a process group of its own.
+/// More time than anybody means to give: a year.
+const TIME_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How much garbage skopeo's runtime lets pile up, in per cent of what it holds,
+/// unless the environment says it. skopeo lives for milliseconds, and collecting
+/// at Go's 100 takes a sixth of them (`make bench`); it holds little more than a
+/// manifest, so that five times as much is bounded as well.
+const GARBAGE: (&str, &str) = ("GOGC", "400");
+
+/// Runs skopeo as a child process, in a process group of its own, of which
+/// nothing is left when the run ends.
 #[derive(Clone, Debug)]
 pub struct Process {
     program: PathBuf,
 }
 
 impl Process {
-    /// `program` is a path, or a name to be looked up in `PATH`.
+    /// `program` is a path, or a name that is looked up in `PATH`, now and once:
+    /// what is told of it is told of what runs.
     #[must_use]
-    pub const fn new(program: PathBuf) -> Self {
-        Self { program }
+    pub fn new(program: PathBuf) -> Self {
+        if program.components().count() > 1 {
+            return Self { program };
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path)
+            .map(|dir| dir.join(&program))
+            .find(|file| file.is_file() && access(file, Access::EXEC_OK).is_ok());
+        Self {
+            program: found.unwrap_or(program),
+        }
     }
 
     /// The program that is run.
@@ -68,6 +90,9 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        if std::env::var_os(GARBAGE.0).is_none() {
+            child.env(GARBAGE.0, GARBAGE.1);
+        }
         sys::die_with_parent(&mut child);
         child.spawn()
     }
@@ -84,169 +109,222 @@ impl CommandRunner for Process {
         if let Some(stop) = cancel.stopped() {
             return Err(RunError::Stopped(stop));
         }
-        let until = Instant::now() + limits.time;
+        let until = Instant::now() + limits.time.min(TIME_MAX);
         let child = self
-            .spawn(command, options, limits.time)
+            .spawn(command, options, limits.time.min(TIME_MAX))
             .map_err(|e| self.broken(e))?;
-        let mut running = Running(child);
+        let mut running = Running::new(child).map_err(|e| self.broken(e))?;
         let (stdout, stderr) = running.outputs().map_err(|e| self.broken(e))?;
-        let collected = Collector {
-            stdout,
-            stderr,
+        let collector = Collector {
+            stdout: Output::new(stdout),
+            stderr: Output::new(stderr),
+            ended: running.ended.as_fd(),
             until,
             limits,
             cancel,
-        }
-        .collect();
-        match collected {
-            Ok((stdout, stderr)) => {
-                let exit = running.reap(until).map_err(|e| self.broken(e))?;
-                Ok(Ran {
-                    exit,
-                    stdout,
-                    stderr,
-                })
-            }
-            Err(Ended::Broken(error)) => Err(self.broken(error)),
-            Err(Ended::Told(error)) => Err(error),
-        }
+        };
+        let (stdout, stderr) = collector.collect().map_err(|stopped| match stopped {
+            Stopped::Broken(error) => self.broken(error),
+            Stopped::Told(error) => error,
+        })?;
+        let exit = running.reap().map_err(|e| self.broken(e))?;
+        Ok(Ran {
+            exit,
+            stdout,
+            stderr,
+        })
     }
 }
 
-/// A child that is killed, with its process group, if it is dropped alive.
-struct Running(Child);
+/// A child that isn't reaped yet, so that its number, which is its group's, is
+/// nobody else's: the group is killed first, whatever happens.
+struct Running {
+    child: Option<Child>,
+    /// Readable when the child has ended.
+    ended: OwnedFd,
+}
 
 impl Running {
+    fn new(mut child: Child) -> io::Result<Self> {
+        match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(ended) => Ok(Self {
+                child: Some(child),
+                ended,
+            }),
+            Err(error) => {
+                end(&mut child)?;
+                Err(error.into())
+            }
+        }
+    }
+
     fn outputs(&mut self) -> io::Result<(File, File)> {
         let taken = || io::Error::other("no pipe to the child");
-        let stdout = self.0.stdout.take().map(OwnedFd::from).ok_or_else(taken)?;
-        let stderr = self.0.stderr.take().map(OwnedFd::from).ok_or_else(taken)?;
+        let child = self.child.as_mut().ok_or_else(taken)?;
+        let stdout = child.stdout.take().map(OwnedFd::from).ok_or_else(taken)?;
+        let stderr = child.stderr.take().map(OwnedFd::from).ok_or_else(taken)?;
         Ok((stdout.into(), stderr.into()))
     }
 
-    /// Both outputs are closed, so the end is near.
-    fn reap(&mut self, until: Instant) -> io::Result<Exit> {
-        let left = until
-            .saturating_duration_since(Instant::now())
-            .min(REAP_WITHIN);
-        let status = match self.0.wait_timeout(left)? {
-            Some(status) => status,
-            None => {
-                self.kill_group();
-                self.0
-                    .wait_timeout(REAP_WITHIN)?
-                    .ok_or(ErrorKind::TimedOut)?
-            }
-        };
-        // A status that is no exit is a signal's.
-        Ok(match (status.code(), status.signal()) {
-            (Some(code), _) => Exit::Status(code),
-            (None, signal) => Exit::Signal(signal.unwrap_or_default()),
-        })
-    }
-
-    fn kill_group(&self) {
-        // It may be gone already, which is what is wanted.
-        let _gone = rustix::process::kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+    /// What it has written is known, so its end is near; it isn't awaited for
+    /// long, and what it leaves behind is killed.
+    fn reap(mut self) -> io::Result<Exit> {
+        let mut fds = [PollFd::new(&self.ended, PollFlags::IN)];
+        // Interrupted or not: it has had its time.
+        let _ended = poll(&mut fds, Some(&timespec(REAP_WITHIN)));
+        let mut child = self.child.take().ok_or(ErrorKind::NotFound)?;
+        end(&mut child)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(None)) {
-            self.kill_group();
-            // A child in an uninterruptible sleep is the system's to bury.
-            let _reaped = self.0.wait_timeout(REAP_WITHIN);
+        if let Some(child) = &mut self.child {
+            // Nobody asks how it ended.
+            let _killed = end(child);
         }
     }
 }
 
-/// Reads both outputs until they end, within all bounds.
+/// Kills a child's process group and reaps the child.
+fn end(child: &mut Child) -> io::Result<Exit> {
+    // There may be nobody left, which is what is wanted.
+    let _gone = kill_process_group(Pid::from_child(child), Signal::KILL);
+    // One in an uninterruptible sleep is the system's to bury.
+    let status = child.wait_timeout(REAP_WITHIN)?;
+    let status = status.ok_or(ErrorKind::TimedOut)?;
+    // A status that is no exit is a signal's.
+    Ok(match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Status(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    })
+}
+
+/// Reads both outputs until they end, or the child has, within all bounds.
 struct Collector<'a> {
-    stdout: File,
-    stderr: File,
+    stdout: Output,
+    stderr: Output,
+    ended: BorrowedFd<'a>,
     until: Instant,
     limits: &'a Limits<'a>,
     cancel: &'a Cancel,
 }
 
+/// One of the child's outputs, and what was read of it.
+struct Output {
+    /// `None` when it has ended.
+    file: Option<File>,
+    bytes: Vec<u8>,
+}
+
 /// Why it ended early.
-enum Ended {
+enum Stopped {
     Broken(io::Error),
     Told(RunError),
 }
 
+/// What there is to do.
+struct Ready {
+    stdout: bool,
+    stderr: bool,
+    /// The child has ended. What it has started may live on, and keep its
+    /// outputs open: nobody waits for that.
+    ended: bool,
+}
+
 impl Collector<'_> {
-    fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), Ended> {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let (mut out_open, mut err_open) = (true, true);
-        while out_open || err_open {
-            let (out_ready, err_ready) = self.ready(out_open, err_open)?;
-            if out_ready {
-                out_open = read_some(&mut self.stdout, &mut out)?;
-                if out.len() > MANIFEST_MAX {
-                    return Err(Ended::Told(RunError::OutputTooLarge(MANIFEST_MAX)));
+    fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), Stopped> {
+        while self.stdout.file.is_some() || self.stderr.file.is_some() {
+            let ready = self.ready()?;
+            if ready.stdout {
+                self.stdout.read_some()?;
+                if self.stdout.bytes.len() > MANIFEST_MAX {
+                    return Err(Stopped::Told(RunError::OutputTooLarge(MANIFEST_MAX)));
                 }
             }
-            if err_ready {
-                err_open = read_some(&mut self.stderr, &mut err)?;
-                if err.len() > 2 * STDERR_MAX {
-                    err.drain(..err.len() - STDERR_MAX);
-                }
+            if ready.stderr {
+                self.stderr.read_some()?;
+                self.stderr.keep_end();
+            }
+            if ready.ended && !ready.stdout && !ready.stderr {
+                break;
             }
         }
-        Ok((out, err))
+        Ok((self.stdout.bytes, self.stderr.bytes))
     }
 
-    /// Waits until one of the outputs has something, or a bound is reached.
-    fn ready(&self, out_open: bool, err_open: bool) -> Result<(bool, bool), Ended> {
+    /// Waits until there is something to do, or a bound is reached.
+    fn ready(&self) -> Result<Ready, Stopped> {
         loop {
             if let Some(stop) = self.cancel.stopped() {
-                return Err(Ended::Told(RunError::Stopped(stop)));
+                return Err(Stopped::Told(RunError::Stopped(stop)));
             }
             let mut left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Ended::Told(RunError::TimedOut(self.limits.time)));
+                return Err(Stopped::Told(RunError::TimedOut(self.limits.time)));
             }
             if let Some(dir) = self.limits.writes_to {
                 if size_of(dir) > STAGING_MAX {
-                    return Err(Ended::Told(RunError::StagingTooLarge(STAGING_MAX)));
+                    return Err(Stopped::Told(RunError::StagingTooLarge(STAGING_MAX)));
                 }
                 left = left.min(WATCH_EVERY);
             }
-            // A closed output is not polled: it would be ready for ever.
-            let cancel = self.cancel.as_fd();
-            let mut fds = vec![PollFd::new(&cancel, PollFlags::IN)];
-            for (file, open) in [(&self.stdout, out_open), (&self.stderr, err_open)] {
-                if open {
-                    fds.push(PollFd::new(file, PollFlags::IN));
-                }
+            let (cancel, left) = (self.cancel.as_fd(), self.cancel.time_left(left));
+            let mut fds = vec![
+                PollFd::new(&cancel, PollFlags::IN),
+                PollFd::new(&self.ended, PollFlags::IN),
+            ];
+            // One that has ended is not polled: it would be ready for ever.
+            let open = |output: &'_ Output| output.file.is_some();
+            let outputs = [&self.stdout, &self.stderr];
+            let files = outputs.iter().filter_map(|output| output.file.as_ref());
+            fds.extend(files.map(|file| PollFd::new(file, PollFlags::IN)));
+            match poll(&mut fds, Some(&timespec(left))) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(Stopped::Broken(error.into())),
             }
-            match poll(&mut fds, Some(&timespec(self.cancel.time_left(left)))) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(Ended::Broken(error.into())),
-            }
-            let mut events = fds[1..].iter().map(|fd| !fd.revents().is_empty());
-            let out_ready = out_open && events.next().unwrap_or(false);
-            let err_ready = err_open && events.next().unwrap_or(false);
-            if out_ready || err_ready {
-                return Ok((out_ready, err_ready));
+            let mut happened = fds[1..].iter().map(|fd| !fd.revents().is_empty());
+            let mut of = |polled: bool| polled && happened.next().unwrap_or(false);
+            let ready = Ready {
+                ended: of(true),
+                stdout: of(open(&self.stdout)),
+                stderr: of(open(&self.stderr)),
+            };
+            if ready.ended || ready.stdout || ready.stderr {
+                return Ok(ready);
             }
         }
     }
 }
 
-/// Reads once; says whether there may be more.
-fn read_some(from: &mut File, to: &mut Vec<u8>) -> Result<bool, Ended> {
-    let mut buffer = [0; 16 << 10];
-    match from.read(&mut buffer) {
-        Ok(0) => Ok(false),
-        Ok(n) => {
-            to.extend_from_slice(&buffer[..n]);
-            Ok(true)
+impl Output {
+    const fn new(file: File) -> Self {
+        Self {
+            file: Some(file),
+            bytes: Vec::new(),
         }
-        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
-        Err(error) => Err(Ended::Broken(error)),
+    }
+
+    /// Reads once; it may have ended.
+    fn read_some(&mut self) -> Result<(), Stopped> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        let mut buffer = [0; 16 << 10];
+        match file.read(&mut buffer) {
+            Ok(0) => self.file = None,
+            Ok(n) => self.bytes.extend_from_slice(&buffer[..n]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Stopped::Broken(error)),
+        }
+        Ok(())
+    }
+
+    /// Forgets all but the last.
+    fn keep_end(&mut self) {
+        if self.bytes.len() > 2 * STDERR_MAX {
+            self.bytes.drain(..self.bytes.len() - STDERR_MAX);
+        }
     }
 }
 

@@ -113,6 +113,32 @@ fn what_takes_too_long_is_killed_with_all_that_it_has_started() {
 }
 
 #[test]
+fn what_has_ended_is_not_waited_for_where_others_keep_its_outputs_and_these_are_killed() {
+    for others in ["exec sleep 1000", "exec sleep 1000 >&- 2>&-"] {
+        let script = Script::new(&format!(
+            "cd \"${{0%/*}}\"; printf out; sh -c '{others}' & echo $! > child; exit 3"
+        ));
+        let ended = script.run(LONG, &Cancel::new(None).expect("a pipe"));
+        let ended = ended.expect("it ran");
+        assert_eq!(ended.exit, Exit::Status(3));
+        assert_eq!(ended.stdout, b"out");
+        while !gone(&script.0.path().join("child")) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn skopeo_collects_less_garbage_unless_the_environment_says_how_much() {
+    let ended = ran("printf %s \"$GOGC\"").expect("it ran");
+    let said = std::env::var("GOGC");
+    assert_eq!(
+        String::from_utf8(ended.stdout),
+        Ok(said.unwrap_or("400".to_owned()))
+    );
+}
+
+#[test]
 fn one_that_closes_its_outputs_and_lives_on_is_killed() {
     let ended = ran("exec >&- 2>&-; exec sleep 1000").expect("it ran");
     assert_eq!(ended.exit, Exit::Signal(9));
