@@ -39,16 +39,19 @@ pub const MESSAGE_MAX: usize = 2048;
 /// Cuts a text to [`MESSAGE_MAX`] bytes at a character's border, and says so.
 #[must_use]
 pub fn shortened(text: &str) -> String {
-    if text.len() <= MESSAGE_MAX {
+    cut(text, MESSAGE_MAX)
+}
+
+/// Cuts a text to `max` bytes at a character's border, and says so.
+#[must_use]
+pub fn cut(text: &str, max: usize) -> String {
+    if text.len() <= max {
         return text.to_owned();
     }
-    // No character has more than four bytes, so one of these ends one.
-    let ends = (MESSAGE_MAX - 3..=MESSAGE_MAX).rev();
-    let cut = ends
-        .into_iter()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0);
-    format!("{}… ({} bytes in all)", &text[..cut], text.len())
+    let ends = (0..=max).rev();
+    let end = ends.into_iter().find(|at| text.is_char_boundary(*at));
+    let kept = &text[..end.unwrap_or(0)];
+    format!("{kept}… ({} bytes in all)", text.len())
 }
 
 /// Replaces what stands between `://` and `@` within one address: credentials

@@ -62,6 +62,7 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
         command_timeout: args.skopeo.command_timeout(),
         retry_delay: args.skopeo.retry_delay(),
         plan: args.run.plan(args.skopeo.attempts()),
+        tls_verify: args.skopeo.tls_verify(),
         jobs: args.run.jobs(),
         deadline: args.skopeo.deadline(),
         failure: era.reply(python_path.as_deref()),

@@ -57,15 +57,33 @@ impl Message {
 /// What is wrong with a packet, or with the socket.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
+    /// The peer has closed, whether or not it has read all that was sent.
+    #[error("the host hung up")]
+    HungUp,
     /// The socket itself: nothing can be said any more.
     #[error("the host's socket: {0}")]
-    Socket(#[from] io::Error),
+    Socket(io::Error),
     /// A packet that can't be taken; the next may be fine.
     #[error("a message that can't be taken: {0}")]
     Packet(&'static str),
     /// The descriptor that a message is in can't be read.
     #[error("the message's descriptor can't be read: {0}")]
     Descriptor(io::Error),
+}
+
+impl From<io::Error> for ChannelError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::HungUp,
+            _ => Self::Socket(error),
+        }
+    }
+}
+
+impl From<Errno> for ChannelError {
+    fn from(error: Errno) -> Self {
+        io::Error::from(error).into()
+    }
 }
 
 impl Channel {
@@ -91,39 +109,31 @@ impl Channel {
         Ok(Self { socket })
     }
 
-    /// The next message; `None` when the peer has closed.
+    /// The next message; `None` when the peer has closed, as
+    /// [`ChannelError::HungUp`] says where it has left something unread.
     ///
     /// # Errors
     /// [`ChannelError::Packet`] and [`ChannelError::Descriptor`] for a packet
     /// that is used up and was no message, after which the next can be received.
     pub fn receive(&self) -> Result<Option<Message>, ChannelError> {
-        let size = match self.retry(|| {
+        let (_, size) = retry(|| {
             // No copy is made for the look at the length.
             let mut none = [0_u8; 0];
-            recv(
-                &self.socket,
-                &mut none[..],
-                RecvFlags::PEEK | RecvFlags::TRUNC,
-            )
-        }) {
-            Ok((_, size)) => size,
-            Err(Errno::CONNRESET) => return Ok(None),
-            Err(error) => return Err(ChannelError::Socket(error.into())),
-        };
+            let look = RecvFlags::PEEK | RecvFlags::TRUNC;
+            recv(&self.socket, &mut none[..], look)
+        })?;
         let mut bytes = vec![0; size];
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = self
-            .retry(|| {
-                let mut slices = [IoSliceMut::new(&mut bytes)];
-                recvmsg(
-                    &self.socket,
-                    &mut slices,
-                    &mut ancillary,
-                    RecvFlags::CMSG_CLOEXEC,
-                )
-            })
-            .map_err(io::Error::from)?;
+        let received = retry(|| {
+            let mut slices = [IoSliceMut::new(&mut bytes)];
+            recvmsg(
+                &self.socket,
+                &mut slices,
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        })?;
         let rights = ancillary.drain().filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
             _ => None,
@@ -159,7 +169,7 @@ impl Channel {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`ChannelError::Socket`] where the peer is gone.
+    /// [`ChannelError::HungUp`] where the peer is gone.
     pub fn send(&self, message: &[u8]) -> Result<(), ChannelError> {
         let sent = match self.send_packet(message, &[]) {
             // More than the socket's buffer holds.
@@ -168,7 +178,7 @@ impl Channel {
             }
             sent => sent,
         };
-        Ok(sent.map_err(io::Error::from)?)
+        Ok(sent?)
     }
 
     fn send_packet(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> rustix::io::Result<()> {
@@ -179,17 +189,17 @@ impl Channel {
             return Err(Errno::NOBUFS);
         }
         let slices = [IoSlice::new(bytes)];
-        self.retry(|| sendmsg(&self.socket, &slices, &mut ancillary, SendFlags::NOSIGNAL))?;
+        retry(|| sendmsg(&self.socket, &slices, &mut ancillary, SendFlags::NOSIGNAL))?;
         Ok(())
     }
+}
 
-    /// Signals don't end a call.
-    fn retry<T>(&self, mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-        loop {
-            match call() {
-                Err(Errno::INTR) => {}
-                done => return done,
-            }
+/// Signals don't end a call.
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return done,
         }
     }
 }

@@ -118,7 +118,11 @@ impl Call {
     }
 }
 
+/// Reads an object; serde would take a list of its values for one as well.
 fn parse<'m, T: Deserialize<'m>>(what: &str, json: &'m [u8]) -> Result<T, ProtocolError> {
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ProtocolError(format!("{what}: not an object")));
+    }
     serde_json::from_slice(json).map_err(|error| {
         let error = text::shortened(&error.to_string());
         ProtocolError(format!("{what}: {}", text::Escaped(&error)))
@@ -200,22 +204,32 @@ impl Results {
         }
     }
 
-    /// The reply of hosts from v186 on.
+    /// The reply to hosts before v186, of which none looks at it, and those before
+    /// v129 take it from a packet only.
+    pub(super) fn short_reply(&self) -> Value {
+        reply(true, &self.output(), &[])
+    }
+
+    /// The reply to hosts from v186 on.
     pub(super) fn reply(mut self) -> Value {
         let (success, output) = (self.success(), self.output());
         // The host shows the error of the last result, whichever failed.
         if let Some(last) = self.0.last_mut().filter(|last| last.success && !success) {
             last.error.clone_from(&output);
         }
-        let reply = json!({
-            "name": format!("source {SOURCE}"),
-            "source_type": SOURCE,
-            "success": success,
-            "output": output,
-            "results": self.0,
-        });
-        json!({ "type": "reply", "data": { "reply": reply } })
+        reply(success, &output, &self.0)
     }
+}
+
+fn reply(success: bool, output: &str, results: &[ItemResult]) -> Value {
+    let reply = json!({
+        "name": format!("source {SOURCE}"),
+        "source_type": SOURCE,
+        "success": success,
+        "output": output,
+        "results": results,
+    });
+    json!({ "type": "reply", "data": { "reply": reply } })
 }
 
 /// An exception, by the name that the host shows before its text.

@@ -22,9 +22,10 @@ use crate::cancel::Cancel;
 use crate::executor::{Executor, Id, Report, Step, Unrecorded, Witness};
 use crate::machine::{self, Method, Network, Provenance, Stop};
 use crate::perform::{Engine, Performer};
-use crate::request::Items;
+use crate::request::{Items, TlsVerify};
 use crate::skopeo::{self, Options, Process};
 use crate::store::{RealDisk, Store};
+use crate::text;
 
 /// An osbuild source, and how it fetches.
 pub struct Service<'a> {
@@ -38,6 +39,8 @@ pub struct Service<'a> {
     pub retry_delay: Duration,
     /// The rules of every fetch.
     pub plan: machine::Plan,
+    /// Whether registries have to prove who they are, where an item doesn't say it.
+    pub tls_verify: TlsVerify,
     /// How many at once.
     pub jobs: NonZeroUsize,
     /// Time for one call.
@@ -63,7 +66,7 @@ impl Service<'_> {
     pub fn serve(&self, channel: &Channel) -> Result<(), ChannelError> {
         loop {
             let reply = match channel.receive() {
-                Ok(None) => return Ok(()),
+                Ok(None) | Err(ChannelError::HungUp) => return Ok(()),
                 Ok(Some(message)) => match Call::parse(message.json(), || message.attached()) {
                     Ok(call) => self.answer(&call, channel),
                     Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
@@ -72,10 +75,8 @@ impl Service<'_> {
                 Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
             };
             match channel.send(reply.to_string().as_bytes()) {
-                // Hung up before the answer: an end like any other.
-                Err(ChannelError::Socket(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    return Ok(());
-                }
+                // Before the answer: an end like any other.
+                Err(ChannelError::HungUp) => return Ok(()),
                 sent => sent?,
             }
         }
@@ -111,12 +112,11 @@ impl Service<'_> {
                 )
             }
         };
-        match results {
-            Ok(results) if results.success() || self.failure == Reply::Structured => {
-                results.reply()
-            }
-            Ok(results) => exception(FETCH_FAILED, &results.output()),
-            Err(error) => exception(FETCH_FAILED, &error.to_string()),
+        match (results, self.failure) {
+            (Ok(results), Reply::Structured) => results.reply(),
+            (Ok(results), Reply::Exception) if results.success() => results.short_reply(),
+            (Ok(results), Reply::Exception) => exception(FETCH_FAILED, &results.output()),
+            (Err(error), _) => exception(FETCH_FAILED, &error.to_string()),
         }
     }
 
@@ -128,13 +128,14 @@ impl Service<'_> {
         channel: &Channel,
         run: impl FnOnce(&Cancel, &Plan, &Store<RealDisk>) -> io::Result<Vec<protocol::ItemResult>>,
     ) -> io::Result<Results> {
-        let plan = Plan::of(items);
+        let plan = Plan::of(items, self.tls_verify);
         let deadline = self
             .deadline
             .and_then(|time| Instant::now().checked_add(time));
         let cancel = Cancel::new(deadline)?;
         let store = Store::new(cache.join(FILES), RealDisk);
         let reports = until_hung_up(channel, &cancel, || {
+            store.make().map_err(io::Error::other)?;
             if let Err(fault) = store.sweep() {
                 say(&format!("cannot sweep what dead processes left: {fault}"));
             }
@@ -260,11 +261,16 @@ impl Witness for Lines {
     }
 }
 
+/// The longest line on the host's display.
+const LINE_MAX: usize = 1024;
+
 /// Writes a line to the host's display. One that doesn't read must not keep us
 /// from answering it, so what has no room is dropped: the reply says it all.
 fn say(line: &str) {
+    let line = text::cut(line, LINE_MAX);
     let mut out = io::stdout().lock();
     let mut fds = [PollFd::new(&out, PollFlags::OUT)];
+    // A pipe that takes anything takes `PIPE_BUF`, four times a line, at once.
     if matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1)) {
         let _closed = writeln!(out, "{line}");
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
+use crate::text::Escaped;
 
 /// The file system as this crate uses it. Faults and crashes are injected here,
 /// below the code that is tested.
@@ -134,7 +135,7 @@ pub enum Renamed {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The system refused it.
-    #[error("cannot {doing} {}: {error}", .path.display())]
+    #[error("cannot {doing} {}: {error}", Escaped(&.path.to_string_lossy()))]
     Io {
         /// What was being done.
         doing: &'static str,

@@ -96,6 +96,14 @@ impl<D: Disk> Store<D> {
         self.root.join(OURS)
     }
 
+    /// Makes the directory of the cache, where it is missing.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn make(&self) -> Result<(), Fault> {
+        self.make_dir(&self.root)
+    }
+
     /// Reads an object, as it is.
     ///
     /// # Errors

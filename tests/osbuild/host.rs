@@ -111,6 +111,20 @@ impl Host {
         self.dir.path().join("other/sources")
     }
 
+    /// All that is below the host's directory, in order.
+    pub fn everything(&self) -> Vec<PathBuf> {
+        let mut paths = vec![self.dir.path().to_owned()];
+        let mut next = 0;
+        while let Some(path) = paths.get(next) {
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let below: Vec<_> = entries.map(|entry| entry.path()).collect();
+            paths.extend(below);
+            next += 1;
+        }
+        paths.sort();
+        paths
+    }
+
     pub fn object(&self, digest: &str) -> PathBuf {
         self.cache().join("org.osbuild.files").join(digest)
     }
@@ -140,12 +154,7 @@ impl Host {
     }
 
     pub fn receive(&self) -> Answer {
-        let mut fds = [PollFd::new(self.socket(), PollFlags::IN)];
-        assert_eq!(
-            poll(&mut fds, Some(&PATIENCE.try_into().expect("it fits"))),
-            Ok(1),
-            "no answer"
-        );
+        self.wait_for_an_answer();
         let mut bytes = vec![0; REPLY_MAX];
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -179,6 +188,13 @@ impl Host {
             [] => Answer::Closed,
             json => Answer::Message(serde_json::from_slice(json).expect("JSON"), way),
         }
+    }
+
+    /// Waits until an answer is there, and leaves it.
+    pub fn wait_for_an_answer(&self) {
+        let mut fds = [PollFd::new(self.socket(), PollFlags::IN)];
+        let patience = PATIENCE.try_into().expect("it fits");
+        assert_eq!(poll(&mut fds, Some(&patience)), Ok(1), "no answer");
     }
 
     pub fn call(&self, name: &str, args: &Value) -> Value {

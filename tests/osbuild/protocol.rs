@@ -20,8 +20,11 @@ fn assert_refused(host: &Host, packet: &[u8]) {
 #[test]
 fn what_is_no_call_gets_an_exception_and_the_service_goes_on() {
     let host = Host::start(Version::V190);
-    let packets: [&[u8]; 20] = [
+    let packets: [&[u8]; 23] = [
         b"{}",
+        br#"["method", {"name": "download", "args": {"items": {}, "cache": "/x"}}]"#,
+        br#"{"type": "method", "data": ["download", {"items": {}, "cache": "/x"}]}"#,
+        br#"{"type": "method", "data": {"name": "download", "args": [{}, "/x"]}}"#,
         b"[]",
         b"null",
         b"{",

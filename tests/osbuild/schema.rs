@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use skopeo_index::digest::Digest;
 use skopeo_index::request::{ItemError, Request};
 
 const META: &str = include_str!("../../src/osbuild/org.osbuild.skopeo-index.meta.json");
@@ -54,11 +55,47 @@ fn allows(schema: &Value, root: &Value, value: &Value) -> bool {
         })
 }
 
+/// What `property` and Python take for the same.
+const PATTERN: &str = r"^sha256:[0-9a-f]{64}$(?!\n)";
+
+#[test]
+fn a_key_matches_to_a_host_where_it_matches_here() {
+    let good = digest();
+    let keys = [
+        good.clone(),
+        format!("{good}\n"),
+        format!("{good}\n\n"),
+        format!("\n{good}"),
+        format!("{good}/../x"),
+        good.to_uppercase(),
+        good[..70].to_owned(),
+    ];
+    // osbuild's jsonschema searches.
+    let script = "import json, re, sys; keys = json.load(sys.stdin); \
+                  print(json.dumps([bool(re.search(sys.argv[1], key)) for key in keys]))";
+    let mut python = std::process::Command::new("python3");
+    python.args(["-c", script, PATTERN]);
+    let mut python = python
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("python3 is not there; `apt-get install python3` installs it");
+    let stdin = python.stdin.take().expect("stdin");
+    serde_json::to_writer(stdin, &keys).expect("keys");
+    let ran = python.wait_with_output().expect("its end");
+    let matched: Vec<bool> = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let parsed: Vec<bool> = keys
+        .iter()
+        .map(|key| key.parse::<Digest>().is_ok())
+        .collect();
+    assert_eq!(matched, parsed);
+}
+
 /// The schema of a property.
 fn property<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
     let by_pattern = || {
         let (pattern, schema) = schema["patternProperties"].as_object()?.iter().next()?;
-        assert_eq!(pattern, "^sha256:[0-9a-f]{64}$");
+        assert_eq!(pattern, PATTERN);
         let hex = key.strip_prefix("sha256:")?;
         let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         (hex.len() == 64 && hex.bytes().all(digit)).then_some(schema)

@@ -1,6 +1,7 @@
 //! What a host gets for its items.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,13 +10,19 @@ use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 use serde_json::{Value, json};
 
-use crate::host::{Answer, Host, Version, Way, exception, items, reply, send_by_memfd};
+use crate::host::{Answer, Host, Version, Way, exception, items, memfd, reply, send_by_memfd};
 
 #[test]
 fn fetched_and_then_cached() {
     let registry = Registry::start();
     let digest = registry.put(samples::oci_index(2));
-    for version in [Version::V190, Version::V185, Version::Unknown] {
+    // What a success replies to hosts that don't look at it is short.
+    let versions = [
+        (Version::V190, 1),
+        (Version::V185, 0),
+        (Version::Unknown, 0),
+    ];
+    for (version, told) in versions {
         let host = Host::start(version);
         let items = items(registry.address(), [digest.as_str()]);
         for cached in [false, true] {
@@ -28,7 +35,7 @@ fn fetched_and_then_cached() {
             let result = json!({
                 "success": true, "metadata": { "checksum": digest, "cached": cached }, "error": "",
             });
-            assert_eq!(reply["results"], json!([result]));
+            assert_eq!(reply["results"], json!(vec![result; told]));
         }
         assert_eq!(
             fs::read(host.object(&digest)).expect("it"),
@@ -177,11 +184,62 @@ fn the_kind_of_reply_can_be_forced() {
 }
 
 #[test]
+fn a_success_fits_in_a_packet_for_hosts_that_know_no_other_way() {
+    let host = Host::start(Version::V185);
+    let files = host.cache().join("org.osbuild.files");
+    fs::create_dir_all(&files).expect("a directory");
+    let cached = |n| {
+        let document = samples::distinct(n);
+        let digest = loopback::digest(&document);
+        fs::write(files.join(&digest), document).expect("an object");
+        digest
+    };
+    let digests: Vec<String> = (0..3000).map(cached).collect();
+    let items = items("localhost", digests.iter().map(String::as_str));
+    // Those before v129 pass items as a file.
+    let args = json!({ "options": {}, "cache": host.cache(), "output": null, "checksums": [] });
+    let call = json!({ "type": "method", "data": { "name": "download", "args": args } });
+    let file = memfd(items.to_string().as_bytes());
+    host.send(call.to_string().as_bytes(), &[file.as_fd()]);
+    let Answer::Message(message, Way::InThePacket) = host.receive() else {
+        panic!("not in the packet")
+    };
+    assert_eq!(reply(&message)["output"], "3000 items are there");
+}
+
+#[test]
+fn registries_prove_who_they_are_as_the_environment_says_where_the_item_does_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (skopeo, argv) = (dir.path().join("skopeo"), dir.path().join("argv"));
+    fs::write(&skopeo, "#!/bin/sh\necho \"$@\" > \"$OUT\"\nexit 1\n").expect("it");
+    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    let digest = loopback::digest(b"");
+    for (said, told) in [
+        ("true", "--tls-verify=true"),
+        ("false", "--tls-verify=false"),
+    ] {
+        let host = Host::start_with(Version::V190, |command| {
+            command.env("SKOPEO_INDEX_SKOPEO", &skopeo);
+            command.env("SKOPEO_INDEX_TLS_VERIFY", said);
+            command.env("OUT", &argv);
+        });
+        host.download(&json!({ &digest: { "image": { "name": "localhost/app" } } }));
+        let argv = fs::read_to_string(&argv).expect("skopeo was started");
+        assert!(argv.contains(told), "{argv}");
+    }
+}
+
+#[test]
 fn it_also_serves_by_the_sources_name() {
     let registry = Registry::start();
     let digest = registry.put(samples::empty());
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = dir.path().join("org.osbuild.skopeo-index");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_skopeo-index"), &source).expect("a link");
     let host = Host::start_with(Version::V190, |command| {
-        command.arg0("sh");
+        // The shell's `$0` is the binary: this has the same arguments by another name.
+        command.args(["sh", "-c", "shift; exec \"$SOURCE\" \"$@\"", "-"]);
+        command.env("SOURCE", &source);
     });
     assert_eq!(
         reply(&host.download(&items(registry.address(), [digest.as_str()])))["success"],
@@ -284,26 +342,26 @@ fn bad_items_fail_alone_and_touch_nothing() {
         items[key] = item.clone();
     }
     let host = Host::start(Version::V190);
+    let before = host.everything();
     let message = host.download(&items);
     let results = reply(&message)["results"].as_array().expect("results");
+    let named = |result: &Value| {
+        let error = result["error"].as_str().expect("a text");
+        error.is_empty() || error.contains("(\"") || error.contains("\"name\"")
+    };
+    assert!(results.iter().all(named), "{message}");
     let failed = results
         .iter()
         .filter(|result| result["success"] == false)
         .count();
     assert_eq!((results.len(), failed), (bad.len() + 1, bad.len()));
-    let store: Vec<_> = fs::read_dir(host.cache())
-        .expect("the store")
-        .flatten()
-        .collect();
-    assert_eq!(store.len(), 1, "nothing beside the files");
-    let files = fs::read_dir(host.cache().join("org.osbuild.files"))
-        .expect("files")
-        .flatten();
-    let mut files: Vec<_> = files
-        .map(|entry| entry.file_name().into_string().expect("UTF-8"))
-        .collect();
-    files.sort();
-    assert_eq!(files, [".skopeo-index".to_owned(), good]);
+    // Wherever a key or a location might have led to.
+    let mut there = host.everything();
+    there.retain(|path| !before.contains(path));
+    let files = host.cache().join("org.osbuild.files");
+    let (ours, object) = (files.join(".skopeo-index"), files.join(good));
+    let store = host.cache().parent().expect("a store").to_owned();
+    assert_eq!(there, [store, host.cache(), files, ours, object]);
 }
 
 #[test]
@@ -397,6 +455,7 @@ fn no_items_are_a_success() {
     let message = host.download(&json!({}));
     assert_eq!(reply(&message)["success"], true);
     assert_eq!(reply(&message)["results"], json!([]));
+    assert!(host.cache().join("org.osbuild.files").is_dir());
 }
 
 #[test]
@@ -516,9 +575,24 @@ fn a_descriptor_that_is_no_socket_is_a_usage_error() {
 }
 
 #[test]
-fn nothing_more_comes_after_the_answer() {
-    let mut host = Host::start(Version::V190);
-    host.download(&json!({}));
-    host.service.kill().expect("it runs");
-    assert_eq!(host.receive(), Answer::Closed);
+fn each_call_gets_one_answer_and_a_host_that_leaves_before_reading_it_is_no_error() {
+    let host = Host::start(Version::V190);
+    let call = |name: &str| {
+        let args = host.arguments(&json!({}));
+        let call = json!({ "type": "method", "data": { "name": name, "args": args } });
+        host.send(call.to_string().as_bytes(), &[]);
+    };
+    for _ in 0..2 {
+        call("download");
+        call("nothing");
+    }
+    for _ in 0..2 {
+        reply(&host.answer());
+        exception(&host.answer());
+    }
+    // One is read and answered; then the host goes, with the answer unread.
+    call("download");
+    host.wait_for_an_answer();
+    call("download");
+    assert_eq!(host.end(), (Some(0), String::new()));
 }
