@@ -18,7 +18,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
-use crate::machine::{Cause, Committed, Event, Fetch, Outcome, Plan, State, Task, Trouble};
+use crate::machine::{Cause, Class, Committed, Event, Fetch, Outcome, Plan, State, Task, Trouble};
 use crate::perform::{CommandRecord, Halt, Performer};
 use crate::request::Request;
 use crate::skopeo::CommandRunner;
@@ -196,10 +196,10 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
                 Err(refused) => {
                     // A performer that answers something else than was asked.
                     debug_assert!(false, "{refused}");
-                    let trouble = Trouble::Unrecorded {
-                        error: refused.to_string(),
-                    };
-                    unrecorded = Some(trouble);
+                    unrecorded = Some(Trouble::Command {
+                        class: Class::Other,
+                        message: refused.to_string(),
+                    });
                     fetch = refused.state;
                     continue;
                 }

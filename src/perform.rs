@@ -106,7 +106,7 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
         }
         Ok(match effect {
             Effect::LookUp { digest } => seen(self.store.look_up(*digest)?),
-            Effect::Quarantine { digest } => match self.store.quarantine(*digest)? {
+            Effect::Quarantine { digest } => match self.store.quarantine(*digest, self.cancel)? {
                 Aside::Moved(name) => Outcome::Quarantined { name },
                 Aside::Left(found) => seen(found),
             },
@@ -161,7 +161,10 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
                 content,
                 at,
             } => {
-                let placed = self.store.publish(*digest, content.as_slice(), at)?;
+                let placed = {
+                    let bytes = content.as_slice();
+                    self.store.publish(*digest, bytes, at, self.cancel)?
+                };
                 match self.store.read(*digest)? {
                     Seen::Bytes(bytes) => Outcome::Published {
                         content: bytes.into(),
@@ -185,6 +188,11 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
         attempt: u32,
         record: &mut Option<CommandRecord>,
     ) -> Result<Vec<u8>, Miss> {
+        if attempt > 1 {
+            // Many attempts take no more room than one.
+            let before = self.store.attempt_dir(at, attempt - 1);
+            self.store.disk().remove(&before)?;
+        }
         let to = &self.store.attempt_dir(at, attempt);
         self.store.disk().make_dir(to)?;
         self.run(&Command::CopyIndex { request, to }, record)?;
@@ -303,6 +311,7 @@ impl From<Fault> for Miss {
                 path: text::shortened(&path.to_string_lossy()),
                 error: error.to_string(),
             }),
+            Fault::Stopped(why) => Self::Trouble(Trouble::Stopped { why }),
             Fault::Halt => Self::Halt,
         }
     }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::exit::Status;
 use super::options::{CacheArgs, Format, Sharing};
 use super::output::{self, Problem};
+use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::index::Index;
 use crate::store::{Aside, Fault, RealDisk, Seen, Store};
@@ -114,7 +115,8 @@ fn look(store: &Store<RealDisk>, digest: Digest) -> Result<Found, Problem> {
 }
 
 fn moved(store: &Store<RealDisk>, digest: Digest) -> Result<Option<String>, Problem> {
-    match store.quarantine(digest).map_err(problem)? {
+    let cancel = Cancel::new(None).map_err(|error| Problem::other(error.to_string()))?;
+    match store.quarantine(digest, &cancel).map_err(problem)? {
         Aside::Moved(name) => Ok(Some(name)),
         Aside::Left(_) => Ok(None),
     }

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cancel::Cancel;
 use crate::digest::Digest;
+use crate::machine::Stop;
 use crate::text::Escaped;
 
 /// The file system as this crate uses it. Faults and crashes are injected here,
@@ -27,7 +29,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// [`Fault`].
-    fn lock(&self, file: &Path, wait: Wait) -> Result<Locked, Fault>;
+    fn lock(&self, file: &Path, wait: Wait<'_>) -> Result<Locked, Fault>;
 
     /// Writes a new file, mode 0644. It must not be there.
     ///
@@ -83,12 +85,12 @@ pub enum Made {
 }
 
 /// How long to wait for a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
+#[derive(Clone, Copy, Debug)]
+pub enum Wait<'a> {
     /// Not at all.
     No,
-    /// As long as an honest holder may take.
-    AWhile,
+    /// As long as an honest holder may take, or until told to stop.
+    AWhile(&'a Cancel),
 }
 
 /// A lock, or who has it.
@@ -144,6 +146,9 @@ pub enum Fault {
         /// What the system said.
         error: io::Error,
     },
+    /// It would have waited, and was told to stop.
+    #[error(transparent)]
+    Stopped(Stop),
     /// The process that made it is gone: only tests that crash it say so.
     #[error("halted")]
     Halt,

@@ -19,12 +19,13 @@ mod staging;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 pub use disk::{Disk, Fault, Guard, Locked, Made, Renamed, Seen, Wait};
 pub use real::RealDisk;
 use staging::Area;
 
+use crate::cancel::Cancel;
 use crate::coalesce::Coalesced;
 use crate::digest::Digest;
 use crate::index::MANIFEST_MAX;
@@ -46,6 +47,7 @@ pub struct Store<D> {
     disk: D,
     area: Mutex<Option<Area>>,
     root_syncs: Coalesced,
+    root_is_durable: OnceLock<()>,
 }
 
 /// What became of an object that was to be moved aside.
@@ -66,6 +68,7 @@ impl<D: Disk> Store<D> {
             disk,
             area: Mutex::default(),
             root_syncs: Coalesced::default(),
+            root_is_durable: OnceLock::new(),
         }
     }
 
@@ -131,11 +134,18 @@ impl<D: Disk> Store<D> {
     }
 
     /// Puts `bytes` at the name `digest`, durably, and never over something
-    /// else. The caller has proved that they belong there.
+    /// else. The caller has proved that they belong there. `cancel` ends the wait
+    /// for the cache's lock, which is needed where a corrupt object is in the way.
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn publish(&self, digest: Digest, bytes: &[u8], at: &Staging) -> Result<Placed, Fault> {
+    pub fn publish(
+        &self,
+        digest: Digest,
+        bytes: &[u8],
+        at: &Staging,
+        cancel: &Cancel,
+    ) -> Result<Placed, Fault> {
         let (file, object) = (self.path(at, "object"), self.object(digest));
         self.disk.write(&file, bytes)?;
         self.disk.sync_file(&file)?;
@@ -149,7 +159,7 @@ impl<D: Disk> Store<D> {
                 Seen::Bytes(there) if there == bytes => return Ok(Placed::AlreadyThere),
                 Seen::Absent => {}
                 _ => {
-                    if let Aside::Moved(name) = self.quarantine(digest)? {
+                    if let Aside::Moved(name) = self.quarantine(digest, cancel)? {
                         placed = Placed::Replaced(name);
                     }
                 }
@@ -160,13 +170,13 @@ impl<D: Disk> Store<D> {
 
     /// Moves the object of `digest` aside, if its bytes don't hash to that name.
     /// It is read again under the cache's lock: by now somebody else may have
-    /// put a sound one there.
+    /// put a sound one there. `cancel` ends the wait for the lock.
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn quarantine(&self, digest: Digest) -> Result<Aside, Fault> {
+    pub fn quarantine(&self, digest: Digest, cancel: &Cancel) -> Result<Aside, Fault> {
         self.make_ours()?;
-        let _guard = self.lock()?;
+        let _guard = self.lock(cancel)?;
         // A sound one is a hit, and has to be durable as any.
         let seen = self.look_up(digest)?;
         if seen.hashes_to(digest) || seen == Seen::Absent {
@@ -241,15 +251,22 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Makes the cache's entries durable.
+    /// Makes the cache's entries durable, and once the cache's own: whoever made
+    /// it may have died before that.
     fn sync_root(&self) -> Result<(), Fault> {
-        self.root_syncs.sync(|| self.disk.sync_dir(&self.root))
+        self.root_syncs.sync(|| {
+            if self.root_is_durable.get().is_none() {
+                self.make_dir(&self.root)?;
+                let _by_this_thread = self.root_is_durable.set(());
+            }
+            self.disk.sync_dir(&self.root)
+        })
     }
 
     /// Takes the cache's lock, which is held for moments.
-    fn lock(&self) -> Result<Guard, Fault> {
+    fn lock(&self, cancel: &Cancel) -> Result<Guard, Fault> {
         let file = self.ours().join("lock");
-        match self.disk.lock(&file, Wait::AWhile)? {
+        match self.disk.lock(&file, Wait::AWhile(cancel))? {
             Locked::Ours(guard) => Ok(guard),
             Locked::Theirs | Locked::Gone => Err(Fault::busy("lock", &file)),
         }

@@ -55,7 +55,7 @@ impl Disk for RealDisk {
         Ok(made.during("make a directory in", parent)?.keep())
     }
 
-    fn lock(&self, path: &Path, wait: Wait) -> Result<Locked, Fault> {
+    fn lock(&self, path: &Path, wait: Wait<'_>) -> Result<Locked, Fault> {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -66,13 +66,15 @@ impl Disk for RealDisk {
             .during("open", path)?;
         let until = Instant::now() + LOCK_PATIENCE;
         loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if wait == Wait::AWhile && Instant::now() < until => {
-                    std::thread::sleep(LOCK_EVERY);
+            match (file.try_lock(), wait) {
+                (Ok(()), _) => break,
+                (Err(TryLockError::WouldBlock), Wait::AWhile(cancel)) if Instant::now() < until => {
+                    if let Some(why) = cancel.wait(LOCK_EVERY) {
+                        return Err(Fault::Stopped(why));
+                    }
                 }
-                Err(TryLockError::WouldBlock) => return Ok(Locked::Theirs),
-                Err(TryLockError::Error(error)) => return Err(error).during("lock", path),
+                (Err(TryLockError::WouldBlock), _) => return Ok(Locked::Theirs),
+                (Err(TryLockError::Error(error)), _) => return Err(error).during("lock", path),
             }
         }
         match file.metadata().during("look at", path)?.nlink() {

@@ -5,7 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
+use skopeo_index::machine::Stop;
 use skopeo_index::store::{Disk, Fault, Locked, Made, RealDisk, Renamed, Seen, Store, Wait};
 
 use crate::stand_in::{Faulty, Injected};
@@ -33,20 +35,20 @@ fn opened(file: &Path) -> usize {
 fn errno<T>(result: Result<T, Fault>) -> Option<i32> {
     match result.err()? {
         Fault::Io { error, .. } => error.raw_os_error(),
-        Fault::Halt => None,
+        Fault::Stopped(_) | Fault::Halt => None,
     }
 }
 
 #[test]
 fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
-    let dir = dir();
+    let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
     let file = dir.path().join("lock");
     let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
         panic!("nobody has it")
     };
     assert!(matches!(RealDisk.lock(&file, Wait::No), Ok(Locked::Theirs)));
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile));
+        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
         while opened(&file) < 2 {
             assert!(!waits.is_finished(), "it didn't wait");
             std::thread::yield_now();
@@ -64,14 +66,35 @@ fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
 }
 
 #[test]
+fn whoever_waits_for_a_lock_can_be_told_to_stop() {
+    let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
+    let file = dir.path().join("lock");
+    let Ok(Locked::Ours(_ours)) = RealDisk.lock(&file, Wait::No) else {
+        panic!("nobody has it")
+    };
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
+        while opened(&file) < 2 {
+            assert!(!waits.is_finished(), "it didn't wait");
+            std::thread::yield_now();
+        }
+        cancel.stop(Stop::HungUp);
+        assert!(matches!(
+            waits.join().expect("no panic"),
+            Err(Fault::Stopped(Stop::HungUp))
+        ));
+    });
+}
+
+#[test]
 fn a_lock_whose_file_was_removed_meanwhile_locks_nothing() {
-    let dir = dir();
+    let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
     let file = dir.path().join("lock");
     let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
         panic!("nobody has it")
     };
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile));
+        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
         while opened(&file) < 2 {
             assert!(!waits.is_finished(), "it didn't wait");
             std::thread::yield_now();

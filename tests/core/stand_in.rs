@@ -200,7 +200,7 @@ impl Disk for Faulty {
     fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, Fault> {
         self.call(parent, || RealDisk.make_unique_dir(parent, prefix))
     }
-    fn lock(&self, file: &Path, wait: Wait) -> Result<Locked, Fault> {
+    fn lock(&self, file: &Path, wait: Wait<'_>) -> Result<Locked, Fault> {
         self.call(file, || RealDisk.lock(file, wait))
     }
     fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), Fault> {

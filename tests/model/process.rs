@@ -385,13 +385,13 @@ impl Disk for World {
         unreachable!("there is a free name")
     }
 
-    fn lock(&self, file: &Path, wait: Wait) -> Result<Locked, Fault> {
+    fn lock(&self, file: &Path, wait: Wait<'_>) -> Result<Locked, Fault> {
         let Answer::Opened(opened) = self.ask(Call::OpenLock(text(file)))? else {
             unreachable!("it is opened or refused")
         };
         let patience = match wait {
             Wait::No => Patience::None,
-            Wait::AWhile => Patience::Some,
+            Wait::AWhile(_) => Patience::Some,
         };
         if patience == Patience::None && self.broken(Broken::SweptWithoutLock) {
             return Ok(Locked::Ours(Box::new(())));
