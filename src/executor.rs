@@ -12,9 +12,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread::{Builder, Scope};
 use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
@@ -123,29 +125,41 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
                 Ok(())
             });
         }
-        let next = AtomicUsize::new(0);
-        let (done, reports) = mpsc::channel();
+        let (next, (done, reports)) = (AtomicUsize::new(0), mpsc::channel());
+        let work = Work {
+            groups: &groups,
+            next: &next,
+            done,
+        };
         std::thread::scope(|scope| {
-            for _ in 0..workers {
-                let (done, next, groups) = (done.clone(), &next, &groups);
-                scope.spawn(move || {
-                    while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        for (request, places) in group {
-                            let fetched = self.fetch(Id(places[0]), request).map(Arc::new);
-                            // Nobody listens any more after a halt.
-                            if done.send((places, fetched)).is_err() {
-                                return;
-                            }
-                        }
-                    }
-                });
+            if self.worker(scope, work.clone(), workers).is_err() {
+                work.do_by(|id, request| self.fetch(id, request));
             }
-            drop(done);
+            drop(work);
             for (places, fetched) in reports {
                 take(places, fetched?);
             }
             Ok(())
         })
+    }
+
+    /// Starts a thread that starts the next one, and does what there is to do:
+    /// where it is done before all have started, as hits are, the others never do.
+    fn worker<'s, 'r: 's>(
+        &'s self,
+        scope: &'s Scope<'s, '_>,
+        work: Work<'r>,
+        workers: usize,
+    ) -> io::Result<()> {
+        let all_taken = work.next.load(Ordering::Relaxed) >= work.groups.len();
+        if workers == 0 || all_taken {
+            return Ok(());
+        }
+        let run = move || {
+            let _as_many_as_there_are = self.worker(scope, work.clone(), workers - 1);
+            work.do_by(|id, request| self.fetch(id, request));
+        };
+        Builder::new().spawn_scoped(scope, run).map(drop)
     }
 
     /// One fetch, from beginning to end, in this thread.
@@ -238,6 +252,33 @@ impl<R: CommandRunner, D: Disk> Executor<'_, R, D> {
                 })
             }
         })
+    }
+}
+
+/// Where a request was asked for, and what came of it.
+type Done<'r> = (&'r [usize], Result<Arc<Report>, Halt>);
+
+/// What the workers share.
+#[derive(Clone)]
+struct Work<'r> {
+    groups: &'r [Group<'r>],
+    /// The first group that nobody has taken.
+    next: &'r AtomicUsize,
+    done: mpsc::Sender<Done<'r>>,
+}
+
+impl Work<'_> {
+    /// Takes group by group, until none is left.
+    fn do_by(&self, fetch: impl Fn(Id, &Request) -> Result<Report, Halt>) {
+        while let Some(group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            for (request, places) in group {
+                let fetched = fetch(Id(places[0]), request).map(Arc::new);
+                // Nobody listens any more after a halt.
+                if self.done.send((places, fetched)).is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -200,6 +200,20 @@ fn a_hit_that_cannot_be_made_durable_is_none() {
 }
 
 #[test]
+fn the_first_hit_makes_the_caches_own_name_durable_too() {
+    let calls = |hits: usize| {
+        let refused = |n: &usize| {
+            let (_dir, store, digest) = refusing(*n, EIO);
+            (0..hits).any(|_| store.look_up(digest).is_err())
+        };
+        (1..20).take_while(refused).count()
+    };
+    // Read, synced, its directory there and that one's parent and itself synced.
+    assert_eq!(calls(1), 5);
+    assert_eq!(calls(2), 5 + 3);
+}
+
+#[test]
 fn only_a_directory_that_has_long_been_there_may_lie_where_nobody_can_look() {
     let survived = |before: &str, errno| {
         let staged = |n: &usize| {

@@ -127,6 +127,34 @@ fn a_second_attempt_may_succeed() {
 }
 
 #[test]
+fn many_attempts_to_copy_take_the_room_of_one() {
+    let (_dir, store) = cache();
+    let root = store.root().to_owned();
+    let mut skopeo = MockSkopeo::new();
+    skopeo
+        .expect_run()
+        .times(3)
+        .returning(move |command, _, _, _| {
+            let Command::CopyIndex { to, .. } = command else {
+                panic!("{command:?}")
+            };
+            std::fs::write(to.join("blob"), b"x").expect("a file");
+            let area = to.parent().expect("the process's directory");
+            assert!(area.starts_with(&root));
+            let entries = std::fs::read_dir(area).expect("it is there").flatten();
+            let dirs = entries.filter(|entry| entry.path().is_dir());
+            assert_eq!(dirs.count(), 1);
+            failed("connection refused")
+        });
+    let plan = Plan {
+        method: Method::Copy,
+        ..THREE_ATTEMPTS
+    };
+    let reports = fetch_plainly(&store, &skopeo, plan, &[request(Digest::of(b""))]);
+    assert!(reports.expect("no halt")[0].result.is_err());
+}
+
+#[test]
 fn both_methods_verify_what_they_bring() {
     for method in [Method::Raw, Method::Copy] {
         let (_dir, store) = cache();
