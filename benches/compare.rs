@@ -35,7 +35,7 @@ fn main() {
         "64 cold, loopback",
         registry.address(),
         &digests,
-        &["2", "4", "8", "16"],
+        &["4", "8", "16", "32"],
     );
     let relay = Relay::to(registry.address(), LATENCY);
     cold(
@@ -44,14 +44,11 @@ fn main() {
         &digests[..32],
         &["8", "16", "32"],
     );
-    let copy = |method: &str| {
-        median(&mut fetches(
-            registry.address(),
-            &digests,
-            &["--method", method],
-        ))
+    let by = |method: &str| {
+        let more = vec!["--method".to_owned(), method.to_owned()];
+        Box::new(fetches(registry.address(), &digests, more)) as Box<dyn FnMut() -> Duration>
     };
-    let (raw, copied) = (copy("raw"), copy("copy"));
+    let [raw, copied] = pair(by("raw"), by("copy"));
     println!(
         "| 64 cold by `copy` beside `raw` | {} | | {:.2} |",
         ms(copied),
@@ -69,69 +66,87 @@ fn main() {
     println!("| `--version` | {} | | |", ms(version));
 }
 
-/// Ours, and bare skopeo at its best.
+/// Ours, as it is and with other numbers of jobs; and bare skopeo at its best, as
+/// it is and with as little garbage collected as ours has it.
 fn cold(what: &str, registry: &str, digests: &[String], processes: &[&str]) {
-    let mut ours = fetches(registry, digests, &[]);
     let sources: String = digests.iter().fold(String::new(), |mut sources, digest| {
         let _ = writeln!(sources, "docker://{registry}/app@{digest}");
         sources
     });
     let list = tempfile::NamedTempFile::new().expect("a file");
     fs::write(list.path(), sources).expect("a file");
-    let bare = |processes: &str| {
-        let mut command = Command::new("xargs");
-        command.args([
-            "-P",
-            processes,
-            "-n1",
-            "skopeo",
-            "inspect",
-            "--raw",
-            "--tls-verify=false",
-        ]);
-        command.stdin(fs::File::open(list.path()).expect("the file"));
-        time(command)
-    };
-    let mut times = vec![Vec::new(); processes.len() + 1];
-    for _ in 0..RUNS {
-        times[0].push(ours());
-        for (at, processes) in processes.iter().enumerate() {
-            times[at + 1].push(bare(processes));
+    let mut runs: Vec<Box<dyn FnMut() -> Duration>> =
+        vec![Box::new(fetches(registry, digests, Vec::new()))];
+    for jobs in JOBS {
+        let more = vec!["--jobs".to_owned(), jobs.to_owned()];
+        runs.push(Box::new(fetches(registry, digests, more)));
+    }
+    for garbage in [None, Some("400")] {
+        for processes in processes {
+            runs.push(Box::new(bare(list.path(), processes, garbage)));
         }
     }
-    let medians: Vec<Duration> = times.iter_mut().map(|times| middle(times)).collect();
-    let best = medians[1..]
-        .iter()
-        .zip(processes)
-        .min()
-        .expect("a number of processes");
+    let medians = medians(&mut runs);
+    let (ours, bare) = medians.split_at(1 + JOBS.len());
+    let (plain, lean) = bare.split_at(processes.len());
+    let best = |times: &[Duration]| {
+        let best = times.iter().copied().zip(processes).min();
+        best.expect("a number of processes")
+    };
+    let ((plain, by), (lean, lean_by)) = (best(plain), best(lean));
     println!(
-        "| {what} | {} | {} (`xargs -P{}`) | {:.2} |",
-        ms(medians[0]),
-        ms(*best.0),
-        best.1,
-        ratio(medians[0], *best.0)
+        "| {what} | {} | {} (`xargs -P{by}`) | {:.2} |",
+        ms(ours[0]),
+        ms(plain),
+        ratio(ours[0], plain)
     );
+    println!(
+        "| … beside bare skopeo with `GOGC=400` | | {} (`xargs -P{lean_by}`) | {:.2} |",
+        ms(lean),
+        ratio(ours[0], lean)
+    );
+    let by_jobs = JOBS.iter().zip(&ours[1..]);
+    let by_jobs: Vec<String> = by_jobs
+        .map(|(jobs, time)| format!("{jobs}: {}", ms(*time)))
+        .collect();
+    println!("| … by `--jobs` | {} | | |", by_jobs.join(", "));
+}
+
+/// Numbers of jobs that the default is chosen from.
+const JOBS: [&str; 5] = ["4", "8", "16", "32", "64"];
+
+/// `xargs -P` over skopeo.
+fn bare(
+    list: &Path,
+    processes: &str,
+    garbage: Option<&'static str>,
+) -> impl FnMut() -> Duration + use<> {
+    let (list, processes) = (list.to_owned(), processes.to_owned());
+    move || {
+        let mut command = Command::new("xargs");
+        command.args(["-P", &processes, "-n1", "skopeo", "inspect", "--raw"]);
+        command.arg("--tls-verify=false");
+        command.stdin(fs::File::open(&list).expect("the file"));
+        command.envs(garbage.map(|percent| ("GOGC", percent)));
+        time(command)
+    }
 }
 
 /// Fetches into a new cache each time.
-fn fetches<'a>(
-    registry: &'a str,
-    digests: &'a [String],
-    more: &'a [&str],
-) -> impl FnMut() -> Duration + 'a {
+fn fetches(
+    registry: &str,
+    digests: &[String],
+    more: Vec<String>,
+) -> impl FnMut() -> Duration + use<> {
+    let reference = |digest: &String| format!("{registry}/app@{digest}");
+    let references: Vec<String> = digests.iter().map(reference).collect();
     move || {
         let cache = tempfile::tempdir().expect("a directory");
         let mut command = ours();
         command
             .args(["fetch", "--quiet", "--tls-verify=false", "--cache"])
             .arg(cache.path());
-        command.args(more);
-        command.args(
-            digests
-                .iter()
-                .map(|digest| format!("{registry}/app@{digest}")),
-        );
+        command.args(&more).args(&references);
         time(command)
     }
 }
@@ -140,15 +155,10 @@ fn fetches<'a>(
 fn logged(registry: &str, digests: &[String]) {
     let dir = tempfile::tempdir().expect("a directory");
     let log = dir.path().join("log");
-    let log = ["--audit-log", log.to_str().expect("UTF-8")];
-    let mut with = fetches(registry, digests, &log);
-    let mut without = fetches(registry, digests, &[]);
-    let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..RUNS {
-        times[0].push(with());
-        times[1].push(without());
-    }
-    let [with, without] = times.map(|mut times| middle(&mut times));
+    let log = vec!["--audit-log".to_owned(), log.display().to_string()];
+    let with = Box::new(fetches(registry, digests, log));
+    let without = Box::new(fetches(registry, digests, Vec::new()));
+    let [with, without] = pair(with, without);
     println!(
         "| 64 cold with an audit log beside without | {} | | {:.2} |",
         ms(with),
@@ -238,6 +248,22 @@ fn time(mut command: Command) -> Duration {
     let took = started.elapsed();
     assert!(status.success(), "{command:?}: {status}");
     took
+}
+
+/// The medians of each of the runs, which are made in turns.
+fn medians(runs: &mut [Box<dyn FnMut() -> Duration>]) -> Vec<Duration> {
+    let mut times = vec![Vec::new(); runs.len()];
+    for _ in 0..RUNS {
+        for (run, times) in runs.iter_mut().zip(&mut times) {
+            times.push(run());
+        }
+    }
+    times.iter_mut().map(|times| middle(times)).collect()
+}
+
+fn pair(one: Box<dyn FnMut() -> Duration>, other: Box<dyn FnMut() -> Duration>) -> [Duration; 2] {
+    let medians = medians(&mut [one, other]);
+    [medians[0], medians[1]]
 }
 
 fn median(run: &mut dyn FnMut() -> Duration) -> Duration {
