@@ -7,10 +7,12 @@
 mod command;
 pub mod failure;
 mod identity;
+mod outputs;
 mod process;
 mod runner;
 
 pub use command::{Command, Debug, Options};
 pub use identity::{Identity, identify};
-pub use process::{Process, STAGING_MAX};
+pub use outputs::STAGING_MAX;
+pub use process::Process;
 pub use runner::{CommandRunner, Exit, Limits, Ran, RunError};
