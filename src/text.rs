@@ -1,6 +1,10 @@
 //! Text that nobody vouches for, made fit for a terminal, a log line, a reply.
 
 use std::fmt;
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 
 /// Shows a text with everything escaped that could do more than be read:
 /// control characters (ANSI escapes start with one), invisible and
@@ -83,4 +87,33 @@ pub fn without_credentials(text: &str) -> String {
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("\"{}\"", Escaped(&shortened(text)))
+}
+
+/// Writes JSON without insignificant spaces, everything beyond ASCII as
+/// `\uXXXX`, so that no character of it does more than be read.
+pub(crate) fn write_json(to: impl io::Write, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(to, Ascii))
+}
+
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: io::Write + ?Sized>(
+        &mut self,
+        to: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        if text.bytes().all(|byte| byte < 0x7f) {
+            return to.write_all(text.as_bytes());
+        }
+        text.chars().try_for_each(|c| {
+            if c.is_ascii() && c != '\u{7f}' {
+                return to.write_all(&[c as u8]);
+            }
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units)
+                .iter()
+                .try_for_each(|unit| write!(to, "\\u{unit:04x}"))
+        })
+    }
 }

@@ -1,41 +1,17 @@
 //! The one way to write a record.
 
-use std::io::{self, Write};
-
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
+
+use crate::text;
 
 /// Writes a value without insignificant spaces, everything beyond ASCII as
 /// `\uXXXX`. Its keys are in the order in which its type has them: by name.
 pub(super) fn to_string(value: &impl Serialize) -> String {
     let mut json = Vec::with_capacity(1024);
-    let mut serializer = Serializer::with_formatter(&mut json, Ascii);
-    // What a record is made of can always be written to memory, in ASCII.
-    let _written = value.serialize(&mut serializer);
+    // What a record is made of can always be written to memory.
+    let _written = text::write_json(&mut json, value);
+    // It is ASCII.
     String::from_utf8(json).unwrap_or_default()
-}
-
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: Write + ?Sized>(
-        &mut self,
-        to: &mut W,
-        text: &str,
-    ) -> io::Result<()> {
-        if text.bytes().all(|byte| byte < 0x7f) {
-            return to.write_all(text.as_bytes());
-        }
-        text.chars().try_for_each(|c| {
-            if c.is_ascii() && c != '\u{7f}' {
-                return to.write_all(&[c as u8]);
-            }
-            let mut units = [0; 2];
-            c.encode_utf16(&mut units)
-                .iter()
-                .try_for_each(|unit| write!(to, "\\u{unit:04x}"))
-        })
-    }
 }
 
 #[cfg(test)]
