@@ -1,6 +1,7 @@
 //! `skopeo-index inspect`.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use indicatif::DecimalBytes;
 use serde_json::json;
@@ -12,7 +13,7 @@ use super::output::{self, Problem};
 use crate::digest::Digest;
 use crate::index::{Declared, Descriptor, Index, MANIFEST_MAX, Platform};
 use crate::store::Seen;
-use crate::text::Escaped;
+use crate::text;
 
 /// Show what an index holds: platforms, digests, sizes
 #[derive(Debug, clap::Args)]
@@ -30,11 +31,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Status, Problem> {
     let bytes = match args.what.parse::<Digest>() {
         Ok(digest) => cached(digest, &args.cache)?,
-        Err(_) => {
-            let path = PathBuf::from(&args.what);
-            let of = |e| Problem::new(Status::NotFound, format!("{}: {e}", path.display()));
-            input::read(&path).map_err(of)?
+        Err(why) if args.what.starts_with("sha256:") => {
+            let what = text::quoted(&args.what);
+            return Err(Problem::usage(format!("{what} is no digest: {why}")));
         }
+        Err(_) => file(Path::new(&args.what))?,
     };
     let index = Index::parse(&bytes)
         .map_err(|why| Problem::new(Status::NotAnIndex, format!("not an image index: {why}")))?;
@@ -44,6 +45,16 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
         Format::Text => table(&index, digest, size)?,
     }
     Ok(Status::Done)
+}
+
+fn file(path: &Path) -> Result<Vec<u8>, Problem> {
+    input::read(path).map_err(|error| {
+        let status = match error.kind() {
+            ErrorKind::NotFound => Status::NotFound,
+            _ => Status::Other,
+        };
+        Problem::new(status, format!("{}: {error}", path.display()))
+    })
 }
 
 /// A cached object, rehashed.
@@ -75,10 +86,11 @@ fn json(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
     let shown = |manifest: &Descriptor| {
         json!({
             "digest": manifest.digest(),
-        "size": manifest.size(),
-        "mediaType": manifest.media_type(),
-        "platform": manifest.platform().map(Platform::to_string),
-        "artifactType": manifest.artifact_type(),
+            "size": manifest.size(),
+            "mediaType": manifest.media_type(),
+            "platform": manifest.platform().map(Platform::to_string),
+            "osVersion": manifest.platform().and_then(Platform::os_version),
+            "artifactType": manifest.artifact_type(),
         })
     };
     let manifests: Vec<_> = index.manifests().iter().map(shown).collect();
@@ -102,12 +114,10 @@ fn table(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
         .iter()
         .map(|manifest| {
             [
-                manifest
-                    .platform()
-                    .map_or_else(|| "-".to_owned(), Platform::to_string),
+                manifest.platform().map_or_else(|| "-".to_owned(), platform),
                 DecimalBytes(manifest.size()).to_string(),
-                manifest.digest().to_owned(),
-                Escaped(manifest.media_type()).to_string(),
+                output::cell(manifest.digest()),
+                output::cell(manifest.media_type()),
             ]
         })
         .collect();
@@ -115,4 +125,12 @@ fn table(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
         output::line(&line)?;
     }
     Ok(())
+}
+
+/// Lists for Windows have a platform more than once, each of another version.
+fn platform(platform: &Platform) -> String {
+    match platform.os_version() {
+        Some(version) if !version.is_empty() => format!("{platform} {}", output::cell(version)),
+        _ => platform.to_string(),
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::exit::Status;
 use crate::executor::Report;
 use crate::machine::Provenance;
+use crate::text::{self, Escaped};
 
 /// Why a subcommand can't go on.
 #[derive(Debug)]
@@ -79,11 +80,20 @@ pub(super) fn tell(line: &str) {
     let _closed = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Writes a line of JSON to stdout.
+/// Writes a line of JSON to stdout, fit for a terminal too.
 pub(super) fn json_line(value: &impl Serialize) -> Result<(), Problem> {
     let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    text::write_json(&mut out, value).map_err(io::Error::from)?;
     Ok(writeln!(out)?)
+}
+
+/// Writes a line of JSON to stderr, likewise, and in one piece.
+pub(super) fn tell_json(value: &impl Serialize) {
+    let mut line = Vec::new();
+    // What is told can always be written to memory.
+    let _written = text::write_json(&mut line, value);
+    line.push(b'\n');
+    let _closed = io::stderr().lock().write_all(&line);
 }
 
 /// Writes a line to stdout.
@@ -121,22 +131,35 @@ pub(super) fn result_json(report: &Report, cache: &Path) -> Value {
     json
 }
 
-/// The lines of a table whose last column is as wide as it likes.
-pub(super) fn columns<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+/// The most characters of a cell that others are aligned to, and that are shown
+/// of one that may be of any length: a digest of SHA-512 has 135.
+const CELL_MAX: usize = 140;
+
+/// The lines of a table, each made when it is asked for. The last column isn't
+/// padded.
+pub(super) fn columns<'t, const N: usize>(
+    head: [&'t str; N],
+    rows: &'t [[String; N]],
+) -> impl Iterator<Item = String> + 't {
     let width = |at: usize| {
-        let cells = rows.iter().map(|row| row[at].chars().count());
+        let cells = rows.iter().map(|row| row[at].chars().count().min(CELL_MAX));
         cells.chain([head[at].len()]).max().unwrap_or_default()
     };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |cells: [&str; N]| {
-        let padded = cells
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
+    let widths: [usize; N] = std::array::from_fn(|at| if at + 1 < N { width(at) } else { 0 });
+    let rows = rows.iter().map(|row| row.each_ref().map(String::as_str));
+    std::iter::once(head).chain(rows).map(move |cells| {
+        let cells = cells.iter().zip(widths);
+        let padded = cells.map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let body = rows
-        .iter()
-        .map(|row| line(std::array::from_fn(|at| row[at].as_str())));
-    std::iter::once(line(head)).chain(body).collect()
+    })
+}
+
+/// A text that nobody vouches for, as a cell: escaped, and no longer than one
+/// may be.
+pub(super) fn cell(text: &str) -> String {
+    let shown = Escaped(text).to_string();
+    match shown.char_indices().nth(CELL_MAX - 1) {
+        Some((at, last)) if shown.len() > at + last.len_utf8() => format!("{}…", &shown[..at]),
+        _ => shown,
+    }
 }

@@ -45,7 +45,7 @@ fn text() -> String {
         .iter()
         .map(|row| [row.from.to_string(), label(row), row.to.to_string()])
         .collect();
-    let mut lines = output::columns(["STATE", "OUTCOME", "NEXT"], &rows);
+    let mut lines: Vec<_> = output::columns(["STATE", "OUTCOME", "NEXT"], &rows).collect();
     lines.push(String::new());
     lines.push(format!(
         "It begins with {} and ends with {} or {}.",

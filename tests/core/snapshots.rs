@@ -49,6 +49,29 @@ fn an_inspected_index() {
     assert_snapshot!("inspect_json", ours(&["inspect", path, "--format=json"]));
 }
 
+/// Of an index whose texts are as long as they like.
+#[test]
+fn an_inspected_index_of_long_and_odd_texts() {
+    let mut list = json!({ "schemaVersion": 2, "mediaType": samples::DOCKER_LIST, "manifests": [
+        samples::descriptor(&"x".repeat(70_000), 0),
+        samples::descriptor("a\u{1b}[31m\u{202e}\u{9b}", 1),
+    ] });
+    list["manifests"][1]["platform"] =
+        json!({ "os": "windows", "architecture": "amd64", "os.version": "10.0.17763\u{7}" });
+    list["manifests"][0]["digest"] = format!("other:{}", "y".repeat(70_000)).into();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), list.to_string()).expect("a file");
+    let path = file.path().to_str().expect("UTF-8");
+    assert_snapshot!("inspect_odd", ours(&["inspect", path]));
+    let json = ours(&["inspect", path, "--format=json"]);
+    assert!(
+        json.trim_end().bytes().all(|b| (b' '..0x7f).contains(&b)),
+        "{json}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["manifests"][1]["osVersion"], "10.0.17763\u{7}");
+}
+
 #[test]
 fn why_something_is_no_index() {
     let documents: Vec<Vec<u8>> = vec![

@@ -289,3 +289,16 @@ fn every_shell_has_completions_and_every_command_a_page() {
         .assert_status(2)
         .assert_says("no command \"no-such-command\"");
 }
+
+#[test]
+fn inspect_says_what_it_cannot_read_and_why() {
+    let cache = Cache::new();
+    cache.run(["inspect", "no-such-file"]).assert_status(13);
+    let dir = cache.beside("");
+    let dir = dir.to_str().expect("UTF-8");
+    cache.run(["inspect", dir]).assert_status(1);
+    cache
+        .run(["inspect", "sha256:ABC"])
+        .assert_status(2)
+        .assert_says("a digest has 64 hexadecimal digits, not 3");
+}

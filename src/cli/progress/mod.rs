@@ -242,7 +242,7 @@ fn tell_json(event: &str, mut value: Value) {
         map.insert("event".to_owned(), event.into());
         map.insert("time".to_owned(), now().into());
     }
-    output::tell(&value.to_string());
+    output::tell_json(&value);
 }
 
 fn now() -> String {
