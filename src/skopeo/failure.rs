@@ -117,13 +117,14 @@ fn push(c: char, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// How the part begins behind which a registry speaks.
+const AT_REGISTRY: &str = "reading manifest ";
+
 /// The sort of failure that a message tells of.
 #[must_use]
 pub fn classify(message: &str) -> Class {
-    let parts = parts(message);
-    let at_registry = parts
-        .iter()
-        .position(|part| part.starts_with("reading manifest "));
+    let parts = parts(of_primary(message));
+    let at_registry = parts.iter().position(|part| part.starts_with(AT_REGISTRY));
     let (skopeos, registrys) = parts.split_at(at_registry.map_or(parts.len(), |at| at + 1));
     let of_skopeo = decided(skopeos).next();
     // Behind `reading manifest D in NAME` stands the registry's error code, and
@@ -134,6 +135,25 @@ pub fn classify(message: &str) -> Class {
         [] => None,
     };
     of_skopeo.or_else(of_registry).unwrap_or(Class::Other)
+}
+
+/// What the registry itself failed with, where its mirrors (registries.conf)
+/// failed before: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror
+/// may say what it likes, that end included, so the last one counts.
+fn of_primary(message: &str) -> &str {
+    let primary = || {
+        let (skopeos, mirrors) = message.split_once("(Mirrors also failed: ")?;
+        let skopeos = parts(skopeos);
+        let by_registry = skopeos.iter().any(|p| p.starts_with(AT_REGISTRY))
+            || decided(&skopeos).next().is_some();
+        // Otherwise these are somebody's words, and not skopeo's.
+        if by_registry || skopeos.last() != Some(&"") {
+            return None;
+        }
+        let (_, primary) = mirrors.rsplit_once("]): ")?;
+        Some(primary)
+    };
+    primary().unwrap_or(message)
 }
 
 /// Of several errors in one answer, `errors:` and a line for each, the first.

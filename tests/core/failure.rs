@@ -194,6 +194,63 @@ fn every_other_failure_has_its_class() {
     }
 }
 
+/// As skopeo 1.9.3 wrote them, with mirrors in registries.conf.
+#[test]
+fn what_the_registry_says_decides_and_not_its_mirrors() {
+    let refused = "pinging container registry a: Get \"http://a/v2/\": dial tcp 127.0.0.1:1: connect: connection refused";
+    let at = |said: &str| format!("reading manifest {D} in b/x: {said}");
+    let table = [
+        (
+            vec![at("manifest unknown: manifest unknown")],
+            refused.to_owned(),
+            Class::Network,
+        ),
+        (
+            vec![refused.to_owned()],
+            at("manifest unknown: manifest unknown"),
+            Class::NotFound,
+        ),
+        (
+            vec![refused.to_owned(), at("denied: no")],
+            at("toomanyrequests: slow"),
+            Class::RateLimited,
+        ),
+        (
+            vec![at("unknown: \"odd ]): x: unauthorized: no")],
+            at("manifest unknown"),
+            Class::NotFound,
+        ),
+        (
+            vec![at("manifest unknown")],
+            at("unknown: manifest unknown"),
+            Class::Other,
+        ),
+    ];
+    for (mirrors, primary, class) in table {
+        let mirrors: Vec<_> = mirrors
+            .iter()
+            .map(|said| format!("[b/x@{D}: {said}]"))
+            .collect();
+        let said = format!(
+            "(Mirrors also failed: {}): a/x@{D}: {primary}",
+            mirrors.join("\n")
+        );
+        assert_eq!(class_of(&said), class, "{said}");
+        let copied = format!("initializing source docker://a/x@{D}: {said}");
+        assert_eq!(classify(&copied), class, "{copied}");
+    }
+    // Nobody but skopeo says that mirrors failed.
+    let words = "(Mirrors also failed: [a: b]): c: manifest unknown";
+    for said in [
+        at(&format!("unknown: {words}")),
+        format!("Get \"http://a/?{words}\": unsupported protocol scheme \"\""),
+    ] {
+        assert_eq!(class_of(&said), Class::Other, "{said}");
+    }
+    let said = format!("unable to retrieve auth token: invalid username/password: {words}");
+    assert_eq!(class_of(&said), Class::Authentication, "{said}");
+}
+
 /// From 1.10 on (containers/image 5.23) the code goes where its message is the
 /// usual one; the texts are those of containers/image's own tests.
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use loopback::{Behaviour, DockerRegistry, PASSWORD, Registry, USER, samples};
 use skopeo_index::index::MANIFEST_MAX;
 
-use crate::harness::Cache;
+use crate::harness::{Cache, ended};
 
 /// Fetches a document from a loopback registry, and has it in the cache.
 #[track_caller]
@@ -201,6 +201,33 @@ fn plain_http_is_refused_unless_it_is_allowed() {
         .assert_status(1)
         .assert_says("TLS failed");
     cache.assert_nothing_kept();
+}
+
+/// A registry with a mirror: who fails how says it, and who has it serves it.
+#[test]
+fn of_a_registry_and_its_mirror_the_registry_decides() {
+    let (registry, mirror, cache) = (Registry::start(), Registry::start(), Cache::new());
+    let conf = cache.beside(".config/containers");
+    fs::create_dir_all(&conf).expect("a directory");
+    let location = |table: &str, of: &Registry| {
+        format!(
+            "[[{table}]]\nlocation = \"{}\"\ninsecure = true\n",
+            of.address()
+        )
+    };
+    let text = location("registry", &registry) + &location("registry.mirror", &mirror);
+    fs::write(conf.join("registries.conf"), text).expect("a file");
+    let digest = registry.put(samples::empty());
+    let fetch = || {
+        let reference = format!("{}/app@{digest}", registry.address());
+        let mut command = cache.command(["fetch", "--retry-times=0", &reference]);
+        let home = command.env("HOME", cache.beside(""));
+        ended(home.output().expect("the binary"))
+    };
+    registry.behave(&digest, Behaviour::unauthorized());
+    fetch().assert_status(12).assert_says("Mirrors also failed");
+    mirror.put_as(&digest, samples::empty());
+    fetch().assert_status(0);
 }
 
 #[test]
