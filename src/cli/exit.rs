@@ -42,9 +42,20 @@ Exit status:
   1 other failure         11 not an index         15 cache object corrupt
   2 usage                 12 authentication       16 audit log broken, 17 cut short
                           13 not found            124 deadline, 130 interrupted
-Of several failures, the first item's decides.";
+Of several failures, the first item's decides; where the deadline or a signal stopped an
+item, 124 or 130.";
 
 impl Status {
+    /// Of several ends the first failure decides, unless the run was stopped.
+    #[must_use]
+    pub const fn and(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Deadline | Self::Interrupted, _) => self,
+            (Self::Done, _) | (_, Self::Deadline | Self::Interrupted) => next,
+            _ => self,
+        }
+    }
+
     /// The status that a failed fetch ends with.
     #[must_use]
     pub const fn of(cause: &Cause) -> Self {

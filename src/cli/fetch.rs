@@ -1,21 +1,23 @@
 //! `skopeo-index fetch`.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{ArgAction, ValueEnum};
 
+use super::dry_run;
 use super::exit::Status;
 use super::input::{self, Defaults};
 use super::options::{CacheArgs, Format, RunArgs, SkopeoArgs};
 use super::output::{self, Problem, json_line};
-use super::progress::{self, Mode, Summary};
+use super::progress::{self, Loud, Mode, Progress};
 use crate::audit::{Log, LogError, Recorder};
 use crate::executor::{Executor, Report, Witness};
 use crate::perform::{Engine, Performer};
 use crate::request::{Request, StorageLocation, Transport};
-use crate::skopeo::{self, Command};
-use crate::store::{RealDisk, Seen, Store};
+use crate::skopeo;
+use crate::store::{RealDisk, Store};
 
 /// Fetch indexes into a cache
 ///
@@ -107,8 +109,11 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         return Err(input::nothing_to_fetch(manifest));
     }
     let store = args.cache.open()?;
+    let distinct = distinct(&requests);
+    let dropped = distinct.iter().filter_map(|request| dropped_tag(request));
     if args.dry_run {
-        return dry_run(&args, &store, &requests);
+        dropped.for_each(|text| output::tell(&text));
+        return dry_run::run(&args.run, &args.skopeo, args.format, &store, &requests);
     }
 
     let started = Instant::now();
@@ -117,15 +122,8 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         .on_signals()
         .map_err(|e| Problem::other(format!("cannot handle signals: {e}")))?;
     let (runner, options) = (args.skopeo.runner(), args.skopeo.options());
-    let progress =
-        progress::Progress::new(args.mode(), requests.len(), &options, args.skopeo.debug());
-    for request in &requests {
-        if let (Some(tag), false) = (request.dropped_tag(), args.quiet) {
-            progress.note(&format!(
-                "{request}: the tag \"{tag}\" is dropped: with a digest beside it, the digest says what to fetch"
-            ));
-        }
-    }
+    let progress = Progress::new(args.mode(), distinct.len(), &options);
+    dropped.for_each(|text| progress.note(&text));
     if let Err(fault) = store.sweep() {
         progress.note(&format!("cannot sweep what dead processes left: {fault}"));
     }
@@ -148,7 +146,10 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         performer: Performer {
             store: &store,
             engine: Engine::Skopeo {
-                runner: &runner,
+                runner: &Loud {
+                    skopeo: &runner,
+                    tell: &|text| progress.note(text),
+                },
                 options: &options,
                 command_timeout: args.skopeo.command_timeout(),
             },
@@ -159,11 +160,10 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         jobs: args.run.jobs(),
         witnesses: &witnesses,
     };
-    let (mut summary, mut first_failure, mut printed) = (Summary::default(), None, Ok(()));
+    let (mut status, mut printed) = (Status::Done, Ok(()));
     let ran = executor.run(&requests, |report| {
-        summary.count(report);
         if let Err(failure) = &report.result {
-            first_failure.get_or_insert(Status::of(&failure.cause));
+            status = status.and(Status::of(&failure.cause));
         }
         if printed.is_ok() {
             printed = print(args.format, report, &store);
@@ -174,11 +174,11 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         progress.note(&format!("{fault}"));
     }
     let checkpoint = log.as_ref().and_then(|log| log.checkpoint().ok());
-    progress.finish(&summary, started.elapsed(), checkpoint.as_ref());
+    progress.finish(started.elapsed(), checkpoint.as_ref());
     printed?;
     ended?;
     match ran {
-        Ok(()) => Ok(first_failure.unwrap_or(Status::Done)),
+        Ok(()) => Ok(status),
         Err(halt) => Err(Problem::other(format!("{halt:?}"))),
     }
 }
@@ -193,33 +193,19 @@ fn print(format: Format, report: &Report, store: &Store<RealDisk>) -> Result<(),
     }
 }
 
-/// Looks at the cache and changes nothing.
-fn dry_run(args: &Args, store: &Store<RealDisk>, requests: &[Request]) -> Result<Status, Problem> {
-    for request in requests {
-        let digest = request.digest();
-        let seen = store
-            .read(digest)
-            .map_err(|fault| Problem::other(fault.to_string()))?;
-        let state = match seen {
-            Seen::Absent => "missing",
-            _ if seen.hashes_to(digest) => "cached",
-            _ => "corrupt",
-        };
-        let argv = Command::InspectRaw(request)
-            .argv(&args.skopeo.options(), args.skopeo.command_timeout());
-        let command: Vec<String> = std::iter::once("skopeo".to_owned())
-            .chain(
-                argv.iter()
-                    .map(|argument| argument.to_string_lossy().into_owned()),
-            )
-            .collect();
-        match args.format {
-            Format::Json => json_line(&serde_json::json!({
-                "reference": request.to_string(), "cache": state, "command": command,
-            }))?,
-            Format::Text if state == "cached" => output::line(&format!("{state}\t{request}"))?,
-            Format::Text => output::line(&format!("{state}\t{request}\t{}", command.join(" ")))?,
-        }
-    }
-    Ok(Status::Done)
+/// Each request once.
+fn distinct(requests: &[Request]) -> Vec<&Request> {
+    let mut seen = HashSet::new();
+    requests
+        .iter()
+        .filter(|request| seen.insert(*request))
+        .collect()
+}
+
+/// What is told of a request whose tag skopeo isn't given.
+fn dropped_tag(request: &Request) -> Option<String> {
+    let tag = request.dropped_tag()?;
+    Some(format!(
+        "{request}: the tag \"{tag}\" is dropped: with a digest beside it, the digest says what to fetch"
+    ))
 }

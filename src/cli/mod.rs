@@ -4,6 +4,7 @@
 //! statuses.
 
 mod audit;
+mod dry_run;
 mod exit;
 mod fetch;
 mod generate;

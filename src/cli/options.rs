@@ -151,10 +151,6 @@ impl SkopeoArgs {
         Process::new(self.skopeo.clone())
     }
 
-    pub(super) const fn debug(&self) -> bool {
-        self.debug
-    }
-
     pub(super) const fn command_timeout(&self) -> Duration {
         self.command_timeout
     }

@@ -1,5 +1,6 @@
 //! What goes to stdout and stderr outside of progress.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -101,6 +102,34 @@ pub(super) fn line(text: &str) -> Result<(), Problem> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
+/// A command as one types it.
+pub(super) fn shell(program: &Path, argv: &[OsString]) -> String {
+    let program = std::iter::once(program.as_os_str());
+    let words = program.chain(argv.iter().map(OsString::as_os_str));
+    words.map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// A word for a shell: bare, or as `'…'`, or as `$'…'` (POSIX 2024) where
+/// something in it is no printable ASCII.
+fn quoted(word: &OsStr) -> String {
+    let word = word.as_encoded_bytes();
+    let bare = |b: &u8| b.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(b);
+    let printable = |b: &u8| matches!(b, b' '..=b'~');
+    if !word.is_empty() && word.iter().all(bare) {
+        return word.iter().copied().map(char::from).collect();
+    }
+    let escaped = |b: &u8| match b {
+        b'\\' | b'\'' => format!("\\{}", char::from(*b)),
+        b if printable(b) => char::from(*b).to_string(),
+        b => format!("\\{b:03o}"),
+    };
+    if word.iter().all(printable) && !word.contains(&b'\'') {
+        let word: String = word.iter().copied().map(char::from).collect();
+        return format!("'{word}'");
+    }
+    format!("$'{}'", word.iter().map(escaped).collect::<String>())
+}
+
 /// A report as a JSON object.
 pub(super) fn result_json(report: &Report, cache: &Path) -> Value {
     let digest = report.request.digest();
@@ -161,5 +190,38 @@ pub(super) fn cell(text: &str) -> String {
     match shown.char_indices().nth(CELL_MAX - 1) {
         Some((at, last)) if shown.len() > at + last.len_utf8() => format!("{}…", &shown[..at]),
         _ => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_a_command_back_as_it_was() {
+        let words = [
+            "plain",
+            "",
+            "a b",
+            "it's",
+            "$(x)`y`\\",
+            "[overlay@/x]",
+            "ä\u{1b}\n1",
+            "~",
+        ];
+        let argv: Vec<OsString> = words.iter().map(Into::into).collect();
+        let typed = shell(
+            Path::new("printf"),
+            &[&["%s|".into()], argv.as_slice()].concat(),
+        );
+        assert!(typed.bytes().all(|b| matches!(b, b' '..=b'~')), "{typed}");
+        let shell = std::process::Command::new("bash")
+            .args(["-c", &typed])
+            .output();
+        let read = shell.map(|ran| ran.stdout).unwrap_or_default();
+        assert_eq!(
+            String::from_utf8_lossy(&read),
+            words.map(|w| format!("{w}|")).concat()
+        );
     }
 }

@@ -8,6 +8,7 @@ use super::hint;
 use super::input::Defaults;
 use super::options::SkopeoArgs;
 use super::output::{self, Problem};
+use super::progress::Loud;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::index::Index;
@@ -84,9 +85,7 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
             },
             Err(problem) => {
                 problem.tell();
-                if status == Status::Done {
-                    status = problem.status;
-                }
+                status = status.and(problem.status);
             }
         }
     }
@@ -149,10 +148,11 @@ fn ask(
     };
     let mut attempt = 1;
     loop {
-        let trouble = match skopeo
-            .runner()
-            .run(&command, &skopeo.options(), &limits, cancel)
-        {
+        let runner = Loud {
+            skopeo: &skopeo.runner(),
+            tell: &output::tell,
+        };
+        let trouble = match runner.run(&command, &skopeo.options(), &limits, cancel) {
             Ok(ran) if ran.exit == Exit::Status(0) => return Ok(ran.stdout),
             Ok(ran) => failure::explain(&ran),
             Err(error) => failure::explain_run(&error).unwrap_or(Trouble::Stopped {

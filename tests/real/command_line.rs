@@ -94,16 +94,42 @@ fn a_store_of_osbuild_has_the_object_where_osbuild_looks() {
 }
 
 #[test]
-fn a_dry_run_changes_nothing_and_shows_the_command() {
+fn a_dry_run_changes_nothing_and_shows_the_commands() {
     let cache = Cache::new();
     let reference = format!("localhost/app@{DIGEST}");
-    let ran = cache.fetch(&[&reference, "--dry-run"]);
-    ran.assert_status(0);
-    let command = format!("inspect --raw --tls-verify=false docker://{reference}");
-    assert!(
-        ran.stdout.starts_with("missing") && ran.stdout.contains(&command),
-        "{ran:?}"
+    let shown = |args: &[&str]| {
+        let ran = cache.fetch(&[args, &["--dry-run"]].concat());
+        ran.assert_status(0);
+        ran
+    };
+    let first = format!("missing\t{reference}\t");
+    let skopeo = "skopeo --command-timeout=125s";
+    let raw = format!("{skopeo} inspect --raw --tls-verify=false docker://{reference}\n");
+    assert_eq!(shown(&[&reference]).stdout, format!("{first}{raw}"));
+
+    let at = ["--skopeo=/opt/my skopeo", "--method=copy", &reference];
+    let skopeo = "'/opt/my skopeo' --command-timeout=125s";
+    let commands = [
+        format!(
+            "copy --multi-arch=index-only --src-tls-verify=false docker://{reference} dir:STAGING"
+        ),
+        "inspect --raw dir:STAGING".to_owned(),
+        "manifest-digest ./STAGING/manifest.json".to_owned(),
+    ];
+    let commands = commands.map(|command| format!("{skopeo} {command}"));
+    assert_eq!(
+        shown(&at).stdout,
+        format!("{first}{}\n", commands.join(" && "))
     );
+
+    let offline = shown(&["--offline", &reference]);
+    assert_eq!(offline.stdout, format!("missing\t{reference}\n"));
+
+    let tagged = format!("localhost/app:v1@{DIGEST}");
+    shown(&[&tagged]).assert_says("the tag \"v1\" is dropped");
+    let json = shown(&["--format=json", &reference]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["commands"][0][0], "skopeo");
     assert!(!cache.path().exists());
 }
 
@@ -154,6 +180,15 @@ fn a_signal_ends_it_and_its_children() {
         }
         kill_process(Pid::from_child(&running), signal).expect("it runs");
         assert_eq!(running.wait().expect("its end").code(), Some(130));
+        let stopped = stderr.find(|line| {
+            line.as_ref()
+                .is_ok_and(|l| l.contains(r#""event":"stopped""#))
+        });
+        let stopped = stopped.expect("it is told").expect("UTF-8");
+        let told = format!(
+            r#""error":"interrupted","event":"stopped","first":"{reference}","notFetched":1,"of":1"#
+        );
+        assert!(stopped.contains(&told), "{stopped}");
         let group = fs::read_to_string(cache.beside("group")).expect("skopeo was started");
         let group = Pid::from_raw(group.trim().parse().expect("a number")).expect("a process");
         assert!(

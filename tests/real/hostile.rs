@@ -197,13 +197,29 @@ fn nobody_there() {
 }
 
 #[test]
-fn the_deadline_of_the_run_ends_it() {
+fn the_deadline_of_the_run_ends_it_and_what_it_stopped_is_told() {
     let (registry, cache) = (Registry::start(), Cache::new());
-    let digest = registry.put(samples::empty());
-    registry.behave(&digest, Behaviour::Silence);
-    let reference = format!("{}/app@{digest}", registry.address());
-    cache
-        .fetch(&[&reference, "--deadline=300ms"])
-        .assert_status(124);
+    let of = |digest: &str| format!("{}/app@{digest}", registry.address());
+    // It fails first and at once, and the deadline's status wins all the same.
+    let nowhere = "containers-storage:[overlay@/no/such/storage]localhost/app";
+    let nowhere = format!("{nowhere}@{}", loopback::digest(b""));
+    let silent: Vec<_> = (0..3)
+        .map(|n| {
+            let digest = registry.put(samples::distinct(n));
+            registry.behave(&digest, Behaviour::Silence);
+            of(&digest)
+        })
+        .collect();
+    let mut args = vec![nowhere.as_str()];
+    args.extend(silent.iter().map(String::as_str));
+    args.extend(["--deadline=1s", "--jobs=2"]);
+    let told = format!(
+        "error: the deadline of the run has passed: 3 of 4 were not fetched, \
+         the first of them {}\n",
+        silent[0]
+    );
+    cache.fetch(&args).assert_status(124).assert_says(&told);
     cache.assert_nothing_kept();
+    args.push("--quiet");
+    cache.fetch(&args).assert_status(124).assert_says(&told);
 }

@@ -24,7 +24,7 @@ fn json_has_an_object_a_line_for_every_transition_and_the_sum() {
     let path = |reference: &str| {
         let of = events
             .iter()
-            .filter(|event| event["reference"] == reference);
+            .filter(|event| event["event"] == "transition" && event["reference"] == reference);
         of.map(|event| event["to"].as_str().expect("a state"))
             .collect::<Vec<_>>()
             .join(" ")
@@ -34,6 +34,11 @@ fn json_has_an_object_a_line_for_every_transition_and_the_sum() {
         "pending staged copied inspected verified committed"
     );
     assert_eq!(path(&bad), "pending staged copied failed");
+    let error = events.iter().find(|event| event["event"] == "error");
+    let error = error.expect("an error");
+    assert_eq!(error["reference"], bad);
+    let said = error["error"].as_str().expect("a text");
+    assert!(said.contains("not an image index"), "{said}");
     let sum = events.last().expect("an event");
     assert_eq!(
         (&sum["event"], &sum["fetched"], &sum["failed"]),
@@ -61,12 +66,49 @@ fn off_a_terminal_each_end_is_a_line_and_quiet_leaves_failures_only() {
         "{told:#?}"
     );
 
+    let told: Vec<_> = ran
+        .stderr
+        .lines()
+        .filter(|l| l.contains("error: "))
+        .collect();
+    assert!(told.len() == 1 && told[0].starts_with("20"), "{told:?}");
+}
+
+#[test]
+fn what_is_asked_for_twice_is_counted_once() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let one = put(&registry, samples::oci_index(3));
+    let other = put(&registry, samples::single_image());
+    let ran = cache.fetch(&[&one, &other, &one, &other, &one]);
+    ran.assert_status(11)
+        .assert_says("1/2 ")
+        .assert_says("1 fetched, 0 cached, 1 failed; ");
+    assert_eq!(ran.stdout.lines().count(), 3, "a path for each");
+    assert_eq!(ran.stderr.matches("error: ").count(), 1, "{ran:#?}");
+    assert!(!ran.stderr.contains("/5 "), "{ran:#?}");
+}
+
+#[test]
+fn debug_shows_commands_and_what_skopeo_wrote_where_it_failed() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let good = put(&registry, samples::oci_index(3));
+    let missing = format!("{}/app@{}", registry.address(), loopback::digest(b"x"));
+    let command = format!(
+        "skopeo --debug --command-timeout=125s inspect --raw --tls-verify=false docker://{good} ("
+    );
+    let ran = cache.fetch(&["--debug", &good]);
+    ran.assert_status(0).assert_says(&command);
+    assert!(!ran.stderr.contains("level=debug"), "{ran:#?}");
     cache
-        .fetch(&["--debug", "--dry-run", &bad])
-        .assert_status(0);
+        .fetch(&["--debug", &missing])
+        .assert_status(13)
+        .assert_says("it wrote:\n  time=")
+        .assert_says("level=debug");
+    let missing = format!("{}/app:missing", registry.address());
     cache
-        .fetch(&["--debug", &bad])
-        .assert_says(" inspect --raw --tls-verify=false ");
+        .run(["resolve", "--debug", "--tls-verify=false", &missing])
+        .assert_status(13)
+        .assert_says("level=debug");
 }
 
 #[test]

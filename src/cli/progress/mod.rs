@@ -1,18 +1,23 @@
 //! Progress on stderr: bars on a terminal, plain lines off it, JSON for programs.
 
 mod bars;
+mod loud;
+mod summary;
 
 use std::io::{self, IsTerminal};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bars::Bars;
 use indicatif::DecimalBytes;
+pub(super) use loud::Loud;
 use serde_json::{Value, json};
+use summary::{Stopped, Summary, stop_of};
 
 use super::{hint, output};
 use crate::audit::Checkpoint;
-use crate::executor::{Id, Report, Step, Unrecorded, Witness};
-use crate::machine::{Cause, Outcome, Provenance, State, Trouble};
+use crate::executor::{Failure, Id, Report, Step, Unrecorded, Witness};
+use crate::machine::{Outcome, Provenance, State};
 use crate::request::Request;
 use crate::skopeo::Options;
 
@@ -34,9 +39,8 @@ pub(super) fn on_terminal() -> bool {
 pub(super) struct Progress<'a> {
     show: Show,
     total: usize,
-    done: std::sync::atomic::AtomicUsize,
+    summary: Mutex<Summary>,
     options: &'a Options,
-    debug: bool,
 }
 
 enum Show {
@@ -46,31 +50,9 @@ enum Show {
     None,
 }
 
-/// What a run has done.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Summary {
-    fetched: usize,
-    cached: usize,
-    failed: usize,
-    bytes: u64,
-}
-
-impl Summary {
-    /// Adds a report.
-    pub(super) fn count(&mut self, report: &Report) {
-        match &report.result {
-            Err(_) => self.failed += 1,
-            Ok(committed) if *committed.provenance() == Provenance::Hit => self.cached += 1,
-            Ok(committed) => {
-                self.fetched += 1;
-                self.bytes += committed.size();
-            }
-        }
-    }
-}
-
 impl<'a> Progress<'a> {
-    pub(super) fn new(mode: Mode, total: usize, options: &'a Options, debug: bool) -> Self {
+    /// Of `total` fetches.
+    pub(super) fn new(mode: Mode, total: usize, options: &'a Options) -> Self {
         let show = match mode {
             Mode::Bars => Show::Bars(Bars::new(total)),
             Mode::Plain => Show::Plain,
@@ -80,9 +62,8 @@ impl<'a> Progress<'a> {
         Self {
             show,
             total,
-            done: 0.into(),
+            summary: Mutex::default(),
             options,
-            debug,
         }
     }
 
@@ -96,24 +77,12 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Ends the display with a summary.
-    pub(super) fn finish(
-        &self,
-        summary: &Summary,
-        took: Duration,
-        checkpoint: Option<&Checkpoint>,
-    ) {
-        let Summary {
-            fetched,
-            cached,
-            failed,
-            bytes,
-        } = *summary;
-        let text = format!(
-            "{fetched} fetched, {cached} cached, {failed} failed; {} in {}",
-            DecimalBytes(bytes),
-            seconds(took)
-        );
+    /// Ends the display: whether the run was stopped, and its sum.
+    pub(super) fn finish(&self, took: Duration, checkpoint: Option<&Checkpoint>) {
+        let summary = self.summary().clone();
+        if let Some(stopped) = &summary.stopped {
+            self.stopped(stopped);
+        }
         if let (Some(checkpoint), Show::Bars(_) | Show::Plain) = (checkpoint, &self.show) {
             let checkpoint = checkpoint.to_string();
             self.note(&format!(
@@ -121,13 +90,15 @@ impl<'a> Progress<'a> {
                 checkpoint.trim_end().replace('\n', " ")
             ));
         }
+        let text = format!("{summary} in {}", seconds(took));
         match &self.show {
             Show::Bars(bars) => bars.finish(&text),
             Show::Plain => output::tell(&format!("{} {text}", now())),
             Show::Json => tell_json(
                 "summary",
                 json!({
-                    "fetched": fetched, "cached": cached, "failed": failed, "bytes": bytes,
+                    "fetched": summary.fetched, "cached": summary.cached,
+                    "failed": summary.failed, "bytes": summary.bytes,
                     "checkpoint": checkpoint.map(Checkpoint::to_string),
                     "milliseconds": millis(took),
                 }),
@@ -136,14 +107,42 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn error(&self, request: &Request, failure: &crate::executor::Failure) {
-        let message = format!("{request}: {failure}");
-        let text = output::error_text(&message, hint::of(&failure.cause, self.options).as_deref());
+    /// What stops everything is told once.
+    fn stopped(&self, Stopped { why, count, first }: &Stopped) {
+        let (total, first) = (self.total, &first.1);
+        let message =
+            format!("{why}: {count} of {total} were not fetched, the first of them {first}");
+        let json = json!({
+            "error": why.to_string(), "notFetched": count, "of": total, "first": first.to_string(),
+        });
+        self.error(&message, None, "stopped", json);
+    }
+
+    fn failed(&self, request: &Request, failure: &Failure) {
+        let hint = hint::of(&failure.cause, self.options);
+        let json = json!({
+            "reference": request.to_string(), "error": failure.to_string(), "hint": hint,
+        });
+        self.error(
+            &format!("{request}: {failure}"),
+            hint.as_deref(),
+            "error",
+            json,
+        );
+    }
+
+    fn error(&self, message: &str, hint: Option<&str>, event: &str, json: Value) {
+        let text = output::error_text(message, hint);
         match &self.show {
             Show::Bars(bars) => bars.line(&text),
-            Show::Plain | Show::None => output::tell(&text),
-            Show::Json => {}
+            Show::Plain => output::tell(&format!("{} {text}", now())),
+            Show::None => output::tell(&text),
+            Show::Json => tell_json(event, json),
         }
+    }
+
+    fn summary(&self) -> MutexGuard<'_, Summary> {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,14 +159,6 @@ impl Witness for Progress<'_> {
             Show::Bars(bars) => bars.moved(of, step.event.to),
             Show::Plain | Show::None => {}
         }
-        if let (true, Some(command)) = (self.debug, &step.command) {
-            let argv: Vec<_> = command.argv.iter().map(|a| a.to_string_lossy()).collect();
-            self.note(&format!(
-                "{request}: skopeo {} ({})",
-                argv.join(" "),
-                seconds(command.took)
-            ));
-        }
         if let (State::Staged, Outcome::Trouble { trouble }) = (step.event.to, &step.event.outcome)
         {
             self.note(&format!(
@@ -179,7 +170,11 @@ impl Witness for Progress<'_> {
     }
 
     fn ended(&self, of: Id, report: &Report) {
-        let done = 1 + self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let done = {
+            let mut summary = self.summary();
+            summary.count(of, report);
+            summary.done()
+        };
         match (&self.show, &report.result) {
             (Show::Bars(bars), _) => bars.ended(of, done),
             (Show::Plain, Ok(committed)) => {
@@ -207,16 +202,10 @@ impl Witness for Progress<'_> {
                 report.request
             ));
         }
-        // Who stops everything needs to be told once, by the summary.
         if let Err(failure) = &report.result
-            && !matches!(
-                failure.cause,
-                Cause::Trouble {
-                    trouble: Trouble::Stopped { .. }
-                }
-            )
+            && stop_of(&failure.cause).is_none()
         {
-            self.error(&report.request, failure);
+            self.failed(&report.request, failure);
         }
     }
 }

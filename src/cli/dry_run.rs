@@ -1,0 +1,83 @@
+//! `skopeo-index fetch --dry-run`: looks at the cache, and changes nothing.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::exit::Status;
+use super::options::{Format, RunArgs, SkopeoArgs};
+use super::output::{self, Problem};
+use crate::machine::{Method, Network};
+use crate::request::Request;
+use crate::skopeo::Command;
+use crate::store::{RealDisk, Seen, Store};
+
+/// What stands for the directory that method copy makes for each attempt.
+const STAGING: &str = "STAGING";
+
+pub(super) fn run(
+    run: &RunArgs,
+    skopeo: &SkopeoArgs,
+    format: Format,
+    store: &Store<RealDisk>,
+    requests: &[Request],
+) -> Result<Status, Problem> {
+    let runner = skopeo.runner();
+    for request in requests {
+        let digest = request.digest();
+        let seen = store
+            .read(digest)
+            .map_err(|fault| Problem::other(fault.to_string()))?;
+        let (state, commands) = match seen {
+            _ if seen.hashes_to(digest) => ("cached", Vec::new()),
+            Seen::Absent => ("missing", commands(run, skopeo, request)),
+            _ => ("corrupt", commands(run, skopeo, request)),
+        };
+        let typed = commands
+            .iter()
+            .map(|argv| output::shell(runner.program(), argv));
+        let typed: Vec<String> = typed.collect();
+        match format {
+            Format::Json => output::json_line(&json!({
+                "reference": request.to_string(), "cache": state,
+                "commands": commands.iter().map(|argv| words(runner.program(), argv)).collect::<Vec<_>>(),
+            }))?,
+            Format::Text if typed.is_empty() => output::line(&format!("{state}\t{request}"))?,
+            Format::Text => {
+                let typed = typed.join(" && ");
+                output::line(&format!("{state}\t{request}\t{typed}"))?;
+            }
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// What a fetch of something that isn't in the cache runs.
+fn commands(run: &RunArgs, skopeo: &SkopeoArgs, request: &Request) -> Vec<Vec<OsString>> {
+    let plan = run.plan(skopeo.attempts());
+    let dir = Path::new(STAGING);
+    let file = &dir.join("manifest.json");
+    let commands = match (plan.network, plan.method) {
+        (Network::Offline, _) => Vec::new(),
+        (Network::Allowed, Method::Raw) => vec![Command::InspectRaw(request)],
+        (Network::Allowed, Method::Copy) => vec![
+            Command::CopyIndex { request, to: dir },
+            Command::InspectDir { from: dir },
+            Command::ManifestDigest { file },
+        ],
+    };
+    let (options, time) = (skopeo.options(), skopeo.command_timeout());
+    commands
+        .iter()
+        .map(|command| command.argv(&options, time))
+        .collect()
+}
+
+fn words(program: &Path, argv: &[OsString]) -> Vec<String> {
+    let program = std::iter::once(program.as_os_str());
+    let words = program.chain(argv.iter().map(OsString::as_os_str));
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
