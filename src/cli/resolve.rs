@@ -188,15 +188,17 @@ impl Resolved {
     }
 
     fn item(&self) -> Value {
+        let name = self.request.name();
         let image = match self.request.source() {
-            Source::Docker {
-                tls_verify: TlsVerify::Skip,
-            } => {
-                json!({ "name": self.request.name().without_tag(), "tls-verify": false })
-            }
-            Source::Docker { .. } => json!({ "name": self.request.name().without_tag() }),
+            Source::Docker { tls_verify } => match tls_verify {
+                TlsVerify::AsConfigured => json!({ "name": name.without_tag() }),
+                TlsVerify::Expected | TlsVerify::Require => {
+                    json!({ "name": name.without_tag(), "tls-verify": true })
+                }
+                TlsVerify::Skip => json!({ "name": name.without_tag(), "tls-verify": false }),
+            },
             Source::ContainersStorage { location } => json!({
-                "name": self.request.name(),
+                "name": name,
                 "containers-transport": Transport::ContainersStorage,
                 "storage-location": location.as_ref().map_or("", StorageLocation::as_str),
             }),

@@ -80,8 +80,8 @@ impl Request {
             .ok_or(ItemError::Missing("name"))?
             .parse()?;
         let tls_verify = match image.get("tls-verify") {
-            // `true` is the default: registries.conf may know better.
-            None | Some(Value::Bool(true)) => TlsVerify::AsConfigured,
+            None => TlsVerify::AsConfigured,
+            Some(Value::Bool(true)) => TlsVerify::Expected,
             Some(Value::Bool(false)) => TlsVerify::Skip,
             Some(_) => {
                 return Err(ItemError::Type {

@@ -28,6 +28,9 @@ pub enum TlsVerify {
     /// As registries.conf has it: skopeo gets no flag.
     #[default]
     AsConfigured,
+    /// Yes, unless registries.conf knows better: what an item's `true` says.
+    /// skopeo gets no flag, and no option of ours switches it off.
+    Expected,
     /// Yes, whatever registries.conf says.
     Require,
     /// No: plain HTTP and any certificate will do.
@@ -150,16 +153,16 @@ impl Request {
         self.digest
     }
 
-    /// The same, with `tls_verify` where the source leaves that to
-    /// registries.conf.
+    /// The same, with what an option says on TLS where the request doesn't say
+    /// it: [`TlsVerify::Skip`] gives way to a request that expects it.
     #[must_use]
-    pub fn or_tls_verify(mut self, tls_verify: TlsVerify) -> Self {
-        if self.source
-            == (Source::Docker {
-                tls_verify: TlsVerify::AsConfigured,
-            })
-        {
-            self.source = Source::Docker { tls_verify };
+    pub fn or_tls_verify(mut self, option: TlsVerify) -> Self {
+        if let Source::Docker { tls_verify } = &mut self.source {
+            *tls_verify = match (*tls_verify, option) {
+                (TlsVerify::AsConfigured, option) => option,
+                (TlsVerify::Expected, TlsVerify::Require) => TlsVerify::Require,
+                (said, _) => said,
+            };
         }
         self
     }

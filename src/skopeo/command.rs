@@ -147,7 +147,7 @@ impl Argv {
             self.flag(format!("--{prefix}cert-dir"), dir);
         }
         match tls_verify {
-            TlsVerify::AsConfigured => self,
+            TlsVerify::AsConfigured | TlsVerify::Expected => self,
             TlsVerify::Require => self.flag(format!("--{prefix}tls-verify"), "true"),
             TlsVerify::Skip => self.flag(format!("--{prefix}tls-verify"), "false"),
         }

@@ -64,6 +64,7 @@ fn options() -> impl Strategy<Value = Options> {
 fn tls_verify() -> impl Strategy<Value = TlsVerify> {
     prop::sample::select(vec![
         TlsVerify::AsConfigured,
+        TlsVerify::Expected,
         TlsVerify::Require,
         TlsVerify::Skip,
     ])
@@ -95,7 +96,7 @@ fn access(prefix: &str, tls_verify: TlsVerify, options: &Options) -> BTreeMap<Ve
         flag(format!("--{prefix}cert-dir"), dir.as_os_str().as_bytes());
     }
     match tls_verify {
-        TlsVerify::AsConfigured => {}
+        TlsVerify::AsConfigured | TlsVerify::Expected => {}
         TlsVerify::Require => drop(flag(format!("--{prefix}tls-verify"), b"true")),
         TlsVerify::Skip => drop(flag(format!("--{prefix}tls-verify"), b"false")),
     }

@@ -62,7 +62,7 @@ fn an_item_says_where_its_image_is() {
         (json!({ "name": "a/b:c" }), docker(TlsVerify::AsConfigured)),
         (
             json!({ "name": "a/b:c", "tls-verify": true }),
-            docker(TlsVerify::AsConfigured),
+            docker(TlsVerify::Expected),
         ),
         (
             json!({ "name": "a/b:c", "tls-verify": false }),
@@ -181,7 +181,7 @@ fn a_reference_is_read_in_its_parts() {
 }
 
 /// Every sort of source, and how it begins.
-fn sources() -> [(Source, Transport, &'static str); 5] {
+fn sources() -> [(Source, Transport, &'static str); 6] {
     let docker = |tls_verify| Source::Docker { tls_verify };
     let location = "/x y".parse().expect("a location");
     let storage = |location| Source::ContainersStorage { location };
@@ -191,6 +191,7 @@ fn sources() -> [(Source, Transport, &'static str); 5] {
             Transport::Docker,
             "docker://",
         ),
+        (docker(TlsVerify::Expected), Transport::Docker, "docker://"),
         (docker(TlsVerify::Require), Transport::Docker, "docker://"),
         (docker(TlsVerify::Skip), Transport::Docker, "docker://"),
         (
@@ -231,17 +232,29 @@ fn a_tag_is_looked_up_by_the_whole_name_and_a_digest_in_a_registry_without_it() 
 }
 
 #[test]
-fn what_an_item_says_on_tls_outweighs_the_option() {
-    let docker = |tls_verify| Source::Docker { tls_verify };
-    for (source, _, _) in sources() {
-        let expected = if source == docker(TlsVerify::AsConfigured) {
-            docker(TlsVerify::Require)
-        } else {
-            source.clone()
-        };
-        let request = tagged(source).or_tls_verify(TlsVerify::Require);
-        assert_eq!(request.source(), &expected);
+fn what_an_item_says_on_tls_outweighs_the_option_unless_that_is_stricter() {
+    use TlsVerify::{AsConfigured, Expected, Require, Skip};
+    let all = [AsConfigured, Expected, Require, Skip];
+    let after = |said, option| match (said, option) {
+        (AsConfigured, option) => option,
+        (Expected, Require) => Require,
+        (said, _) => said,
+    };
+    for (said, option) in all
+        .into_iter()
+        .flat_map(|said| all.map(|option| (said, option)))
+    {
+        let docker = |tls_verify| Source::Docker { tls_verify };
+        let request = tagged(docker(said)).or_tls_verify(option);
+        assert_eq!(
+            request.source(),
+            &docker(after(said, option)),
+            "{said:?} {option:?}"
+        );
     }
+    let storage = Source::ContainersStorage { location: None };
+    let request = tagged(storage.clone()).or_tls_verify(Skip);
+    assert_eq!(request.source(), &storage);
 }
 
 #[test]

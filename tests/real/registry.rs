@@ -203,6 +203,23 @@ fn plain_http_is_refused_unless_it_is_allowed() {
     cache.assert_nothing_kept();
 }
 
+#[test]
+fn an_item_that_wants_tls_is_not_fetched_without_whatever_the_option_says() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let file = cache.beside("items.json");
+    let fetch = |image: serde_json::Value| {
+        let items = serde_json::json!({ &digest: { "image": image } });
+        fs::write(&file, items.to_string()).expect("a file");
+        cache.fetch(&["--manifest", file.to_str().expect("UTF-8")])
+    };
+    let name = format!("{}/app", registry.address());
+    let wants = serde_json::json!({ "name": name, "tls-verify": true });
+    fetch(wants).assert_status(1).assert_says("TLS failed");
+    let silent = serde_json::json!({ "name": name });
+    fetch(silent).assert_status(0);
+}
+
 /// A registry with a mirror: who fails how says it, and who has it serves it.
 #[test]
 fn of_a_registry_and_its_mirror_the_registry_decides() {
