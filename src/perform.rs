@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use crate::cancel::Cancel;
 use crate::index::MANIFEST_MAX;
 use crate::machine::{Bytes, Class, Effect, Method, Outcome, Staging, Trouble};
-use crate::request::{Request, Source};
-use crate::skopeo::{Command, CommandRunner, Exit, Limits, Options, Ran, failure};
+use crate::request::Request;
+use crate::skopeo::{
+    Command, CommandRunner, Exit, Limits, Options, Ran, failure, storage_is_there,
+};
 use crate::store::{Aside, Disk, Fault, Seen, Store};
 use crate::text;
 
@@ -122,11 +124,11 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
                 let content = match (&self.engine, method) {
                     (Engine::Cache(from), _) => from_cache(from, request)?,
                     (Engine::Skopeo { .. }, Method::Raw) => {
-                        self.location_is_there(request)?;
+                        storage_is_there(request.source()).map_err(Miss::Trouble)?;
                         self.run(&Command::InspectRaw(request), record)?.stdout
                     }
                     (Engine::Skopeo { .. }, Method::Copy) => {
-                        self.location_is_there(request)?;
+                        storage_is_there(request.source()).map_err(Miss::Trouble)?;
                         self.copy_index(request, at, *attempt, record)?
                     }
                 };
@@ -206,23 +208,6 @@ impl<R: CommandRunner, D: Disk> Performer<'_, R, D> {
                 Class::Other,
                 format!("it ended well and left no {MANIFEST}"),
             )),
-        }
-    }
-
-    /// skopeo creates a storage that isn't there; we don't let it.
-    fn location_is_there(&self, request: &Request) -> Result<(), Miss> {
-        let Source::ContainersStorage {
-            location: Some(location),
-        } = request.source()
-        else {
-            return Ok(());
-        };
-        match self.store.disk().read(location.as_path(), 0)? {
-            Seen::NotAFile => Ok(()),
-            _ => {
-                let message = format!("there is no container storage at {location}");
-                Err(trouble(Class::NotFound, message))
-            }
         }
     }
 

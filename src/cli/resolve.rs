@@ -15,7 +15,7 @@ use crate::index::Index;
 use crate::machine::{Retry, Stop, Trouble};
 use crate::perform;
 use crate::request::{Reference, Request, Source, StorageLocation, TlsVerify, Transport};
-use crate::skopeo::{Command, CommandRunner, Exit, Limits, failure};
+use crate::skopeo::{Command, CommandRunner, Exit, Limits, failure, storage_is_there};
 use crate::text;
 
 /// Print the digest that a tag's index has now, in a form that `fetch` takes
@@ -80,7 +80,12 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
                 ResolveFormat::Reference => output::line(&resolved.reference())?,
                 ResolveFormat::Json => output::json_line(&resolved.json())?,
                 ResolveFormat::Osbuild => {
-                    items.insert(resolved.request.digest().to_string(), resolved.item());
+                    let key = resolved.request.digest().to_string();
+                    if let Some(same) = items.insert(key, resolved.item())
+                        && same != resolved.item()
+                    {
+                        output::tell(&replaced(&same, &resolved));
+                    }
                 }
             },
             Err(problem) => {
@@ -93,6 +98,14 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         output::line(&format!("{:#}", Value::Object(items)))?;
     }
     Ok(status)
+}
+
+/// What is told where an item has the digest of an earlier one: items have one
+/// name each.
+fn replaced(same: &Value, by: &Resolved) -> String {
+    let (digest, name) = (by.request.digest(), by.request.name());
+    let before = same["image"]["name"].as_str().unwrap_or_default();
+    format!("{name} and {before} have one digest, {digest}: the item says {name}")
 }
 
 fn resolve(
@@ -135,6 +148,7 @@ fn ask(
     skopeo: &SkopeoArgs,
     cancel: &Cancel,
 ) -> Result<Vec<u8>, Trouble> {
+    storage_is_there(source)?;
     let command = Command::InspectTag {
         source: &source.skopeo_source(reference.name()),
         tls_verify: match source {

@@ -264,6 +264,18 @@ fn what_a_tag_resolves_to_can_be_fetched() {
     let ran = cache.run(["fetch", "--manifest", file.to_str().expect("UTF-8")]);
     ran.assert_status(0).assert_says("cached");
 
+    let other = format!("{}/other:v1", registry.address());
+    let both = [
+        "resolve",
+        "--tls-verify=false",
+        "--format=osbuild",
+        &tag,
+        &other,
+    ];
+    let ran = cache.run(both);
+    ran.assert_status(0).assert_says("have one digest");
+    assert_eq!(ran.stdout.matches("\"name\"").count(), 1, "{ran:?}");
+
     let json = cache.run(["resolve", "--tls-verify=false", "--format=json", &tag]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
     assert_eq!(json["reference"], resolved.stdout.trim(), "{json}");

@@ -44,16 +44,24 @@ fn a_list_is_fetched_from_a_container_storage() {
 fn a_storage_that_is_not_there_is_not_made() {
     let cache = Cache::new();
     let location = cache.beside("nowhere");
-    let reference = format!(
-        "containers-storage:[overlay@{}]localhost/app@{}",
-        location.display(),
-        loopback::digest(b"")
+    let name = format!(
+        "containers-storage:[overlay@{}]localhost/app",
+        location.display()
     );
-    cache
-        .run(["fetch", &reference])
-        .assert_status(13)
-        .assert_says("no container storage");
-    assert!(!location.exists());
+    let reference = format!("{name}@{}", loopback::digest(b""));
+    for args in [["fetch", &reference], ["resolve", &name]] {
+        cache
+            .run(args)
+            .assert_status(13)
+            .assert_says("no container storage");
+        assert!(!location.exists(), "{args:?}");
+        std::fs::write(&location, "").expect("a file");
+        cache
+            .run(args)
+            .assert_status(13)
+            .assert_says("it is not a directory");
+        std::fs::remove_file(&location).expect("the file");
+    }
     cache.assert_nothing_kept();
 }
 
