@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
+use skopeo_index::skopeo::Process;
 
 use crate::harness::{Cache, ended};
 
@@ -103,7 +104,11 @@ fn a_dry_run_changes_nothing_and_shows_the_commands() {
         ran
     };
     let first = format!("missing\t{reference}\t");
-    let skopeo = "skopeo --command-timeout=125s";
+    let program = Process::new("skopeo".into())
+        .program()
+        .display()
+        .to_string();
+    let skopeo = format!("{program} --command-timeout=125s");
     let raw = format!("{skopeo} inspect --raw --tls-verify=false docker://{reference}\n");
     assert_eq!(shown(&[&reference]).stdout, format!("{first}{raw}"));
 
@@ -129,7 +134,7 @@ fn a_dry_run_changes_nothing_and_shows_the_commands() {
     shown(&[&tagged]).assert_says("the tag \"v1\" is dropped");
     let json = shown(&["--format=json", &reference]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(json["commands"][0][0], "skopeo");
+    assert_eq!(json["commands"][0][0], program);
     assert!(!cache.path().exists());
 }
 
@@ -336,4 +341,27 @@ fn inspect_says_what_it_cannot_read_and_why() {
         .run(["inspect", "sha256:ABC"])
         .assert_status(2)
         .assert_says("a digest has 64 hexadecimal digits, not 3");
+}
+
+#[test]
+fn the_skopeo_on_the_path_is_one_that_can_be_run_and_the_log_names_it() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let first = cache.beside("first");
+    fs::create_dir(&first).expect("a directory");
+    fs::write(first.join("skopeo"), "not to be run").expect("a file");
+    let path = std::env::var("PATH").expect("a path");
+    let (log, reference) = (
+        cache.beside("log"),
+        format!("{}/app@{digest}", registry.address()),
+    );
+    let mut command = cache.command(["fetch", "--tls-verify=false", &reference, "--audit-log"]);
+    command
+        .arg(&log)
+        .env("PATH", format!("{}:{path}", first.display()));
+    ended(command.output().expect("the binary")).assert_status(0);
+    let told = fs::read_to_string(&log).expect("the log");
+    let ran = Process::new("skopeo".into());
+    let named = format!("\"path\":\"{}\"", ran.program().display());
+    assert!(told.contains(&named), "{told}");
 }

@@ -81,7 +81,7 @@ fn what_is_asked_for_twice_is_counted_once() {
     let other = put(&registry, samples::single_image());
     let ran = cache.fetch(&[&one, &other, &one, &other, &one]);
     ran.assert_status(11)
-        .assert_says("1/2 ")
+        .assert_says("/2 ")
         .assert_says("1 fetched, 0 cached, 1 failed; ");
     assert_eq!(ran.stdout.lines().count(), 3, "a path for each");
     assert_eq!(ran.stderr.matches("error: ").count(), 1, "{ran:#?}");
