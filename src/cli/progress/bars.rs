@@ -1,4 +1,5 @@
-//! One bar for the whole, one line for each running fetch.
+//! One bar for the whole, one line for each running fetch: the bar first, since
+//! what has no room on the terminal is left out at the end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,18 +34,17 @@ impl Bars {
     }
 
     pub(super) fn began(&self, of: Id, request: &Request) {
-        let line = self
-            .all
-            .insert_before(&self.whole, ProgressBar::new_spinner());
-        line.set_style(style("{spinner} {msg:10} {prefix}"));
-        line.set_prefix(request.to_string());
+        let line = self.all.add(ProgressBar::new_spinner());
+        // A line has one row, however wide the terminal is.
+        line.set_style(style("{spinner} {prefix:10} {wide_msg}"));
+        line.set_message(request.to_string());
         line.enable_steady_tick(TICK);
         self.running().insert(of, line);
     }
 
     pub(super) fn moved(&self, of: Id, to: State) {
         if let Some(line) = self.running().get(&of) {
-            line.set_message(to.to_string());
+            line.set_prefix(to.to_string());
         }
     }
 
