@@ -506,6 +506,37 @@ fn a_hang_up_in_mid_fetch_ends_it_within_a_second_and_leaves_nothing() {
 }
 
 #[test]
+fn a_hang_up_ends_the_wait_for_a_lock_as_well() {
+    let digest = loopback::digest(&samples::empty());
+    let mut host = Host::start(Version::V190);
+    let ours = host.cache().join("org.osbuild.files/.skopeo-index");
+    fs::create_dir_all(&ours).expect("a directory");
+    fs::write(host.object(&digest), "corrupt").expect("an object");
+    let lock = fs::File::create(ours.join("lock")).expect("a file");
+    lock.lock().expect("nobody has it");
+    let args = host.arguments(&items("localhost", [digest.as_str()]));
+    let call = json!({ "type": "method", "data": { "name": "download", "args": args } });
+    host.send(call.to_string().as_bytes(), &[]);
+    let lock = fs::canonicalize(ours.join("lock")).expect("it is there");
+    let fds = format!("/proc/{}/fd", host.service.id());
+    let waits = || {
+        let fds = fs::read_dir(&fds).into_iter().flatten().flatten();
+        fds.map(|fd| fs::read_link(fd.path()))
+            .any(|to| to.is_ok_and(|to| to == lock))
+    };
+    while !waits() {
+        std::thread::yield_now();
+    }
+    host.hang_up();
+    let hung_up = Instant::now();
+    assert_eq!(host.service.wait().expect("its end").code(), Some(0));
+    assert!(
+        hung_up.elapsed() < Duration::from_secs(1),
+        "the host waits for it"
+    );
+}
+
+#[test]
 fn skopeo_is_not_started_deaf_to_signals() {
     let registry = Registry::start();
     let digest = registry.put(samples::empty());
