@@ -6,16 +6,19 @@ use std::time::Instant;
 
 use clap::{ArgAction, ValueEnum};
 
+use super::cache::Cache;
 use super::dry_run;
 use super::exit::Status;
 use super::input::{self, Defaults};
-use super::options::{CacheArgs, Format, RunArgs, SkopeoArgs};
+use super::options::{Format, RunArgs, SkopeoArgs, boolean};
 use super::output::{self, Problem, json_line};
+use super::precedence::Meant;
 use super::progress::{self, Loud, Mode, Progress};
+use super::source::Images;
 use crate::audit::{Log, LogError, Recorder};
 use crate::executor::{Executor, Report, Witness};
 use crate::perform::{Engine, Performer};
-use crate::request::{Request, StorageLocation, Transport};
+use crate::request::Request;
 use crate::skopeo;
 use crate::store::{RealDisk, Store};
 
@@ -34,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     #[command(flatten)]
-    cache: CacheArgs,
+    cache: Meant<Cache>,
     #[command(flatten)]
     run: RunArgs,
     /// Say what would be fetched, and by which command
@@ -52,23 +55,10 @@ pub(super) struct Args {
     )]
     progress: ProgressArg,
     /// Show errors only
-    #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue)]
+    #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue, value_parser = boolean)]
     quiet: bool,
-    /// Where images are, unless their reference says it
-    #[arg(
-        long,
-        env = "SKOPEO_INDEX_TRANSPORT",
-        help_heading = "Registry and skopeo"
-    )]
-    transport: Option<Transport>,
-    /// The container storage of the transport containers-storage
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SKOPEO_INDEX_STORAGE_LOCATION",
-        help_heading = "Registry and skopeo"
-    )]
-    storage_location: Option<StorageLocation>,
+    #[command(flatten)]
+    images: Meant<Images>,
     #[command(flatten)]
     skopeo: SkopeoArgs,
 }
@@ -99,8 +89,7 @@ impl Args {
 
 pub(super) fn run(args: Args) -> Result<Status, Problem> {
     let defaults = Defaults {
-        transport: args.transport,
-        location: args.storage_location.clone(),
+        images: &args.images.0,
         tls_verify: args.skopeo.tls_verify(),
     };
     let manifest = args.manifest.as_deref();
@@ -108,7 +97,7 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     if requests.is_empty() {
         return Err(input::nothing_to_fetch(manifest));
     }
-    let store = args.cache.open()?;
+    let store = args.cache.0.open()?;
     let distinct = distinct(&requests);
     let dropped = distinct.iter().filter_map(|request| dropped_tag(request));
     if args.dry_run {

@@ -9,38 +9,22 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use serde_json::Value;
 
 use super::output::Problem;
+use super::source::Images;
 use crate::osbuild::SOURCE;
-use crate::request::{Items, Reference, Request, Source, StorageLocation, TlsVerify, Transport};
+use crate::request::{Items, Reference, Request, TlsVerify};
 use crate::text;
 
 /// The most bytes of a manifest of osbuild's; the largest known have a tenth.
 const MANIFEST_FILE_MAX: u64 = 256 << 20;
 
-/// What goes for a reference that doesn't say otherwise.
+/// What goes for what doesn't say otherwise.
 #[derive(Debug)]
-pub(super) struct Defaults {
-    pub(super) transport: Option<Transport>,
-    pub(super) location: Option<StorageLocation>,
+pub(super) struct Defaults<'a> {
+    pub(super) images: &'a Images,
     pub(super) tls_verify: TlsVerify,
 }
 
-impl Defaults {
-    /// Where a reference's image is.
-    pub(super) fn source(&self, reference: &Reference) -> Result<Source, String> {
-        let location = reference.location().or(self.location.as_ref()).cloned();
-        let implied = location.as_ref().map(|_| Transport::ContainersStorage);
-        let transport = reference.transport().or(self.transport).or(implied);
-        match (transport.unwrap_or_default(), location) {
-            (Transport::Docker, None) => Ok(Source::Docker {
-                tls_verify: self.tls_verify,
-            }),
-            (Transport::Docker, Some(_)) => {
-                Err("--storage-location goes with the transport containers-storage".to_owned())
-            }
-            (Transport::ContainersStorage, location) => Ok(Source::ContainersStorage { location }),
-        }
-    }
-
+impl Defaults<'_> {
     /// A reference as a request; it has to have a digest.
     fn request(&self, text: &str) -> Result<Request, String> {
         let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
@@ -49,7 +33,7 @@ impl Defaults {
         })?;
         Ok(Request::new(
             reference.name().clone(),
-            self.source(&reference)?,
+            self.images.source(&reference, self.tls_verify),
             digest,
         ))
     }
@@ -59,7 +43,7 @@ impl Defaults {
 pub(super) fn requests(
     references: &[String],
     manifest: Option<&Path>,
-    defaults: &Defaults,
+    defaults: &Defaults<'_>,
 ) -> Result<Vec<Request>, Problem> {
     let (mut requests, mut wrong) = (Vec::new(), Vec::new());
     for text in references {

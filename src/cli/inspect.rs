@@ -6,10 +6,12 @@ use std::path::Path;
 use indicatif::DecimalBytes;
 use serde_json::json;
 
+use super::cache::Cache;
 use super::exit::Status;
 use super::input;
-use super::options::{CacheArgs, Format};
+use super::options::Format;
 use super::output::{self, Problem};
+use super::precedence::Meant;
 use crate::digest::Digest;
 use crate::index::{Declared, Descriptor, Index, MANIFEST_MAX, Platform};
 use crate::store::Seen;
@@ -22,7 +24,7 @@ pub(super) struct Args {
     #[arg(value_name = "DIGEST|FILE")]
     what: String,
     #[command(flatten)]
-    cache: CacheArgs,
+    cache: Meant<Cache>,
     /// How it is printed
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -30,7 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Status, Problem> {
     let bytes = match args.what.parse::<Digest>() {
-        Ok(digest) => cached(digest, &args.cache)?,
+        Ok(digest) => cached(digest, &args.cache.0)?,
         Err(why) if args.what.starts_with("sha256:") => {
             let what = text::quoted(&args.what);
             return Err(Problem::usage(format!("{what} is no digest: {why}")));
@@ -58,7 +60,7 @@ fn file(path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// A cached object, rehashed.
-fn cached(digest: Digest, cache: &CacheArgs) -> Result<Vec<u8>, Problem> {
+fn cached(digest: Digest, cache: &Cache) -> Result<Vec<u8>, Problem> {
     let store = cache.open()?;
     let object = store.object(digest);
     match store

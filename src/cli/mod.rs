@@ -4,6 +4,7 @@
 //! statuses.
 
 mod audit;
+mod cache;
 mod dry_run;
 mod exit;
 mod fetch;
@@ -13,9 +14,11 @@ mod input;
 mod inspect;
 mod options;
 mod output;
+mod precedence;
 mod progress;
 mod resolve;
 mod service;
+mod source;
 mod states;
 mod verify;
 

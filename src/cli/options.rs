@@ -10,70 +10,13 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::output::Problem;
 use crate::cancel::Cancel;
 use crate::machine::{Attempts, Method, Network, Plan};
-use crate::osbuild::FILES;
 use crate::request::TlsVerify;
 use crate::skopeo::{Debug as SkopeoDebug, Options, Process};
-use crate::store::{RealDisk, Store};
 
 /// How many commands run at once, if nothing else is said. Commands mostly wait
 /// for a registry, and `make bench` measures both ends: of 32 behind 50 ms of
 /// latency all at once, and on a loopback no slower than fewer.
 const JOBS: usize = 32;
-
-/// Where the cache is.
-#[derive(Debug, Args)]
-pub(super) struct CacheArgs {
-    /// The cache; by default skopeo-index in $XDG_CACHE_HOME or ~/.cache
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SKOPEO_INDEX_CACHE",
-        conflicts_with = "store"
-    )]
-    cache: Option<PathBuf>,
-    /// An osbuild store: the cache is its sources/org.osbuild.files
-    #[arg(long, value_name = "DIR", env = "SKOPEO_INDEX_STORE")]
-    store: Option<PathBuf>,
-}
-
-/// Whom else a cache belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sharing {
-    /// Nobody.
-    Ours,
-    /// osbuild's other sources.
-    WithOtherSources,
-}
-
-impl CacheArgs {
-    pub(super) fn open(&self) -> Result<Store<RealDisk>, Problem> {
-        let root = match (&self.cache, &self.store) {
-            (Some(cache), _) => cache.clone(),
-            (None, Some(store)) => store.join("sources").join(FILES),
-            (None, None) => default_cache()?,
-        };
-        Ok(Store::new(root, RealDisk))
-    }
-
-    pub(super) const fn sharing(&self) -> Sharing {
-        match self.store {
-            Some(_) => Sharing::WithOtherSources,
-            None => Sharing::Ours,
-        }
-    }
-}
-
-fn default_cache() -> Result<PathBuf, Problem> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-    };
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .map(|dir| dir.join("skopeo-index"))
-        .ok_or_else(|| Problem::usage("HOME is not set: say where the cache is by --cache DIR"))
-}
 
 /// How skopeo is called.
 #[derive(Debug, Args)]
@@ -88,13 +31,14 @@ pub(super) struct SkopeoArgs {
     /// Whether a registry has to prove who it is; without it, registries.conf decides
     #[arg(
         long, value_name = "BOOL", env = "SKOPEO_INDEX_TLS_VERIFY",
-        num_args = 0..=1, require_equals = true, default_missing_value = "true"
+        num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = tls_verify
     )]
-    tls_verify: Option<bool>,
+    tls_verify: Option<TlsVerify>,
     /// Time for one command of skopeo
     #[arg(
         long, value_name = "DURATION", env = "SKOPEO_INDEX_COMMAND_TIMEOUT",
-        default_value = "2m", value_parser = positive_duration
+        default_value = "2m", value_parser = command_time
     )]
     command_timeout: Duration,
     /// How often a transient failure is tried again
@@ -104,7 +48,7 @@ pub(super) struct SkopeoArgs {
     /// The pause before the second attempt; it doubles from one to the next
     #[arg(
         long, value_name = "DURATION", env = "SKOPEO_INDEX_RETRY_DELAY",
-        default_value = "1s", value_parser = humantime::parse_duration
+        default_value = "1s", value_parser = pause
     )]
     retry_delay: Duration,
     /// Time for the whole run
@@ -122,7 +66,7 @@ pub(super) struct SkopeoArgs {
     )]
     skopeo: PathBuf,
     /// Show skopeo's commands, and their debugging output where they fail
-    #[arg(long, env = "SKOPEO_INDEX_DEBUG", action = ArgAction::SetTrue)]
+    #[arg(long, env = "SKOPEO_INDEX_DEBUG", action = ArgAction::SetTrue, value_parser = boolean)]
     debug: bool,
 }
 
@@ -130,8 +74,7 @@ impl SkopeoArgs {
     pub(super) const fn tls_verify(&self) -> TlsVerify {
         match self.tls_verify {
             None => TlsVerify::AsConfigured,
-            Some(true) => TlsVerify::Require,
-            Some(false) => TlsVerify::Skip,
+            Some(tls_verify) => tls_verify,
         }
     }
 
@@ -181,14 +124,14 @@ impl SkopeoArgs {
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// How many are fetched at once
-    #[arg(short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS", default_value_t = NonZeroUsize::new(JOBS).unwrap_or(NonZeroUsize::MIN))]
+    #[arg(short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS", default_value_t = NonZeroUsize::new(JOBS).unwrap_or(NonZeroUsize::MIN), value_parser = jobs)]
     jobs: NonZeroUsize,
     /// How skopeo is asked: `raw` by `inspect --raw`, `copy` by the three commands of osbuild's
     /// Python source
     #[arg(long, value_enum, env = "SKOPEO_INDEX_METHOD", default_value = "raw")]
     method: MethodArg,
     /// Use the cache only: what isn't there is a failure
-    #[arg(long, env = "SKOPEO_INDEX_OFFLINE", action = ArgAction::SetTrue)]
+    #[arg(long, env = "SKOPEO_INDEX_OFFLINE", action = ArgAction::SetTrue, value_parser = boolean)]
     offline: bool,
     /// Append a record of every transition to this log
     #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_AUDIT_LOG")]
@@ -233,6 +176,50 @@ pub(super) enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+/// How a variable says yes or no; one that is empty says no.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
+        "" | "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
+        _ => Err("it is neither yes nor no: say true or false".to_owned()),
+    }
+}
+
+/// One that is empty says nothing: nobody means to be less safe by that.
+fn tls_verify(text: &str) -> Result<TlsVerify, String> {
+    Ok(match (text, boolean(text)?) {
+        ("", _) => TlsVerify::AsConfigured,
+        (_, true) => TlsVerify::Require,
+        (_, false) => TlsVerify::Skip,
+    })
+}
+
+/// The most fetches at once: each has a process, and three descriptors.
+const JOBS_MAX: usize = 1000;
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let jobs = text.parse().map_err(|error| format!("{error}"))?;
+    match NonZeroUsize::new(jobs) {
+        Some(jobs) if jobs.get() <= JOBS_MAX => Ok(jobs),
+        _ => Err(format!("it has to be from 1 to {JOBS_MAX}")),
+    }
+}
+
+/// The longest time for a command, and the longest pause: beyond it somebody
+/// has mistyped.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn pause(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text).map_err(|error| error.to_string())? {
+        time if time <= DAY => Ok(time),
+        _ => Err("it has to be a day at most".into()),
+    }
+}
+
+fn command_time(text: &str) -> Result<Duration, String> {
+    positive_duration(text).and_then(|_| pause(text))
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

@@ -8,7 +8,9 @@ use super::hint;
 use super::input::Defaults;
 use super::options::SkopeoArgs;
 use super::output::{self, Problem};
+use super::precedence::Meant;
 use super::progress::Loud;
+use super::source::Images;
 use crate::cancel::Cancel;
 use crate::digest::Digest;
 use crate::index::Index;
@@ -27,21 +29,8 @@ pub(super) struct Args {
     /// How they are printed
     #[arg(long, value_enum, default_value = "reference")]
     format: ResolveFormat,
-    /// Where images are, unless their reference says it
-    #[arg(
-        long,
-        env = "SKOPEO_INDEX_TRANSPORT",
-        help_heading = "Registry and skopeo"
-    )]
-    transport: Option<Transport>,
-    /// The container storage of the transport containers-storage
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "SKOPEO_INDEX_STORAGE_LOCATION",
-        help_heading = "Registry and skopeo"
-    )]
-    storage_location: Option<StorageLocation>,
+    #[command(flatten)]
+    images: Meant<Images>,
     #[command(flatten)]
     skopeo: SkopeoArgs,
 }
@@ -69,8 +58,7 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         .on_signals()
         .map_err(|e| Problem::other(format!("cannot handle signals: {e}")))?;
     let defaults = Defaults {
-        transport: args.transport,
-        location: args.storage_location,
+        images: &args.images.0,
         tls_verify: args.skopeo.tls_verify(),
     };
     let (mut status, mut items) = (Status::Done, Map::new());
@@ -110,7 +98,7 @@ fn replaced(same: &Value, by: &Resolved) -> String {
 
 fn resolve(
     text: &str,
-    defaults: &Defaults,
+    defaults: &Defaults<'_>,
     skopeo: &SkopeoArgs,
     cancel: &Cancel,
 ) -> Result<Resolved, Problem> {
@@ -119,7 +107,7 @@ fn resolve(
     if reference.digest().is_some() {
         return Err(usage("it has a digest already".to_owned()));
     }
-    let source = defaults.source(&reference).map_err(usage)?;
+    let source = defaults.images.source(&reference, defaults.tls_verify);
     let bytes = ask(&source, &reference, skopeo, cancel).map_err(|trouble| {
         Problem::new(
             Status::of_trouble(&trouble),
