@@ -25,7 +25,8 @@ pub(super) fn of_trouble(trouble: &Trouble, options: &Options) -> Option<String>
         return None;
     };
     match class {
-        Class::NoSkopeo => Some(
+        // Not where it can't be started: no permission, no descriptors.
+        Class::NoSkopeo if message.ends_with(" is not there") => Some(
             "install it by `apt-get install skopeo` or `dnf install skopeo`, or say where it is by \
              --skopeo PATH"
                 .to_owned(),
@@ -64,13 +65,15 @@ fn auth_files(options: &Options) -> Vec<String> {
         Some(file) => vec![file],
         None => {
             let home = var("HOME").unwrap_or_else(|| PathBuf::from("/root"));
+            let config = var("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
             let runtime = var("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json"));
             let docker = var("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker"));
             let uid = rustix::process::getuid().as_raw();
             vec![
                 runtime.unwrap_or_else(|| format!("/run/containers/{uid}/auth.json").into()),
-                home.join(".config/containers/auth.json"),
+                config.join("containers/auth.json"),
                 docker.join("config.json"),
+                home.join(".dockercfg"),
             ]
         }
     };

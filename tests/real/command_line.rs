@@ -26,6 +26,18 @@ fn without_skopeo_it_says_how_to_get_it() {
 }
 
 #[test]
+fn a_skopeo_that_is_there_and_cannot_be_run_is_not_to_be_installed() {
+    let cache = Cache::new();
+    let skopeo = cache.beside("skopeo");
+    fs::write(&skopeo, "not a program").expect("a file");
+    let skopeo = skopeo.to_str().expect("UTF-8");
+    let reference = format!("localhost/app@{DIGEST}");
+    let ran = cache.run(["fetch", "--skopeo", skopeo, &reference]);
+    ran.assert_status(1).assert_says("Permission denied");
+    assert!(!ran.stderr.contains("install"), "{ran:?}");
+}
+
+#[test]
 fn a_reference_without_a_digest_is_a_usage_error_with_a_hint() {
     Cache::new()
         .fetch(&["quay.io/app:latest"])

@@ -158,6 +158,23 @@ fn credentials_open_a_registry_and_wrong_ones_do_not() {
     ran.assert_status(12)
         .assert_says("skopeo login")
         .assert_says("no-auth.json (not there)");
+    let mut command = cache.command(["fetch", "--tls-verify=false", &reference]);
+    command
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env("HOME", cache.beside("home"))
+        .env("XDG_CONFIG_HOME", cache.beside("config"))
+        .env("DOCKER_CONFIG", cache.beside("docker"))
+        .env("XDG_RUNTIME_DIR", cache.beside("run"));
+    let looked_for = [
+        "run/containers/auth.json",
+        "config/containers/auth.json",
+        "docker/config.json",
+        "home/.dockercfg",
+    ];
+    let looked_for = looked_for.map(|file| format!("{} (not there)", cache.beside(file).display()));
+    ended(command.output().expect("the binary"))
+        .assert_status(12)
+        .assert_says(&looked_for.join(", "));
     log_in("wrong");
     cache
         .fetch(&[&reference, "--authfile", auth])
