@@ -1,5 +1,5 @@
 //! Fetches from a registry of its own by real skopeo, and shows each transition:
-//! `make demo`.
+//! `make demo`. It fails where something isn't as it says.
 #![allow(
     clippy::expect_used,
     reason = "a demonstration that can't go on says why"
@@ -7,18 +7,21 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use loopback::{Registry, samples};
 use skopeo_index::cancel::Cancel;
+use skopeo_index::cli::Status;
+use skopeo_index::digest::Digest;
 use skopeo_index::executor::{Executor, Id, Report, Step, Unrecorded, Witness};
-use skopeo_index::machine::{Method, Network, Plan};
+use skopeo_index::machine::{Method, Network, Plan, Provenance};
 use skopeo_index::perform::{Engine, Performer};
 use skopeo_index::request::{Request, Source, TlsVerify};
 use skopeo_index::skopeo::{Options, Process};
 use skopeo_index::store::{RealDisk, Store};
 
-fn main() {
+fn main() -> ExitCode {
     let registry = Registry::start();
     let dir = tempfile::tempdir().expect("a directory");
     let cache = dir.path().join("cache");
@@ -34,32 +37,81 @@ fn main() {
     let tampered = loopback::digest(b"what was pushed");
     registry.put_as(&tampered, samples::nested());
 
-    let show = |title: &str, digests: &[&str]| {
+    let show = |title: &str, digests: &[&str], end: End| {
         println!("\n{title}");
-        fetch(&cache, registry.address(), digests);
+        let reports = fetch(&cache, registry.address(), digests);
+        told(reports.len() == digests.len() && reports.iter().all(|report| end.is_of(report)))
     };
-    show("An OCI index and a Docker manifest list:", &[&oci, &docker]);
-    show("The first again, from the cache:", &[&oci]);
-    show("A single image, where an index is wanted:", &[&image]);
-    show(
-        "An index that isn't the one that was asked for:",
-        &[&tampered],
-    );
-
-    println!("\nThe cache, rehashed:");
-    let store = Store::new(cache, RealDisk);
-    for digest in store.objects().expect("a cache that can be listed") {
-        let seen = store.read(digest).expect("an object that can be read");
-        let sound = if seen.hashes_to(digest) {
-            "sound"
-        } else {
-            "CORRUPT"
-        };
-        println!("  {sound} {digest}");
+    let ends = [
+        show(
+            "An OCI index and a Docker manifest list:",
+            &[&oci, &docker],
+            End::Fetched,
+        ),
+        show("The first again, from the cache:", &[&oci], End::Cached),
+        show(
+            "A single image, where an index is wanted:",
+            &[&image],
+            End::Refused(Status::NotAnIndex),
+        ),
+        show(
+            "An index that isn't the one that was asked for:",
+            &[&tampered],
+            End::Refused(Status::DigestMismatch),
+        ),
+        rehash(&cache, &[&oci, &docker]),
+    ];
+    match ends.iter().all(|as_said| *as_said) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 
-fn fetch(cache: &Path, registry: &str, digests: &[&str]) {
+/// How fetches should end.
+#[derive(Clone, Copy)]
+enum End {
+    Fetched,
+    Cached,
+    /// For the reason that has this exit status.
+    Refused(Status),
+}
+
+impl End {
+    fn is_of(self, report: &Report) -> bool {
+        match (self, &report.result) {
+            (Self::Fetched, Ok(committed)) => *committed.provenance() != Provenance::Hit,
+            (Self::Cached, Ok(committed)) => *committed.provenance() == Provenance::Hit,
+            (Self::Refused(status), Err(failure)) => Status::of(&failure.cause) == status,
+            _ => false,
+        }
+    }
+}
+
+fn told(as_said: bool) -> bool {
+    if !as_said {
+        println!("  NOT as it should be");
+    }
+    as_said
+}
+
+fn rehash(cache: &Path, expected: &[&str]) -> bool {
+    println!("\nThe cache, rehashed:");
+    let store = Store::new(cache.to_owned(), RealDisk);
+    let digests = store.objects().expect("a cache that can be listed");
+    let sound = |digest: &Digest| {
+        let seen = store.read(*digest).expect("an object that can be read");
+        let sound = seen.hashes_to(*digest);
+        println!("  {} {digest}", if sound { "sound" } else { "CORRUPT" });
+        sound
+    };
+    let all_sound = digests.iter().filter(|digest| sound(digest)).count() == digests.len();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    let names: Vec<String> = digests.iter().map(Digest::to_string).collect();
+    told(all_sound && names == expected)
+}
+
+fn fetch(cache: &Path, registry: &str, digests: &[&str]) -> Vec<Report> {
     let name: skopeo_index::request::ImageName =
         format!("{registry}/demo/app").parse().expect("a name");
     let source = Source::Docker {
@@ -95,10 +147,12 @@ fn fetch(cache: &Path, registry: &str, digests: &[&str]) {
         jobs: NonZeroUsize::MIN,
         witnesses: &[&Show],
     };
+    let mut reports = Vec::new();
     executor
-        .run(&requests, |_| {})
+        .run(&requests, |report| reports.push(report.clone()))
         .expect("no halt on a real disk");
     store.close().expect("an empty staging directory");
+    reports
 }
 
 /// Prints what happens.

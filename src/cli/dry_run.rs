@@ -40,7 +40,8 @@ pub(super) fn run(
         let typed: Vec<String> = typed.collect();
         match format {
             Format::Json => output::json_line(&json!({
-                "reference": request.to_string(), "cache": state,
+                "reference": request.to_string(), "source": request.skopeo_source(),
+                "cache": state,
                 "commands": commands.iter().map(|argv| words(runner.program(), argv)).collect::<Vec<_>>(),
             }))?,
             Format::Text if typed.is_empty() => output::line(&format!("{state}\t{request}"))?,

@@ -133,7 +133,10 @@ fn quoted(word: &OsStr) -> String {
 /// A report as a JSON object.
 pub(super) fn result_json(report: &Report, cache: &Path) -> Value {
     let digest = report.request.digest();
-    let mut json = json!({ "reference": report.request.to_string(), "digest": digest });
+    let mut json = json!({
+        "reference": report.request.to_string(), "digest": digest,
+        "source": report.request.skopeo_source(),
+    });
     let more = match &report.result {
         Ok(committed) => json!({
             "success": true,

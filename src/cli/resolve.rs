@@ -212,6 +212,7 @@ impl Resolved {
         let summary = self.index.summary();
         json!({
             "reference": self.reference(),
+            "source": self.request.skopeo_source(),
             "digest": self.request.digest(),
             "mediaType": summary.media_type,
             "manifests": summary.manifests,

@@ -79,7 +79,7 @@ fn what_is_asked_for_twice_is_counted_once() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let one = put(&registry, samples::oci_index(3));
     let other = put(&registry, samples::single_image());
-    let ran = cache.fetch(&[&one, &other, &one, &other, &one]);
+    let ran = cache.fetch(&["--jobs=1", &one, &other, &one, &other, &one]);
     ran.assert_status(11)
         .assert_says("/2 ")
         .assert_says("1 fetched, 0 cached, 1 failed; ");

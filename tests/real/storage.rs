@@ -27,8 +27,14 @@ fn a_list_is_fetched_from_a_container_storage() {
         );
     }
     let cache = Cache::new();
-    let reference = format!("containers-storage:[overlay@{location}]{reference}");
-    cache.run(["fetch", &reference]).assert_status(0);
+    let source = format!("containers-storage:[overlay@{location}]{reference}");
+    let ran = cache.run(["fetch", "--format=json", &source]);
+    ran.assert_status(0);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(
+        (&json["source"], &json["reference"]),
+        (&source.into(), &reference.into())
+    );
 
     let items = serde_json::json!({ storage.digest(): { "image": {
         "name": storage.name(), "containers-transport": "containers-storage", "storage-location": location,

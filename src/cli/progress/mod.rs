@@ -121,7 +121,8 @@ impl<'a> Progress<'a> {
     fn failed(&self, request: &Request, failure: &Failure) {
         let hint = hint::of(&failure.cause, self.options);
         let json = json!({
-            "reference": request.to_string(), "error": failure.to_string(), "hint": hint,
+            "reference": request.to_string(), "source": request.skopeo_source(),
+            "error": failure.to_string(), "hint": hint,
         });
         self.error(
             &format!("{request}: {failure}"),
@@ -211,7 +212,9 @@ impl Witness for Progress<'_> {
 }
 
 fn transition_json(of: Id, request: &Request, step: &Step) -> Value {
-    let mut json = json!({ "item": of.0, "reference": request.to_string() });
+    let mut json = json!({
+        "item": of.0, "reference": request.to_string(), "source": request.skopeo_source(),
+    });
     if let (Value::Object(json), Ok(Value::Object(event))) =
         (&mut json, serde_json::to_value(&step.event))
     {
