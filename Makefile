@@ -3,10 +3,12 @@
 CARGO   ?= cargo
 PREFIX  ?= /usr/local
 DESTDIR ?=
-# osbuild looks for sources here, whatever PREFIX is.
+# Nothing outside of PREFIX is touched unasked, and osbuild's packages look in
+# /usr/lib/osbuild: for these, PREFIX=/usr or OSBUILD=/usr/lib/osbuild.
 OSBUILD ?= $(PREFIX)/lib/osbuild
 
-BIN      = target/release/skopeo-index
+# What `build` makes, and `install` takes.
+BIN     ?= target/release/skopeo-index
 COMMANDS = fetch resolve inspect verify audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
@@ -15,7 +17,8 @@ META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 build:
 	$(CARGO) build --release --locked
 
-demo: setup
+demo:
+	@sh .ci/setup demo
 	$(CARGO) run --locked --example demo
 
 test: setup
@@ -55,19 +58,21 @@ fuzz:
 
 # The real parts: skopeo itself, a registry and a tracer for the tests.
 setup:
-	@sh .ci/setup
+	@sh .ci/setup test
 
-install: build
+# As root, who needs no toolchain: builds nothing.
+install:
+	@test -x $(BIN) || { echo "$(BIN) is not there: run \`make build\` first" >&2; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/skopeo-index
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	$(BIN) man > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index.1
-	set -e; for c in $(COMMANDS); do \
+	umask 022; $(BIN) man > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index.1
+	umask 022; set -e; for c in $(COMMANDS); do \
 	  $(BIN) man $$c > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index-$$c.1; done
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/skopeo-index
-	$(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_skopeo-index
-	$(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skopeo-index.fish
+	umask 022; $(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/skopeo-index
+	umask 022; $(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_skopeo-index
+	umask 022; $(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skopeo-index.fish
 	install -D -m 755 $(BIN) $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index
 	install -D -m 644 $(META) $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index.meta.json
 

@@ -10,6 +10,7 @@ mod concurrency;
 mod differential;
 mod harness;
 mod hostile;
+mod install;
 mod progress;
 mod registry;
 mod storage;
