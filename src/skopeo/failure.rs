@@ -182,6 +182,8 @@ fn of_part(part: &str, rest: &[&str]) -> Option<Class> {
         _ if part.ends_with("does not resolve to an image ID") => Class::NotFound,
         _ if part.starts_with("parsing manifest list ") => Class::NotAnIndex,
         _ => match part.strip_prefix("invalid status code from registry ") {
+            // Of the ping or the token: it isn't the manifest that is missing.
+            Some(status) if of_status(status) == Class::NotFound => Class::Other,
             Some(status) => of_status(status),
             None if tail => return of_last(part),
             None => return None,
@@ -203,7 +205,8 @@ fn of_last(part: &str) -> Option<Class> {
         _ if part.starts_with("Manifest does not match provided manifest digest") => {
             Class::DigestMismatch
         }
-        _ if part.starts_with("exceeded maximum allowed size of ") => Class::TooLarge,
+        // A manifest's; a token's is less.
+        "exceeded maximum allowed size of 4194304 bytes" => Class::TooLarge,
         _ if NETWORK.iter().any(|end| part.ends_with(end)) => Class::Network,
         _ if TLS.iter().any(|end| part.ends_with(end)) => Class::Tls,
         _ => return None,

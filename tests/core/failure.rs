@@ -112,6 +112,14 @@ fn every_other_failure_has_its_class() {
             Class::Authentication,
         ),
         (
+            "Requesting bearer token: invalid status code from registry 404 (Not Found)",
+            Class::Other,
+        ),
+        (
+            "exceeded maximum allowed size of 1048576 bytes",
+            Class::Other,
+        ),
+        (
             "unable to retrieve auth token: invalid username/password: denied: m",
             Class::Authentication,
         ),

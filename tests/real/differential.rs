@@ -12,7 +12,7 @@ use crate::harness::Cache;
 
 /// How many documents: enough to meet every member of every kind, few enough
 /// for two commands each.
-const DOCUMENTS: usize = 200;
+const DOCUMENTS: usize = 300;
 
 /// Documents around the edge of what an index is.
 fn document() -> impl Strategy<Value = Vec<u8>> {
@@ -50,6 +50,21 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// What skopeo prints; nothing where it takes the digest for another's (from
+/// 1.19 on, of documents that look like signed ones of version 1).
+fn raw(reference: &str) -> Option<Vec<u8>> {
+    let mut command = std::process::Command::new("skopeo");
+    command.args(["inspect", "--raw", "--tls-verify=false"]);
+    command.arg(format!("docker://{reference}"));
+    let ran = command.output().expect("skopeo");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(
+        ran.status.success() || said.contains("provided manifest digest"),
+        "{ran:?}"
+    );
+    ran.status.success().then_some(ran.stdout)
+}
+
 #[test]
 fn skopeo_gives_the_same_bytes_and_for_every_index_the_same_digest() {
     let (registry, cache) = (Registry::start(), Cache::new());
@@ -66,7 +81,14 @@ fn skopeo_gives_the_same_bytes_and_for_every_index_the_same_digest() {
     let mut indexes = Vec::new();
     for document in &documents {
         let digest = registry.put(document.clone());
-        if Index::parse(document).is_err() {
+        let raw = raw(&format!("{}/app@{digest}", registry.address()));
+        let is_index = Index::parse(document).is_ok();
+        // What is no index is printed as it is, too, or refused over its digest.
+        assert!(raw.is_some() || !is_index, "skopeo refuses an index");
+        if let Some(raw) = raw {
+            assert_eq!(&raw, document, "skopeo changes the bytes");
+        }
+        if !is_index {
             continue;
         }
         std::fs::write(&file, document).expect("a file");
@@ -78,12 +100,6 @@ fn skopeo_gives_the_same_bytes_and_for_every_index_the_same_digest() {
             String::from_utf8_lossy(&skopeos).trim(),
             Digest::of(document).to_string()
         );
-        let source = format!("docker://{}/app@{digest}", registry.address());
-        let raw = loopback::run(
-            "skopeo",
-            &["inspect", "--raw", "--tls-verify=false", &source],
-        );
-        assert_eq!(&raw, document, "skopeo changes the bytes");
         indexes.push(digest);
     }
     indexes.sort();

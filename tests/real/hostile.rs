@@ -1,7 +1,7 @@
 //! Registries that don't: the right exit status, nothing in the cache, nothing
 //! left over, and an end.
 
-use loopback::{Behaviour, Registry, samples};
+use loopback::{Behaviour, CONNECT, PING, Registry, TOKEN, samples};
 
 use crate::harness::{Cache, Ended};
 
@@ -184,6 +184,89 @@ fn an_error_text_neither_reaches_the_terminal_nor_decides_the_class() {
     ran.assert_says(r"\u{1b}[31mred\u{7}");
     let visible = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
     assert!(ran.stderr.chars().all(visible), "{ran:?}");
+}
+
+#[test]
+fn silence_right_after_connect() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    registry.behave(CONNECT, Behaviour::Silence);
+    refused(&registry, &digest, TRANSIENT).assert_says("no end after 1s");
+    assert_ne!(registry.requests(CONNECT), 0);
+}
+
+#[test]
+fn misbehaviour_at_the_ping() {
+    let teapot = Behaviour::error("418 I'm a teapot", "X", "manifest unknown");
+    for (behaviour, status) in [
+        (Behaviour::Silence, TRANSIENT),
+        (Behaviour::RedirectLoop, 1),
+        (Behaviour::status("500 Internal Server Error"), TRANSIENT),
+        (Behaviour::status("503 Service Unavailable"), TRANSIENT),
+        (Behaviour::too_many_requests(Some(60)), TRANSIENT),
+        (Behaviour::not_found(), 1),
+        (teapot, 1),
+    ] {
+        let registry = Registry::start();
+        let digest = registry.put(samples::empty());
+        registry.behave(PING, behaviour.clone());
+        println!("{behaviour:?}");
+        refused(&registry, &digest, status);
+        assert_ne!(registry.requests(PING), 0);
+    }
+}
+
+/// skopeo reads no more than the head of the answer, and asks on.
+#[test]
+fn a_ping_without_an_end_hinders_nobody() {
+    for behaviour in [
+        Behaviour::SlowDrip,
+        Behaviour::EndlessBody,
+        Behaviour::CutShort,
+    ] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.behave(PING, behaviour);
+        let reference = format!("{}/app@{digest}", registry.address());
+        cache.fetch(&[&reference]).assert_status(0);
+    }
+}
+
+#[test]
+fn misbehaviour_where_the_token_is() {
+    let teapot = Behaviour::error("418 I'm a teapot", "X", "manifest unknown");
+    for (behaviour, status) in [
+        (Behaviour::Silence, TRANSIENT),
+        (Behaviour::SlowDrip, TRANSIENT),
+        (Behaviour::EndlessBody, 1),
+        (Behaviour::CutShort, TRANSIENT),
+        (Behaviour::RedirectLoop, 1),
+        (Behaviour::status("500 Internal Server Error"), TRANSIENT),
+        (Behaviour::too_many_requests(Some(60)), TRANSIENT),
+        (Behaviour::not_found(), 1),
+        (Behaviour::unauthorized(), 12),
+        (teapot, 1),
+    ] {
+        let registry = Registry::start();
+        let digest = registry.put(samples::empty());
+        registry.behave(PING, Behaviour::bearer(registry.address()));
+        registry.behave(TOKEN, behaviour.clone());
+        println!("{behaviour:?}");
+        refused(&registry, &digest, status);
+        assert_ne!(registry.requests(TOKEN), 0);
+    }
+}
+
+/// So that what is refused above is refused for its misbehaviour.
+#[test]
+fn a_token_that_is_sold_opens_the_registry() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    registry.behave(PING, Behaviour::bearer(registry.address()));
+    registry.put_as(TOKEN, r#"{"token":"x"}"#);
+    let reference = format!("{}/app@{digest}", registry.address());
+    cache.fetch(&[&reference]).assert_status(0);
+    assert_eq!(registry.requests(TOKEN), 1);
 }
 
 #[test]

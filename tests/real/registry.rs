@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use base64::Engine;
 use loopback::{Behaviour, DockerRegistry, PASSWORD, Registry, USER, samples};
 use skopeo_index::index::MANIFEST_MAX;
 
@@ -135,6 +136,61 @@ fn docker_registry_serves_a_list_of_images() {
         .fetch(&[&reference])
         .assert_status(11)
         .assert_says("single image");
+}
+
+/// Every legal kind, of manifests that the registry has: it refuses others. It
+/// refuses one byte more than 4 MiB at push too, so that only the loopback
+/// registry serves that.
+#[test]
+fn docker_registry_serves_every_kind_of_index() {
+    let (registry, cache) = (DockerRegistry::plain(), Cache::new());
+    let image = registry.push_image("app", "amd64");
+    let inner = registry.push("app", &samples::empty(), samples::OCI_INDEX);
+    let inner = serde_json::json!({ "digest": inner, "size": samples::empty().len() });
+    let mut inlined = inner.clone();
+    inlined["data"] = base64::engine::general_purpose::STANDARD
+        .encode(samples::empty())
+        .into();
+    let kinds = [
+        of(samples::docker_list(1), &image),
+        of(samples::oci_index(1), &image),
+        of(samples::oci_index_without_media_type(), &image),
+        of(samples::nested(), &inner),
+        of(samples::with_artifact_type(), &image),
+        of(samples::with_subject(), &image),
+        of(samples::with_data(), &inlined),
+        samples::empty(),
+        of(samples::of_size(MANIFEST_MAX), &image),
+    ];
+    assert_eq!(kinds[8].len(), MANIFEST_MAX);
+    for kind in &kinds {
+        let document: serde_json::Value = serde_json::from_slice(kind).expect("JSON");
+        let media_type = document["mediaType"].as_str().unwrap_or(samples::OCI_INDEX);
+        let digest = registry.push("app", kind, media_type);
+        let reference = format!("{}/app@{digest}", registry.address());
+        cache.fetch(&[&reference]).assert_status(0);
+        assert_eq!(&fs::read(cache.object(&digest)).expect("it"), kind);
+    }
+    assert_eq!(cache.objects().len(), kinds.len());
+}
+
+/// The document, with what it points to replaced by something that is there.
+fn of(document: Vec<u8>, there: &serde_json::Value) -> Vec<u8> {
+    let mut document: serde_json::Value = serde_json::from_slice(&document).expect("JSON");
+    let point = |descriptor: &mut serde_json::Value| {
+        for key in ["digest", "size", "data"] {
+            if let Some(value) = there.get(key) {
+                descriptor[key] = value.clone();
+            }
+        }
+    };
+    document["manifests"]
+        .as_array_mut()
+        .expect("a list")
+        .iter_mut()
+        .for_each(point);
+    document.get_mut("subject").into_iter().for_each(point);
+    document.to_string().into_bytes()
 }
 
 #[test]

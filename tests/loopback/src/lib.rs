@@ -17,7 +17,7 @@ mod storage;
 
 pub use behaviour::Behaviour;
 pub use docker::{DockerRegistry, PASSWORD, USER};
-pub use registry::Registry;
+pub use registry::{CONNECT, PING, Registry, TOKEN};
 pub use relay::Relay;
 pub use storage::Storage;
 

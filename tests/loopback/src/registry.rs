@@ -9,6 +9,15 @@ use std::thread::{self, JoinHandle};
 
 use crate::Behaviour;
 
+/// Before anything is asked for, for [`Registry::behave`].
+pub const CONNECT: &str = "";
+
+/// What clients ask for first, for [`Registry::behave`].
+pub const PING: &str = "/v2/";
+
+/// Where [`Behaviour::bearer`] sends clients to.
+pub const TOKEN: &str = "/token";
+
 /// Serves manifests by plain HTTP, under any repository's name, until dropped.
 pub struct Registry {
     address: String,
@@ -126,6 +135,16 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is behind a reference, and what to do instead of serving it.
+    fn asked_for(&self, reference: &str) -> Option<(Vec<u8>, Option<Behaviour>)> {
+        let mut manifests = self.manifests();
+        let manifest = manifests.get_mut(reference)?;
+        manifest.requests += 1;
+        let next = manifest.next.pop_front();
+        let behaviour = next.or_else(|| manifest.always.clone());
+        Some((manifest.bytes.clone(), behaviour))
+    }
+
     fn connections(&self) -> MutexGuard<'_, Vec<Weak<TcpStream>>> {
         self.connections
             .lock()
@@ -163,6 +182,9 @@ const TLS_HANDSHAKE: u8 = 22;
 /// Answers requests until the client goes.
 fn serve(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_nodelay(true)?;
+    if let Some((_, Some(behaviour))) = shared.asked_for(CONNECT) {
+        return behaviour.act("/", connection, &shared.stop);
+    }
     let mut reader = BufReader::new(connection);
     if reader.fill_buf()?.first() == Some(&TLS_HANDSHAKE) {
         return write!(connection, "HTTP/1.0 400 Bad Request\r\n\r\n");
@@ -186,21 +208,14 @@ fn answer(method: &str, path: &str, mut to: &TcpStream, shared: &Shared) -> io::
     let place = path
         .split_once("/manifests/")
         .or_else(|| path.split_once("/blobs/"));
-    let Some((_, reference)) = place else {
-        return Behaviour::status("200 OK").act(path, to, &shared.stop);
-    };
-    let (bytes, behaviour) = {
-        let mut manifests = shared.manifests();
-        let Some(manifest) = manifests.get_mut(reference) else {
-            drop(manifests);
-            return Behaviour::not_found().act(path, to, &shared.stop);
+    let bare = path.split('?').next().unwrap_or(path);
+    let reference = place.map_or(bare, |(_, reference)| reference);
+    let Some((bytes, behaviour)) = shared.asked_for(reference) else {
+        let unknown = match bare {
+            PING => Behaviour::status("200 OK"),
+            _ => Behaviour::not_found(),
         };
-        manifest.requests += 1;
-        let behaviour = manifest
-            .next
-            .pop_front()
-            .or_else(|| manifest.always.clone());
-        (manifest.bytes.clone(), behaviour)
+        return unknown.act(path, to, &shared.stop);
     };
     if let Some(behaviour) = behaviour {
         return behaviour.act(path, to, &shared.stop);
