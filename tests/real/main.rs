@@ -11,6 +11,7 @@ mod differential;
 mod harness;
 mod hostile;
 mod install;
+mod json;
 mod progress;
 mod registry;
 mod storage;
