@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::merkle::{Hash, leaf, root_by_proof};
-use super::record::{Hex, Origin, Record};
+use super::names::Origin;
+use super::record::{Hex, Record};
 
 /// How much of a log there was, and its root (C2SP tlog-checkpoint, without
 /// signatures, which are for whoever keeps it to make and to check).

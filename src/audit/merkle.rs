@@ -1,5 +1,7 @@
 //! The Merkle tree of RFC 6962, section 2.1.
 
+use std::ops::Range;
+
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 of the tree.
@@ -8,10 +10,12 @@ pub type Hash = [u8; 32];
 /// "MTH({d(0)}) = SHA-256(0x00 || d(0))": the leaf of a line without its newline.
 #[must_use]
 pub fn leaf(line: &[u8]) -> Hash {
-    Sha256::new_with_prefix([0])
-        .chain_update(line)
-        .finalize()
-        .into()
+    leaf_begun(line).finalize().into()
+}
+
+/// The same, of a line that goes on.
+pub(super) fn leaf_begun(line: &[u8]) -> Sha256 {
+    Sha256::new_with_prefix([0]).chain_update(line)
 }
 
 /// `SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))`.
@@ -65,36 +69,54 @@ impl Frontier {
     }
 }
 
-/// The root of some leaves.
-fn root(leaves: &[Hash]) -> Hash {
-    let mut frontier = Frontier::default();
-    leaves.iter().for_each(|leaf| frontier.push(*leaf));
-    frontier.root()
-}
-
 /// The largest power of two smaller than `n`, which is 2 or more.
-const fn split(n: usize) -> usize {
-    1 << (usize::BITS - 1 - (n - 1).leading_zeros())
+const fn split(n: u64) -> u64 {
+    1 << (u64::BITS - 1 - (n - 1).leading_zeros())
 }
 
-/// RFC 6962, section 2.1.1: the path of leaf `at`; empty where there is no such
-/// leaf.
-#[must_use]
-pub fn prove(leaves: &[Hash], at: usize) -> Vec<Hash> {
-    let (mut leaves, mut at, mut path) = (leaves, at, Vec::new());
-    while leaves.len() > 1 && at < leaves.len() {
-        let (left, right) = leaves.split_at(split(leaves.len()));
-        if at < left.len() {
-            path.push(root(right));
-            leaves = left;
-        } else {
-            path.push(root(left));
-            at -= left.len();
-            leaves = right;
+/// Makes the path of a leaf while all leaves go by (RFC 6962, section 2.1.1), in
+/// memory for the path alone.
+pub struct Prover {
+    seen: u64,
+    /// The subtrees beside the leaf, from its own to the root's: their leaves'
+    /// places, and their roots so far.
+    beside: Vec<(Range<u64>, Frontier)>,
+}
+
+impl Prover {
+    /// The path of leaf `at` of `size`; empty where there is no such leaf.
+    #[must_use]
+    pub fn new(at: u64, size: u64) -> Self {
+        let (mut tree, mut beside) = (0..size, Vec::new());
+        while tree.contains(&at) && tree.end - tree.start > 1 {
+            let middle = tree.start + split(tree.end - tree.start);
+            let (left, right) = (tree.start..middle, middle..tree.end);
+            let (with, without) = if at < middle {
+                (left, right)
+            } else {
+                (right, left)
+            };
+            beside.push((without, Frontier::default()));
+            tree = with;
         }
+        beside.reverse();
+        Self { seen: 0, beside }
     }
-    path.reverse();
-    path
+
+    /// Takes the next leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut beside = self.beside.iter_mut();
+        if let Some((_, root)) = beside.find(|(leaves, _)| leaves.contains(&self.seen)) {
+            root.push(leaf);
+        }
+        self.seen += 1;
+    }
+
+    /// The path, once all leaves were taken.
+    #[must_use]
+    pub fn path(self) -> Vec<Hash> {
+        self.beside.iter().map(|(_, root)| root.root()).collect()
+    }
 }
 
 /// The root that a leaf and its path lead to (RFC 9162, section 2.1.3.2); `None`

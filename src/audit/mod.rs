@@ -12,19 +12,23 @@
 
 mod canonical;
 mod checkpoint;
+mod finding;
+mod lines;
 mod log;
 mod merkle;
+mod names;
 mod record;
 mod recorder;
 mod statement;
 mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Proof};
-pub use log::{LINE_MAX, Log, LogError};
-pub use merkle::{Frontier, Hash, leaf, prove, root_by_proof};
-pub use record::{
-    Command, NotAName, Op, Origin, Record, RecordError, RunId, Schema, SkopeoIdentity, Time,
-};
-pub use recorder::{Recorder, must_be_durable};
+pub use finding::{Finding, Lost, Severity, What};
+pub use lines::{LINE_MAX, Piece, Pieces};
+pub use log::{Log, LogError};
+pub use merkle::{Frontier, Hash, Prover, leaf, root_by_proof};
+pub use names::{NotAName, Origin, RunId, Time};
+pub use record::{Command, Op, Record, RecordError, Run, Schema, SkopeoIdentity};
+pub use recorder::{Recorder, Supply, must_be_durable};
 pub use statement::statement;
-pub use verify::{Finding, Keep, Line, Severity, Verified, Verifier, What};
+pub use verify::{Keep, Line, Objects, Verified, Verifier};

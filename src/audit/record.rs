@@ -1,46 +1,23 @@
 //! Records: one line each.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::canonical;
+use super::lines::LINE_MAX;
 use super::merkle::Hash;
+use super::names::{Origin, RunId, Time};
 use crate::digest::Digest;
 use crate::machine::{Event, Plan};
 use crate::request::Request;
 use crate::skopeo::Identity;
-use crate::text::quoted;
 
 /// The form of records that is written.
 const SCHEMA: u64 = 1;
 
 /// What stands between a record and its trailer, and behind that.
 const TRAILER: (&str, &str) = (",\"trailer\":\"", "\"}");
-
-/// A log's name: 128 random bits, shown as `skopeo-index/<32 hex>`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Origin(String);
-
-/// A run's name: 64 random bits in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct RunId(String);
-
-/// A time: UTC, RFC 3339 with milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Time(String);
-
-/// A text that is no name of a log or a run, or no time.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not {what}", quoted(found))]
-pub struct NotAName {
-    found: String,
-    what: &'static str,
-}
 
 /// Which skopeo was used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +58,28 @@ pub struct Command {
     pub exit: Option<i32>,
     /// How long it took.
     pub milliseconds: u64,
+    /// The signal that ended it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+}
+
+/// Who runs, by which rules, with what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The cache: an absolute path.
+    pub cache: String,
+    /// The cache that objects are copied from, where no skopeo brings them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The rules of its fetches.
+    pub plan: Plan,
+    /// Which skopeo is used; none for a copy from another cache.
+    pub skopeo: Option<SkopeoIdentity>,
+    /// Who runs it.
+    pub uid: u32,
+    /// Our version.
+    pub version: String,
 }
 
 /// What a record tells.
@@ -97,18 +96,7 @@ pub enum Op {
         version: String,
     },
     /// A run begins.
-    Run {
-        /// The cache.
-        cache: String,
-        /// The rules of its fetches.
-        plan: Plan,
-        /// Which skopeo is used; none for a copy from another cache.
-        skopeo: Option<SkopeoIdentity>,
-        /// Who runs it.
-        uid: u32,
-        /// Our version.
-        version: String,
-    },
+    Run(Run),
     /// A fetch went from state to state.
     Transition {
         /// The command that was run for it.
@@ -175,6 +163,9 @@ pub(super) struct Hex(pub(super) Hash);
 /// Why a line is no record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
+    /// No record is so long.
+    #[error("it is longer than any record ({LINE_MAX} bytes)")]
+    TooLong,
     /// The line doesn't have the SHA-256 that stands in it.
     #[error("its trailer is not SHA-256 of what is before it: it was changed, or cut")]
     Trailer,
@@ -204,6 +195,9 @@ impl Record {
     /// # Errors
     /// [`RecordError`].
     pub fn parse(line: &[u8]) -> Result<Self, RecordError> {
+        if line.len() > LINE_MAX {
+            return Err(RecordError::TooLong);
+        }
         let written = without_trailer(line).ok_or(RecordError::Trailer)?;
         let record = serde_json::from_str(&written).map_err(|error| unread(&written, &error))?;
         // Whatever a parser overlooks or takes in another form isn't written so.
@@ -234,94 +228,6 @@ fn without_trailer(line: &[u8]) -> Option<String> {
     let (record, sum) = line.split_at_checked(line.len().checked_sub(64)?)?;
     let record = record.strip_suffix(TRAILER.0)?;
     (Digest::of(record.as_bytes()).hex() == sum).then(|| format!("{record}}}"))
-}
-
-const ORIGIN: &str = "skopeo-index/";
-
-impl Origin {
-    /// A new log's.
-    pub(super) fn random() -> Self {
-        Self(format!("{ORIGIN}{}", random_hex(2)))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Origin {
-    type Error = NotAName;
-
-    fn try_from(text: String) -> Result<Self, NotAName> {
-        let good = text.strip_prefix(ORIGIN).is_some_and(|hex| is_hex(hex, 2));
-        checked(good, text, "the name of a log").map(Self)
-    }
-}
-
-impl RunId {
-    /// A new run's.
-    pub(super) fn random() -> Self {
-        Self(random_hex(1))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for RunId {
-    type Error = NotAName;
-
-    fn try_from(text: String) -> Result<Self, NotAName> {
-        checked(is_hex(&text, 1), text, "the name of a run").map(Self)
-    }
-}
-
-impl Time {
-    pub(super) fn now() -> Self {
-        Self(humantime::format_rfc3339_millis(SystemTime::now()).to_string())
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Time {
-    type Error = NotAName;
-
-    fn try_from(text: String) -> Result<Self, NotAName> {
-        let good = text.len() == "2026-01-01T00:00:00.000Z".len()
-            && humantime::parse_rfc3339(&text).is_ok();
-        checked(good, text, "a time in UTC with milliseconds").map(Self)
-    }
-}
-
-fn checked(good: bool, found: String, what: &'static str) -> Result<String, NotAName> {
-    if good {
-        Ok(found)
-    } else {
-        Err(NotAName { found, what })
-    }
-}
-
-/// Names, not secrets: they must differ, and may be guessed.
-fn random_hex(words: usize) -> String {
-    (0..words)
-        .map(|_| format!("{:016x}", fastrand::u64(..)))
-        .collect()
-}
-
-/// Whether a text may have come from [`random_hex`].
-fn is_hex(text: &str, words: usize) -> bool {
-    let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.len() == 16 * words && text.bytes().all(digit)
 }
 
 impl fmt::Display for Hex {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::log::{Log, LogError};
-use super::record::{Command, Op, RunId, SkopeoIdentity};
+use super::names::RunId;
+use super::record::{Command, Op, Run, SkopeoIdentity};
 use crate::executor::{Id, Report, Step, Unrecorded, Witness};
 use crate::machine::{Plan, State};
 use crate::perform::CommandRecord;
@@ -16,7 +17,7 @@ use crate::skopeo::Exit;
 /// Records one run.
 #[derive(Debug)]
 pub struct Recorder<'l> {
-    log: &'l Log,
+    log: &'l Log<'l>,
     run: RunId,
     committed: AtomicU64,
     failed: AtomicU64,
@@ -25,25 +26,44 @@ pub struct Recorder<'l> {
     unrecorded: Mutex<HashSet<Id>>,
 }
 
+/// Where a run's bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Supply<'a> {
+    /// skopeo brings them.
+    Skopeo(SkopeoIdentity),
+    /// They are copied from this cache.
+    Cache(&'a Path),
+}
+
 impl<'l> Recorder<'l> {
     /// Begins a run.
     ///
     /// # Errors
     /// [`LogError`].
     pub fn begin(
-        log: &'l Log,
+        log: &'l Log<'l>,
         cache: &Path,
         plan: Plan,
-        skopeo: Option<SkopeoIdentity>,
+        supply: Supply<'_>,
     ) -> Result<Self, LogError> {
-        let run = RunId::random();
-        let op = Op::Run {
-            cache: cache.display().to_string(),
+        let during = |error| LogError::during("name a run of", cache)(error);
+        let run = RunId::random().map_err(during)?;
+        let absolute = |path: &Path| {
+            let path = std::path::absolute(path).map_err(during)?;
+            Ok::<_, LogError>(path.display().to_string())
+        };
+        let (skopeo, from) = match supply {
+            Supply::Skopeo(identity) => (Some(identity), None),
+            Supply::Cache(from) => (None, Some(absolute(from)?)),
+        };
+        let op = Op::Run(Run {
+            cache: absolute(cache)?,
+            from,
             plan,
             skopeo,
             uid: rustix::process::getuid().as_raw(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        });
         log.append(&run, op)?;
         Ok(Self {
             log,
@@ -131,16 +151,19 @@ pub const fn must_be_durable(reached: State) -> bool {
 }
 
 fn command(command: &CommandRecord) -> Command {
+    let (exit, signal) = match command.exit {
+        Some(Exit::Status(status)) => (Some(status), None),
+        Some(Exit::Signal(signal)) => (None, Some(signal)),
+        None => (None, None),
+    };
     Command {
         argv: command
             .argv
             .iter()
             .map(|argument| argument.to_string_lossy().into_owned())
             .collect(),
-        exit: match command.exit {
-            Some(Exit::Status(status)) => Some(status),
-            Some(Exit::Signal(_)) | None => None,
-        },
+        exit,
         milliseconds: u64::try_from(command.took.as_millis()).unwrap_or(u64::MAX),
+        signal,
     }
 }

@@ -1,19 +1,20 @@
-//! Fetches as in-toto statements, for others to sign.
+//! Fetches as statements, for others to sign.
 
 use serde_json::{Value, json};
 
-use super::merkle::leaf;
-use super::record::{Op, Record, SkopeoIdentity};
+use super::merkle::Hash;
+use super::record::{Hex, Op, Record, Run};
 use crate::machine::{Outcome, State};
+use crate::request::{Request, Source};
 
-/// The rules by which a fetch is judged.
-const POLICY: &str = "https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md";
+/// Us, as a package URL.
+const OURS: &str = "pkg:cargo/skopeo-index";
 
 /// A fetch that has ended as an in-toto Statement v1 with a SLSA verification
-/// summary v1; `None` for any other record. `line` is the record's own, and
-/// `skopeo` that of its run.
+/// summary v1; `None` for any other record. `leaf` is the record's own, and `run`
+/// the one that it belongs to.
 #[must_use]
-pub fn statement(record: &Record, line: &[u8], skopeo: Option<&SkopeoIdentity>) -> Option<Value> {
+pub fn statement(record: &Record, leaf: Hash, run: &Run) -> Option<Value> {
     let Op::Transition { event, request, .. } = &record.op else {
         return None;
     };
@@ -22,44 +23,80 @@ pub fn statement(record: &Record, line: &[u8], skopeo: Option<&SkopeoIdentity>) 
         State::Failed => ("FAILED", "FAILED"),
         _ => return None,
     };
-    let name = request.name().without_tag();
-    let hex = request.digest().hex();
-    let hash: String = leaf(line)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let mut versions = json!({ "skopeo-index": env!("CARGO_PKG_VERSION") });
-    if let Some(skopeo) = skopeo {
+    // What ran then, not what exports it now.
+    let mut versions = json!({ "skopeo-index": run.version });
+    if let Some(skopeo) = &run.skopeo {
         versions["skopeo"] = skopeo.version.clone().into();
     }
-    let size = match &event.outcome {
-        Outcome::Found { content } | Outcome::Published { content, .. } => Some(content.size),
-        _ => None,
-    };
-    let mut subject = json!({ "name": name, "digest": { "sha256": hex } });
-    if let Some(size) = size {
-        subject["annotations"] = json!({ "size": size });
+    let mut subject = json!({
+        "name": request.name().without_tag(),
+        "digest": { "sha256": request.digest().hex() },
+    });
+    if let Outcome::Found { content } | Outcome::Published { content, .. } = &event.outcome {
+        subject["annotations"] = json!({ "size": content.size });
     }
-    let mut predicate = json!({
-        "verifier": { "id": "pkg:cargo/skopeo-index", "version": versions },
-        "timeVerified": record.time,
-        "resourceUri": request.skopeo_source(),
-        "policy": { "uri": POLICY },
-        "inputAttestations": [{
-            "uri": format!("{}#{}", record.log.as_str(), record.seq),
-            "digest": { "sha256": hash },
-        }],
-        "verificationResult": result,
-        "verifiedLevels": [level],
-        "slsaVersion": "1.0",
+    // "Extension fields SHOULD use names that are unlikely to collide".
+    let mut ours = json!({
+        "leaf": Hex(leaf).to_string(), "log": record.log.as_str(), "seq": record.seq,
     });
     if let Some(cause) = &event.cause {
-        predicate["skopeo-index_cause"] = cause.to_string().into();
+        ours["cause"] = cause.to_string().into();
     }
     Some(json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [subject],
         "predicateType": "https://slsa.dev/verification_summary/v1",
-        "predicate": predicate,
+        "predicate": {
+            "verifier": { "id": OURS, "version": versions },
+            "timeVerified": record.time,
+            "resourceUri": resource_uri(request, run),
+            // The rules are that version's, as its README has them.
+            "policy": { "uri": format!("{OURS}@{}#README.md", percent(&run.version)) },
+            "verificationResult": result,
+            "verifiedLevels": [level],
+            format!("{OURS}#record"): ours,
+        },
     }))
+}
+
+/// Where the bytes came from, as a URI (RFC 3986).
+fn resource_uri(request: &Request, run: &Run) -> String {
+    let (name, digest) = (request.name(), request.digest());
+    match (&run.from, request.source()) {
+        (Some(from), _) => format!("file://{}/{digest}", percent(from)),
+        (None, Source::Docker { .. }) => {
+            // What has no registry would be taken for one.
+            let name = name.without_tag();
+            let (first, rest) = name.split_once('/').unwrap_or((name, ""));
+            let is_registry = first.contains(['.', ':']) || first == "localhost";
+            let before = match rest {
+                "" => "docker.io/library/",
+                _ if is_registry => "",
+                _ => "docker.io/",
+            };
+            format!("docker://{before}{name}@{digest}")
+        }
+        (None, Source::ContainersStorage { .. }) => percent(&request.skopeo_source()),
+    }
+}
+
+/// Encodes what can't stand in a URI's path.
+fn percent(text: &str) -> String {
+    let stands = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@!$&'()*+,;=".contains(&byte);
+    let encoded = text.bytes().map(|byte| match byte {
+        byte if stands(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    encoded.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_stand_in_a_path_is_encoded() {
+        let (text, encoded) = ("/a b/[\u{e9}]?#%~", "/a%20b/%5B%C3%A9%5D%3F%23%25~");
+        assert_eq!(percent(text), encoded);
+    }
 }

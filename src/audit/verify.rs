@@ -1,140 +1,37 @@
 //! Checks a log, line by line. Pure, and of bounded memory.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
+use super::finding::{Finding, What};
 use super::merkle::{Frontier, Hash, leaf};
-use super::record::{Op, Origin, Record, RecordError, RunId};
+use super::names::{Origin, RunId, Time};
+use super::record::{Op, Record, RecordError};
 use crate::digest::Digest;
 use crate::machine::{Event, Facts, Fetch, Plan, State, Task};
 use crate::request::Request;
-
-/// Something that isn't as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{what}", at.map_or_else(String::new, |at| format!("record {at}: ")))]
-pub struct Finding {
-    /// The record's place in the file, from 0; none for the log as a whole.
-    pub at: Option<u64>,
-    /// What it is.
-    pub what: What,
-}
-
-/// How bad a finding is, from the least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Worth knowing, as after a crash.
-    Note,
-    /// The log is fine, and an object isn't.
-    Object,
-    /// The log's end is missing.
-    Cut,
-    /// The log was changed.
-    Broken,
-}
-
-/// What a finding tells.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum What {
-    /// The line is no record.
-    #[error("{0}")]
-    Record(RecordError),
-    /// A record of another log.
-    #[error("it is of another log, {}", .0.as_str())]
-    OtherLog(Origin),
-    /// A record is missing, doubled or moved.
-    #[error("its number is {found}, and {expected} would follow")]
-    Sequence {
-        /// The number after that of the record before.
-        expected: u64,
-        /// The number it has.
-        found: u64,
-    },
-    /// The record before is another than the one that this was written after.
-    #[error("it doesn't follow the record before, which was changed or replaced")]
-    Chain,
-    /// The log doesn't begin with its genesis, or begins twice.
-    #[error("a log begins with one genesis")]
-    Genesis,
-    /// A record of a run that hasn't begun, or begins twice.
-    #[error("run {} {why}", run.as_str())]
-    Run {
-        /// The run.
-        run: RunId,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The fetch's records can't be a fetch's.
-    #[error("fetch {fetch} doesn't replay: {why}")]
-    Replay {
-        /// Which fetch of the run.
-        fetch: u64,
-        /// What is wrong.
-        why: String,
-    },
-    /// A run that hasn't ended.
-    #[error("run {} has no end: it was killed, or still runs, or the log's end is missing", .0.as_str())]
-    Unended(RunId),
-    /// The last line has no end.
-    #[error("the last line is cut short ({0} bytes); the next run keeps it aside")]
-    Torn(u64),
-    /// The checkpoint is another log's.
-    #[error("the checkpoint is of another log, {}", .0.as_str())]
-    OtherCheckpoint(Origin),
-    /// Records that there were are missing.
-    #[error("the checkpoint has {expected} records, and the log {found}")]
-    Shorter {
-        /// At the time of the checkpoint.
-        expected: u64,
-        /// Now.
-        found: u64,
-    },
-    /// Records from before the checkpoint were changed.
-    #[error("the first {0} records are not those of the checkpoint: the log was rewritten")]
-    Rewritten(u64),
-    /// A committed object isn't in the cache as it was.
-    #[error("{digest} was committed and is {why}")]
-    Object {
-        /// The object.
-        digest: Digest,
-        /// What is wrong.
-        why: &'static str,
-    },
-}
-
-impl What {
-    /// How bad it is.
-    #[must_use]
-    pub const fn severity(&self) -> Severity {
-        match self {
-            Self::Unended(_) => Severity::Note,
-            Self::Object { .. } => Severity::Object,
-            Self::Torn(_) | Self::Shorter { .. } => Severity::Cut,
-            Self::Record(_)
-            | Self::OtherLog(_)
-            | Self::Sequence { .. }
-            | Self::Chain
-            | Self::Genesis
-            | Self::Run { .. }
-            | Self::Replay { .. }
-            | Self::OtherCheckpoint(_)
-            | Self::Rewritten(_) => Severity::Broken,
-        }
-    }
-}
 
 /// What a log holds, whatever was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// Where it stands now; `None` for a log without a record.
     pub checkpoint: Option<Checkpoint>,
-    /// The objects that were committed, if these were to be kept.
-    pub committed: BTreeSet<Digest>,
+    /// Every cache that a run used, with the objects that were committed to it, if
+    /// these were to be kept: each with the place of the last record that says so.
+    pub committed: BTreeMap<String, Objects>,
 }
+
+/// Objects, each with the place of a record.
+pub type Objects = BTreeMap<Digest, u64>;
+
+/// By how much a clock may be set back without a word.
+const SET_BACK: Duration = Duration::from_secs(60);
 
 /// Whether a [`Verifier`] keeps the digests of what was committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// It does, 32 bytes for each object.
+    /// It does, some 40 bytes for each object.
     Objects,
     /// It doesn't.
     Nothing,
@@ -143,7 +40,8 @@ pub enum Keep {
 /// A line of a log, read: what can be known of it by itself.
 pub struct Line {
     leaf: Hash,
-    record: Result<Record, RecordError>,
+    // Boxed, since there may be many lines that are none.
+    record: Result<Box<Record>, RecordError>,
 }
 
 impl Line {
@@ -152,8 +50,29 @@ impl Line {
     pub fn read(line: &[u8]) -> Self {
         Self {
             leaf: leaf(line),
-            record: Record::parse(line),
+            record: Record::parse(line).map(Box::new),
         }
+    }
+
+    /// One that is too long for a record, of which only its leaf is known.
+    #[must_use]
+    pub const fn too_long(leaf: Hash) -> Self {
+        Self {
+            leaf,
+            record: Err(RecordError::TooLong),
+        }
+    }
+
+    /// Its leaf.
+    #[must_use]
+    pub const fn leaf(&self) -> Hash {
+        self.leaf
+    }
+
+    /// Its record, if it is one.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_deref().ok()
     }
 }
 
@@ -163,16 +82,19 @@ pub struct Verifier {
     /// The root at the checkpoint's size.
     root_then: Option<Hash>,
     keep: Keep,
-    committed: BTreeSet<Digest>,
+    committed: BTreeMap<String, Objects>,
     frontier: Frontier,
     prev: Hash,
     next_seq: u64,
+    /// Of the record before.
+    time: Option<Time>,
     log: Option<Origin>,
     runs: HashMap<RunId, Run>,
 }
 
 /// A run that hasn't ended.
 struct Run {
+    cache: String,
     plan: Plan,
     open: HashMap<u64, Fetch<Facts>>,
     committed: u64,
@@ -188,10 +110,11 @@ impl Verifier {
             checkpoint,
             root_then: None,
             keep,
-            committed: BTreeSet::new(),
+            committed: BTreeMap::new(),
             frontier: Frontier::default(),
             prev: [0; 32],
             next_seq: 0,
+            time: None,
             log: None,
             runs: HashMap::new(),
         }
@@ -231,6 +154,8 @@ impl Verifier {
         let size = self.frontier.size();
         if !torn.is_empty() {
             found.push(What::Torn(torn.len() as u64));
+        } else if size == 0 {
+            found.push(What::Empty);
         }
         if let Some(then) = &self.checkpoint {
             if self.log.as_ref().is_some_and(|log| *log != then.origin) {
@@ -285,6 +210,13 @@ impl Verifier {
         if record.prev != self.prev {
             found.push(What::Chain);
         }
+        let now = &record.time;
+        if let Some(then) = self.time.replace(now.clone())
+            && now.before(&then).is_some_and(|by| by > SET_BACK)
+        {
+            let now = now.clone();
+            found.push(What::Clock { then, now });
+        }
     }
 
     /// Whether what a record tells can be.
@@ -294,10 +226,18 @@ impl Verifier {
             why,
         };
         match &record.op {
-            Op::Genesis { .. } | Op::Recovered { .. } => {}
-            Op::Run { plan, .. } => {
+            Op::Genesis { .. } => {}
+            Op::Recovered { bytes, kept_as, .. } => found.push(What::Recovered {
+                bytes: *bytes,
+                kept_as: kept_as.clone(),
+            }),
+            Op::Run(begun) => {
+                if self.keep == Keep::Objects {
+                    self.committed.entry(begun.cache.clone()).or_default();
+                }
                 let run = Run {
-                    plan: *plan,
+                    cache: begun.cache.clone(),
+                    plan: begun.plan,
                     open: HashMap::new(),
                     committed: 0,
                     failed: 0,
@@ -315,7 +255,10 @@ impl Verifier {
                 None => found.push(wrong("has not begun, or has ended")),
                 Some(run) => match run.replay(*fetch, request, event) {
                     Ok(State::Committed) if self.keep == Keep::Objects => {
-                        self.committed.insert(request.digest());
+                        let at = self.frontier.size();
+                        if let Some(objects) = self.committed.get_mut(&run.cache) {
+                            objects.insert(request.digest(), at);
+                        }
                     }
                     Ok(_) => {}
                     Err(why) => found.push(What::Replay { fetch: *fetch, why }),

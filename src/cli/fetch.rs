@@ -15,7 +15,7 @@ use super::output::{self, Problem, json_line};
 use super::precedence::Meant;
 use super::progress::{self, Loud, Mode, Progress};
 use super::source::Images;
-use crate::audit::{Log, LogError, Recorder};
+use crate::audit::{Log, LogError, Recorder, Supply};
 use crate::executor::{Executor, Report, Witness};
 use crate::perform::{Engine, Performer};
 use crate::request::Request;
@@ -119,11 +119,15 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
 
     let plan = args.run.plan(args.skopeo.attempts());
     let unrecorded = |error: LogError| Problem::other(error.to_string());
-    let log = args.run.audit_log().map(Log::open).transpose();
+    let log = args
+        .run
+        .audit_log()
+        .map(|log| Log::open(log, &cancel))
+        .transpose();
     let log = log.map_err(unrecorded)?;
     let begin = |log| {
         let skopeo = skopeo::identify(&runner, &cancel);
-        Recorder::begin(log, store.root(), plan, Some(skopeo.into()))
+        Recorder::begin(log, store.root(), plan, Supply::Skopeo(skopeo.into()))
     };
     let recorder = log.as_ref().map(begin).transpose().map_err(unrecorded)?;
     // First what may refuse to go on, then what shows.
@@ -162,7 +166,9 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     if let Err(fault) = store.close() {
         progress.note(&format!("{fault}"));
     }
-    let checkpoint = log.as_ref().and_then(|log| log.checkpoint().ok());
+    // The whole log is read for it.
+    let shown = log.as_ref().filter(|_| args.mode() != Mode::None);
+    let checkpoint = shown.and_then(|log| log.checkpoint().ok());
     progress.finish(started.elapsed(), checkpoint.as_ref());
     printed?;
     ended?;

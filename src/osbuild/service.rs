@@ -17,7 +17,7 @@ use super::era::Reply;
 use super::items::{self, Plan};
 use super::protocol::{Call, Results, exception};
 use super::{FILES, protocol};
-use crate::audit::{Log, Recorder};
+use crate::audit::{Log, Recorder, Supply};
 use crate::cancel::Cancel;
 use crate::executor::{Executor, Id, Report, Step, Unrecorded, Witness};
 use crate::machine::{self, Method, Network, Provenance, Stop};
@@ -156,14 +156,16 @@ impl Service<'_> {
         engine: Engine<'_, Process, RealDisk>,
         rules: machine::Plan,
     ) -> io::Result<Vec<protocol::ItemResult>> {
-        let log = self.audit.map(Log::open).transpose();
+        let log = self.audit.map(|log| Log::open(log, cancel)).transpose();
         let log = log.map_err(io::Error::other)?;
         let recorder = log.as_ref().map(|log| {
-            let skopeo = match engine {
-                Engine::Skopeo { runner, .. } => Some(skopeo::identify(runner, cancel).into()),
-                Engine::Cache(_) => None,
+            let supply = match engine {
+                Engine::Skopeo { runner, .. } => {
+                    Supply::Skopeo(skopeo::identify(runner, cancel).into())
+                }
+                Engine::Cache(from) => Supply::Cache(from.root()),
             };
-            Recorder::begin(log, store.root(), rules, skopeo)
+            Recorder::begin(log, store.root(), rules, supply)
         });
         let recorder = recorder.transpose().map_err(io::Error::other)?;
         let lines = Lines {

@@ -1,0 +1,137 @@
+//! Fetches as statements.
+
+use serde_json::Value;
+use skopeo_index::audit::{Op, Record, Run, SkopeoIdentity, leaf, statement};
+use skopeo_index::digest::Digest;
+use skopeo_index::machine::State;
+use skopeo_index::request::{ImageName, Request, Source, TlsVerify};
+
+use super::{lines, logs};
+use crate::stand_in::PLAN;
+
+fn run() -> Run {
+    Run {
+        cache: "/cache".to_owned(),
+        from: None,
+        plan: PLAN,
+        skopeo: Some(SkopeoIdentity {
+            path: "/s".to_owned(),
+            sha256: None,
+            version: "skopeo version 1".to_owned(),
+        }),
+        uid: 0,
+        version: "0.0.1".to_owned(),
+    }
+}
+
+#[test]
+fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
+    let run = run();
+    let (mut passed, mut failed) = (0, 0);
+    for line in lines(&logs()[0]) {
+        let line = line.trim_ascii_end();
+        let record = Record::parse(line).expect("a record");
+        let made = statement(&record, leaf(line), &run);
+        let ended = match &record.op {
+            Op::Transition { event, request, .. }
+                if matches!(event.to, State::Committed | State::Failed) =>
+            {
+                Some((event, request))
+            }
+            _ => None,
+        };
+        let Some((event, request)) = ended else {
+            assert_eq!(made, None, "{record:?}");
+            continue;
+        };
+        let made = made.expect("a statement");
+        let (predicate, subject) = (&made["predicate"], &made["subject"][0]);
+        assert_eq!(subject["name"], request.name().without_tag());
+        assert_eq!(subject["digest"]["sha256"], request.digest().hex());
+        assert_eq!(predicate["timeVerified"], record.time.as_str());
+        let ours = &predicate["pkg:cargo/skopeo-index#record"];
+        assert_eq!(ours["log"], record.log.as_str());
+        assert_eq!(ours["seq"], record.seq);
+        assert_eq!(ours["leaf"], Digest::from_bytes(leaf(line)).hex());
+        let cause = event.cause.as_ref().map(ToString::to_string);
+        assert_eq!(ours["cause"].as_str(), cause.as_deref());
+        let result = if event.to == State::Committed {
+            passed += 1;
+            assert!(subject["annotations"]["size"].is_u64(), "{made}");
+            "PASSED"
+        } else {
+            failed += 1;
+            "FAILED"
+        };
+        assert_eq!(predicate["verificationResult"], result);
+    }
+    assert!(passed > 3 && failed > 1, "{passed} {failed}");
+}
+
+/// The predicate for the last fetch of the log, had it been of this request.
+fn predicate(request: Request, run: &Run) -> Value {
+    let lines = lines(&logs()[0]);
+    let ended = lines.iter().rev().find_map(|line| {
+        let line = line.trim_ascii_end();
+        let mut record = Record::parse(line).expect("a record");
+        if let Op::Transition { request: of, .. } = &mut record.op {
+            *of = request.clone();
+        }
+        statement(&record, leaf(line), run)
+    });
+    ended.expect("an end")["predicate"].take()
+}
+
+fn request(name: &str, source: Source) -> Request {
+    let name: ImageName = name.parse().expect("a name");
+    Request::new(name, source, Digest::of(b""))
+}
+
+#[test]
+fn the_verifier_is_what_ran_then_and_the_rules_are_its_own() {
+    let docker = Source::Docker {
+        tls_verify: TlsVerify::Require,
+    };
+    let of = |run: &Run| predicate(request("localhost/app", docker.clone()), run);
+    let by_skopeo = of(&run());
+    let version = &by_skopeo["verifier"]["version"];
+    assert_eq!(version["skopeo-index"], "0.0.1");
+    assert_eq!(version["skopeo"], "skopeo version 1");
+    let uri = &by_skopeo["policy"]["uri"];
+    assert_eq!(uri, "pkg:cargo/skopeo-index@0.0.1#README.md");
+    let copied = of(&Run {
+        skopeo: None,
+        from: Some("/a b".to_owned()),
+        ..run()
+    });
+    assert_eq!(copied["verifier"]["version"].get("skopeo"), None);
+    let object = format!("file:///a%20b/{}", Digest::of(b""));
+    assert_eq!(copied["resourceUri"], object);
+}
+
+#[test]
+fn the_resource_is_a_uri_whose_authority_is_the_registry() {
+    let digest = Digest::of(b"");
+    let docker = || Source::Docker {
+        tls_verify: TlsVerify::AsConfigured,
+    };
+    let uri = |name, source| predicate(request(name, source), &run())["resourceUri"].take();
+    for (name, completed) in [
+        ("localhost/app", "localhost/app"),
+        ("127.0.0.1:5000/a/b:tag", "127.0.0.1:5000/a/b"),
+        ("a.b/c", "a.b/c"),
+        ("app", "docker.io/library/app"),
+        ("library/app", "docker.io/library/app"),
+        ("a/b/c", "docker.io/a/b/c"),
+    ] {
+        let expected = format!("docker://{completed}@{digest}");
+        assert_eq!(uri(name, docker()), expected);
+    }
+    let storage = |location: Option<&str>| Source::ContainersStorage {
+        location: location.map(|location| location.parse().expect("a location")),
+    };
+    let expected = format!("containers-storage:app:tag@{digest}");
+    assert_eq!(uri("app:tag", storage(None)), expected);
+    let expected = format!("containers-storage:%5Boverlay@/a%20b/%25%5Dapp@{digest}");
+    assert_eq!(uri("app", storage(Some("/a b/%"))), expected);
+}
