@@ -3,6 +3,7 @@
 
 mod changes;
 mod recover;
+mod schema;
 mod statement;
 mod story;
 mod tree;
