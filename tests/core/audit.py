@@ -1,4 +1,4 @@
-"""Leaves, chain, root and proof again, by hashlib: audit.py LOG CHECKPOINT PROOF"""
+"""Leaves, chain, root and proof again, by hashlib: audit.py LOG CHECKPOINT PROOF [LEAVES]"""
 import base64
 import hashlib
 import json
@@ -37,7 +37,7 @@ def path(m, leaves):
     return path(m - k, leaves[k:]) + [root(leaves[:k])]
 
 
-log, checkpoint, proof = sys.argv[1:]
+log, checkpoint, proof = sys.argv[1:4]
 with open(log, "rb") as file:
     lines = file.read().split(b"\n")
 assert lines.pop() == b""
@@ -51,6 +51,9 @@ for seq, line in enumerate(lines):
     assert hashlib.sha256(body).hexdigest() == json.loads(trailer[:-1]), seq
     previous = leaf(line)
 leaves = [leaf(line) for line in lines]
+for file in sys.argv[4:]:
+    with open(file, encoding="ascii") as file:
+        assert file.read().splitlines() == [leaf.hex() for leaf in leaves]
 with open(checkpoint, encoding="ascii") as file:
     origin, size, encoded = file.read().splitlines()
 assert origin == json.loads(lines[0])["log"] and int(size) == len(lines)

@@ -2,6 +2,7 @@
 //! no change.
 
 mod changes;
+mod golden;
 mod recover;
 mod schema;
 mod statement;
