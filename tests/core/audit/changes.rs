@@ -4,7 +4,7 @@ use std::fs;
 
 use loopback::samples;
 use proptest::prelude::*;
-use skopeo_index::audit::{Severity, What};
+use skopeo_index::audit::{Finding, Severity, What};
 use skopeo_index::digest::Digest;
 
 use super::{End, lines, logs, recorded, verify};
@@ -52,7 +52,7 @@ fn a_crash_at_any_byte_is_recovered_from_and_recorded() {
 
 /// One change of a log.
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Bit(prop::sample::Index, u8),
     Byte(prop::sample::Index, u8),
     Remove(prop::sample::Index),
@@ -64,7 +64,7 @@ enum Change {
     Cut(prop::sample::Index),
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(super) fn change() -> impl Strategy<Value = Change> {
     let at = any::<prop::sample::Index>;
     prop_oneof![
         (at(), 0..8_u8).prop_map(|(at, bit)| Change::Bit(at, bit)),
@@ -134,25 +134,32 @@ fn changed(log: &[u8], other: &[u8], change: &Change) -> (Vec<u8>, usize) {
     (lines.concat(), at)
 }
 
+/// A changed log is told from the one it was, and where.
+pub(super) fn noticed(log: &[u8], other: &[u8], change: &Change) -> Result<(), TestCaseError> {
+    let (now, first) = changed(log, other, change);
+    prop_assume!(now != log);
+    let (checkpoint, _) = verify(log, None);
+    let (_, found) = verify(&now, checkpoint);
+    prop_assert!(!found.is_empty());
+    // The record that was changed is named, or the first that is missing.
+    let named = found.iter().filter_map(|finding| finding.at).min();
+    let cut = |found: &Finding| found.what.severity() == Severity::Cut;
+    let named = named.is_some_and(|named| named <= first as u64 + 1);
+    prop_assert!(named || found.iter().any(cut), "{} {:?}", first, found);
+
+    // Without a checkpoint, all but a cut at a record's end.
+    let at_records_end = now.ends_with(b"\n") && log.starts_with(&now);
+    prop_assert_eq!(verify(&now, None).1.is_empty(), at_records_end);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..crate::regressions("proptest-regressions/audit.txt") })]
 
     #[test]
     fn no_change_goes_unnoticed(change in change()) {
         let [log, other] = logs();
-        let (now, first) = changed(log, other, &change);
-        prop_assume!(now != *log);
-        let (checkpoint, _) = verify(log, None);
-        let (_, found) = verify(&now, checkpoint);
-        prop_assert!(!found.is_empty());
-        // The record that was changed is named, or the first that is missing.
-        let named = found.iter().filter_map(|finding| finding.at).min();
-        let cut = found.iter().any(|finding| finding.what.severity() == Severity::Cut);
-        prop_assert!(cut || named.is_some_and(|named| named <= first as u64 + 1), "{} {:?}", first, found);
-
-        // Without a checkpoint, all but a cut at a record's end.
-        let at_records_end = now.ends_with(b"\n") && log.starts_with(&now);
-        prop_assert_eq!(verify(&now, None).1.is_empty(), at_records_end);
+        noticed(log, other, &change)?;
     }
 
     #[test]

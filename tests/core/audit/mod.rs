@@ -2,6 +2,7 @@
 //! no change.
 
 mod changes;
+mod generated;
 mod golden;
 mod recover;
 mod schema;
