@@ -1,0 +1,110 @@
+//! `audit show`, and what a run shows of its log.
+
+use std::fs;
+
+use loopback::{Registry, samples};
+use serde_json::Value;
+
+use crate::harness::Cache;
+
+/// A log of two runs: an index and an image, then a hit.
+fn two_runs() -> (Cache, String, [String; 2]) {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let [index, image] = [
+        registry.put(samples::oci_index(2)),
+        registry.put(samples::single_image()),
+    ];
+    let log = cache.beside("log").display().to_string();
+    let of = |digest: &str| format!("{}/app@{digest}", registry.address());
+    cache
+        .fetch(&[&of(&index), &of(&image), "--audit-log", &log])
+        .assert_status(11);
+    cache
+        .fetch(&[&of(&index), "--audit-log", &log])
+        .assert_status(0);
+    (cache, log, [index, image])
+}
+
+#[test]
+fn what_is_shown_can_be_chosen() {
+    let (cache, log, [index, image]) = two_runs();
+    let show = |more: &[&str]| {
+        let args = ["audit", "show", &log, "--format=json"];
+        let ran = cache.run(args.iter().chain(more));
+        ran.assert_status(0);
+        let lines = ran
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        lines.collect::<Vec<Value>>()
+    };
+    let digests = |rows: &[Value]| -> Vec<String> {
+        let digest = |row: &Value| row["digest"].as_str().expect("a digest").to_owned();
+        rows.iter().map(digest).collect()
+    };
+    let all = show(&[]);
+    assert_eq!(all.len(), 3);
+    assert_eq!(digests(&show(&["--digest", &index])), [&*index, &*index]);
+    assert_eq!(digests(&show(&["--failed"])), [image]);
+    let last = all[2]["run"].as_str().expect("a run");
+    assert_eq!(show(&["--run", last]), all[2..]);
+    assert_eq!(show(&["--run", last, "--failed"]), [Value::Null; 0]);
+}
+
+#[test]
+fn a_table_has_a_column_for_each_thing_an_auditor_asks() {
+    let (cache, log, [index, image]) = two_runs();
+    let shown = cache.run(["audit", "show", &log, "--format=table"]);
+    shown.assert_status(0);
+    assert_eq!(cache.run(["audit", "show", &log]).stdout, shown.stdout);
+    let lines: Vec<Vec<&str>> = shown
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let head = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "SKOPEO", "HOW"];
+    assert_eq!(lines[0], head);
+    let mut ended: Vec<_> = lines[1..].iter().map(|row| (row[2], row[3])).collect();
+    ended.sort_unstable();
+    let mut expected = [
+        ("FAILED", &*image),
+        ("committed", &*index),
+        ("committed", &*index),
+    ];
+    expected.sort_unstable();
+    assert_eq!(ended, expected);
+}
+
+#[test]
+fn what_is_not_sound_is_told_and_the_rest_is_shown() {
+    let (cache, log, _) = two_runs();
+    let whole = fs::read_to_string(&log).expect("a log");
+    let show = |bytes: &str| {
+        fs::write(&log, bytes).expect("a log");
+        cache.run(["audit", "show", &log])
+    };
+    let told = show(&whole.replacen("\"absent\"", "\"paused\"", 1));
+    told.assert_status(16)
+        .assert_says("record 2: its trailer is not");
+    assert!(told.stdout.lines().count() > 2, "{}", told.stdout);
+    let told = show(&whole[..whole.len() - 7]);
+    told.assert_status(17)
+        .assert_says("the last line is cut short");
+    assert_eq!(told.stdout.lines().count(), 4);
+}
+
+#[test]
+fn the_summary_has_the_checkpoint() {
+    let (cache, log, _) = two_runs();
+    let missing = format!("localhost/app@{}", loopback::digest(b"missing"));
+    let run = |more: &str| cache.fetch(&[&missing, "--offline", "--audit-log", &log, more]);
+    let json = run("--progress=json");
+    json.assert_status(13);
+    let last: Value =
+        serde_json::from_str(json.stderr.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(last["event"], "summary");
+    let now = cache.run(["audit", "checkpoint", &log]);
+    now.assert_status(0);
+    assert_eq!(last["checkpoint"], now.stdout);
+    assert!(!run("--quiet").stderr.contains("audit log:"));
+}
