@@ -40,12 +40,12 @@ impl Log<'_> {
         run: &RunId,
     ) -> Result<End, LogError> {
         let at = found.as_ref().map_or(0, |end| end.length);
-        let kept = self.kept(at, torn);
-        let kept = kept.map_err(self.during("keep aside a torn line of"))?;
         // One that doesn't append, since what is torn has to be written over.
         let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let file = OpenOptions::new().write(true).open(file);
         let file = file.map_err(self.during("write over a torn line of"))?;
+        let kept = self.kept(at, torn);
+        let kept = kept.map_err(self.during("keep aside a torn line of"))?;
         let end = self.recovered(&file, found, kept, run).inspect_err(|_| {
             // Where it can't be put back, what is there is torn, and its file has no record.
             let _found_again = file
