@@ -6,14 +6,12 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::{Method, State};
+use skopeo_index::machine::{Method, Network, State};
 use stateright::{Model, Property};
 
-use crate::disk::{Fs, Node, Text, kept, torn};
-use crate::process::{
-    Answer, At, Broken, Call, Job, Next, Patience, Processes, ROOT, Standing, Success,
-};
+use crate::disk::{File, Fs, Node, Text, kept, torn};
+use crate::process::{Answer, At, Broken, Call, Job, Next, Patience, Processes, ROOT, Standing};
+use crate::rules;
 
 /// The documents that there are: two indexes and a single image.
 pub const INDEXES: [Text; 2] = [
@@ -33,9 +31,11 @@ pub enum Registry {
     Anything,
 }
 
-/// What stands at the name of the first digest before anybody comes.
+/// What stands at the name of the first digest before anybody comes, or above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Before {
+    /// Not the cache, nor what it would lie in.
+    Nowhere,
     Nothing,
     /// The index, as one who never syncs has left it.
     Index,
@@ -51,6 +51,7 @@ pub struct Bounds {
     /// The documents that are asked for, one a process.
     pub wanted: Vec<Text>,
     pub method: Method,
+    pub network: Network,
     pub attempts: u32,
     pub registry: Registry,
     pub before: Vec<Before>,
@@ -62,6 +63,8 @@ pub struct Bounds {
     pub powers: u8,
     /// Dead processes that are started again.
     pub restarts: u8,
+    /// Times that somebody else removes the first digest's object.
+    pub removals: u8,
     /// How often one process is left in the midst for another; every order where
     /// there is no number.
     pub switches: Option<u8>,
@@ -74,6 +77,7 @@ impl Bounds {
         Self {
             wanted: wanted.to_vec(),
             method: Method::Raw,
+            network: Network::Allowed,
             attempts: 1,
             registry: Registry::Honest,
             before: vec![Before::Nothing],
@@ -81,48 +85,58 @@ impl Bounds {
             crashes: 0,
             powers: 0,
             restarts: 0,
+            removals: 0,
             switches: None,
             broken: Broken::Nothing,
         }
     }
+
+    /// How many processes may die.
+    pub fn deaths(&self) -> usize {
+        let by_power = usize::from(self.powers) * self.wanted.len();
+        usize::from(self.crashes) + by_power
+    }
 }
 
 pub struct Cache {
-    bounds: Bounds,
+    pub bounds: Bounds,
     pub processes: Arc<Processes>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    before: Before,
-    fs: Fs,
+    pub before: Before,
+    pub fs: Fs,
     /// What the log has for good.
-    log: BTreeSet<(Digest, State)>,
-    who: Vec<Who>,
+    pub log: BTreeSet<(Digest, State)>,
+    pub who: Vec<Who>,
     /// Whoever was told that a digest is there.
-    promised: BTreeSet<Digest>,
+    pub promised: BTreeSet<Digest>,
     faults: u8,
     crashes: u8,
     powers: u8,
-    restarts: u8,
+    pub restarts: u8,
+    removals: u8,
     /// Whose turn it is, and how many switches are left, where these are counted.
     turn: Option<(usize, u8)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Who {
+pub enum Who {
     Running { at: At, luck: Luck },
     Dead,
     Ended(At, Luck),
 }
 
 /// Whether a process may fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Luck {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Luck {
     /// All that it asked for went well.
     Good,
     /// Something didn't.
     Bad,
+    /// Somebody removed an object under its hands.
+    Robbed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,15 +154,11 @@ pub enum Action {
     /// The power fails, and this is found after it.
     PowerLoss(Fs),
     Restart(usize),
+    /// Somebody else removes the first digest's object.
+    Remove,
 }
 
-/// What is so in some state of the world.
-type Holds = fn(&Cache, &World) -> bool;
-
-/// Where corrupt objects are kept.
-const QUARANTINE: Text = "/cache/.skopeo-index/quarantine";
-
-fn object(digest: Digest) -> Text {
+pub fn object(digest: Digest) -> Text {
     kept(&format!("{ROOT}/{digest}"))
 }
 
@@ -158,19 +168,25 @@ impl Cache {
         Self { bounds, processes }
     }
 
-    fn job(&self, name: char, wanted: Text) -> Job {
+    /// The first digest's object.
+    fn first(&self) -> Text {
+        object(Digest::of(self.bounds.wanted[0].as_bytes()))
+    }
+
+    fn job(&self, name: char, wanted: Text, network: Network) -> Job {
         Job {
             name,
             digest: Digest::of(wanted.as_bytes()),
             method: self.bounds.method,
+            network,
             attempts: self.bounds.attempts,
             broken: self.bounds.broken,
         }
     }
 
-    fn start(&self, name: char, wanted: Text) -> Who {
-        let at = self.processes.start(&self.job(name, wanted));
-        let luck = if INDEXES.contains(&wanted) {
+    pub fn start(&self, name: char, wanted: Text, network: Network) -> Who {
+        let at = self.processes.start(&self.job(name, wanted, network));
+        let luck = if INDEXES.contains(&wanted) && network == Network::Allowed {
             Luck::Good
         } else {
             Luck::Bad
@@ -181,7 +197,7 @@ impl Cache {
     fn arrived(&self, at: At, luck: Luck) -> Who {
         match self.processes.standing(at).next {
             Next::Wants(_) => Who::Running { at, luck },
-            Next::Succeeded(_) | Next::Failed(_) => Who::Ended(at, luck),
+            Next::Succeeded(_) | Next::Failed(..) => Who::Ended(at, luck),
         }
     }
 
@@ -195,7 +211,7 @@ impl Cache {
 
     /// What skopeo may answer to a call, and whether the process is to blame
     /// nobody for what follows.
-    fn answers(&self, fs: &Fs, call: &Call) -> Vec<Answer> {
+    pub fn answers(&self, fs: &Fs, call: &Call) -> Vec<Answer> {
         let honest = match call {
             Call::Inspect(digest) | Call::Copy(digest, _) => Answer::Bytes(self.wanted(*digest)),
             Call::InspectDir(dir) => seen(fs, kept(&format!("{dir}/manifest.json"))),
@@ -232,8 +248,27 @@ impl Cache {
         all
     }
 
+    /// Who has a lock. Whoever takes one twice waits for himself.
+    fn holder(&self, world: &World, file: File) -> Option<usize> {
+        world.who.iter().position(|who| match who {
+            Who::Running { at, .. } => self.processes.standing(*at).holds.contains(&file),
+            Who::Dead | Who::Ended(..) => false,
+        })
+    }
+
+    /// Whom a process waits for; `None` for one who can go on, or has ended.
+    pub fn waits_for(&self, world: &World, who: usize) -> Option<usize> {
+        let Who::Running { at, .. } = world.who[who] else {
+            return None;
+        };
+        match &self.processes.standing(at).next {
+            Next::Wants(Call::TryLock(file, Patience::Some)) => self.holder(world, *file),
+            _ => None,
+        }
+    }
+
     /// Does a call, as the system does it; `None` while it has to wait.
-    fn done(&self, world: &mut World, who: usize, call: &Call) -> Option<Answer> {
+    pub fn done(&self, world: &mut World, who: usize, call: &Call) -> Option<Answer> {
         let fs = &mut world.fs;
         let done = |result: Result<(), ErrorKind>| match result {
             Ok(()) => Answer::Done,
@@ -249,19 +284,12 @@ impl Cache {
                     Err(kind) => Answer::Refused(kind),
                 },
             },
-            Call::TryLock(file, patience) => {
-                let holds = |other: &Who| match other {
-                    Who::Running { at, .. } => self.processes.standing(*at).holds.contains(file),
-                    Who::Dead | Who::Ended(..) => false,
-                };
-                let mut others = world.who.iter().enumerate();
-                match (others.any(|(n, other)| n != who && holds(other)), patience) {
-                    (true, Patience::Some) => return None,
-                    (true, Patience::None) => Answer::Theirs,
-                    (false, _) if world.fs.is_linked(*file) => Answer::Locked,
-                    (false, _) => Answer::Gone,
-                }
-            }
+            Call::TryLock(file, patience) => match (self.holder(world, *file), patience) {
+                (Some(_), Patience::Some) => return None,
+                (Some(_), Patience::None) => Answer::Theirs,
+                (None, _) if world.fs.is_linked(*file) => Answer::Locked,
+                (None, _) => Answer::Gone,
+            },
             Call::Create(path) => done(fs.create(path).map(drop)),
             Call::Write(path, bytes) => done(fs.write(path, bytes)),
             Call::Read(path) => seen(fs, path),
@@ -292,7 +320,7 @@ impl Cache {
     /// A call that no other process can tell from one made earlier or later: its
     /// order among theirs needs no exploring, once nothing more can go wrong.
     fn private(&self, world: &World) -> Option<Action> {
-        let may_go_wrong = world.faults + world.crashes + world.powers > 0;
+        let may_go_wrong = world.faults + world.crashes + world.powers + world.removals > 0;
         if may_go_wrong || self.bounds.broken != Broken::Nothing {
             return None;
         }
@@ -330,12 +358,9 @@ impl Cache {
         let Some((turn, left)) = world.turn else {
             return Some(None);
         };
-        let goes_on = |who: usize| match world.who[who] {
-            Who::Running { at, .. } => match &self.processes.standing(at).next {
-                Next::Wants(call) => self.done(&mut world.clone(), who, call).is_some(),
-                _ => false,
-            },
-            Who::Dead | Who::Ended(..) => false,
+        let goes_on = |who: usize| {
+            let runs = matches!(world.who[who], Who::Running { .. });
+            runs && self.waits_for(world, who).is_none()
         };
         if turn == who || !goes_on(turn) {
             return Some(Some((who, left)));
@@ -343,105 +368,25 @@ impl Cache {
         left.checked_sub(1).map(|left| Some((who, left)))
     }
 
-    fn takes(&self, world: &mut World, who: usize, answer: Answer, luck: Luck) {
+    pub fn takes(&self, world: &mut World, who: usize, answer: Answer, luck: Luck) {
         let Who::Running { at, luck: before } = world.who[who] else {
             unreachable!("only who runs takes answers")
         };
-        let luck = if before == Luck::Bad { before } else { luck };
+        let luck = luck.max(before);
         let at = self.processes.after(at, answer);
         world.who[who] = self.arrived(at, luck);
-        if let Next::Succeeded(_) = self.processes.standing(at).next {
+        let kept = luck < Luck::Robbed;
+        if let (Next::Succeeded(_), true) = (&self.processes.standing(at).next, kept) {
             world.promised.insert(self.processes.job(at).digest);
         }
     }
 
-    fn standing(&self, who: &Who) -> Option<Arc<Standing>> {
+    pub fn standing(&self, who: &Who) -> Option<Arc<Standing>> {
         match who {
             Who::Running { at, .. } | Who::Ended(at, _) => Some(self.processes.standing(*at)),
             Who::Dead => None,
         }
     }
-
-    /// Whether nothing but an index with that SHA-256 is at a digest's name,
-    /// except what was there before anybody came.
-    fn only_what_belongs(&self, world: &World) -> bool {
-        world.fs.list(ROOT).all(|(path, node)| {
-            let name = path.rsplit('/').next().expect("a name");
-            let Ok(digest) = name.parse::<Digest>() else {
-                return true;
-            };
-            match node {
-                Node::Dir => world.before == Before::Directory,
-                Node::File(file) if world.before != Before::Nothing && file == (path, 0) => true,
-                Node::File(file) => belongs(digest, world.fs.bytes(file)),
-            }
-        })
-    }
-
-    fn is_there(world: &World, digest: Digest) -> bool {
-        match world.fs.node(object(digest)) {
-            Some(Node::File(file)) => belongs(digest, world.fs.bytes(file)),
-            _ => false,
-        }
-    }
-
-    /// Whether one more process, in a world where all goes well, fetches each
-    /// digest and leaves nothing behind.
-    fn next_run_is_well(&self, world: &World) -> bool {
-        let indexes = self.bounds.wanted.iter().filter(|w| INDEXES.contains(w));
-        let mut world = world.clone();
-        for (n, wanted) in indexes.chain([&INDEXES[1]]).enumerate() {
-            let name = char::from(b'Z' - u8::try_from(n).expect("few"));
-            world.who = vec![self.start(name, wanted)];
-            while let Who::Running { at, luck } = world.who[0] {
-                let Next::Wants(call) = &self.processes.standing(at).next else {
-                    unreachable!("who runs wants something")
-                };
-                let honest = self.answers(&world.fs, call).into_iter().next();
-                let answer = match honest {
-                    Some(honest) => brought(&mut world.fs, call, honest),
-                    None => match self.done(&mut world, 0, call) {
-                        Some(answer) => answer,
-                        None => return false,
-                    },
-                };
-                self.takes(&mut world, 0, answer, luck);
-            }
-            if !self.keeps_promises(&world)
-                || !Self::is_there(&world, Digest::of(wanted.as_bytes()))
-            {
-                return false;
-            }
-        }
-        let ours = kept(&format!("{ROOT}/.skopeo-index"));
-        let left = |path: &str| path.contains("/staging-");
-        world.fs.list(ours).all(|(path, _)| !left(path)) && self.only_what_belongs(&world)
-    }
-
-    fn keeps_promises(&self, world: &World) -> bool {
-        world.promised.iter().all(|digest| {
-            let recorded = world.log.contains(&(*digest, State::Committed));
-            recorded && Self::is_there(world, *digest)
-        })
-    }
-
-    /// Whether every object that wasn't there before was recorded as verified.
-    fn is_recorded(&self, world: &World) -> bool {
-        self.bounds.wanted.iter().all(|wanted| {
-            let digest = Digest::of(wanted.as_bytes());
-            let there = match world.fs.node(object(digest)) {
-                Some(Node::File(file)) => {
-                    world.before == Before::Nothing || file != (object(digest), 0)
-                }
-                _ => false,
-            };
-            !there || world.log.contains(&(digest, State::Verified))
-        })
-    }
-}
-
-fn belongs(digest: Digest, bytes: Text) -> bool {
-    Digest::of(bytes.as_bytes()) == digest && Index::parse(bytes.as_bytes()).is_ok()
 }
 
 fn seen(fs: &Fs, path: Text) -> Answer {
@@ -453,7 +398,7 @@ fn seen(fs: &Fs, path: Text) -> Answer {
 }
 
 /// What skopeo leaves on the disk, and what it says.
-fn brought(fs: &mut Fs, call: &Call, answer: Answer) -> Answer {
+pub fn brought(fs: &mut Fs, call: &Call, answer: Answer) -> Answer {
     let (Call::Copy(_, dir), Answer::Bytes(bytes)) = (call, &answer) else {
         return answer;
     };
@@ -469,23 +414,21 @@ impl Model for Cache {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        let first = object(Digest::of(self.bounds.wanted[0].as_bytes()));
-        let fs = |before| {
-            let mut fs = Fs::with_dir(ROOT);
-            match before {
-                Before::Nothing => {}
-                Before::Index => fs = fs.and_file(first, self.bounds.wanted[0]),
-                Before::Corrupt => fs = fs.and_file(first, "corrupt"),
-                Before::Directory => fs.make_dir(first).expect("a directory"),
-            }
-            fs
+        let first = self.first();
+        let with_root = || Fs::with_dir(ROOT);
+        let fs = |before| match before {
+            Before::Nowhere => Fs::with_dir("/"),
+            Before::Nothing => with_root(),
+            Before::Index => with_root().and_file(first, self.bounds.wanted[0]),
+            Before::Corrupt => with_root().and_file(first, "corrupt"),
+            Before::Directory => with_root().and_dir(first),
         };
         let names = 'A'..='Z';
         let who = || {
             names
                 .clone()
                 .zip(&self.bounds.wanted)
-                .map(|(name, wanted)| self.start(name, wanted))
+                .map(|(name, wanted)| self.start(name, wanted, self.bounds.network))
         };
         self.bounds
             .before
@@ -500,6 +443,7 @@ impl Model for Cache {
                 crashes: self.bounds.crashes,
                 powers: self.bounds.powers,
                 restarts: self.bounds.restarts,
+                removals: self.bounds.removals,
                 turn: self.bounds.switches.map(|switches| (0, switches)),
             })
             .collect()
@@ -536,6 +480,9 @@ impl Model for Cache {
                 Who::Dead if world.restarts > 0 => actions.push(Action::Restart(n)),
                 Who::Dead | Who::Ended(..) => {}
             }
+        }
+        if world.removals > 0 && world.fs.node(self.first()).is_some() {
+            actions.push(Action::Remove);
         }
         if world.powers > 0 {
             let after = world.fs.after_power_loss();
@@ -588,124 +535,31 @@ impl Model for Cache {
                     }
                 }
             }
+            Action::Remove => {
+                world.removals -= 1;
+                // A directory stays.
+                world.fs.unlink(self.first()).ok()?;
+                world
+                    .promised
+                    .remove(&Digest::of(self.bounds.wanted[0].as_bytes()));
+                for who in &mut world.who {
+                    if let Who::Running { luck, .. } = who {
+                        *luck = Luck::Robbed;
+                    }
+                }
+            }
             Action::Restart(who) => {
                 // A name that nobody has had.
                 let past = self.bounds.restarts - world.restarts;
                 let name = char::from(b'a' + past);
                 world.restarts -= 1;
-                world.who[who] = self.start(name, self.bounds.wanted[who]);
+                world.who[who] = self.start(name, self.bounds.wanted[who], self.bounds.network);
             }
         }
         Some(world)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        fn succeeded(cache: &Cache, world: &World, how: Success) -> bool {
-            let ended = world.who.iter().filter_map(|who| cache.standing(who));
-            ended
-                .into_iter()
-                .any(|standing| matches!(standing.next, Next::Succeeded(s) if s == how))
-        }
-        fn failed(cache: &Cache, world: &World, at: State) -> bool {
-            let mut ended = world.who.iter().filter_map(|who| cache.standing(who));
-            ended.any(|standing| matches!(standing.next, Next::Failed(state) if state == at))
-        }
-        let mut all = vec![
-            Property::always(
-                "1: only what belongs there is at a digest's name",
-                |cache: &Self, world: &World| cache.only_what_belongs(world),
-            ),
-            Property::always(
-                "2: what was promised is there and recorded, whatever comes",
-                |cache: &Self, world: &World| cache.keeps_promises(world),
-            ),
-            Property::always(
-                "3: after any crash the next run is well, and leaves nothing",
-                |cache: &Self, world: &World| {
-                    let runs = |who: &Who| matches!(who, Who::Running { .. });
-                    world.who.iter().any(runs) || cache.next_run_is_well(world)
-                },
-            ),
-            Property::always(
-                "8: nothing is there without its record",
-                |cache: &Self, world: &World| cache.is_recorded(world),
-            ),
-            Property::always(
-                "nobody fails without a cause of his own",
-                |cache: &Self, world: &World| {
-                    world.who.iter().all(|who| match who {
-                        Who::Ended(at, Luck::Good) => {
-                            matches!(cache.processes.standing(*at).next, Next::Succeeded(_))
-                        }
-                        _ => true,
-                    })
-                },
-            ),
-        ];
-        if self.bounds.registry == Registry::Honest
-            && self.bounds.faults == 0
-            && INDEXES.contains(&self.bounds.wanted[0])
-        {
-            all.push(Property::eventually(
-                "a fetch commits in the end",
-                |_: &Self, world: &World| {
-                    !world.promised.is_empty() || world.who.contains(&Who::Dead)
-                },
-            ));
-        }
-        fn reached(cache: &Cache, world: &World, state: State) -> bool {
-            let mut standing = world.who.iter().filter_map(|who| cache.standing(who));
-            standing.any(|standing| standing.reached.contains(&state))
-        }
-        let before = |what| self.bounds.before.contains(&what);
-        let anything = self.bounds.registry == Registry::Anything;
-        let index = INDEXES.contains(&self.bounds.wanted[0]);
-        let twice = self.bounds.wanted[1..].contains(&self.bounds.wanted[0]);
-        let sometimes: [(bool, &'static str, Holds); 15] = [
-            (true, "staged", |c, w| reached(c, w, State::Staged)),
-            (true, "copied", |c, w| reached(c, w, State::Copied)),
-            (index, "inspected", |c, w| reached(c, w, State::Inspected)),
-            (index, "verified", |c, w| reached(c, w, State::Verified)),
-            (index, "committed", |c, w| reached(c, w, State::Committed)),
-            (anything || !index, "failed", |c, w| {
-                reached(c, w, State::Failed)
-            }),
-            (index, "published", |c, w| {
-                succeeded(c, w, Success::Published)
-            }),
-            (before(Before::Index), "a hit", |c, w| {
-                succeeded(c, w, Success::Hit)
-            }),
-            (twice, "already there", |c, w| {
-                succeeded(c, w, Success::AlreadyThere)
-            }),
-            (anything, "failed in staged", |c, w| {
-                failed(c, w, State::Staged)
-            }),
-            (anything || !index, "failed in copied", |c, w| {
-                failed(c, w, State::Copied)
-            }),
-            (anything, "failed in inspected", |c, w| {
-                failed(c, w, State::Inspected)
-            }),
-            (self.bounds.faults > 0, "failed in pending", |c, w| {
-                failed(c, w, State::Pending)
-            }),
-            (
-                self.bounds.faults > 0 && index,
-                "failed in verified",
-                |c, w| failed(c, w, State::Verified),
-            ),
-            (twice && before(Before::Corrupt), "moved aside", |_, w| {
-                w.fs.list(QUARANTINE).next().is_some()
-            }),
-        ];
-        all.extend(
-            sometimes
-                .into_iter()
-                .filter(|(may, ..)| *may)
-                .map(|(_, name, condition)| Property::sometimes(name, condition)),
-        );
-        all
+        rules::all(self)
     }
 }

@@ -49,8 +49,15 @@ pub struct Fs {
 /// An error without its text.
 pub type Refused = ErrorKind;
 
+/// What is always there.
+const TOP: Text = "/";
+
 fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+    match path.rsplit_once('/') {
+        Some(("", _)) if path != TOP => TOP,
+        Some((parent, _)) => parent,
+        None => "",
+    }
 }
 
 /// A file whose writing was cut off.
@@ -59,14 +66,22 @@ pub fn torn(bytes: Text) -> Text {
 }
 
 impl Fs {
-    /// One with a directory in it, durably.
+    /// One with a directory in it, and those above it, durably.
     pub fn with_dir(dir: Text) -> Self {
-        let now = Names::from([(dir, Node::Dir)]);
+        let above = std::iter::successors(Some(dir), |dir| Some(parent(dir)));
+        let all = above.take_while(|dir| !dir.is_empty());
+        let now: Names = all.map(|dir| (dir, Node::Dir)).collect();
         Self {
             durable: now.clone(),
             now,
             files: BTreeMap::new(),
         }
+    }
+
+    /// The same with a directory in it that nobody has synced.
+    pub fn and_dir(mut self, path: Text) -> Self {
+        self.make_dir(path).expect("a directory for it");
+        self
     }
 
     /// The same with a file in it that was there before anybody came, never

@@ -17,7 +17,7 @@ use skopeo_index::audit::must_be_durable;
 use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
 use skopeo_index::executor::{Executor, Id, Step, Unrecorded, Witness};
-use skopeo_index::machine::{Method, Network, Plan, State};
+use skopeo_index::machine::{Cause, Method, Network, Plan, State};
 use skopeo_index::perform::{Engine, Performer};
 use skopeo_index::request::{Request, Source, TlsVerify};
 use skopeo_index::skopeo::{Command, CommandRunner, Exit, Limits, Options, Ran, RunError};
@@ -26,7 +26,7 @@ use skopeo_index::store::{Disk, Fault, Guard, Locked, Made, Renamed, Seen, Store
 use crate::disk::{File, Refused, Text, kept};
 
 /// Where the cache is.
-pub const ROOT: Text = "/cache";
+pub const ROOT: Text = "/srv/cache";
 
 /// What a process asks of the world: the smallest steps that others may come
 /// between.
@@ -92,6 +92,7 @@ pub enum Broken {
     WrittenInPlace,
     VerifiedAfterRenamed,
     SweptWithoutLock,
+    LockedTwice,
     RecordedAfterPublished,
     NeverRecorded,
 }
@@ -103,6 +104,7 @@ pub struct Job {
     pub name: char,
     pub digest: Digest,
     pub method: Method,
+    pub network: Network,
     pub attempts: u32,
     pub broken: Broken,
 }
@@ -125,8 +127,36 @@ pub enum Next {
     Wants(Call),
     /// The object is there.
     Succeeded(Success),
-    /// It isn't, and the fetch failed in this state.
-    Failed(State),
+    /// It isn't: the fetch failed in this state, for this reason.
+    Failed(State, Refusal),
+}
+
+/// The names of the causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    NotAnIndex,
+    DigestMismatch,
+    OpinionDiffers,
+    RereadDiffers,
+    ReadBackDiffers,
+    Offline,
+    Trouble,
+    GaveUp,
+}
+
+impl From<&Cause> for Refusal {
+    fn from(cause: &Cause) -> Self {
+        match cause {
+            Cause::NotAnIndex { .. } => Self::NotAnIndex,
+            Cause::DigestMismatch { .. } => Self::DigestMismatch,
+            Cause::OpinionDiffers { .. } => Self::OpinionDiffers,
+            Cause::RereadDiffers { .. } => Self::RereadDiffers,
+            Cause::ReadBackDiffers { .. } => Self::ReadBackDiffers,
+            Cause::Offline { .. } => Self::Offline,
+            Cause::Trouble { .. } => Self::Trouble,
+            Cause::GaveUp { .. } => Self::GaveUp,
+        }
+    }
 }
 
 /// How an object came to its place.
@@ -253,7 +283,7 @@ fn run(job: &Job, answers: &[Answer]) -> Standing {
         plan: Plan {
             method: job.method,
             attempts: NonZeroU32::new(job.attempts).expect("an attempt"),
-            network: Network::Allowed,
+            network: job.network,
         },
         jobs: NonZeroUsize::MIN,
         witnesses: &[&world],
@@ -271,7 +301,7 @@ fn run(job: &Job, answers: &[Answer]) -> Standing {
         (Some(call), _) => Next::Wants(call.clone()),
         (None, Ok(report)) => match report.result {
             Ok(committed) => Next::Succeeded(success(committed.provenance())),
-            Err(failure) => Next::Failed(failure.at),
+            Err(failure) => Next::Failed(failure.at, (&failure.cause).into()),
         },
         (None, Err(halt)) => panic!("{halt:?} without a call"),
     };
@@ -401,6 +431,9 @@ impl Disk for World {
             Answer::Gone => Locked::Gone,
             _ => {
                 self.tape().holds.push(opened);
+                if patience == Patience::Some && self.broken(Broken::LockedTwice) {
+                    self.ask(Call::TryLock(opened, patience))?;
+                }
                 let guard: Guard = Box::new(Held(self.clone(), opened));
                 Locked::Ours(guard)
             }
