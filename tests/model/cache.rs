@@ -36,6 +36,8 @@ pub enum Registry {
 pub enum Before {
     /// Not the cache, nor what it would lie in.
     Nowhere,
+    /// The cache, as one who never syncs has made it.
+    Fresh,
     Nothing,
     /// The index, as one who never syncs has left it.
     Index,
@@ -418,6 +420,7 @@ impl Model for Cache {
         let with_root = || Fs::with_dir(ROOT);
         let fs = |before| match before {
             Before::Nowhere => Fs::with_dir("/"),
+            Before::Fresh => Fs::with_dir("/srv").and_dir(ROOT),
             Before::Nothing => with_root(),
             Before::Index => with_root().and_file(first, self.bounds.wanted[0]),
             Before::Corrupt => with_root().and_file(first, "corrupt"),

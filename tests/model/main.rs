@@ -128,6 +128,14 @@ fn one_whose_cache_is_not_there_yet() {
         ..Bounds::of(&[ONE])
     };
     holds("one without a cache", bounds);
+    let bounds = Bounds {
+        before: vec![Before::Fresh],
+        crashes: 1,
+        powers: 1,
+        restarts: 2,
+        ..Bounds::of(&[ONE])
+    };
+    holds("one whose cache nobody has synced", bounds);
 }
 
 #[test]
