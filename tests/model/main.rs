@@ -123,8 +123,9 @@ fn one_who_may_not_leave_the_machine() {
 fn one_whose_cache_is_not_there_yet() {
     let bounds = Bounds {
         before: vec![Before::Nowhere],
+        crashes: 1,
         powers: 1,
-        restarts: 1,
+        restarts: 2,
         ..Bounds::of(&[ONE])
     };
     holds("one without a cache", bounds);
