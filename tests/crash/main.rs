@@ -294,6 +294,7 @@ impl Stage {
         // The run before may have no end.
         findings.retain(|found| found.what.severity() > Severity::Note);
         assert_eq!(findings, [], "{how}");
+        self.assert_told(&format!("{how}, then"));
     }
 
     fn findings(&self) -> Vec<Finding> {
