@@ -11,19 +11,27 @@ fn replayed(name: &str) {
         .iter()
         .find(|(known, _)| *known == name)
         .expect("a target");
+    let inputs = |dir: &str| std::fs::read_dir(root.join(dir).join(name));
+    let corpus = inputs("corpus").expect("every target has a corpus");
+    // Only targets that have found something.
+    let regressions = inputs("regressions").into_iter().flatten();
     let mut count = 0;
-    for dir in ["corpus", "regressions"] {
-        let Ok(inputs) = std::fs::read_dir(root.join(dir).join(name)) else {
-            continue;
-        };
-        for input in inputs {
-            let input = input.expect("an entry").path();
-            println!("{}", input.display());
-            target(&std::fs::read(input).expect("an input"));
-            count += 1;
-        }
+    for input in corpus.chain(regressions) {
+        let input = input.expect("an entry").path();
+        println!("{}", input.display());
+        target(&std::fs::read(input).expect("an input"));
+        count += 1;
     }
-    assert!(count > 0, "there is no corpus of {name}");
+    assert!(count > 0, "the corpus of {name} is empty");
+}
+
+#[test]
+fn each_regression_is_some_targets() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    for dir in std::fs::read_dir(root).expect("there are some") {
+        let name = dir.expect("an entry").file_name();
+        assert!(TARGETS.iter().any(|(known, _)| name == *known), "{name:?}");
+    }
 }
 
 macro_rules! replay {
