@@ -104,3 +104,24 @@ impl From<Status> for ExitCode {
         Self::from(status as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Status::{self, Corrupt, Deadline, Done, Interrupted, NotFound};
+
+    #[test]
+    fn the_first_failure_decides_unless_the_run_was_stopped() {
+        for (ends, decided) in [
+            (&[][..], Done),
+            (&[Done, NotFound, Corrupt, Done], NotFound),
+            (&[NotFound, Deadline, Corrupt], Deadline),
+            (&[NotFound, Interrupted, Deadline], Interrupted),
+        ] {
+            assert_eq!(
+                ends.iter().copied().fold(Done, Status::and),
+                decided,
+                "{ends:?}"
+            );
+        }
+    }
+}

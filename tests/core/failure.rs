@@ -482,6 +482,18 @@ proptest! {
     }
 
     #[test]
+    fn a_mirrors_words_decide_nothing(
+        words in prop::collection::vec(prop_oneof![decisive(), Just("]): a/x: "), Just("\"")], 0..6),
+        glue in prop::sample::select(vec![": ", " ", "\n", ""]),
+        said in prop::sample::select(vec![("manifest unknown", Class::NotFound), ("denied: no", Class::Authentication), ("unknown: x", Class::Other)]),
+    ) {
+        let mirror = format!("[b/x: reading manifest {D} in b/x: {}]", words.join(glue));
+        let primary = format!("a/x: reading manifest {D} in a/x: {}", said.0);
+        let message = format!("(Mirrors also failed: {mirror}): {primary}");
+        prop_assert_eq!(class_of(&message), said.1, "{}", message);
+    }
+
+    #[test]
     fn what_a_registry_gets_quoted_decides_nothing(words in prop::collection::vec(decisive(), 0..6), glue in prop::sample::select(vec![": ", " ", ""])) {
         let message = format!("Get {}: unsupported protocol scheme {}", quoted(&words.join(glue)), quoted(&words.concat()));
         prop_assert_eq!(classify(&message), Class::Other, "{}", message);
