@@ -1,16 +1,14 @@
 //! Misuse, signals, full disks.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
 use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 use skopeo_index::skopeo::Process;
 
-use crate::harness::{Cache, Ended, ended};
+use crate::harness::{Cache, ended};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -264,130 +262,6 @@ fn a_full_disk_fails_the_fetch_and_leaves_nothing() {
 }
 
 #[test]
-fn verify_tells_what_is_sound_corrupt_and_another_sources() {
-    let (registry, cache) = (Registry::start(), Cache::new());
-    let (sound, corrupt) = (
-        registry.put(samples::empty()),
-        registry.put(samples::nested()),
-    );
-    let of = |digest: &str| format!("{}/app@{digest}", registry.address());
-    let fetch = ["fetch", "--tls-verify=false", &of(&sound), &of(&corrupt)];
-    let store = cache.beside("store");
-    let in_store = |args: &[&str]| {
-        let mut command = cache.command(args);
-        command.arg("--store").arg(&store);
-        ended(command.output().expect("the binary"))
-    };
-    in_store(&fetch).assert_status(0);
-    let files = store.join("sources/org.osbuild.files");
-    fs::write(files.join(&corrupt), "x").expect("the object");
-    let other = loopback::digest(b"a package");
-    fs::write(files.join(&other), "a package").expect("an object");
-    fs::write(files.join("md5:1"), "x").expect("a file");
-
-    let ran = in_store(&["verify"]);
-    ran.assert_status(15);
-    let sum = "1 sound, 1 corrupt, 0 missing, 0 unreadable, 1 not an index; 0 in quarantine";
-    assert!(ran.stdout.contains(sum), "{ran:?}");
-    assert!(!ran.stdout.contains(&other), "{ran:?}");
-    let asked = in_store(&["verify", &other]);
-    asked.assert_status(11);
-    assert!(
-        asked.stdout.contains(&format!("NOT AN INDEX\t{other}\t")),
-        "{asked:?}"
-    );
-    in_store(&["verify", DIGEST]).assert_status(13);
-    in_store(&["verify", "--quarantine", &corrupt]).assert_status(15);
-    in_store(&["verify"]).assert_status(0);
-    assert!(
-        files.join("md5:1").exists(),
-        "what isn't ours is left alone"
-    );
-}
-
-#[test]
-fn in_a_cache_of_our_own_everything_is_an_index() {
-    let cache = Cache::new();
-    fs::create_dir(cache.path()).expect("a directory");
-    let other = loopback::digest(b"a package");
-    fs::write(cache.object(&other), "a package").expect("an object");
-    let ran = cache.run(["verify"]);
-    ran.assert_status(11);
-    assert!(
-        ran.stdout.starts_with(&format!("NOT AN INDEX\t{other}\t")),
-        "{ran:?}"
-    );
-}
-
-#[test]
-fn a_cache_that_is_not_there_is_not_sound() {
-    let cache = Cache::new();
-    cache
-        .run(["verify"])
-        .assert_status(13)
-        .assert_says("there is no cache at ");
-}
-
-/// Nobody's files are unreadable to root, so that somebody else looks.
-#[test]
-fn verify_goes_on_after_what_it_cannot_read() {
-    let (registry, cache) = (Registry::start(), Cache::new());
-    let mut digests = [samples::empty(), samples::nested()].map(|index| registry.put(index));
-    digests.sort();
-    let of = |digest: &String| format!("{}/app@{digest}", registry.address());
-    let references = digests.each_ref().map(of);
-    cache
-        .fetch(&references.each_ref().map(String::as_str))
-        .assert_status(0);
-    let ours = cache.beside("skopeo-index");
-    fs::copy(env!("CARGO_BIN_EXE_skopeo-index"), &ours).expect("a copy");
-    for (path, mode) in [(cache.beside(""), 0o755), (cache.object(&digests[0]), 0)] {
-        fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode");
-    }
-    let mut command = std::process::Command::new(ours);
-    command.arg("verify").arg("--cache").arg(cache.path());
-    if rustix::process::getuid().is_root() {
-        command.uid(65534).gid(65534);
-    }
-    let ran = ended(command.output().expect("the binary"));
-    ran.assert_status(1);
-    let lines: Vec<_> = ran.stdout.lines().collect();
-    assert!(
-        lines[0].starts_with(&format!("UNREADABLE\t{}\tcannot ", digests[0])),
-        "{ran:?}"
-    );
-    assert_eq!(lines[1], format!("sound\t{}", digests[1]));
-}
-
-#[test]
-fn nothing_of_an_osbuild_store_is_quarantined_unasked() {
-    let cache = Cache::new();
-    let mut command = cache.command(["verify", "--quarantine"]);
-    command
-        .env_remove("SKOPEO_INDEX_CACHE")
-        .arg("--store")
-        .arg(cache.beside("store"));
-    ended(command.output().expect("the binary"))
-        .assert_status(2)
-        .assert_says("other sources");
-}
-
-#[test]
-fn inspect_reads_a_cached_object_and_refuses_a_corrupt_one() {
-    let (registry, cache) = (Registry::start(), Cache::new());
-    let digest = registry.put(samples::docker_list(2));
-    cache
-        .fetch(&[&format!("{}/app@{digest}", registry.address())])
-        .assert_status(0);
-    let ran = cache.run(["inspect", &digest]);
-    ran.assert_status(0);
-    assert!(ran.stdout.contains("linux/arm64/v8"), "{ran:?}");
-    fs::write(cache.object(&digest), "x").expect("the object");
-    cache.run(["inspect", &digest]).assert_status(15);
-    cache.run(["inspect", DIGEST]).assert_status(13);
-}
-
-#[test]
 fn every_shell_has_completions_and_every_command_a_page() {
     let cache = Cache::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
@@ -418,19 +292,6 @@ fn every_shell_has_completions_and_every_command_a_page() {
 }
 
 #[test]
-fn inspect_says_what_it_cannot_read_and_why() {
-    let cache = Cache::new();
-    cache.run(["inspect", "no-such-file"]).assert_status(13);
-    let dir = cache.beside("");
-    let dir = dir.to_str().expect("UTF-8");
-    cache.run(["inspect", dir]).assert_status(1);
-    cache
-        .run(["inspect", "sha256:ABC"])
-        .assert_status(2)
-        .assert_says("a digest has 64 hexadecimal digits, not 3");
-}
-
-#[test]
 fn the_skopeo_on_the_path_is_one_that_can_be_run_and_the_log_names_it() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let digest = registry.put(samples::empty());
@@ -451,111 +312,4 @@ fn the_skopeo_on_the_path_is_one_that_can_be_run_and_the_log_names_it() {
     let ran = Process::new("skopeo".into());
     let named = format!("\"path\":\"{}\"", ran.program().display());
     assert!(told.contains(&named), "{told}");
-}
-
-/// `fetch --dry-run` of a reference, with some variables: what it would run.
-fn would_run(args: &[&str], vars: &[(&str, &str)]) -> Ended {
-    let mut command = Cache::new().command(["fetch", "--dry-run"]);
-    command.args(args);
-    for (name, value) in vars {
-        command.env(format!("SKOPEO_INDEX_{name}"), value);
-    }
-    ended(command.output().expect("the binary"))
-}
-
-#[test]
-fn a_variable_says_yes_and_no_in_many_ways_and_nothing_if_empty() {
-    let reference = format!("localhost/app@{DIGEST}");
-    let offline = |value| would_run(&[&reference], &[("OFFLINE", value)]);
-    for (value, yes) in [("1", true), ("yes", true), ("on", true), ("TRUE", true)]
-        .into_iter()
-        .chain([("0", false), ("no", false), ("off", false), ("", false)])
-    {
-        let ran = offline(value);
-        ran.assert_status(0);
-        assert_eq!(ran.stdout.contains("inspect"), !yes, "{value:?}: {ran:?}");
-    }
-    offline("maybe")
-        .assert_status(2)
-        .assert_says("neither yes nor no");
-    for name in ["QUIET", "DEBUG"] {
-        would_run(&[&reference], &[(name, "")]).assert_status(0);
-    }
-    for (value, flag) in [
-        ("yes", "--tls-verify=true"),
-        ("0", "--tls-verify=false"),
-        ("", ""),
-    ] {
-        let ran = would_run(&[&reference], &[("TLS_VERIFY", value)]);
-        let command = format!("inspect --raw {flag} docker").replace("  ", " ");
-        assert!(ran.stdout.contains(&command), "{value:?}: {ran:?}");
-    }
-}
-
-#[test]
-fn an_option_outweighs_the_environment() {
-    let reference = format!("localhost/app@{DIGEST}");
-    let source = |args: &[&str], vars: &[(&str, &str)]| {
-        let ran = would_run(args, vars);
-        ran.assert_status(0);
-        let last = ran.stdout.trim_end().rsplit(' ').next();
-        last.expect("a source").trim_matches('\'').to_owned()
-    };
-    let docker = format!("docker://{reference}");
-    let storage = format!("containers-storage:[overlay@/x]{reference}");
-    let (at_x, docker_var) = (("STORAGE_LOCATION", "/x"), ("TRANSPORT", "docker"));
-    assert_eq!(source(&[&reference], &[at_x]), storage);
-    assert_eq!(source(&[&docker], &[at_x]), docker);
-    assert_eq!(source(&[&reference, "--transport=docker"], &[at_x]), docker);
-    assert_eq!(source(&[&reference], &[at_x, docker_var]), docker);
-    assert_eq!(
-        source(&[&reference, "--storage-location=/x"], &[docker_var]),
-        storage
-    );
-    would_run(
-        &[&reference, "--storage-location=/x", "--transport=docker"],
-        &[],
-    )
-    .assert_status(2)
-    .assert_says("goes with the transport containers-storage");
-
-    // A cache is in the environment of all these.
-    let store = Cache::new().beside("store");
-    let store = store.to_str().expect("UTF-8");
-    would_run(&[&reference, "--store", store], &[]).assert_status(0);
-    would_run(&[&reference, "--cache", store], &[("STORE", store)]).assert_status(0);
-    for (args, vars) in [
-        (vec!["--store", store, "--cache", store], vec![]),
-        (vec![], vec![("STORE", store)]),
-    ] {
-        let args = [args, vec![&reference]].concat();
-        would_run(&args, &vars)
-            .assert_status(2)
-            .assert_says("only one can be meant");
-    }
-}
-
-#[test]
-fn what_is_mistyped_by_far_is_refused() {
-    let reference = format!("localhost/app@{DIGEST}");
-    for (option, why) in [
-        ("--command-timeout=2days", "a day at most"),
-        ("--command-timeout=0s", "more than nothing"),
-        ("--retry-delay=500000years", "a day at most"),
-        ("--jobs=1001", "from 1 to 1000"),
-        ("--jobs=0", "from 1 to 1000"),
-        ("--deadline=0s", "more than nothing"),
-    ] {
-        would_run(&[option, &reference], &[])
-            .assert_status(2)
-            .assert_says(why);
-    }
-    let most = [
-        "--command-timeout=1day",
-        "--retry-delay=24h",
-        "--jobs=1000",
-        &reference,
-    ];
-    would_run(&most, &[]).assert_status(0);
-    would_run(&["--deadline=500000years", &reference], &[]).assert_status(0);
 }
