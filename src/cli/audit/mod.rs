@@ -43,7 +43,9 @@ enum Command {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// List the fetches that have ended; what isn't sound is told on stderr
+    /// List the fetches that have ended
+    ///
+    /// Checks the log as `verify` does, and tells on stderr what isn't sound.
     Show(show::Args),
     /// Print how much there is and its root, to be kept elsewhere
     Checkpoint {
