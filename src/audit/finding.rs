@@ -3,7 +3,6 @@
 use super::names::{Origin, RunId, Time};
 use super::record::RecordError;
 use crate::digest::Digest;
-use crate::text::quoted;
 
 /// Something that isn't as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,10 +67,7 @@ pub enum What {
         why: String,
     },
     /// A crash had cut a line short, which was moved aside.
-    #[error(
-        "a line that a crash had cut short ({bytes} bytes) was kept aside as {}",
-        quoted(kept_as)
-    )]
+    #[error("a line that a crash had cut short ({bytes} bytes) was kept aside as {kept_as}")]
     Recovered {
         /// How many bytes it had.
         bytes: u64,

@@ -105,12 +105,13 @@ struct Ended<'r> {
 }
 
 impl Ended<'_> {
+    /// Fit for a terminal.
     fn how(&self) -> String {
         let (event, from) = (self.event, &self.run.from);
         match (&event.outcome, &event.cause, from) {
             (_, Some(cause), _) => cause.to_string(),
             (Outcome::Found { .. }, None, _) => "in the cache, rehashed".to_owned(),
-            (_, None, Some(from)) => format!("copied from {from}, SHA-256 = digest"),
+            (_, None, Some(from)) => format!("copied from {}, SHA-256 = digest", Escaped(from)),
             (_, None, None) => format!("fetched, attempt {}, SHA-256 = digest", event.attempt),
         }
     }
@@ -140,7 +141,7 @@ impl Ended<'_> {
             self.request.digest().to_string(),
             self.request.name().to_string(),
             Escaped(self.skopeo()).to_string(),
-            Escaped(&self.how()).to_string(),
+            self.how(),
         ]
     }
 }
