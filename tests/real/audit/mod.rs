@@ -2,6 +2,10 @@
 
 mod export;
 mod faults;
+#[path = "../../osbuild/host.rs"]
+#[allow(dead_code, reason = "the tests of the protocol use all of it")]
+#[allow(clippy::panic, reason = "a test that can't go on says why and fails")]
+mod host;
 mod objects;
 mod secrets;
 mod show;

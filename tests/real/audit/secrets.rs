@@ -6,15 +6,10 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 
-use host::{Host, Version};
 use loopback::{DockerRegistry, samples};
 
+use super::host::{self, Host, Version};
 use crate::harness::{Cache, ended};
-
-#[path = "../../osbuild/host.rs"]
-#[allow(dead_code, reason = "the tests of the protocol use all of it")]
-#[allow(clippy::panic, reason = "a test that can't go on says why and fails")]
-mod host;
 
 /// "alice:correct horse", in base64.
 const RIGHT: &str = "YWxpY2U6Y29ycmVjdCBob3JzZQ==";

@@ -5,6 +5,7 @@ use std::fs;
 use loopback::{Registry, samples};
 use serde_json::Value;
 
+use super::host::{self, Host, Version};
 use crate::harness::Cache;
 
 /// A log of two runs: an index and an image, then a hit.
@@ -107,4 +108,40 @@ fn the_summary_has_the_checkpoint() {
     now.assert_status(0);
     assert_eq!(last["checkpoint"], now.stdout);
     assert!(!run("--quiet").stderr.contains("audit log:"));
+}
+
+#[test]
+fn a_copy_between_caches_is_shown_and_stated_as_one() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::oci_index(2));
+    let log = cache.beside("log").display().to_string();
+    let host = Host::start_with(Version::V190, |service| {
+        service.env("SKOPEO_INDEX_AUDIT_LOG", &log);
+    });
+    let items = host::items(registry.address(), [digest.as_str()]);
+    assert_eq!(host::reply(&host.download(&items))["success"], true);
+    let mut args = host.arguments(&items);
+    args["dst_cache"] = host.other_cache().to_str().into();
+    assert_eq!(host::reply(&host.call("copy", &args))["success"], true);
+
+    let last = |args: &[&str]| -> Value {
+        let ran = cache.run(args);
+        ran.assert_status(0);
+        let line = ran.stdout.lines().last().expect("a line");
+        serde_json::from_str(line).expect("JSON")
+    };
+    let from = host.cache().join("org.osbuild.files");
+    let shown = last(&["audit", "show", &log, "--format=json"]);
+    let how = format!("copied from {}, SHA-256 = digest", from.display());
+    assert_eq!(
+        (&shown["how"], &shown["skopeo"]),
+        (&how.into(), &"-".into())
+    );
+    let stated = last(&["audit", "export", &log, "--in-toto", "--all"]);
+    let uri = format!("file://{}/{digest}", from.display());
+    assert_eq!(stated["predicate"]["resourceUri"], uri);
+    assert_eq!(
+        stated["predicate"]["verifier"]["version"].get("skopeo"),
+        None
+    );
 }
