@@ -7,6 +7,7 @@
 
 mod argv;
 mod audit;
+mod calls;
 mod cancel;
 mod digest;
 mod disk;
@@ -18,6 +19,7 @@ mod identity;
 mod index;
 mod json;
 mod machine;
+mod misses;
 mod names;
 mod others;
 mod process;
