@@ -12,7 +12,7 @@ BIN     ?= target/release/skopeo-index
 COMMANDS = fetch resolve inspect verify audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
-.PHONY: build demo test check bench proof fuzz setup install uninstall package
+.PHONY: build demo test check bench proof fuzz coverage setup install uninstall package
 
 build:
 	$(CARGO) build --release --locked
@@ -55,6 +55,17 @@ fuzz:
 	    -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 	    $$(test ! -f $$dict || echo -dict=$$dict); \
 	done
+
+# Lines that the tests reach, of the binary that they run as well; what is killed
+# leaves no figures. The tools are to be as new as the toolchain's LLVM.
+LLVM ?= 22
+coverage: export CARGO_LLVM_COV_SETUP = no
+coverage: export LLVM_COV = llvm-cov-$(LLVM)
+coverage: export LLVM_PROFDATA = llvm-profdata-$(LLVM)
+coverage: setup
+	cargo llvm-cov --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-llvm-cov
+	command -v $(LLVM_COV) >/dev/null || apt-get install -q -y llvm-$(LLVM)
+	$(CARGO) llvm-cov --locked --lib --bins --test core --test osbuild --test real
 
 # The real parts: skopeo itself, a registry and a tracer for the tests.
 setup:
