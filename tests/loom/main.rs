@@ -1,10 +1,20 @@
 //! Shared syncs, in every order that threads can come in.
 //!
-//! There is no more to explore between threads: the executor's workers share a
-//! counter, each of whose numbers one worker gets, and a channel; a digest belongs
-//! to one worker, so what is asked for twice is fetched once by construction. Of
-//! the log and of the staging area each use is under one mutex from beginning to
-//! end. Between processes, the model checker explores it.
+//! There is no more to explore between threads:
+//! - the executor's workers share a counter, each of whose numbers one worker
+//!   gets, and a channel; a digest belongs to one worker, so what is asked for
+//!   twice is fetched once by construction;
+//! - of the staging area each use is under one mutex from beginning to end, and
+//!   so is each append to the log; what is appended is made durable outside of it,
+//!   by a shared sync;
+//! - of a run's recorder two counters are read when the workers have ended, and
+//!   which fetches have lost a record is asked and told by the one worker of each;
+//! - being told to stop is a byte in a pipe that nobody drains; its reason is set
+//!   once, before it, and signals, which set none, have one of their own;
+//! - what shows progress decides nothing;
+//! - the threads that read a log to verify it share nothing: each owns its lines.
+//!
+//! Between processes, the model checker explores it.
 #![allow(
     clippy::expect_used,
     reason = "a test that can't go on says why and fails"
