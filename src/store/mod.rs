@@ -41,13 +41,21 @@ const QUARANTINE: &str = "quarantine";
 /// the same object at the same time.
 const PUBLISH_TRIES: u32 = 8;
 
+/// Why a directory above the cache may be one that can't be synced.
+const UNSYNCABLE: [ErrorKind; 3] = [
+    ErrorKind::PermissionDenied,
+    ErrorKind::ReadOnlyFilesystem,
+    ErrorKind::InvalidInput,
+];
+
 /// A cache on a disk.
 pub struct Store<D> {
     root: PathBuf,
     disk: D,
     area: Mutex<Option<Area>>,
     root_syncs: Coalesced,
-    root_is_durable: OnceLock<()>,
+    /// Set when the names that lead to the cache are durable.
+    is_found: OnceLock<()>,
 }
 
 /// What became of an object that was to be moved aside.
@@ -68,7 +76,7 @@ impl<D: Disk> Store<D> {
             disk,
             area: Mutex::default(),
             root_syncs: Coalesced::default(),
-            root_is_durable: OnceLock::new(),
+            is_found: OnceLock::new(),
         }
     }
 
@@ -251,15 +259,27 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Makes the cache's entries durable, and once the cache's own: whoever made
-    /// it may have died before that.
+    /// Makes the cache's entries durable, and once the names that lead to it:
+    /// whoever made them may have died before that, or never sync.
     fn sync_root(&self) -> Result<(), Fault> {
         self.root_syncs.sync(|| {
-            if self.root_is_durable.get().is_none() {
-                self.make_dir(&self.root)?;
-                let _by_this_thread = self.root_is_durable.set(());
+            if self.is_found.get().is_none() {
+                self.sync_above()?;
+                let _by_this_thread = self.is_found.set(());
             }
             self.disk.sync_dir(&self.root)
+        })
+    }
+
+    fn sync_above(&self) -> Result<(), Fault> {
+        let root = std::path::absolute(&self.root);
+        let root = root.as_deref().unwrap_or(&self.root);
+        root.ancestors().skip(1).try_for_each(|dir| {
+            match self.disk.sync_dir(dir) {
+                // Somebody else's, or of a file system where nothing is made.
+                Err(fault) if UNSYNCABLE.iter().any(|why| fault.is(*why)) => Ok(()),
+                synced => synced,
+            }
         })
     }
 

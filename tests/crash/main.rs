@@ -17,14 +17,14 @@ mod host;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use host::{Answer, Host, Version};
 use loopback::samples;
 use serde_json::json;
-use skopeo_index::audit::{Finding, Keep, Line, Op, Record, Severity, Verifier};
+use skopeo_index::audit::{Finding, Keep, Line, Op, Record, Severity, Verifier, What};
 use skopeo_index::digest::Digest;
 use skopeo_index::index::Index;
 use skopeo_index::machine::State;
@@ -255,7 +255,9 @@ impl Stage {
         assert!(worst <= Some(Severity::Cut), "{how}: {:?}", self.findings());
         if ended == Ended::Well {
             assert!(whole, "{how}: success without an object");
-            assert_eq!(self.findings(), [], "{how}");
+            let mut findings = self.findings();
+            findings.retain(|found| !matches!(found.what, What::Recovered { .. }));
+            assert_eq!(findings, [], "{how}");
             self.assert_told(how);
         }
     }
@@ -445,25 +447,34 @@ fn order(calls: &[String]) -> Vec<String> {
 
 #[test]
 fn records_and_objects_are_made_durable_in_this_order() {
-    let fetched = [
-        "fsync ", // the directory that the log is in
+    let stage = Stage::new(Scene::Hit);
+    // The directory that the log is in, of which the trace shows no name.
+    let log_dir = || vec!["fsync ".to_owned()];
+    let name = |dir: &Path| match dir.file_name() {
+        Some(name) if dir != stage.dir.path() => format!("fsync {}", name.display()),
+        _ => "fsync ".to_owned(),
+    };
+    // All that leads to the cache, and the cache.
+    let cache = stage.cache();
+    let way: Vec<_> = cache.ancestors().skip(1).map(name).collect();
+    let in_order = |parts: [Vec<String>; 4]| parts.concat();
+    let calls = |calls: &[&str]| calls.iter().map(|call| (*call).to_owned()).collect();
+
+    let before = [
         "fsync org.osbuild.files",
         "fdatasync log", // verified
         "fsync 0.object",
         "renameat2",
+    ];
+    let after = [
         "fsync org.osbuild.files",
         "fdatasync log", // committed
         "fdatasync log", // the run's end
     ];
+    let fetched = in_order([log_dir(), calls(&before), way.clone(), calls(&after)]);
     assert_eq!(order(&traced_calls(Scene::Fetch, &[])), fetched);
-    let digest = Stage::new(Scene::Hit).digest();
-    let hit = [
-        "fsync ",
-        &format!("fsync {digest}"),
-        "fsync org.osbuild.files",
-        "fdatasync log",
-        "fdatasync log",
-    ];
+    let object = vec![format!("fsync {}", stage.digest())];
+    let hit = in_order([log_dir(), object, way, calls(&after)]);
     assert_eq!(order(&traced_calls(Scene::Hit, &[])), hit);
 }
 

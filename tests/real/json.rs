@@ -5,13 +5,16 @@ use std::fs;
 use insta::assert_snapshot;
 use loopback::{Registry, samples};
 use serde_json::Value;
+use skopeo_index::skopeo::Process;
 
 use crate::harness::Cache;
 
 /// A line of JSON without what differs from run to run.
 fn steady(line: &str, registry: &Registry, cache: &Cache) -> String {
+    let skopeo = Process::new("skopeo".into());
     let line = line
         .replace(registry.address(), "REGISTRY")
+        .replace(&skopeo.program().display().to_string(), "skopeo")
         .replace(&cache.path().display().to_string(), "CACHE");
     // The process's own directory, as `staging-XXXXXX`.
     let line = match line.split_once("/staging-") {
