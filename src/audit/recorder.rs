@@ -9,7 +9,7 @@ use super::log::{Log, LogError};
 use super::names::RunId;
 use super::record::{Command, Op, Run, SkopeoIdentity};
 use crate::executor::{Id, Report, Step, Unrecorded, Witness};
-use crate::machine::{Plan, State};
+use crate::machine::{Cause, Event, Plan, State, Trouble};
 use crate::perform::CommandRecord;
 use crate::request::Request;
 use crate::skopeo::Exit;
@@ -121,7 +121,8 @@ impl Witness for Recorder<'_> {
             self.unrecorded().insert(of);
             Unrecorded(error.to_string())
         })?;
-        if must_be_durable(to) {
+        // What was stopped is made durable by the run's end.
+        if must_be_durable(to) && !is_stopped(&step.event) {
             // One that can't be synced is in the log all the same, and so is what follows.
             self.log
                 .sync()
@@ -148,6 +149,16 @@ pub const fn must_be_durable(reached: State) -> bool {
         State::Verified | State::Committed | State::Failed => true,
         State::Pending | State::Staged | State::Copied | State::Inspected => false,
     }
+}
+
+/// Whether the fetch has failed for being told to stop, as many may at once.
+const fn is_stopped(event: &Event) -> bool {
+    matches!(
+        event.cause,
+        Some(Cause::Trouble {
+            trouble: Trouble::Stopped { .. }
+        })
+    )
 }
 
 fn command(command: &CommandRecord) -> Command {

@@ -10,7 +10,7 @@ use crate::text::Escaped;
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The system refused it.
-    #[error("cannot {doing} {}: {error}", .path.display())]
+    #[error("cannot {doing} {}: {error}", Escaped(&.path.to_string_lossy()))]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -20,7 +20,7 @@ pub enum LogError {
         error: io::Error,
     },
     /// Its last line is no record, so that nothing can follow it.
-    #[error("{}: the last line is not a record ({why}); `skopeo-index audit verify` tells more", .path.display())]
+    #[error("{}: the last line is not a record ({why}); `skopeo-index audit verify` tells more", Escaped(&.path.to_string_lossy()))]
     Broken {
         /// The log.
         path: PathBuf,
@@ -28,10 +28,10 @@ pub enum LogError {
         why: String,
     },
     /// Somebody else holds its lock for longer than a record takes.
-    #[error("{}: somebody else holds its lock (`lslocks` tells who)", .0.display())]
+    #[error("{}: somebody else holds its lock (`lslocks` tells who)", Escaped(&.0.to_string_lossy()))]
     Busy(PathBuf),
     /// It was not synced once, and nobody knows what of it is durable.
-    #[error("{}: not gone on with, since it could not be synced before ({why})", .path.display())]
+    #[error("{}: not gone on with, since it could not be synced before ({why})", Escaped(&.path.to_string_lossy()))]
     Unsynced {
         /// The log.
         path: PathBuf,
@@ -39,10 +39,10 @@ pub enum LogError {
         why: String,
     },
     /// The records that were written to it are no longer in it.
-    #[error("{}: not gone on with, since it was cut or replaced while this run wrote it", .0.display())]
+    #[error("{}: not gone on with, since it was cut or replaced while this run wrote it", Escaped(&.0.to_string_lossy()))]
     Cut(PathBuf),
     /// The record is longer than any has to be.
-    #[error("{}: a record of {length} bytes is longer than {LINE_MAX}", .path.display())]
+    #[error("{}: a record of {length} bytes is longer than {LINE_MAX}", Escaped(&.path.to_string_lossy()))]
     TooLong {
         /// The log.
         path: PathBuf,

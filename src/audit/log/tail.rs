@@ -56,7 +56,7 @@ impl Log<'_> {
         {
             return Err(cut());
         }
-        let end = self.read_end(length)?;
+        let end = self.read_end(known.map_or(0, |known| known.from), length)?;
         let newline = end.iter().rposition(|byte| *byte == b'\n');
         let (lines, torn) = end.split_at(newline.map_or(0, |at| at + 1));
         if torn.len() > LINE_MAX {
@@ -119,9 +119,10 @@ impl Log<'_> {
         Ok(line.strip_suffix(b"\n").map(leaf) == Some(known.prev))
     }
 
-    /// The last bytes: enough for a newline, a line with its own, and what is torn.
-    fn read_end(&self, length: u64) -> Result<Vec<u8>, LogError> {
-        let from = length.saturating_sub(2 * LINE_MAX as u64 + 2);
+    /// The last bytes, where a line begins or enough for a newline, a line with
+    /// its own, and what is torn.
+    fn read_end(&self, line: u64, length: u64) -> Result<Vec<u8>, LogError> {
+        let from = line.max(length.saturating_sub(2 * LINE_MAX as u64 + 2));
         // The difference is bounded.
         let mut end = vec![0; usize::try_from(length - from).unwrap_or(0)];
         let read = self.file.read_exact_at(&mut end, from);
