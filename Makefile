@@ -101,6 +101,8 @@ uninstall:
 # package has the Python source, so ours lies beside it.
 STAGED = $(CURDIR)/target/package
 package: build
+	cargo deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
+	cargo generate-rpm --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-generate-rpm
 	rm -rf $(STAGED) target/debian target/generate-rpm
 	$(MAKE) install DESTDIR=$(STAGED) PREFIX=/usr OSBUILD=/usr/lib/skopeo-index/osbuild
 	$(CARGO) deb --no-build --locked
