@@ -330,6 +330,10 @@ impl Cache {
             let Who::Running { at, .. } = who else {
                 return None;
             };
+            // Where switches are counted, it costs none.
+            if world.turn.is_some_and(|(turn, _)| turn != n) {
+                return None;
+            }
             let standing = self.processes.standing(*at);
             let Next::Wants(call) = &standing.next else {
                 return None;
