@@ -233,6 +233,13 @@ impl Stage {
         self.run(&strace)
     }
 
+    /// How often the last traced run made a call.
+    fn traced_times(&self, call: &str) -> usize {
+        let trace = fs::read_to_string(self.path("trace")).expect("strace's output");
+        let is_it = |line: &&str| line.split_once('(').is_some_and(|(name, _)| name == call);
+        trace.lines().filter(is_it).count()
+    }
+
     /// What must hold however a run ended.
     fn assert_sound(&self, ended: Ended, how: &str) {
         let store = Store::new(self.cache(), RealDisk);
@@ -343,8 +350,15 @@ fn inject(scene: Scene, call: &str, n: usize, what: &str) {
     let how = format!("{scene:?}, {call} {n}: {what}");
     let ended = stage.traced(&["-e", &format!("inject={call}:{what}:when={n}")]);
     stage.assert_sound(ended, &how);
-    let kills = what.starts_with("signal");
-    assert_eq!(ended == Ended::Killed, kills, "{how}");
+    if what.starts_with("signal") {
+        // Now and then a run makes a call less than the one that was counted.
+        assert!(
+            ended == Ended::Killed || stage.traced_times(call) < n,
+            "{how}: {ended:?}"
+        );
+    } else {
+        assert_ne!(ended, Ended::Killed, "{how}");
+    }
     stage.assert_well_again(&how);
 }
 
