@@ -39,6 +39,14 @@ fn errno<T>(result: Result<T, Fault>) -> Option<i32> {
     }
 }
 
+/// Waits until another thread has opened a lock's file as well.
+fn until_it_waits<T>(waits: &std::thread::ScopedJoinHandle<'_, T>, file: &Path) {
+    while opened(file) < 2 {
+        assert!(!waits.is_finished(), "it didn't wait");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
     let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
@@ -49,10 +57,7 @@ fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
     assert!(matches!(RealDisk.lock(&file, Wait::No), Ok(Locked::Theirs)));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
-        while opened(&file) < 2 {
-            assert!(!waits.is_finished(), "it didn't wait");
-            std::thread::yield_now();
-        }
+        until_it_waits(&waits, &file);
         // It has the file, and is told that another has the lock.
         for _ in 0..1000 {
             assert!(matches!(RealDisk.lock(&file, Wait::No), Ok(Locked::Theirs)));
@@ -74,10 +79,7 @@ fn whoever_waits_for_a_lock_can_be_told_to_stop() {
     };
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
-        while opened(&file) < 2 {
-            assert!(!waits.is_finished(), "it didn't wait");
-            std::thread::yield_now();
-        }
+        until_it_waits(&waits, &file);
         cancel.stop(Stop::HungUp);
         assert!(matches!(
             waits.join().expect("no panic"),
@@ -95,10 +97,7 @@ fn a_lock_whose_file_was_removed_meanwhile_locks_nothing() {
     };
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
-        while opened(&file) < 2 {
-            assert!(!waits.is_finished(), "it didn't wait");
-            std::thread::yield_now();
-        }
+        until_it_waits(&waits, &file);
         fs::remove_file(&file).expect("it is there");
         drop(ours);
         assert!(matches!(waits.join().expect("no panic"), Ok(Locked::Gone)));

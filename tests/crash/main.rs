@@ -351,7 +351,8 @@ fn inject(scene: Scene, call: &str, n: usize, what: &str) {
     let ended = stage.traced(&["-e", &format!("inject={call}:{what}:when={n}")]);
     stage.assert_sound(ended, &how);
     if what.starts_with("signal") {
-        // Now and then a run makes a call less than the one that was counted.
+        // What skopeo copies to is looked at from time to time: as often as that, a
+        // run makes a call more or less than the one that was counted.
         assert!(
             ended == Ended::Killed || stage.traced_times(call) < n,
             "{how}: {ended:?}"
