@@ -65,7 +65,7 @@ coverage: export LLVM_PROFDATA = llvm-profdata-$(LLVM)
 coverage: setup
 	cargo llvm-cov --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-llvm-cov
 	command -v $(LLVM_COV) >/dev/null || apt-get install -q -y llvm-$(LLVM)
-	$(CARGO) llvm-cov --locked --lib --bins --test core --test osbuild --test real
+	$(CARGO) llvm-cov --failure-mode all --locked --lib --bins --test core --test osbuild --test real
 
 # The real parts: skopeo itself, a registry and a tracer for the tests.
 setup:

@@ -15,6 +15,44 @@ fn would_run(args: &[&str], vars: &[(&str, &str)]) -> Ended {
 }
 
 #[test]
+fn without_a_word_the_cache_is_the_users() {
+    let looked = |vars: &[(&str, &str)]| {
+        let mut command = Cache::new().command(["verify"]);
+        command.env_remove("SKOPEO_INDEX_CACHE");
+        command.env_remove("XDG_CACHE_HOME").env_remove("HOME");
+        command.envs(vars.iter().copied());
+        ended(command.output().expect("the binary"))
+    };
+    let home = ("HOME", "/no/home");
+    looked(&[home])
+        .assert_status(13)
+        .assert_says("no cache at /no/home/.cache/skopeo-index");
+    looked(&[home, ("XDG_CACHE_HOME", "/no/cache")])
+        .assert_says("no cache at /no/cache/skopeo-index");
+    // A relative one doesn't count (XDG Base Directory Specification).
+    looked(&[home, ("XDG_CACHE_HOME", "cache")]).assert_says("at /no/home/.cache/skopeo-index");
+    looked(&[]).assert_status(2).assert_says("--cache DIR");
+}
+
+#[test]
+fn a_storage_that_is_none_is_told_before_skopeo_is_asked() {
+    let cache = Cache::new();
+    let asked = |location: &str| {
+        let reference = format!("containers-storage:[overlay@{location}]localhost/app@{DIGEST}");
+        cache.run(["fetch", "--skopeo=/no/skopeo", &reference])
+    };
+    asked("/no/storage")
+        .assert_status(13)
+        .assert_says("no container storage");
+    asked("/dev/null")
+        .assert_status(13)
+        .assert_says("it is not a directory");
+    asked("/dev/null/storage")
+        .assert_status(1)
+        .assert_says("cannot look at");
+}
+
+#[test]
 fn a_variable_says_yes_and_no_in_many_ways_and_nothing_if_empty() {
     let reference = format!("localhost/app@{DIGEST}");
     let offline = |value| would_run(&[&reference], &[("OFFLINE", value)]);

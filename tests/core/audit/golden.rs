@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use skopeo_index::audit::{Frontier, Proof, Prover, Record, What, leaf};
+use skopeo_index::audit::{Frontier, Proof, Prover, Record, Severity, What, leaf};
 use skopeo_index::digest::Digest;
 
 use super::{all_findings, lines};
@@ -49,6 +49,10 @@ fn the_old_log_has_its_old_leaves_chain_root_and_proof() {
     assert!(
         matches!(&found[..], [What::Recovered { bytes: 21, .. }]),
         "{found:?}"
+    );
+    assert_eq!(
+        (found[0].kind(), found[0].severity()),
+        ("recovered", Severity::Note)
     );
 
     let (mut frontier, mut prover) = (Frontier::default(), Prover::new(SEQ, checkpoint.size));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use loopback::samples;
 use serde_json::Value;
-use skopeo_index::audit::{Finding, Keep, Line, Record, RecordError, Verifier, What};
+use skopeo_index::audit::{Finding, Keep, LINE_MAX, Line, Record, RecordError, Verifier, What};
 use skopeo_index::digest::Digest;
 
 use super::{all_findings, another_log, lines, logs, rewritten, sealed, unsealed, verify};
@@ -225,6 +225,13 @@ fn a_finding_names_the_run_and_the_record() {
         found[0].to_string(),
         format!("record {at}: run {run} begins twice")
     );
+}
+
+#[test]
+fn a_line_as_long_as_any_may_be_is_looked_at_and_a_longer_one_is_not() {
+    let parsed = |length| Record::parse(&vec![b'x'; length]);
+    assert_eq!(parsed(LINE_MAX), Err(RecordError::Trailer));
+    assert_eq!(parsed(LINE_MAX + 1), Err(RecordError::TooLong));
 }
 
 #[test]
