@@ -3,8 +3,8 @@
 use skopeo_index::osbuild::Call;
 use skopeo_index::request::Request;
 
-/// Any message is a call or is answered with one harmless line; so is each of a
-/// call's items. What is behind the first newline comes as a file of its own.
+/// Any message is a call, which is an object, or is answered with one harmless
+/// line; so is each of a call's items. What is behind the first newline comes as a file of its own.
 pub fn target(data: &[u8]) {
     let at = data.iter().position(|byte| *byte == b'\n');
     let (message, attached) = match at {
@@ -16,6 +16,10 @@ pub fn target(data: &[u8]) {
         Ok(Call::Copy(copy)) => copy.items,
         Err(refusal) => return crate::assert_harmless(&refusal.to_string()),
     };
+    assert!(
+        message.trim_ascii_start().starts_with(b"{"),
+        "not an object"
+    );
     for (key, item) in &items.0 {
         match Request::from_item(key, item) {
             Ok(request) => assert_eq!(request.digest().to_string(), *key),
