@@ -107,7 +107,6 @@ impl Recorder<'_> {
 
 impl Witness for Recorder<'_> {
     fn transition(&self, of: Id, request: &Request, step: &Step) -> Result<(), Unrecorded> {
-        let to = step.event.to;
         if self.unrecorded().contains(&of) {
             return Err(Unrecorded("an earlier record is missing".to_owned()));
         }
@@ -121,8 +120,7 @@ impl Witness for Recorder<'_> {
             self.unrecorded().insert(of);
             Unrecorded(error.to_string())
         })?;
-        // What was stopped is made durable by the run's end.
-        if must_be_durable(to) && !is_stopped(&step.event) {
+        if must_be_durable(&step.event) {
             // One that can't be synced is in the log all the same, and so is what follows.
             self.log
                 .sync()
@@ -141,24 +139,22 @@ impl Witness for Recorder<'_> {
     }
 }
 
-/// Whether the record of a state that was reached has to be durable before it is
-/// acted on: published, or reported.
+/// Whether an event's record has to be durable before it is acted on: published,
+/// or reported. Of those that were told to stop, as many may be at once, the run's
+/// end makes the records durable.
 #[must_use]
-pub const fn must_be_durable(reached: State) -> bool {
-    match reached {
-        State::Verified | State::Committed | State::Failed => true,
-        State::Pending | State::Staged | State::Copied | State::Inspected => false,
-    }
-}
-
-/// Whether the fetch has failed for being told to stop, as many may at once.
-const fn is_stopped(event: &Event) -> bool {
-    matches!(
+pub const fn must_be_durable(event: &Event) -> bool {
+    let stopped = matches!(
         event.cause,
         Some(Cause::Trouble {
             trouble: Trouble::Stopped { .. }
         })
-    )
+    );
+    match event.to {
+        State::Verified | State::Committed => true,
+        State::Failed => !stopped,
+        State::Pending | State::Staged | State::Copied | State::Inspected => false,
+    }
 }
 
 fn command(command: &CommandRecord) -> Command {

@@ -254,8 +254,9 @@ impl Verifier {
             } => match self.runs.get_mut(&record.run) {
                 None => found.push(wrong("has not begun, or has ended")),
                 Some(run) => match run.replay(*fetch, request, event) {
-                    Ok(State::Committed) if self.keep == Keep::Objects => {
+                    Ok(State::Committed) => {
                         let at = self.frontier.size();
+                        // Caches are there only where objects are kept.
                         if let Some(objects) = self.committed.get_mut(&run.cache) {
                             objects.insert(request.digest(), at);
                         }

@@ -550,7 +550,7 @@ impl Witness for World {
         if self.tape().wants.is_none() {
             self.tape().reached.push(to);
         }
-        if !must_be_durable(to) || self.broken(Broken::NeverRecorded) {
+        if !must_be_durable(&step.event) || self.broken(Broken::NeverRecorded) {
             return Ok(());
         }
         if self.broken(Broken::RecordedAfterPublished) && to == State::Verified {

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use skopeo_index::audit::{LINE_MAX, Log, LogError, Op, Recorder, RunId, Supply};
+use skopeo_index::audit::{LINE_MAX, Log, LogError, Op, Recorder, RunId, Supply, must_be_durable};
 use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
-use skopeo_index::machine::Stop;
+use skopeo_index::machine::{Bytes, Fetch, Outcome, Stop, Task, Trouble};
 use skopeo_index::skopeo::{Exit, Ran};
 
 use super::{End, all_findings, recorded, supply, verify};
@@ -210,4 +210,24 @@ fn the_signal_that_ended_a_command_is_recorded() {
         .filter_map(|record| record["op"]["transition"].get("command"));
     let command = commands.next().expect("a command");
     assert_eq!((&command["signal"], command.get("exit")), (&9.into(), None));
+}
+
+#[test]
+fn a_fetchs_end_is_durable_at_once_unless_it_was_told_to_stop() {
+    let after = |outcome| {
+        let task = Task {
+            request: request(Digest::of(b"")),
+            plan: PLAN,
+        };
+        let stepped = Fetch::<Bytes>::new(task).step(outcome);
+        must_be_durable(&stepped.expect("a transition").1)
+    };
+    let failed = |trouble| after(Outcome::Trouble { trouble });
+    assert!(!after(Outcome::Absent));
+    assert!(failed(Trouble::Unrecorded {
+        error: String::new()
+    }));
+    for why in [Stop::Interrupted, Stop::Deadline, Stop::HungUp] {
+        assert!(!failed(Trouble::Stopped { why }));
+    }
 }
