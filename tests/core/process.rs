@@ -139,6 +139,26 @@ fn skopeo_collects_less_garbage_unless_the_environment_says_how_much() {
 }
 
 #[test]
+fn skopeo_is_given_a_little_more_than_its_time_and_no_more_than_a_year() {
+    let (cancel, request) = (Cancel::new(None).expect("a pipe"), request(Digest::of(b"")));
+    let script = Script::new("printf %s \"$1\"");
+    let given = |time| {
+        let limits = Limits {
+            time,
+            writes_to: None,
+        };
+        let (process, command) = (Process::new(script.path()), Command::InspectRaw(&request));
+        let ran = process.run(&command, &Options::default(), &limits, &cancel);
+        String::from_utf8(ran.expect("it ran").stdout).expect("UTF-8")
+    };
+    let year = 365 * 24 * 3600;
+    for (time, told) in [(60, 65), (year, year + 5), (u64::MAX, year + 5)] {
+        let time = Duration::from_secs(time);
+        assert_eq!(given(time), format!("--command-timeout={told}s"));
+    }
+}
+
+#[test]
 fn one_that_closes_its_outputs_and_lives_on_is_killed() {
     let ended = ran("exec >&- 2>&-; exec sleep 1000").expect("it ran");
     assert_eq!(ended.exit, Exit::Signal(9));
