@@ -52,8 +52,7 @@ pub fn cut(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
     }
-    let ends = (0..=max).rev();
-    let end = ends.into_iter().find(|at| text.is_char_boundary(*at));
+    let end = (0..=max).rev().find(|at| text.is_char_boundary(*at));
     let kept = &text[..end.unwrap_or(0)];
     format!("{kept}… ({} bytes in all)", text.len())
 }

@@ -59,7 +59,7 @@ struct Ready {
 
 impl Collector<'_> {
     pub(super) fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), Stopped> {
-        while self.stdout.file.is_some() || self.stderr.file.is_some() {
+        while self.stdout.is_open() || self.stderr.is_open() {
             let ready = self.ready()?;
             if ready.stdout {
                 self.stdout.read_some()?;
@@ -100,9 +100,7 @@ impl Collector<'_> {
                 PollFd::new(&self.ended, PollFlags::IN),
             ];
             // One that has ended is not polled: it would be ready for ever.
-            let open = |output: &'_ Output| output.file.is_some();
-            let outputs = [&self.stdout, &self.stderr];
-            let files = outputs.iter().filter_map(|output| output.file.as_ref());
+            let files = [&self.stdout.file, &self.stderr.file].into_iter().flatten();
             fds.extend(files.map(|file| PollFd::new(file, PollFlags::IN)));
             match poll(&mut fds, Some(&timespec(left))) {
                 Ok(_) | Err(Errno::INTR) => {}
@@ -112,8 +110,8 @@ impl Collector<'_> {
             let mut of = |polled: bool| polled && happened.next().unwrap_or(false);
             let ready = Ready {
                 ended: of(true),
-                stdout: of(open(&self.stdout)),
-                stderr: of(open(&self.stderr)),
+                stdout: of(self.stdout.is_open()),
+                stderr: of(self.stderr.is_open()),
             };
             if ready.ended || ready.stdout || ready.stderr {
                 return Ok(ready);
@@ -128,6 +126,10 @@ impl Output {
             file: Some(file),
             bytes: Vec::new(),
         }
+    }
+
+    const fn is_open(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Reads once; it may have ended.

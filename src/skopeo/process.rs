@@ -97,9 +97,10 @@ impl CommandRunner for Process {
         if let Some(stop) = cancel.stopped() {
             return Err(RunError::Stopped(stop));
         }
-        let until = Instant::now() + limits.time.min(TIME_MAX);
+        let time = limits.time.min(TIME_MAX);
+        let until = Instant::now() + time;
         let child = self
-            .spawn(command, options, limits.time.min(TIME_MAX))
+            .spawn(command, options, time)
             .map_err(|e| self.broken(e))?;
         let mut running = Running::new(child).map_err(|e| self.broken(e))?;
         let (stdout, stderr) = running.outputs().map_err(|e| self.broken(e))?;
