@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use error::LogError;
-use tail::{End, Tail};
+use tail::{End, Tail, Written};
 
 use super::checkpoint::Checkpoint;
 use super::lines::{Piece, Pieces};
@@ -88,10 +88,10 @@ impl<'c> Log<'c> {
         let mut tail = self.tail();
         self.never_failed_to_sync()?;
         self.lock(&mut tail)?;
-        let appended = self.append_locked(tail.end.as_ref(), run, op);
+        let appended = self.append_locked(tail.last.as_ref(), run, op);
         // Whatever comes of it, the record is there or it isn't.
         let _freed_when_closed = self.file.unlock();
-        tail.end = Some(appended?);
+        tail.last = Some(appended?);
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl<'c> Log<'c> {
     /// # Errors
     /// [`LogError`]; a line that has no end is not counted.
     pub fn checkpoint(&self) -> Result<Checkpoint, LogError> {
-        let origin = self.tail().end.as_ref().map(|end| end.log.clone());
+        let origin = self.tail().last.as_ref().map(|last| last.end.log.clone());
         let origin = origin.ok_or_else(|| self.broken("it has no name"))?;
         let mut frontier = Frontier::default();
         let mut pieces = self.pieces(u64::MAX);
@@ -171,27 +171,33 @@ impl<'c> Log<'c> {
         }
     }
 
-    fn append_locked(&self, known: Option<&End>, run: &RunId, op: Op) -> Result<End, LogError> {
+    fn append_locked(
+        &self,
+        known: Option<&Written>,
+        run: &RunId,
+        op: Op,
+    ) -> Result<Written, LogError> {
         let file = self.file.metadata().map_err(self.during("look at"))?;
         // Moved, it is kept all the same; what has no name any more is lost.
         if file.nlink() == 0 {
             return Err(self.during("write to")(io::Error::other("it was removed")));
         }
         let end = match known {
-            Some(known) if known.length == file.len() => known.clone(),
+            Some(known) if known.end.length == file.len() => known.end.clone(),
             known => self.catch_up(known, file.len(), run)?,
         };
         self.extend(end, run, op)
     }
 
     /// Writes the next record, or nothing.
-    fn extend(&self, end: End, run: &RunId, op: Op) -> Result<End, LogError> {
-        let length = end.length;
-        self.write(&self.file, end, run, op).inspect_err(|_| {
+    fn extend(&self, end: End, run: &RunId, op: Op) -> Result<Written, LogError> {
+        let from = end.length;
+        let written = self.write(&self.file, end, run, op).inspect_err(|_| {
             // Half a line is no record. Where it can't be taken back, the next to
             // append finds it torn.
-            let _found_torn = self.file.set_len(length);
-        })
+            let _found_torn = self.file.set_len(from);
+        });
+        written.map(|end| Written { from, end })
     }
 
     /// Reads from the beginning, beside whoever writes, wherever the file was moved.

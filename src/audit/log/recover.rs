@@ -162,17 +162,13 @@ impl Log<'_> {
             .open(self.path.with_file_name(name));
         let file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            // A link, or a socket.
-            Err(error)
-                if matches!(
-                    Errno::from_io_error(&error),
-                    Some(Errno::LOOP | Errno::NXIO)
-                ) =>
-            {
-                return Ok(None);
+            Err(error) => {
+                return match Errno::from_io_error(&error) {
+                    // Just removed, a link, or a socket.
+                    Some(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
+                    _ => Err(error),
+                };
             }
-            Err(error) => return Err(error),
         };
         if !file.metadata()?.is_file() {
             return Ok(None);

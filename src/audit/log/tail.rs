@@ -13,8 +13,8 @@ use super::{LOCK_PATIENCE, Log, LogError};
 /// What a writer knows of its log.
 #[derive(Debug)]
 pub(super) struct Tail {
-    /// The end of what it wrote last; `None` before its first record.
-    pub(super) end: Option<End>,
+    /// What it wrote last; `None` before its first record.
+    pub(super) last: Option<Written>,
     /// For how long it waits for the lock.
     pub(super) patience: Duration,
 }
@@ -22,10 +22,18 @@ pub(super) struct Tail {
 impl Default for Tail {
     fn default() -> Self {
         Self {
-            end: None,
+            last: None,
             patience: LOCK_PATIENCE,
         }
     }
+}
+
+/// A record that was written here.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// Where its line begins.
+    pub(super) from: u64,
+    pub(super) end: End,
 }
 
 /// The end of a log's last record.
@@ -33,8 +41,6 @@ impl Default for Tail {
 pub(super) struct End {
     /// Bytes up to there; a file of another length has more, by somebody else.
     pub(super) length: u64,
-    /// Where its line begins.
-    from: u64,
     /// The number of the next record.
     seq: u64,
     /// Its leaf.
@@ -46,7 +52,7 @@ impl Log<'_> {
     /// Finds out what others have appended.
     pub(super) fn catch_up(
         &self,
-        known: Option<&End>,
+        known: Option<&Written>,
         length: u64,
         run: &RunId,
     ) -> Result<End, LogError> {
@@ -69,8 +75,8 @@ impl Log<'_> {
                 Some(self.parsed(last, length - torn.len() as u64)?)
             }
         };
-        let goes_on = |known: &End| {
-            let found = found.as_ref();
+        let goes_on = |known: &Written| {
+            let (found, known) = (found.as_ref(), &known.end);
             found.is_some_and(|found| found.log == known.log && found.seq >= known.seq)
         };
         if !known.is_none_or(goes_on) {
@@ -79,7 +85,7 @@ impl Log<'_> {
         match found {
             found if !torn.is_empty() => self.recover(found, torn, run),
             Some(found) => Ok(found),
-            None => self.extend(self.begin()?, run, genesis()),
+            None => Ok(self.extend(self.begin()?, run, genesis())?.end),
         }
     }
 
@@ -87,7 +93,6 @@ impl Log<'_> {
     pub(super) fn begin(&self) -> Result<End, LogError> {
         Ok(End {
             length: 0,
-            from: 0,
             seq: 0,
             prev: [0; 32],
             log: Origin::random().map_err(self.during("name"))?,
@@ -100,7 +105,6 @@ impl Log<'_> {
         let seq = record.seq.checked_add(1);
         Ok(End {
             length,
-            from: length - line.len() as u64 - 1,
             seq: seq.ok_or_else(|| self.broken("no number follows its own"))?,
             prev: leaf(line),
             log: record.log,
@@ -108,15 +112,15 @@ impl Log<'_> {
     }
 
     /// Whether what was written last is where it was.
-    fn still_has(&self, known: &End, length: u64) -> Result<bool, LogError> {
-        if length < known.length {
+    fn still_has(&self, Written { from, end }: &Written, length: u64) -> Result<bool, LogError> {
+        if length < end.length {
             return Ok(false);
         }
         // Of a line that was written: it fits.
-        let mut line = vec![0; usize::try_from(known.length - known.from).unwrap_or(0)];
-        let read = self.file.read_exact_at(&mut line, known.from);
+        let mut line = vec![0; usize::try_from(end.length - from).unwrap_or(0)];
+        let read = self.file.read_exact_at(&mut line, *from);
         read.map_err(self.during("read"))?;
-        Ok(line.strip_suffix(b"\n").map(leaf) == Some(known.prev))
+        Ok(line.strip_suffix(b"\n").map(leaf) == Some(end.prev))
     }
 
     /// The last bytes, where a line begins or enough for a newline, a line with
@@ -153,7 +157,6 @@ impl Log<'_> {
             .map_err(self.during("write"))?;
         Ok(End {
             length: end.length + line.len() as u64,
-            from: end.length,
             seq: end.seq + 1,
             prev,
             log: record.log,

@@ -6,7 +6,7 @@ use std::path::Path;
 use skopeo_index::audit::{LINE_MAX, Log, What};
 use skopeo_index::digest::Digest;
 
-use super::writer::{never, run};
+use super::writer::{append_longest, never, run};
 use super::{all_findings, unsealed, verify};
 
 #[test]
@@ -24,6 +24,19 @@ fn what_is_torn_may_be_as_long_as_a_line_and_is_kept_each_time() {
         assert_eq!(fs::read(kept).expect("it"), torn);
     }
     assert_eq!(verify(&fs::read(&path).expect("a log"), None).1, []);
+}
+
+#[test]
+fn the_line_before_what_is_torn_may_be_as_long_as_any() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, cancel) = (dir.path().join("log"), never());
+    let log = Log::open(&path, &cancel).expect("a log");
+    run(&log).expect("records");
+    append_longest(&log);
+    let sound = fs::read(&path).expect("a log");
+    fs::write(&path, [&sound[..], &[b'x'; LINE_MAX]].concat()).expect("a log");
+    run(&Log::open(&path, &cancel).expect("a log")).expect("records");
+    assert_eq!(told(&fs::read(&path).expect("a log")).len(), 1);
 }
 
 #[test]
@@ -118,15 +131,17 @@ fn what_an_unfinished_recovery_has_kept_is_told_by_the_next() {
 }
 
 #[test]
-fn what_is_no_file_beside_a_log_is_none_that_was_kept() {
+fn what_is_no_torn_line_beside_a_log_is_none_that_was_kept() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, cancel) = (dir.path().join("log"), never());
     fs::write(&path, "{").expect("a log");
     fs::create_dir(dir.path().join("log.torn-1")).expect("a directory");
     let link = dir.path().join("log.torn-2");
     std::os::unix::fs::symlink("/etc/passwd", link).expect("a link");
+    // Longer than any line.
+    fs::write(dir.path().join("log.torn-3"), vec![b'x'; LINE_MAX + 1]).expect("a file");
     run(&Log::open(&path, &cancel).expect("a log")).expect("records");
     let told = told(&fs::read(&path).expect("a log"));
-    let expected = ("log.torn-3".to_owned(), Digest::of(b"{").to_string());
+    let expected = ("log.torn-4".to_owned(), Digest::of(b"{").to_string());
     assert_eq!(told, [expected]);
 }

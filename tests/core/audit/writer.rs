@@ -101,7 +101,7 @@ fn a_log_that_was_cut_or_replaced_meanwhile_is_not_gone_on_with() {
     }
     let other = fs::read(&other).expect("a log");
     type Change = fn(Vec<u8>, &[u8]) -> Vec<u8>;
-    let changes: [Change; 5] = [
+    let changes: [Change; 7] = [
         |_, _| Vec::new(),
         |log, _| log[..log.len() - 1].to_vec(),
         |log, _| log[..log.len() / 2].to_vec(),
@@ -112,6 +112,12 @@ fn a_log_that_was_cut_or_replaced_meanwhile_is_not_gone_on_with() {
             log.push(b'\n');
             log.extend(other);
             log
+        },
+        // Behind it stands what doesn't follow: a longer log's end, its own beginning.
+        |log, other| [&log, other].concat(),
+        |log, _| {
+            let first = log.split_inclusive(|byte| *byte == b'\n').next();
+            [&log, first.expect("a record")].concat()
         },
     ];
     for (n, change) in changes.into_iter().enumerate() {
@@ -139,18 +145,35 @@ fn others_may_append_meanwhile() {
     assert_eq!(super::lines(&log).len(), 21);
 }
 
+/// Appends a record with so long a text in it.
+fn append(log: &Log<'_>, text: usize) -> Result<(), LogError> {
+    let run: RunId = "0".repeat(16).try_into().expect("a name");
+    let version = "x".repeat(text);
+    log.append(&run, Op::Genesis { version })
+}
+
+/// Appends a record that is as long as a line may be, and tells how long a text
+/// was in it.
+pub(super) fn append_longest(log: &Log<'_>) -> usize {
+    let Err(LogError::TooLong { length, .. }) = append(log, LINE_MAX) else {
+        panic!("it is too long")
+    };
+    let text = 2 * LINE_MAX - length;
+    append(log, text).expect("a record");
+    text
+}
+
 #[test]
-fn a_record_that_is_longer_than_a_line_may_be_is_refused() {
+fn a_record_may_be_as_long_as_a_line_and_no_longer() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, cancel) = (dir.path().join("log"), never());
     let log = Log::open(&path, &cancel).expect("a log");
     run(&log).expect("records");
+    let text = append_longest(&log);
     let before = fs::read(&path).expect("a log");
-    let run: RunId = "0".repeat(16).try_into().expect("a name");
-    let op = Op::Genesis {
-        version: "x".repeat(LINE_MAX),
-    };
-    let error = log.append(&run, op).expect_err("it is too long");
+    let longest = before.split(|byte| *byte == b'\n').map(<[u8]>::len).max();
+    assert_eq!(longest, Some(LINE_MAX));
+    let error = append(&log, text + 1).expect_err("it is too long");
     assert!(matches!(error, LogError::TooLong { .. }), "{error}");
     assert_eq!(fs::read(&path).expect("a log"), before);
 }
