@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::MemfdFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketType, recv, recvmsg, sendmsg, sockopt,
@@ -116,7 +116,7 @@ impl Channel {
     /// [`ChannelError::Packet`] and [`ChannelError::Descriptor`] for a packet
     /// that is used up and was no message, after which the next can be received.
     pub fn receive(&self) -> Result<Option<Message>, ChannelError> {
-        let (_, size) = retry(|| {
+        let (_, size) = retry_on_intr(|| {
             // No copy is made for the look at the length.
             let mut none = [0_u8; 0];
             let look = RecvFlags::PEEK | RecvFlags::TRUNC;
@@ -125,7 +125,7 @@ impl Channel {
         let mut bytes = vec![0; size];
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = retry(|| {
+        let received = retry_on_intr(|| {
             let mut slices = [IoSliceMut::new(&mut bytes)];
             recvmsg(
                 &self.socket,
@@ -189,18 +189,8 @@ impl Channel {
             return Err(Errno::NOBUFS);
         }
         let slices = [IoSlice::new(bytes)];
-        retry(|| sendmsg(&self.socket, &slices, &mut ancillary, SendFlags::NOSIGNAL))?;
+        retry_on_intr(|| sendmsg(&self.socket, &slices, &mut ancillary, SendFlags::NOSIGNAL))?;
         Ok(())
-    }
-}
-
-/// Signals don't end a call.
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
     }
 }
 

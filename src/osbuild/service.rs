@@ -212,10 +212,7 @@ fn until_hung_up<T>(channel: &Channel, cancel: &Cancel, work: impl FnOnce() -> T
                 if poll(&mut fds, None).is_err() {
                     continue;
                 }
-                if fds[0]
-                    .revents()
-                    .intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
-                {
+                if !fds[0].revents().is_empty() {
                     return cancel.stop(Stop::HungUp);
                 }
                 if !fds[1].revents().is_empty() {

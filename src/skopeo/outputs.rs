@@ -1,13 +1,13 @@
 //! A child's outputs, read within bounds.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, read, retry_on_intr};
 
 use super::{Limits, RunError};
 use crate::cancel::{Cancel, timespec};
@@ -134,15 +134,14 @@ impl Output {
 
     /// Reads once; it may have ended.
     fn read_some(&mut self) -> Result<(), Stopped> {
-        let Some(file) = &mut self.file else {
+        let Some(file) = &self.file else {
             return Ok(());
         };
         let mut buffer = [0; 16 << 10];
-        match file.read(&mut buffer) {
+        match retry_on_intr(|| read(file, &mut buffer)) {
             Ok(0) => self.file = None,
             Ok(n) => self.bytes.extend_from_slice(&buffer[..n]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Stopped::Broken(error)),
+            Err(error) => return Err(Stopped::Broken(error.into())),
         }
         Ok(())
     }
