@@ -17,6 +17,8 @@ const EIO: i32 = 5;
 const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const ENOTDIR: i32 = 20;
+const EINVAL: i32 = 22;
+const EROFS: i32 = 30;
 const ENOTEMPTY: i32 = 39;
 
 fn dir() -> tempfile::TempDir {
@@ -211,6 +213,21 @@ fn the_first_hit_makes_the_way_to_the_cache_durable_too() {
     // Read, synced, and once all that is above, and its directory.
     assert_eq!(calls(1), 3 + above);
     assert_eq!(calls(2), 3 + above + 3);
+}
+
+#[test]
+fn what_is_above_the_cache_need_not_be_its_owners_to_sync() {
+    let refused = |errno| {
+        let look_up = |n: &usize| {
+            let (_dir, store, digest) = refusing(*n, errno);
+            store.look_up(digest).is_err()
+        };
+        (1..20).filter(look_up).count()
+    };
+    for errno in [EACCES, EROFS, EINVAL] {
+        // All but what is above: the object, read and synced, and its directory.
+        assert_eq!(refused(errno), 3, "{errno}");
+    }
 }
 
 #[test]

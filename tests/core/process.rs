@@ -8,14 +8,15 @@ use std::time::Duration;
 use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
 use skopeo_index::machine::Stop;
-use skopeo_index::skopeo::{
-    Command, CommandRunner, Exit, Limits, Options, Process, Ran, RunError, STAGING_MAX,
-};
+use skopeo_index::skopeo::{Command, CommandRunner, Exit, Limits, Options, Process, Ran, RunError};
 
 use crate::stand_in::request;
 
 /// Longer than any of the scripts takes that ends.
 const LONG: Duration = Duration::from_secs(60);
+
+/// Three manifests of 4 MiB: what a command may leave.
+const STAGING: u64 = 12 << 20;
 
 struct Script(tempfile::TempDir);
 
@@ -210,8 +211,8 @@ fn a_copy_may_write_as_much_as_staging_holds_and_no_more() {
         };
         Process::new(script.path()).run(&command, &Options::default(), &limits, &cancel)
     };
-    assert!(run(STAGING_MAX, "").is_ok());
-    let ended = run(STAGING_MAX + 1, "exec sleep 1000");
+    assert!(run(STAGING, "").is_ok());
+    let ended = run(STAGING + 1, "exec sleep 1000");
     assert!(
         matches!(ended, Err(RunError::StagingTooLarge(_))),
         "{ended:?}"

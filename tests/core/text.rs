@@ -103,6 +103,15 @@ fn a_digest_is_no_credential() {
 }
 
 #[test]
+fn credentials_stand_in_an_addresss_authority_only() {
+    // RFC 3986, section 3.2: it ends with a slash, a question mark or a number sign.
+    for end in ["/", "?", "#", "\"", " ", "\n"] {
+        let text = format!("see https://quay.io{end}a@b");
+        assert_eq!(without_credentials(&text), text);
+    }
+}
+
+#[test]
 fn the_usual_escapes_are_short() {
     assert_eq!(Escaped("a\n\t\\\u{1b}").to_string(), r"a\n\t\\\u{1b}");
 }

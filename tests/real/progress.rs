@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 
 use loopback::{Registry, samples};
@@ -158,11 +159,14 @@ fn on_terminal(command: &mut Command) -> (Option<i32>, String) {
     tcsetwinsize(&terminal, size).expect("a terminal");
     let name = ptsname(&terminal, Vec::new()).expect("its name");
     let name = name.to_str().expect("UTF-8");
-    let theirs = File::options().read(true).write(true).open(name);
+    // Nor is it this process's own, if it has none.
+    let noctty = OpenptFlags::NOCTTY.bits().cast_signed();
+    let mut theirs = File::options();
+    let theirs = theirs.read(true).write(true).custom_flags(noctty);
     let mut child = command
         .env("TERM", "xterm")
         .stdout(Stdio::null())
-        .stderr(theirs.expect("its other side"))
+        .stderr(theirs.open(name).expect("its other side"))
         .spawn()
         .expect("the binary");
     // The command keeps a copy of the other side; without it, the end can be seen.
