@@ -36,7 +36,7 @@ pub fn explain(ran: &Ran) -> Trouble {
 pub fn explain_run(error: &RunError) -> Option<Trouble> {
     let class = match error {
         RunError::NotThere(_) | RunError::Broken { .. } => Class::NoSkopeo,
-        RunError::TimedOut(_) => Class::Timeout,
+        RunError::TimedOut { .. } => Class::Timeout,
         RunError::OutputTooLarge(_) | RunError::StagingTooLarge(_) => Class::TooLarge,
         RunError::Stopped(stop) => return Some(Trouble::Stopped { why: *stop }),
         RunError::Halt => return None,

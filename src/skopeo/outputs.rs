@@ -86,7 +86,8 @@ impl Collector<'_> {
             }
             let mut left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Stopped::Told(RunError::TimedOut(self.limits.time)));
+                let (after, stderr) = (self.limits.time, self.stderr.bytes.clone());
+                return Err(Stopped::Told(RunError::TimedOut { after, stderr }));
             }
             if let Some(dir) = self.limits.writes_to {
                 if size_of(dir) > STAGING_MAX {

@@ -68,8 +68,13 @@ pub enum RunError {
         error: std::io::Error,
     },
     /// The command's time was over.
-    #[error("no end after {}", humantime::format_duration(*.0))]
-    TimedOut(Duration),
+    #[error("no end after {}", humantime::format_duration(*.after))]
+    TimedOut {
+        /// What it was.
+        after: Duration,
+        /// The last of what it had written to stderr.
+        stderr: Vec<u8>,
+    },
     /// The run was told to stop.
     #[error(transparent)]
     Stopped(Stop),

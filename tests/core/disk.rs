@@ -73,6 +73,18 @@ fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
 }
 
 #[test]
+fn a_lock_that_is_never_freed_is_not_waited_for_for_ever() {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(600);
+    let (dir, cancel) = (dir(), Cancel::new(Some(deadline)).expect("a pipe"));
+    let file = dir.path().join("lock");
+    let Ok(Locked::Ours(_ours)) = RealDisk.lock(&file, Wait::No) else {
+        panic!("nobody has it")
+    };
+    let waited = RealDisk.lock(&file, Wait::AWhile(&cancel));
+    assert!(matches!(waited, Ok(Locked::Theirs)));
+}
+
+#[test]
 fn whoever_waits_for_a_lock_can_be_told_to_stop() {
     let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
     let file = dir.path().join("lock");

@@ -144,10 +144,12 @@ fn a_permanent_failure_is_not_tried_again() {
 fn a_second_attempt_may_succeed() {
     let (_dir, store) = cache();
     let mut skopeo = MockSkopeo::new();
-    skopeo
-        .expect_run()
-        .times(1)
-        .returning(|_, _, _, _| Err(RunError::TimedOut(std::time::Duration::ZERO)));
+    skopeo.expect_run().times(1).returning(|_, _, _, _| {
+        Err(RunError::TimedOut {
+            after: std::time::Duration::ZERO,
+            stderr: Vec::new(),
+        })
+    });
     skopeo
         .expect_run()
         .times(1)

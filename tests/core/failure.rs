@@ -368,7 +368,13 @@ fn a_command_without_an_end_has_its_class() {
             },
             Class::NoSkopeo,
         ),
-        (RunError::TimedOut(Duration::from_secs(1)), Class::Timeout),
+        (
+            RunError::TimedOut {
+                after: Duration::from_secs(1),
+                stderr: b"it may yet come".to_vec(),
+            },
+            Class::Timeout,
+        ),
         (RunError::OutputTooLarge(1), Class::TooLarge),
         (RunError::StagingTooLarge(1), Class::TooLarge),
     ];

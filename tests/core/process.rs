@@ -105,9 +105,13 @@ fn a_program_that_cannot_be_run_is_told_from_one_that_is_not_there() {
 
 #[test]
 fn what_takes_too_long_is_killed_with_all_that_it_has_started() {
-    let script = Script::new("cd \"${0%/*}\"; sleep 1000 & echo $! > child; wait");
+    let script = Script::new("cd \"${0%/*}\"; sleep 1000 & echo $! > child; echo slow >&2; wait");
     let ended = script.run(Duration::from_secs(3), &Cancel::new(None).expect("a pipe"));
-    assert!(matches!(ended, Err(RunError::TimedOut(_))), "{ended:?}");
+    // What it has said by then may tell why.
+    assert!(
+        matches!(&ended, Err(RunError::TimedOut { stderr, .. }) if stderr == b"slow\n"),
+        "{ended:?}"
+    );
     while !gone(&script.0.path().join("child")) {
         std::thread::yield_now();
     }

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
@@ -170,6 +171,23 @@ fn wait_for_request(registry: &Registry, digest: &str, running: &mut Child) {
     }
 }
 
+/// Runs a skopeo that writes its number, which is its process group's.
+fn tells_its_number<'c>(cache: &Cache, command: &'c mut Command) -> &'c mut Command {
+    let skopeo = cache.beside("skopeo");
+    let script = "#!/bin/sh\necho $$ > \"$NUMBER_FILE\"\nexec skopeo \"$@\"\n";
+    fs::write(&skopeo, script).expect("it");
+    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    command
+        .arg("--skopeo")
+        .arg(&skopeo)
+        .env("NUMBER_FILE", cache.beside("number"))
+}
+
+fn skopeos_number(cache: &Cache) -> i32 {
+    let number = fs::read_to_string(cache.beside("number")).expect("skopeo was started");
+    number.trim().parse().expect("a number")
+}
+
 #[test]
 fn a_signal_ends_it_and_its_children() {
     for signal in [Signal::INT, Signal::TERM] {
@@ -177,21 +195,9 @@ fn a_signal_ends_it_and_its_children() {
         let digest = registry.put(samples::empty());
         registry.behave(&digest, Behaviour::Silence);
         let reference = format!("{}/app@{digest}", registry.address());
-        // Writes its process group, then becomes skopeo.
-        let skopeo = cache.beside("skopeo");
-        fs::write(
-            &skopeo,
-            "#!/bin/sh\necho $$ > \"$GROUP_FILE\"\nexec skopeo \"$@\"\n",
-        )
-        .expect("it");
-        loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
         let mut command =
             cache.command(["fetch", "--tls-verify=false", "--progress=json", &reference]);
-        command
-            .arg("--skopeo")
-            .arg(&skopeo)
-            .env("GROUP_FILE", cache.beside("group"));
-        let mut running = command
+        let mut running = tells_its_number(&cache, &mut command)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -213,8 +219,7 @@ fn a_signal_ends_it_and_its_children() {
             r#""error":"interrupted","event":"stopped","first":"{reference}","notFetched":1,"of":1"#
         );
         assert!(stopped.contains(&told), "{stopped}");
-        let group = fs::read_to_string(cache.beside("group")).expect("skopeo was started");
-        let group = Pid::from_raw(group.trim().parse().expect("a number")).expect("a process");
+        let group = Pid::from_raw(skopeos_number(&cache)).expect("a process");
         assert!(
             test_kill_process_group(group).is_err(),
             "a child outlives it"
@@ -224,16 +229,24 @@ fn a_signal_ends_it_and_its_children() {
 }
 
 #[test]
-fn a_killed_run_leaves_nothing_that_the_next_does_not_sweep() {
+fn a_killed_run_takes_skopeo_with_it_and_leaves_nothing_that_the_next_does_not_sweep() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let digest = registry.put(samples::empty());
     registry.behave_once(&digest, [Behaviour::Silence]);
     let reference = format!("{}/app@{digest}", registry.address());
     let mut command = cache.command(["fetch", "--tls-verify=false", &reference]);
+    let command = tells_its_number(&cache, &mut command);
     let mut running = command.stderr(Stdio::null()).spawn().expect("the binary");
     wait_for_request(&registry, &digest, &mut running);
     running.kill().expect("it runs");
     running.wait().expect("its end");
+    // What is left of the dead, until somebody buries it, says so.
+    let stat = format!("/proc/{}/stat", skopeos_number(&cache));
+    let far = Instant::now() + Duration::from_secs(60);
+    while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(Instant::now() < far, "skopeo lives on");
+        std::thread::yield_now();
+    }
     assert_eq!(
         cache
             .run(["verify", "--format=json"])

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 
-use loopback::{Registry, samples};
+use loopback::{Behaviour, Registry, samples};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
@@ -105,6 +105,16 @@ fn debug_shows_commands_and_what_skopeo_wrote_where_it_failed() {
         .assert_status(13)
         .assert_says("it wrote:\n  time=")
         .assert_says("level=debug");
+    // So it does where it has no end: what it has said by then is all there is.
+    let silent = registry.put(samples::distinct(1));
+    registry.behave(&silent, Behaviour::Silence);
+    let silent = format!("{}/app@{silent}", registry.address());
+    let impatient = ["--command-timeout=2s", "--retry-times=0"];
+    cache
+        .fetch(&[&["--debug", &silent], &impatient[..]].concat())
+        .assert_status(14)
+        .assert_says("it wrote:\n  time=")
+        .assert_says("no end after 2s");
     let missing = format!("{}/app:missing", registry.address());
     cache
         .run(["resolve", "--debug", "--tls-verify=false", &missing])

@@ -12,7 +12,7 @@ use crate::text::{Escaped, without_credentials};
 const LINES_MAX: usize = 100;
 
 /// Runs skopeo, and with `--debug` tells what was run, and what it wrote to
-/// stderr where it failed.
+/// stderr where it failed or had no end.
 pub(in crate::cli) struct Loud<'a> {
     pub(in crate::cli) skopeo: &'a Process,
     pub(in crate::cli) tell: &'a (dyn Fn(&str) + Sync),
@@ -31,10 +31,10 @@ impl CommandRunner for Loud<'_> {
         if options.debug == Debug::On {
             let command = shell(self.skopeo.program(), &command.argv(options, limits.time));
             (self.tell)(&format!("{command} ({})", seconds(started.elapsed())));
-            if let Ok(Ran { exit, stderr, .. }) = &ran
-                && *exit != Exit::Status(0)
-            {
-                self.tell_end(&without_credentials(&String::from_utf8_lossy(stderr)));
+            match &ran {
+                Ok(Ran { exit, stderr, .. }) if *exit != Exit::Status(0) => self.tell_end(stderr),
+                Err(RunError::TimedOut { stderr, .. }) => self.tell_end(stderr),
+                _ => {}
             }
         }
         ran
@@ -42,7 +42,8 @@ impl CommandRunner for Loud<'_> {
 }
 
 impl Loud<'_> {
-    fn tell_end(&self, stderr: &str) {
+    fn tell_end(&self, stderr: &[u8]) {
+        let stderr = without_credentials(&String::from_utf8_lossy(stderr));
         let lines: Vec<&str> = stderr.lines().collect();
         let end = &lines[lines.len().saturating_sub(LINES_MAX)..];
         let shown = end.iter().map(|line| format!("  {}", Escaped(line)));

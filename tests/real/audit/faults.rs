@@ -99,7 +99,7 @@ fn after_a_sync_that_failed_nothing_succeeds() {
 /// A log that ends in half a line.
 struct Torn {
     cache: Cache,
-    whole: usize,
+    whole: Vec<u8>,
 }
 
 const HALF: &[u8] = b"{\"log\":\"skopeo-index/0123";
@@ -107,12 +107,11 @@ const HALF: &[u8] = b"{\"log\":\"skopeo-index/0123";
 impl Torn {
     fn new() -> Self {
         let cache = Cache::new();
-        let torn = Self { cache, whole: 0 };
+        let whole = Vec::new();
+        let torn = Self { cache, whole };
         torn.ran(&[]).assert_status(13);
-        let mut log = fs::read(torn.log()).expect("a log");
-        let whole = log.len();
-        log.extend(HALF);
-        fs::write(torn.log(), log).expect("a log");
+        let whole = fs::read(torn.log()).expect("a log");
+        fs::write(torn.log(), [&whole, HALF].concat()).expect("a log");
         Self { whole, ..torn }
     }
 
@@ -139,8 +138,11 @@ impl Torn {
         ended(run.output().expect("strace or prlimit is not there"))
     }
 
-    /// The next run tells of every byte that was in the log, and of every file.
+    /// What was whole still is, and the next run tells of every other byte that
+    /// was in the log, and of every file.
     fn assert_told_by_the_next(&self, how: &str) {
+        let log = fs::read(self.log()).expect("a log");
+        assert!(log.starts_with(&self.whole), "{how}");
         self.ran(&[]).assert_status(13);
         let log = fs::read_to_string(self.log()).expect("a log");
         let verified = self
@@ -222,12 +224,25 @@ fn nothing_is_cut_silently_wherever_a_recovery_ends() {
 }
 
 #[test]
+fn what_was_kept_and_cannot_be_read_is_not_forgotten() {
+    let torn = Torn::new();
+    fs::write(torn.log().with_file_name("log.torn-1"), "other").expect("a file");
+    let [kept, trace] =
+        ["logs/log.torn-1", "trace"].map(|name| torn.cache.beside(name).display().to_string());
+    let inject = "inject=openat:error=EIO:when=1";
+    torn.ran(&["strace", "-qq", "-o", &trace, "-P", &kept, "-e", inject])
+        .assert_status(1)
+        .assert_says("cannot keep aside a torn line");
+    torn.assert_told_by_the_next("EIO");
+}
+
+#[test]
 fn nothing_is_cut_silently_where_the_record_of_it_finds_no_room() {
     // Killed there, as by a crash with a part written, or refused.
     for ignored in ["", "trap '' XFSZ; "] {
         for room in [0, 1, 100, 300, 1000] {
             let torn = Torn::new();
-            let most = torn.whole + HALF.len() + room;
+            let most = torn.whole.len() + HALF.len() + room;
             let script = format!("{ignored}exec prlimit --fsize={most} \"$@\"");
             let ran = torn.ran(&["sh", "-c", &script, "sh"]);
             assert_ne!(ran.status, Some(13), "{ran:?}");
