@@ -61,8 +61,9 @@ impl Directory {
     }
 }
 
-/// So many threads each make an entry; whether each was durable, in the end.
-fn all(threads: usize, fails: fn(usize) -> bool) -> Vec<Result<bool, usize>> {
+/// So many threads each make an entry: whether each was durable, in the end, and
+/// by how many syncs.
+fn all(threads: usize, fails: fn(usize) -> bool) -> (Vec<Result<bool, usize>>, usize) {
     let directory = Arc::new(Directory::default());
     let made: Vec<_> = (1..threads)
         .map(|n| {
@@ -75,13 +76,13 @@ fn all(threads: usize, fails: fn(usize) -> bool) -> Vec<Result<bool, usize>> {
         made.into_iter()
             .map(|thread| thread.join().expect("no panic")),
     );
-    results
+    (results, directory.syncs.load(Ordering::SeqCst))
 }
 
 #[test]
 fn whoever_returns_well_is_durable() {
     loom::model(|| {
-        let results = all(2, |_| false);
+        let (results, _) = all(2, |_| false);
         assert_eq!(results, [Ok(true), Ok(true)]);
     });
 }
@@ -91,19 +92,28 @@ fn three_share_as_two_do() {
     let mut model = loom::model::Builder::new();
     // As loom advises for more than two threads.
     model.preemption_bound = Some(3);
-    model.check(|| {
-        let results = all(3, |_| false);
+    // Not loom's: it is to outlive each of the orders.
+    let fewest = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(usize::MAX));
+    let of_all = std::sync::Arc::clone(&fewest);
+    model.check(move || {
+        let (results, syncs) = all(3, |_| false);
         assert!(
             results.iter().all(|result| *result == Ok(true)),
             "{results:?}"
         );
+        of_all.fetch_min(syncs, Ordering::SeqCst);
     });
+    assert_eq!(
+        fewest.load(Ordering::SeqCst),
+        2,
+        "those who wait for one share the next"
+    );
 }
 
 #[test]
 fn a_failure_is_nobody_elses_success() {
     loom::model(|| {
-        let results = all(2, |number| number == 0);
+        let (results, _) = all(2, |number| number == 0);
         assert_eq!(
             results.iter().filter(|result| **result == Err(0)).count(),
             1
