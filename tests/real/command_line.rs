@@ -9,7 +9,7 @@ use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 use skopeo_index::skopeo::Process;
 
-use crate::harness::{Cache, ended};
+use crate::harness::{Cache, ended, through};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -257,6 +257,29 @@ fn a_killed_run_takes_skopeo_with_it_and_leaves_nothing_that_the_next_does_not_s
     );
     cache.fetch(&[&reference]).assert_status(0);
     cache.assert_no_leftover();
+}
+
+#[test]
+fn a_file_system_that_can_neither_rename_so_nor_link_is_told() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let reference = format!("{}/app@{digest}", registry.address());
+    let trace = cache.beside("trace").display().to_string();
+    let strace = [
+        "strace",
+        "-qqfo",
+        &trace,
+        "-e",
+        "inject=renameat2:error=EINVAL",
+        "-e",
+        "inject=linkat:error=EPERM",
+    ];
+    let fetch = cache.command(["fetch", "--tls-verify=false", &reference]);
+    let ran = through(&strace, &fetch).output();
+    ended(ran.expect("strace is not there"))
+        .assert_status(1)
+        .assert_says("cannot link ");
+    cache.assert_nothing_kept();
 }
 
 #[test]

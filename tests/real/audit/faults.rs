@@ -7,8 +7,7 @@ use loopback::{Registry, samples};
 use serde_json::Value;
 use skopeo_index::digest::Digest;
 
-use super::through;
-use crate::harness::{Cache, Ended, ended};
+use crate::harness::{Cache, Ended, ended, through};
 
 #[test]
 fn on_a_full_disk_nothing_is_committed_without_its_record_and_the_log_verifies() {

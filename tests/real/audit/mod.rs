@@ -11,12 +11,12 @@ mod secrets;
 mod show;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use loopback::{Registry, samples};
 use serde_json::Value;
 
-use crate::harness::{Cache, ended};
+use crate::harness::{Cache, ended, through};
 
 #[test]
 fn two_processes_write_one_log_at_once() {
@@ -243,21 +243,4 @@ fn lines_that_are_none_take_no_memory_and_say_which_they_are() {
     assert!(told.stdout.contains(&format!("record {}: ", count + 1)));
     let told = verify(&[&sound, &long[..1 << 20]].concat());
     assert_eq!(told.status, Some(17), "{}", told.stdout);
-}
-
-/// A command by way of another one.
-fn through(wrapper: &[&str], inner: &Command) -> Command {
-    let mut command = Command::new(wrapper[0]);
-    command
-        .args(&wrapper[1..])
-        .arg(inner.get_program())
-        .args(inner.get_args());
-    command.stdin(Stdio::null());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
 }
