@@ -24,6 +24,16 @@ const LOCK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
+/// A lock on a file. It ends with this, though a child that another thread is just
+/// starting has a copy of the file until it is executed (flock(2)).
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _freed_when_closed = self.0.unlock();
+    }
+}
+
 /// Names what was being done to what.
 trait During<T> {
     fn during(self, doing: &'static str, path: &Path) -> Result<T, Fault>;
@@ -79,7 +89,7 @@ impl Disk for RealDisk {
         }
         match file.metadata().during("look at", path)?.nlink() {
             0 => Ok(Locked::Gone),
-            _ => Ok(Locked::Ours(Box::new(file))),
+            _ => Ok(Locked::Ours(Box::new(Held(file)))),
         }
     }
 

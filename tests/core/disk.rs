@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use skopeo_index::cancel::Cancel;
 use skopeo_index::digest::Digest;
 use skopeo_index::machine::Stop;
@@ -25,12 +26,14 @@ fn dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-/// How often this process has a file open.
-fn opened(file: &Path) -> usize {
+/// The numbers by which this process has a file open.
+fn opened(file: &Path) -> Vec<i32> {
     let links = fs::read_dir("/proc/self/fd").expect("a list").flatten();
+    let number = |link: fs::DirEntry| link.file_name().to_str()?.parse().ok();
     links
         .filter(|link| fs::read_link(link.path()).is_ok_and(|to| to.starts_with(file)))
-        .count()
+        .filter_map(number)
+        .collect()
 }
 
 /// What the system refused a call with.
@@ -43,7 +46,7 @@ fn errno<T>(result: Result<T, Fault>) -> Option<i32> {
 
 /// Waits until another thread has opened a lock's file as well.
 fn until_it_waits<T>(waits: &std::thread::ScopedJoinHandle<'_, T>, file: &Path) {
-    while opened(file) < 2 {
+    while opened(file).len() < 2 {
         assert!(!waits.is_finished(), "it didn't wait");
         std::thread::yield_now();
     }
@@ -70,6 +73,24 @@ fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
             Ok(Locked::Ours(_))
         ));
     });
+}
+
+#[test]
+fn a_lock_ends_with_its_holder_though_a_child_that_is_being_started_has_its_file() {
+    let dir = dir();
+    let file = dir.path().join("lock");
+    let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
+        panic!("nobody has it")
+    };
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).expect("this process");
+    let number = opened(&file)[0];
+    let _as_fork_leaves_it =
+        pidfd_getfd(this, number, PidfdGetfdFlags::empty()).expect("a copy (Linux 5.6)");
+    drop(ours);
+    assert!(matches!(
+        RealDisk.lock(&file, Wait::No),
+        Ok(Locked::Ours(_))
+    ));
 }
 
 #[test]
