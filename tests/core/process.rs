@@ -197,8 +197,11 @@ fn one_that_is_told_to_stop_is_not_begun_or_ends() {
 #[test]
 fn a_copy_may_write_as_much_as_staging_holds_and_no_more() {
     let (cancel, request) = (Cancel::new(None).expect("a pipe"), request(Digest::of(b"")));
-    let run = |bytes: u64, then: &str| {
+    // It is measured before anything is read, and again and again.
+    let run = |there: u64, bytes: u64, then: &str| {
         let into = tempfile::tempdir().expect("a directory");
+        let before = fs::File::create(into.path().join("version")).expect("a file");
+        before.set_len(there).expect("a file");
         let script = Script::new(&format!(
             "for last; do :; done; head -c {bytes} /dev/zero > \"${{last#dir:}}/blob\"; {then}"
         ));
@@ -215,8 +218,8 @@ fn a_copy_may_write_as_much_as_staging_holds_and_no_more() {
         };
         Process::new(script.path()).run(&command, &Options::default(), &limits, &cancel)
     };
-    assert!(run(STAGING, "").is_ok());
-    let ended = run(STAGING + 1, "exec sleep 1000");
+    assert!(run(STAGING, 0, "").is_ok());
+    let ended = run(STAGING, 1, "exec sleep 1000");
     assert!(
         matches!(ended, Err(RunError::StagingTooLarge(_))),
         "{ended:?}"
