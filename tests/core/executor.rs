@@ -1,7 +1,6 @@
 //! The loop around the machine.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use loopback::samples;
@@ -12,7 +11,7 @@ use skopeo_index::machine::{
     Bytes, Cause, Class, Event, Fetch, Method, Plan, State, Stop, Task, Trouble,
 };
 use skopeo_index::request::Request;
-use skopeo_index::skopeo::{Command, CommandRunner, Limits, Options, Ran, RunError};
+use skopeo_index::skopeo::{Command, RunError};
 
 use crate::stand_in::{
     MockSkopeo, PLAN, cache, failed, fetch, fetch_plainly, honest, printed, request,
@@ -41,47 +40,6 @@ fn reports_come_in_the_order_of_the_requests_whatever_the_jobs() {
         let reports = reports.expect("no halt");
         assert!(reports.iter().map(|report| &report.request).eq(&requests));
         assert!(reports.iter().all(|report| report.result.is_ok()));
-    }
-}
-
-/// Knows how many run at once.
-struct Crowd {
-    now: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl CommandRunner for Crowd {
-    fn run(
-        &self,
-        _: &Command<'_>,
-        _: &Options,
-        _: &Limits<'_>,
-        _: &Cancel,
-    ) -> Result<Ran, RunError> {
-        let now = 1 + self.now.fetch_add(1, Ordering::SeqCst);
-        self.most.fetch_max(now, Ordering::SeqCst);
-        // Long enough for one too many to come.
-        (0..1000).for_each(|_| std::thread::yield_now());
-        self.now.fetch_sub(1, Ordering::SeqCst);
-        failed("manifest unknown")
-    }
-}
-
-#[test]
-fn no_more_run_at_once_than_there_are_jobs() {
-    let numbers = 0..40_u8;
-    let requests: Vec<Request> = numbers.map(|n| request(Digest::of(&[n]))).collect();
-    let cancel = Cancel::new(None).expect("a pipe");
-    for jobs in [1, 3] {
-        let (_dir, store) = cache();
-        let crowd = Crowd {
-            now: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-        };
-        let reports = fetch(&store, &crowd, PLAN, &requests, (jobs, &cancel, &[]));
-        assert_eq!(reports.expect("no halt").len(), requests.len());
-        let most = crowd.most.into_inner();
-        assert!(most <= jobs, "{most} at once, with {jobs} jobs");
     }
 }
 

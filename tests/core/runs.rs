@@ -133,17 +133,20 @@ const FOR_EVER: Duration = Duration::from_secs(60);
 
 #[test]
 fn as_many_commands_run_at_once_as_there_are_jobs_and_no_more() {
-    const JOBS: usize = 4;
-    let meeting = Meeting {
-        jobs: JOBS,
-        counts: Mutex::default(),
-        came: Condvar::new(),
-    };
-    let requests: Vec<_> = (0..32_u8).map(|n| request(Digest::of(&[n]))).collect();
-    let (_dir, store) = cache();
+    // A multiple of each number of jobs, or the last would wait for nobody.
+    let requests: Vec<_> = (0..36_u8).map(|n| request(Digest::of(&[n]))).collect();
     let cancel = Cancel::new(None).expect("a pipe");
-    fetch(&store, &meeting, PLAN, &requests, (JOBS, &cancel, &[])).expect("no halt");
-    assert_eq!(meeting.counts.into_inner().expect("no panic").most, JOBS);
+    for jobs in [1, 3, 4] {
+        let meeting = Meeting {
+            jobs,
+            counts: Mutex::default(),
+            came: Condvar::new(),
+        };
+        let (_dir, store) = cache();
+        let reports = fetch(&store, &meeting, PLAN, &requests, (jobs, &cancel, &[]));
+        assert_eq!(reports.expect("no halt").len(), requests.len());
+        assert_eq!(meeting.counts.into_inner().expect("no panic").most, jobs);
+    }
 }
 
 #[test]

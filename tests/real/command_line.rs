@@ -240,10 +240,11 @@ fn a_killed_run_takes_skopeo_with_it_and_leaves_nothing_that_the_next_does_not_s
     wait_for_request(&registry, &digest, &mut running);
     running.kill().expect("it runs");
     running.wait().expect("its end");
-    // What is left of the dead, until somebody buries it, says so.
-    let stat = format!("/proc/{}/stat", skopeos_number(&cache));
-    let far = Instant::now() + Duration::from_secs(60);
-    while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+    let (skopeo, far) = (
+        skopeos_number(&cache),
+        Instant::now() + Duration::from_secs(60),
+    );
+    while !loopback::is_gone(skopeo) {
         assert!(Instant::now() < far, "skopeo lives on");
         std::thread::yield_now();
     }

@@ -32,6 +32,13 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
+/// Whether a process has ended. A dead one may wait to be buried by init.
+#[must_use]
+pub fn is_gone(process: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
 /// Runs a command to its end and gives its stdout.
 ///
 /// # Panics
