@@ -11,15 +11,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use loopback::{Registry, samples};
-use skopeo_index::cancel::Cancel;
 use skopeo_index::cli::Status;
-use skopeo_index::digest::Digest;
-use skopeo_index::executor::{Executor, Id, Report, Step, Unrecorded, Witness};
-use skopeo_index::machine::{Method, Network, Plan, Provenance};
-use skopeo_index::perform::{Engine, Performer};
-use skopeo_index::request::{Request, Source, TlsVerify};
-use skopeo_index::skopeo::{Options, Process};
+use skopeo_index::fetch::{ByteSource, Performer};
+use skopeo_index::fetch::{Executor, FetchId, FetchReport, Observer, Transition, Veto};
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::SkopeoBinary;
 use skopeo_index::store::{RealDisk, Store};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{FetchPolicy, Method, Network, Provenance};
+use skopeo_index_core::request::{Location, Request, TlsVerify};
+use skopeo_index_core::skopeo::SkopeoOptions;
 
 fn main() -> ExitCode {
     let registry = Registry::start();
@@ -77,7 +78,7 @@ enum End {
 }
 
 impl End {
-    fn is_of(self, report: &Report) -> bool {
+    fn is_of(self, report: &FetchReport) -> bool {
         match (self, &report.result) {
             (Self::Fetched, Ok(committed)) => *committed.provenance() != Provenance::Hit,
             (Self::Cached, Ok(committed)) => *committed.provenance() == Provenance::Hit,
@@ -111,11 +112,11 @@ fn rehash(cache: &Path, expected: &[&str]) -> bool {
     told(all_sound && names == expected)
 }
 
-fn fetch(cache: &Path, registry: &str, digests: &[&str]) -> Vec<Report> {
-    let name: skopeo_index::request::ImageName =
+fn fetch(cache: &Path, registry: &str, digests: &[&str]) -> Vec<FetchReport> {
+    let name: skopeo_index_core::request::ImageName =
         format!("{registry}/demo/app").parse().expect("a name");
-    let source = Source::Docker {
-        tls_verify: TlsVerify::Skip,
+    let source = Location::Docker {
+        tls_verify: TlsVerify::Never,
     };
     let request = |digest: &&str| {
         Request::new(
@@ -127,19 +128,19 @@ fn fetch(cache: &Path, registry: &str, digests: &[&str]) -> Vec<Report> {
     let requests: Vec<Request> = digests.iter().map(request).collect();
 
     let store = Store::new(cache.to_owned(), RealDisk);
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let executor = Executor {
         performer: Performer {
             store: &store,
-            engine: Engine::Skopeo {
-                runner: &Process::new("skopeo".into()),
-                options: &Options::default(),
+            engine: ByteSource::Skopeo {
+                runner: &SkopeoBinary::new("skopeo".into()),
+                options: &SkopeoOptions::default(),
                 command_timeout: Duration::from_secs(30),
             },
             retry_delay: Duration::from_secs(1),
             cancel: &cancel,
         },
-        plan: Plan {
+        plan: FetchPolicy {
             method: Method::Raw,
             attempts: NonZeroU32::MIN,
             network: Network::Allowed,
@@ -158,19 +159,19 @@ fn fetch(cache: &Path, registry: &str, digests: &[&str]) -> Vec<Report> {
 /// Prints what happens.
 struct Show;
 
-impl Witness for Show {
-    fn began(&self, _: Id, request: &Request) {
+impl Observer for Show {
+    fn began(&self, _: FetchId, request: &Request) {
         println!("  {request}");
     }
 
-    fn transition(&self, _: Id, _: &Request, step: &Step) -> Result<(), Unrecorded> {
+    fn transition(&self, _: FetchId, _: &Request, step: &Transition) -> Result<(), Veto> {
         let event = &step.event;
         let by = event.outcome.kind();
         println!("    {} ─ {by} ─▶ {}", event.from, event.to);
         Ok(())
     }
 
-    fn ended(&self, _: Id, report: &Report) {
+    fn ended(&self, _: FetchId, report: &FetchReport) {
         match &report.result {
             Ok(committed) => {
                 let index = committed.index();

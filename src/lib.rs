@@ -1,20 +1,13 @@
-//! Fetches container image indexes by digest, and proves what lands on disk.
+//! The program's parts, public for its own tests. The product for other programs is
+//! [`skopeo_index_core`].
 
-pub mod audit;
-pub mod cancel;
-pub mod cli;
-mod coalesce;
-pub mod digest;
-pub mod executor;
-pub mod index;
-pub mod machine;
+pub mod audit_log;
+pub mod fetch;
+pub mod os;
 pub mod osbuild;
-pub mod perform;
-pub mod request;
+pub mod session;
 pub mod skopeo;
 pub mod store;
-mod sys;
-pub mod text;
 
 /// What threads share. `tests/loom` puts loom's in place of it.
 mod sync {

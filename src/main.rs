@@ -1,7 +1,9 @@
 //! The `skopeo-index` command.
 
+mod cli;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    skopeo_index::cli::run(std::env::args_os())
+    cli::run(std::env::args_os())
 }

@@ -3,8 +3,10 @@
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use skopeo_index::audit::{Checkpoint, Finding, Keep, Line, Record, Severity, Verifier, leaf};
-use skopeo_index::digest::Digest;
+use skopeo_index_core::audit::{
+    Checkpoint, Finding, KeepObjects, ParsedLine, Record, Severity, Verifier, leaf_hash,
+};
+use skopeo_index_core::digest::Digest;
 
 /// A log of a run with a success, a hit and failures, and what a second run added.
 const SOUND: &[u8] = include_bytes!("sound.log");
@@ -16,14 +18,14 @@ static CHECKPOINT: LazyLock<Checkpoint> = LazyLock::new(|| {
 });
 
 fn verified(log: &[u8], then: Option<Checkpoint>) -> (Option<Checkpoint>, Vec<Finding>) {
-    let mut verifier = Verifier::new(then, Keep::Objects);
+    let mut verifier = Verifier::new(then, KeepObjects::Objects);
     let end = log
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
     let lines = log[..end].split_inclusive(|byte| *byte == b'\n');
     let mut findings: Vec<_> = lines
-        .flat_map(|line| verifier.line(&Line::read(&line[..line.len() - 1])))
+        .flat_map(|line| verifier.line(&ParsedLine::read(&line[..line.len() - 1])))
         .collect();
     let (verified, more) = verifier.finish(&log[end..]);
     findings.extend(more);
@@ -39,7 +41,7 @@ pub fn target(data: &[u8]) {
             match Record::parse(line) {
                 Ok(record) => assert_eq!(record.to_line().as_bytes(), line),
                 Err(refusal) => crate::assert_harmless(
-                    &skopeo_index::text::Escaped(&refusal.to_string()).to_string(),
+                    &skopeo_index_core::escape::Escaped(&refusal.to_string()).to_string(),
                 ),
             }
         }
@@ -73,7 +75,7 @@ fn skill(u: &mut Unstructured<'_>) -> Result<Skill> {
 fn found(skill: Skill, log: &[u8]) {
     let wrong = |checkpoint| {
         let (_, findings) = verified(log, checkpoint);
-        findings.iter().map(|found| found.what.severity()).max() >= Some(Severity::Cut)
+        findings.iter().map(|found| found.what.severity()).max() >= Some(Severity::Truncated)
     };
     let shown = || String::from_utf8_lossy(log);
     // All but the last line, with its newline.
@@ -127,7 +129,7 @@ fn forged(skill: Skill, log: &[u8]) -> Vec<u8> {
         if !matches!(skill, Skill::None) {
             record = sealed(&record);
         }
-        prev = Some(leaf(&record));
+        prev = Some(leaf_hash(&record));
         forged.extend_from_slice(&record);
         forged.extend_from_slice(end);
     }

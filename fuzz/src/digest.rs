@@ -1,6 +1,6 @@
 //! Digests: strict, and told apart by every bit.
 
-use skopeo_index::digest::Digest;
+use skopeo_index_core::digest::Digest;
 
 /// A text is a digest exactly where a plain second reading says so, and is
 /// written back as it was; bytes hash to one digest.

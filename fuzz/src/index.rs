@@ -1,6 +1,6 @@
 //! Which documents are indexes.
 
-use skopeo_index::index::{Index, MANIFEST_MAX};
+use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE};
 
 use crate::doubt::doubt;
 use crate::json::read;
@@ -12,7 +12,7 @@ pub fn target(data: &[u8]) {
     match Index::parse(data) {
         Ok(index) => {
             assert_eq!(doubt, None, "{}", String::from_utf8_lossy(data));
-            assert!(data.len() <= MANIFEST_MAX);
+            assert!(data.len() <= MAX_MANIFEST_SIZE);
             let summary = index.summary();
             assert_eq!(summary.manifests as usize, index.manifests().len());
             summary
@@ -23,7 +23,7 @@ pub fn target(data: &[u8]) {
         Err(refusal) => {
             crate::assert_harmless(&refusal.to_string());
             assert!(
-                doubt.is_some() || data.len() > MANIFEST_MAX,
+                doubt.is_some() || data.len() > MAX_MANIFEST_SIZE,
                 "{refusal}: {}",
                 String::from_utf8_lossy(data)
             );

@@ -1,7 +1,7 @@
 //! Messages of an osbuild host.
 
-use skopeo_index::osbuild::Call;
-use skopeo_index::request::Request;
+use skopeo_index_core::osbuild::Call;
+use skopeo_index_core::request::Request;
 
 /// Any message is a call, which is an object, or is answered with one harmless
 /// line; so is each of a call's items. What is behind the first newline comes as a file of its own.

@@ -5,9 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use skopeo_index::digest::Digest;
-use skopeo_index::request::{ImageName, Reference, Request, Source, StorageLocation, TlsVerify};
-use skopeo_index::skopeo::{Command, Options};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::request::{
+    ImageName, Location, Reference, Request, StorageLocation, TlsVerify,
+};
+use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
 
 /// Whatever is accepted is one argument of skopeo, at its place, and none of its
 /// flags; a reference is written back as it was.
@@ -24,8 +26,8 @@ pub fn target(data: &[u8]) {
     match text.parse::<ImageName>() {
         Ok(name) => {
             assert_eq!(name.to_string(), text);
-            let tls_verify = TlsVerify::AsConfigured;
-            holds(&Request::new(name, Source::Docker { tls_verify }, digest));
+            let tls_verify = TlsVerify::Unset;
+            holds(&Request::new(name, Location::Docker { tls_verify }, digest));
         }
         Err(refusal) => crate::assert_harmless(&refusal.to_string()),
     }
@@ -36,7 +38,7 @@ pub fn target(data: &[u8]) {
             let location = Some(location);
             holds(&Request::new(
                 name,
-                Source::ContainersStorage { location },
+                Location::ContainersStorage { location },
                 digest,
             ));
         }
@@ -59,22 +61,26 @@ pub fn target(data: &[u8]) {
 fn holds(request: &Request) {
     let plain = Request::new(
         "a".parse().expect("a name"),
-        request.source().clone(),
+        request.location().clone(),
         request.digest(),
     );
     let source = request.skopeo_source();
-    let tag = request.source().skopeo_source(request.name());
-    let same_tag = request.source().skopeo_source(plain.name());
-    let tls_verify = TlsVerify::Require;
+    let tag = request.location().skopeo_source(request.name());
+    let same_tag = request.location().skopeo_source(plain.name());
+    let tls_verify = TlsVerify::Always;
     let to = Path::new("/x");
     let (a, b) = (request, &plain);
-    agree(Command::InspectRaw(a), Command::InspectRaw(b), &source);
     agree(
-        Command::CopyIndex { request: a, to },
-        Command::CopyIndex { request: b, to },
+        SkopeoCommand::InspectRaw(a),
+        SkopeoCommand::InspectRaw(b),
         &source,
     );
-    let inspect = |source| Command::InspectTag { source, tls_verify };
+    agree(
+        SkopeoCommand::CopyIndex { request: a, to },
+        SkopeoCommand::CopyIndex { request: b, to },
+        &source,
+    );
+    let inspect = |source| SkopeoCommand::InspectTag { source, tls_verify };
     agree(inspect(&tag), inspect(&same_tag), &tag);
     for source in [&source, &tag] {
         let transports = ["docker://", "containers-storage:"];
@@ -89,26 +95,26 @@ fn paths(data: &[u8]) {
     let (path, same) = (Path::new(OsStr::from_bytes(data)), Path::new("a"));
     let mut dir = OsString::from("dir:");
     dir.push(path);
-    let from = |from| Command::InspectDir { from };
+    let from = |from| SkopeoCommand::InspectDir { from };
     agree(from(path), from(same), &dir);
     let request = Request::new(
         "a".parse().expect("a name"),
-        Source::Docker {
-            tls_verify: TlsVerify::Skip,
+        Location::Docker {
+            tls_verify: TlsVerify::Never,
         },
         Digest::of(b""),
     );
     let request = &request;
-    let copy = |to| Command::CopyIndex { request, to };
+    let copy = |to| SkopeoCommand::CopyIndex { request, to };
     agree(copy(path), copy(same), &dir);
-    let digest = |file| Command::ManifestDigest { file };
+    let digest = |file| SkopeoCommand::ManifestDigest { file };
     agree(digest(path), digest(same), Path::new(".").join(path));
 }
 
 /// Two commands have the same arguments, but for one, which is `source` and no
 /// flag.
-fn agree(ours: Command<'_>, theirs: Command<'_>, source: impl AsRef<OsStr>) {
-    let (options, time) = (Options::default(), Duration::from_secs(1));
+fn agree(ours: SkopeoCommand<'_>, theirs: SkopeoCommand<'_>, source: impl AsRef<OsStr>) {
+    let (options, time) = (SkopeoOptions::default(), Duration::from_secs(1));
     let (ours, theirs) = (ours.argv(&options, time), theirs.argv(&options, time));
     assert_eq!(ours.len(), theirs.len(), "{ours:?}");
     let mut differ = ours.iter().zip(&theirs).filter(|(a, b)| a != b);

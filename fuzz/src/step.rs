@@ -1,13 +1,13 @@
 //! The machine, told anything.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::{
-    Bytes, Class, Facts, Fetch, Method, Network, Outcome, Placed, Plan, Staging, State, Stop,
-    TABLE, Task, Trouble,
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::{
+    CancelReason, ContentInfo, EffectError, FailureKind, Fetch, FetchPolicy, ManifestBytes, Method,
+    Network, Outcome, Placement, Staging, State, TABLE, Task,
 };
-use skopeo_index::request::{Request, Source, TlsVerify};
+use skopeo_index_core::request::{Location, Request, TlsVerify};
 
 /// More steps than a fetch of a few attempts takes.
 const STEPS: usize = 64;
@@ -36,33 +36,33 @@ fn document(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     })
 }
 
-fn trouble(u: &mut Unstructured<'_>) -> Result<Trouble> {
+fn trouble(u: &mut Unstructured<'_>) -> Result<EffectError> {
     let class = *u.choose(&[
-        Class::Network,
-        Class::Timeout,
-        Class::Server,
-        Class::RateLimited,
-        Class::NotFound,
-        Class::Authentication,
-        Class::TooLarge,
-        Class::NoSkopeo,
-        Class::Other,
+        FailureKind::Network,
+        FailureKind::Timeout,
+        FailureKind::Server,
+        FailureKind::RateLimited,
+        FailureKind::NotFound,
+        FailureKind::Authentication,
+        FailureKind::TooLarge,
+        FailureKind::NoSkopeo,
+        FailureKind::Other,
     ])?;
     Ok(match u.int_in_range(0..=3)? {
-        0 => Trouble::Stopped {
-            why: Stop::Interrupted,
+        0 => EffectError::Cancelled {
+            why: CancelReason::Interrupted,
         },
-        1 => Trouble::Unrecorded {
+        1 => EffectError::AuditLog {
             error: String::arbitrary(u)?,
         },
-        _ => Trouble::Command {
+        _ => EffectError::Command {
             class,
             message: String::arbitrary(u)?,
         },
     })
 }
 
-fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<Bytes>> {
+fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<ManifestBytes>> {
     Ok(match u.int_in_range(0..=12)? {
         0 => Outcome::Absent,
         1 => Outcome::Found {
@@ -79,30 +79,30 @@ fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<Bytes>> {
         5 => Outcome::Staged {
             at: Staging::new(u.arbitrary()?),
         },
-        6 => Outcome::Copied {
+        6 => Outcome::Fetched {
             content: document(u)?.into(),
         },
-        7 => Outcome::Reread {
+        7 => Outcome::CopyRead {
             content: document(u)?.into(),
         },
-        8 => Outcome::Opinion {
+        8 => Outcome::ManifestDigest {
             digest: if u.arbitrary()? {
                 Digest::of(&document(u)?).to_string()
             } else {
                 u.arbitrary()?
             },
         },
-        9 => Outcome::Proceed,
-        10 => Outcome::Paused,
+        9 => Outcome::Continued,
+        10 => Outcome::BackoffElapsed,
         11 => Outcome::Published {
             content: document(u)?.into(),
             placed: if u.arbitrary()? {
-                Placed::New
+                Placement::New
             } else {
-                Placed::Replaced(u.arbitrary()?)
+                Placement::Replaced(u.arbitrary()?)
             },
         },
-        _ => Outcome::Trouble {
+        _ => Outcome::Failed {
             trouble: trouble(u)?,
         },
     })
@@ -110,18 +110,18 @@ fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<Bytes>> {
 
 fn walk(u: &mut Unstructured<'_>) -> Result<()> {
     let digest = Digest::of(&document(u)?);
-    let source = Source::Docker {
-        tls_verify: TlsVerify::AsConfigured,
+    let source = Location::Docker {
+        tls_verify: TlsVerify::Unset,
     };
-    let plan = Plan {
-        method: *u.choose(&[Method::Raw, Method::Copy])?,
+    let plan = FetchPolicy {
+        method: *u.choose(&[Method::Raw, Method::SkopeoCopy])?,
         attempts: u.int_in_range(1..=3)?.try_into().expect("not 0"),
         network: *u.choose(&[Network::Allowed, Network::Allowed, Network::Offline])?,
     };
     let request = Request::new("a".parse().expect("a name"), source, digest);
     let task = Task { request, plan };
-    let mut fetch = Fetch::<Bytes>::new(task.clone());
-    let mut replayed = Fetch::<Facts>::new(task);
+    let mut fetch = Fetch::<ManifestBytes>::new(task.clone());
+    let mut replayed = Fetch::<ContentInfo>::new(task);
     for _ in 0..STEPS {
         let outcome = outcome(u)?;
         let (before, ended) = (fetch.clone(), fetch.wants().is_none());
@@ -133,7 +133,7 @@ fn walk(u: &mut Unstructured<'_>) -> Result<()> {
             Ok((next, event)) => {
                 assert!(!ended, "{event:?} after the end");
                 assert_eq!((event.from, event.to), (before.state(), next.state()));
-                let row = |row: &&skopeo_index::machine::Row| {
+                let row = |row: &&skopeo_index_core::machine::TableRow| {
                     (row.from, row.on, row.to) == (event.from, outcome.kind(), event.to)
                 };
                 assert!(

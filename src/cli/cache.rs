@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::output::Problem;
-use super::precedence::Precedence;
-use crate::osbuild::FILES;
-use crate::store::{RealDisk, Store};
+use super::output::CliError;
+use super::precedence::Exclusive_;
+use skopeo_index_core::osbuild::FILES;
+use skopeo_index::store::{RealDisk, Store};
 
 /// Where the cache is, and whom else it belongs to.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub(super) struct CacheOptions {
     store: Option<PathBuf>,
 }
 
-impl Precedence for Cache {
+impl Exclusive_ for Cache {
     type Options = CacheOptions;
 
     fn of(
@@ -49,7 +49,7 @@ impl Precedence for Cache {
 }
 
 impl Cache {
-    pub(super) fn open(&self) -> Result<Store<RealDisk>, Problem> {
+    pub(super) fn open(&self) -> Result<Store<RealDisk>, CliError> {
         let root = match self {
             Self::Default => default()?,
             Self::At(cache) => cache.clone(),
@@ -59,7 +59,7 @@ impl Cache {
     }
 }
 
-fn default() -> Result<PathBuf, Problem> {
+fn default() -> Result<PathBuf, CliError> {
     let set = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -68,5 +68,5 @@ fn default() -> Result<PathBuf, Problem> {
     set("XDG_CACHE_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|dir| dir.join("skopeo-index"))
-        .ok_or_else(|| Problem::usage("HOME is not set: say where the cache is by --cache DIR"))
+        .ok_or_else(|| CliError::usage("HOME is not set: say where the cache is by --cache DIR"))
 }

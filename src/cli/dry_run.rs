@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::exit::Status;
+use super::exit::ExitStatus;
 use super::options::{Format, RunArgs, SkopeoArgs};
-use super::output::{self, Problem};
-use crate::machine::{Method, Network};
-use crate::request::Request;
-use crate::skopeo::Command;
-use crate::store::{RealDisk, Seen, Store};
+use super::output::{self, CliError};
+use skopeo_index_core::machine::{Method, Network};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::SkopeoCommand;
+use skopeo_index::store::{RealDisk, Seen, Store};
 
 /// What stands for the directory that method copy makes for each attempt.
 const STAGING: &str = "STAGING";
@@ -22,13 +22,13 @@ pub(super) fn run(
     format: Format,
     store: &Store<RealDisk>,
     requests: &[Request],
-) -> Result<Status, Problem> {
+) -> Result<ExitStatus, CliError> {
     let runner = skopeo.runner();
     for request in requests {
         let digest = request.digest();
         let seen = store
             .read(digest)
-            .map_err(|fault| Problem::other(fault.to_string()))?;
+            .map_err(|fault| CliError::other(fault.to_string()))?;
         let (state, commands) = match seen {
             _ if seen.hashes_to(digest) => ("cached", Vec::new()),
             Seen::Absent => ("missing", commands(run, skopeo, request)),
@@ -51,7 +51,7 @@ pub(super) fn run(
             }
         }
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// What a fetch of something that isn't in the cache runs.
@@ -61,11 +61,11 @@ fn commands(run: &RunArgs, skopeo: &SkopeoArgs, request: &Request) -> Vec<Vec<Os
     let file = &dir.join("manifest.json");
     let commands = match (plan.network, plan.method) {
         (Network::Offline, _) => Vec::new(),
-        (Network::Allowed, Method::Raw) => vec![Command::InspectRaw(request)],
-        (Network::Allowed, Method::Copy) => vec![
-            Command::CopyIndex { request, to: dir },
-            Command::InspectDir { from: dir },
-            Command::ManifestDigest { file },
+        (Network::Allowed, Method::Raw) => vec![SkopeoCommand::InspectRaw(request)],
+        (Network::Allowed, Method::SkopeoCopy) => vec![
+            SkopeoCommand::CopyIndex { request, to: dir },
+            SkopeoCommand::InspectDir { from: dir },
+            SkopeoCommand::ManifestDigest { file },
         ],
     };
     let (options, time) = (skopeo.options(), skopeo.command_timeout());

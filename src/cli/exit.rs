@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::machine::{Cause, Class, Stop, Trouble};
+use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind};
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum ExitStatus {
     /// All is there.
     Done = 0,
     /// Anything that has no status of its own.
@@ -45,7 +45,7 @@ Exit status:
 Of several failures, the first item's decides; where the deadline or a signal stopped an
 item, 124 or 130.";
 
-impl Status {
+impl ExitStatus {
     /// Of several ends the first failure decides, unless the run was stopped.
     #[must_use]
     pub const fn and(self, next: Self) -> Self {
@@ -62,52 +62,52 @@ impl Status {
         match cause {
             Cause::NotAnIndex { .. } => Self::NotAnIndex,
             Cause::DigestMismatch { .. }
-            | Cause::OpinionDiffers { .. }
-            | Cause::RereadDiffers { .. } => Self::DigestMismatch,
-            Cause::ReadBackDiffers { .. }
+            | Cause::SkopeoDigestMismatch { .. }
+            | Cause::CopyMismatch { .. } => Self::DigestMismatch,
+            Cause::ReadBackMismatch { .. }
             | Cause::Offline {
                 quarantined: Some(_),
             } => Self::Corrupt,
             Cause::Offline { quarantined: None } => Self::NotFound,
-            Cause::Trouble { trouble } => Self::of_trouble(trouble),
-            Cause::GaveUp { .. } => Self::GaveUp,
+            Cause::EffectFailed { trouble } => Self::of_trouble(trouble),
+            Cause::RetriesExhausted { .. } => Self::GaveUp,
         }
     }
 
     /// The status that trouble outside a fetch ends with.
     #[must_use]
-    pub const fn of_trouble(trouble: &Trouble) -> Self {
+    pub const fn of_trouble(trouble: &EffectError) -> Self {
         match trouble {
-            Trouble::Command { class, .. } => match class {
-                Class::NotFound => Self::NotFound,
-                Class::Authentication => Self::Authentication,
-                Class::DigestMismatch => Self::DigestMismatch,
-                Class::NotAnIndex | Class::TooLarge => Self::NotAnIndex,
-                Class::RateLimited | Class::Server | Class::Network | Class::Timeout => {
+            EffectError::Command { class, .. } => match class {
+                FailureKind::NotFound => Self::NotFound,
+                FailureKind::Authentication => Self::Authentication,
+                FailureKind::DigestMismatch => Self::DigestMismatch,
+                FailureKind::NotAnIndex | FailureKind::TooLarge => Self::NotAnIndex,
+                FailureKind::RateLimited | FailureKind::Server | FailureKind::Network | FailureKind::Timeout => {
                     Self::GaveUp
                 }
-                Class::Tls | Class::NoSkopeo | Class::Other => Self::Other,
+                FailureKind::Tls | FailureKind::NoSkopeo | FailureKind::Other => Self::Other,
             },
-            Trouble::Stopped {
-                why: Stop::Deadline,
+            EffectError::Cancelled {
+                why: CancelReason::Deadline,
             } => Self::Deadline,
-            Trouble::Stopped {
-                why: Stop::Interrupted | Stop::HungUp,
+            EffectError::Cancelled {
+                why: CancelReason::Interrupted | CancelReason::HungUp,
             } => Self::Interrupted,
-            Trouble::Disk { .. } | Trouble::Unrecorded { .. } => Self::Other,
+            EffectError::Disk { .. } | EffectError::AuditLog { .. } => Self::Other,
         }
     }
 }
 
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
         Self::from(status as u8)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Status::{self, Corrupt, Deadline, Done, Interrupted, NotFound};
+    use super::ExitStatus::{self, Corrupt, Deadline, Done, Interrupted, NotFound};
 
     #[test]
     fn the_first_failure_decides_unless_the_run_was_stopped() {
@@ -118,7 +118,7 @@ mod tests {
             (&[NotFound, Interrupted, Deadline], Interrupted),
         ] {
             assert_eq!(
-                ends.iter().copied().fold(Done, Status::and),
+                ends.iter().copied().fold(Done, ExitStatus::and),
                 decided,
                 "{ends:?}"
             );

@@ -8,19 +8,19 @@ use clap::{ArgAction, ValueEnum};
 
 use super::cache::Cache;
 use super::dry_run;
-use super::exit::Status;
-use super::input::{self, Defaults};
+use super::exit::ExitStatus;
+use super::input::{self, ReferenceDefaults};
 use super::options::{Format, RunArgs, SkopeoArgs, boolean};
-use super::output::{self, Problem, json_line};
-use super::precedence::Meant;
-use super::progress::{self, Loud, Mode, Progress};
-use super::source::Images;
-use crate::audit::{Log, LogError, Recorder, Supply};
-use crate::executor::{Executor, Report, Witness};
-use crate::perform::{Engine, Performer};
-use crate::request::Request;
-use crate::skopeo;
-use crate::store::{RealDisk, Store};
+use super::output::{self, CliError, json_line};
+use super::precedence::Exclusive;
+use super::progress::{self, DebugRunner, Mode, Progress};
+use super::source::SourceDefaults;
+use skopeo_index::audit_log::{LogError, LogWriter, Recorder, Supply};
+use skopeo_index::fetch::{Executor, FetchReport, Observer};
+use skopeo_index::fetch::{ByteSource, Performer};
+use skopeo_index_core::request::Request;
+use skopeo_index::skopeo;
+use skopeo_index::store::{RealDisk, Store};
 
 /// Fetch indexes into a cache
 ///
@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     #[command(flatten)]
-    cache: Meant<Cache>,
+    cache: Exclusive<Cache>,
     #[command(flatten)]
     run: RunArgs,
     /// Say what would be fetched, and by which command
@@ -58,7 +58,7 @@ pub(super) struct Args {
     #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue, value_parser = boolean)]
     quiet: bool,
     #[command(flatten)]
-    images: Meant<Images>,
+    images: Exclusive<SourceDefaults>,
     #[command(flatten)]
     skopeo: SkopeoArgs,
 }
@@ -87,8 +87,8 @@ impl Args {
     }
 }
 
-pub(super) fn run(args: Args) -> Result<Status, Problem> {
-    let defaults = Defaults {
+pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
+    let defaults = ReferenceDefaults {
         images: &args.images.0,
         tls_verify: args.skopeo.tls_verify(),
     };
@@ -101,7 +101,7 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     let distinct = distinct(&requests);
     let dropped = distinct.iter().filter_map(|request| dropped_tag(request));
     if args.dry_run {
-        dropped.for_each(|text| output::tell(&text));
+        dropped.for_each(|text| output::print_stderr(&text));
         return dry_run::run(&args.run, &args.skopeo, args.format, &store, &requests);
     }
 
@@ -109,7 +109,7 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     let cancel = args.skopeo.cancel()?;
     cancel
         .on_signals()
-        .map_err(|e| Problem::other(format!("cannot handle signals: {e}")))?;
+        .map_err(|e| CliError::other(format!("cannot handle signals: {e}")))?;
     let (runner, options) = (args.skopeo.runner(), args.skopeo.options());
     let progress = Progress::new(args.mode(), distinct.len(), &options);
     dropped.for_each(|text| progress.note(&text));
@@ -118,11 +118,11 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     }
 
     let plan = args.run.plan(args.skopeo.attempts());
-    let unrecorded = |error: LogError| Problem::other(error.to_string());
+    let unrecorded = |error: LogError| CliError::other(error.to_string());
     let log = args
         .run
         .audit_log()
-        .map(|log| Log::open(log, &cancel))
+        .map(|log| LogWriter::open(log, &cancel))
         .transpose();
     let log = log.map_err(unrecorded)?;
     let begin = |log| {
@@ -131,15 +131,15 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     };
     let recorder = log.as_ref().map(begin).transpose().map_err(unrecorded)?;
     // First what may refuse to go on, then what shows.
-    let mut witnesses: Vec<&dyn Witness> = Vec::new();
-    witnesses.extend(recorder.as_ref().map(|recorder| recorder as &dyn Witness));
+    let mut witnesses: Vec<&dyn Observer> = Vec::new();
+    witnesses.extend(recorder.as_ref().map(|recorder| recorder as &dyn Observer));
     witnesses.push(&progress);
 
     let executor = Executor {
         performer: Performer {
             store: &store,
-            engine: Engine::Skopeo {
-                runner: &Loud {
+            engine: ByteSource::Skopeo {
+                runner: &DebugRunner {
                     skopeo: &runner,
                     tell: &|text| progress.note(text),
                 },
@@ -153,10 +153,10 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
         jobs: args.run.jobs(),
         witnesses: &witnesses,
     };
-    let (mut status, mut printed) = (Status::Done, Ok(()));
+    let (mut status, mut printed) = (ExitStatus::Done, Ok(()));
     let ran = executor.run(&requests, |report| {
         if let Err(failure) = &report.result {
-            status = status.and(Status::of(&failure.cause));
+            status = status.and(ExitStatus::of(&failure.cause));
         }
         if printed.is_ok() {
             printed = print(args.format, report, &store);
@@ -174,11 +174,11 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
     ended?;
     match ran {
         Ok(()) => Ok(status),
-        Err(halt) => Err(Problem::other(format!("{halt:?}"))),
+        Err(halt) => Err(CliError::other(format!("{halt:?}"))),
     }
 }
 
-fn print(format: Format, report: &Report, store: &Store<RealDisk>) -> Result<(), Problem> {
+fn print(format: Format, report: &FetchReport, store: &Store<RealDisk>) -> Result<(), CliError> {
     match (format, &report.result) {
         (Format::Json, _) => json_line(&output::result_json(report, store.root())),
         (Format::Text, Ok(_)) => {

@@ -7,8 +7,8 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::Cli;
-use super::exit::Status;
-use super::output::Problem;
+use super::exit::ExitStatus;
+use super::output::CliError;
 
 /// Print a shell's completions
 #[derive(Debug, clap::Args)]
@@ -25,19 +25,19 @@ pub(super) struct Man {
     command: Option<String>,
 }
 
-pub(super) fn completions(args: &Completions) -> Result<Status, Problem> {
+pub(super) fn completions(args: &Completions) -> Result<ExitStatus, CliError> {
     let mut bytes = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "skopeo-index", &mut bytes);
     write(&bytes)
 }
 
-pub(super) fn man(args: &Man) -> Result<Status, Problem> {
+pub(super) fn man(args: &Man) -> Result<ExitStatus, CliError> {
     let mut command = Cli::command();
     command.build();
     let page = match &args.command {
         None => command,
         Some(name) => {
-            let unknown = || Problem::usage(format!("no command {}", crate::text::quoted(name)));
+            let unknown = || CliError::usage(format!("no command {}", skopeo_index_core::escape::quote(name)));
             command.find_subcommand(name).ok_or_else(unknown)?.clone()
         }
     };
@@ -46,7 +46,7 @@ pub(super) fn man(args: &Man) -> Result<Status, Problem> {
     write(&bytes)
 }
 
-fn write(bytes: &[u8]) -> Result<Status, Problem> {
+fn write(bytes: &[u8]) -> Result<ExitStatus, CliError> {
     io::Write::write_all(&mut io::stdout().lock(), bytes)?;
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::machine::{Cause, Class, Trouble};
-use crate::skopeo::Options;
+use skopeo_index_core::machine::{Cause, EffectError, FailureKind};
+use skopeo_index_core::skopeo::SkopeoOptions;
 
 /// What to do about a failed fetch.
-pub(super) fn of(cause: &Cause, options: &Options) -> Option<String> {
+pub(super) fn of(cause: &Cause, options: &SkopeoOptions) -> Option<String> {
     match cause {
-        Cause::Trouble { trouble } | Cause::GaveUp { trouble, .. } => of_trouble(trouble, options),
+        Cause::EffectFailed { trouble } | Cause::RetriesExhausted { trouble, .. } => of_trouble(trouble, options),
         Cause::DigestMismatch { .. } => Some(
             "the registry, or something on the way to it, sends other bytes than asked for; \
              nothing was kept"
@@ -20,38 +20,38 @@ pub(super) fn of(cause: &Cause, options: &Options) -> Option<String> {
 }
 
 /// What to do about trouble.
-pub(super) fn of_trouble(trouble: &Trouble, options: &Options) -> Option<String> {
-    let Trouble::Command { class, message } = trouble else {
+pub(super) fn of_trouble(trouble: &EffectError, options: &SkopeoOptions) -> Option<String> {
+    let EffectError::Command { class, message } = trouble else {
         return None;
     };
     match class {
         // Not where it can't be started: no permission, no descriptors.
-        Class::NoSkopeo if message.ends_with(" is not there") => Some(
+        FailureKind::NoSkopeo if message.ends_with(" is not there") => Some(
             "install it by `apt-get install skopeo` or `dnf install skopeo`, or say where it is by \
              --skopeo PATH"
                 .to_owned(),
         ),
-        Class::Authentication => Some(format!(
+        FailureKind::Authentication => Some(format!(
             "log in by `skopeo login REGISTRY`, or give --authfile FILE; looked for {}",
             auth_files(options).join(", ")
         )),
-        Class::Tls if message.contains("server gave HTTP response to HTTPS client") => {
+        FailureKind::Tls if message.contains("server gave HTTP response to HTTPS client") => {
             Some("the registry speaks plain HTTP: --tls-verify=false allows that".to_owned())
         }
-        Class::Tls => Some(
+        FailureKind::Tls => Some(
             "give the certificate authority of the registry by --cert-dir DIR (with a *.crt file)"
                 .to_owned(),
         ),
-        Class::NotFound => Some("are name and digest right, and may you read that name?".to_owned()),
-        Class::RateLimited => Some("log in by `skopeo login REGISTRY`, or try again later".to_owned()),
-        Class::TooLarge => Some("an index has at most 4 MiB: is it the digest of one image?".to_owned()),
+        FailureKind::NotFound => Some("are name and digest right, and may you read that name?".to_owned()),
+        FailureKind::RateLimited => Some("log in by `skopeo login REGISTRY`, or try again later".to_owned()),
+        FailureKind::TooLarge => Some("an index has at most 4 MiB: is it the digest of one image?".to_owned()),
         _ => None,
     }
 }
 
 /// Where skopeo looks for credentials (containers-auth.json(5)), and whether
 /// there is a file.
-fn auth_files(options: &Options) -> Vec<String> {
+fn auth_files(options: &SkopeoOptions) -> Vec<String> {
     let var = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

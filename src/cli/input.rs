@@ -8,23 +8,23 @@ use std::path::Path;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::output::Problem;
-use super::source::Images;
-use crate::osbuild::SOURCE;
-use crate::request::{Items, Reference, Request, TlsVerify};
-use crate::text;
+use super::output::CliError;
+use super::source::SourceDefaults;
+use skopeo_index_core::osbuild::SOURCE;
+use skopeo_index_core::request::{Items, Reference, Request, TlsVerify};
+use skopeo_index_core::escape;
 
 /// The most bytes of a manifest of osbuild's; the largest known have a tenth.
 const MANIFEST_FILE_MAX: u64 = 256 << 20;
 
 /// What goes for what doesn't say otherwise.
 #[derive(Debug)]
-pub(super) struct Defaults<'a> {
-    pub(super) images: &'a Images,
+pub(super) struct ReferenceDefaults<'a> {
+    pub(super) images: &'a SourceDefaults,
     pub(super) tls_verify: TlsVerify,
 }
 
-impl Defaults<'_> {
+impl ReferenceDefaults<'_> {
     /// A reference as a request; it has to have a digest.
     fn request(&self, text: &str) -> Result<Request, String> {
         let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
@@ -43,31 +43,31 @@ impl Defaults<'_> {
 pub(super) fn requests(
     references: &[String],
     manifest: Option<&Path>,
-    defaults: &Defaults<'_>,
-) -> Result<Vec<Request>, Problem> {
+    defaults: &ReferenceDefaults<'_>,
+) -> Result<Vec<Request>, CliError> {
     let (mut requests, mut wrong) = (Vec::new(), Vec::new());
     for text in references {
         match defaults.request(text) {
             Ok(request) => requests.push(request),
-            Err(why) => wrong.push(format!("{}: {why}", text::quoted(text))),
+            Err(why) => wrong.push(format!("{}: {why}", escape::quote(text))),
         }
     }
     if let Some(path) = manifest {
-        let of = |error: String| Problem::usage(format!("{}: {error}", path.display()));
+        let of = |error: String| CliError::usage(format!("{}: {error}", path.display()));
         let items = read(path).map_err(|error| of(error.to_string()))?;
         let items: Manifest = serde_json::from_slice(&items)
-            .map_err(|error| of(text::Escaped(&error.to_string()).to_string()))?;
+            .map_err(|error| of(escape::Escaped(&error.to_string()).to_string()))?;
         for (key, item) in items.0.0 {
             match Request::from_item(&key, &item) {
-                Ok(request) => requests.push(request.or_tls_verify(defaults.tls_verify)),
-                Err(why) => wrong.push(format!("item {}: {why}", text::quoted(&key))),
+                Ok(request) => requests.push(request.with_default_tls_verify(defaults.tls_verify)),
+                Err(why) => wrong.push(format!("item {}: {why}", escape::quote(&key))),
             }
         }
     }
     if wrong.is_empty() {
         Ok(requests)
     } else {
-        Err(Problem::usage(wrong.join("\nerror: ")))
+        Err(CliError::usage(wrong.join("\nerror: ")))
     }
 }
 
@@ -125,7 +125,7 @@ impl<'de> Visitor<'de> for ReadManifest {
             if !seen.insert(key.clone()) {
                 return Err(de::Error::custom(format!(
                     "{} is there twice",
-                    text::quoted(&key)
+                    escape::quote(&key)
                 )));
             }
         }
@@ -145,9 +145,9 @@ struct SourceItems {
 }
 
 /// What to say where a manifest has none of our items.
-pub(super) fn nothing_to_fetch(manifest: Option<&Path>) -> Problem {
+pub(super) fn nothing_to_fetch(manifest: Option<&Path>) -> CliError {
     match manifest {
-        Some(path) => Problem::usage(format!("{}: no items of {SOURCE} in it", path.display())),
-        None => Problem::usage("nothing to fetch: give NAME@DIGEST, or --manifest FILE"),
+        Some(path) => CliError::usage(format!("{}: no items of {SOURCE} in it", path.display())),
+        None => CliError::usage("nothing to fetch: give NAME@DIGEST, or --manifest FILE"),
     }
 }

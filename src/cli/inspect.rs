@@ -7,15 +7,15 @@ use indicatif::DecimalBytes;
 use serde_json::json;
 
 use super::cache::Cache;
-use super::exit::Status;
+use super::exit::ExitStatus;
 use super::input;
 use super::options::Format;
-use super::output::{self, Problem};
-use super::precedence::Meant;
-use crate::digest::Digest;
-use crate::index::{Declared, Descriptor, Index, MANIFEST_MAX, Platform};
-use crate::store::Seen;
-use crate::text;
+use super::output::{self, CliError};
+use super::precedence::Exclusive;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::{MediaTypeOrigin, Descriptor, Index, MAX_MANIFEST_SIZE, Platform};
+use skopeo_index::store::Seen;
+use skopeo_index_core::escape;
 
 /// Show what an index holds: platforms, digests, sizes
 #[derive(Debug, clap::Args)]
@@ -24,67 +24,67 @@ pub(super) struct Args {
     #[arg(value_name = "DIGEST|FILE")]
     what: String,
     #[command(flatten)]
-    cache: Meant<Cache>,
+    cache: Exclusive<Cache>,
     /// How it is printed
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<Status, Problem> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let bytes = match args.what.parse::<Digest>() {
         Ok(digest) => cached(digest, &args.cache.0)?,
         Err(why) if args.what.starts_with("sha256:") => {
-            let what = text::quoted(&args.what);
-            return Err(Problem::usage(format!("{what} is no digest: {why}")));
+            let what = escape::quote(&args.what);
+            return Err(CliError::usage(format!("{what} is no digest: {why}")));
         }
         Err(_) => file(Path::new(&args.what))?,
     };
     let index = Index::parse(&bytes)
-        .map_err(|why| Problem::new(Status::NotAnIndex, format!("not an image index: {why}")))?;
+        .map_err(|why| CliError::new(ExitStatus::NotAnIndex, format!("not an image index: {why}")))?;
     let (digest, size) = (Digest::of(&bytes), bytes.len());
     match args.format {
         Format::Json => json(&index, digest, size)?,
         Format::Text => table(&index, digest, size)?,
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn file(path: &Path) -> Result<Vec<u8>, Problem> {
+fn file(path: &Path) -> Result<Vec<u8>, CliError> {
     input::read(path).map_err(|error| {
         let status = match error.kind() {
-            ErrorKind::NotFound => Status::NotFound,
-            _ => Status::Other,
+            ErrorKind::NotFound => ExitStatus::NotFound,
+            _ => ExitStatus::Other,
         };
-        Problem::new(status, format!("{}: {error}", path.display()))
+        CliError::new(status, format!("{}: {error}", path.display()))
     })
 }
 
 /// A cached object, rehashed.
-fn cached(digest: Digest, cache: &Cache) -> Result<Vec<u8>, Problem> {
+fn cached(digest: Digest, cache: &Cache) -> Result<Vec<u8>, CliError> {
     let store = cache.open()?;
     let object = store.object(digest);
     match store
         .read(digest)
-        .map_err(|fault| Problem::other(fault.to_string()))?
+        .map_err(|fault| CliError::other(fault.to_string()))?
     {
-        Seen::Absent => Err(Problem::new(
-            Status::NotFound,
+        Seen::Absent => Err(CliError::new(
+            ExitStatus::NotFound,
             format!("{} is not there", object.display()),
         )),
         Seen::Bytes(bytes) if Digest::of(&bytes) == digest => Ok(bytes),
         seen if seen.hashes_to(digest) => {
             let why = format!("not an image index: more than {MANIFEST_MAX} bytes");
-            Err(Problem::new(Status::NotAnIndex, why))
+            Err(CliError::new(ExitStatus::NotAnIndex, why))
         }
         _ => Err(
-            Problem::new(Status::Corrupt, format!("{} is corrupt", object.display())).hint(Some(
+            CliError::new(ExitStatus::Corrupt, format!("{} is corrupt", object.display())).hint(Some(
                 "`skopeo-index verify --quarantine` moves it aside".to_owned(),
             )),
         ),
     }
 }
 
-fn json(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
+fn json(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
     let shown = |manifest: &Descriptor| {
         json!({
             "digest": manifest.digest(),
@@ -101,10 +101,10 @@ fn json(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
     }))
 }
 
-fn table(index: &Index, digest: Digest, size: usize) -> Result<(), Problem> {
-    let declared = match index.declared() {
-        Declared::Written => "",
-        Declared::Implied => " (implied)",
+fn table(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
+    let declared = match index.media_type_origin() {
+        MediaTypeOrigin::Explicit => "",
+        MediaTypeOrigin::Implied => " (implied)",
     };
     output::line(&format!(
         "{digest}\n{}{declared}, {} manifests, {size} bytes\n",

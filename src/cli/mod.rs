@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand.
 //!
-//! Data goes to stdout, everything else to stderr. [`Status`] has the exit
+//! Data goes to stdout, everything else to stderr. [`ExitStatus`] has the exit
 //! statuses.
 
 mod audit;
@@ -28,10 +28,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use exit::Status;
-use output::Problem;
+pub use exit::ExitStatus;
+use output::CliError;
 
-use crate::osbuild::SOURCE;
+use skopeo_index_core::osbuild::SOURCE;
 
 /// Fetches container image indexes by digest, and proves what lands in the cache
 #[derive(Debug, Parser)]
@@ -65,7 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(status) => status.into(),
         Err(problem) => {
-            problem.tell();
+            error.print();
             problem.status.into()
         }
     }
@@ -79,19 +79,19 @@ fn is_service(args: &[OsString]) -> bool {
         || first.is_some_and(|first| first.starts_with("--service-"))
 }
 
-fn parsed<P: Parser>(args: &[OsString]) -> Result<P, Problem> {
+fn parsed<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
     P::try_parse_from(args).map_err(|usage| {
         // Nothing helps where it can't be printed.
         let _closed = usage.print();
-        Problem::told(if usage.use_stderr() {
-            Status::Usage
+        CliError::silent(if usage.use_stderr() {
+            ExitStatus::Usage
         } else {
-            Status::Done
+            ExitStatus::Done
         })
     })
 }
 
-fn command(cli: Cli) -> Result<Status, Problem> {
+fn command(cli: Cli) -> Result<ExitStatus, CliError> {
     match cli.command {
         Command::Fetch(args) => fetch::run(args),
         Command::Resolve(args) => resolve::run(args),

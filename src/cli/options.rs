@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::output::Problem;
-use crate::cancel::Cancel;
-use crate::machine::{Attempts, Method, Network, Plan};
-use crate::request::TlsVerify;
-use crate::skopeo::{Debug as SkopeoDebug, Options, Process};
+use super::output::CliError;
+use skopeo_index::os::CancelToken;
+use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
+use skopeo_index_core::request::TlsVerify;
+use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
+use skopeo_index::skopeo::SkopeoBinary;
 
 /// How many commands run at once, if nothing else is said. Commands mostly wait
 /// for a registry, and `make bench` measures both ends: of 32 behind 50 ms of
@@ -73,13 +74,13 @@ pub(super) struct SkopeoArgs {
 impl SkopeoArgs {
     pub(super) const fn tls_verify(&self) -> TlsVerify {
         match self.tls_verify {
-            None => TlsVerify::AsConfigured,
+            None => TlsVerify::Unset,
             Some(tls_verify) => tls_verify,
         }
     }
 
-    pub(super) fn options(&self) -> Options {
-        Options {
+    pub(super) fn options(&self) -> SkopeoOptions {
+        SkopeoOptions {
             authfile: self.authfile.clone(),
             cert_dir: self.cert_dir.clone(),
             debug: if self.debug {
@@ -90,8 +91,8 @@ impl SkopeoArgs {
         }
     }
 
-    pub(super) fn runner(&self) -> Process {
-        Process::new(self.skopeo.clone())
+    pub(super) fn runner(&self) -> SkopeoBinary {
+        SkopeoBinary::new(self.skopeo.clone())
     }
 
     pub(super) const fn command_timeout(&self) -> Duration {
@@ -111,12 +112,12 @@ impl SkopeoArgs {
     }
 
     /// Ends the run at its deadline.
-    pub(super) fn cancel(&self) -> Result<Cancel, Problem> {
+    pub(super) fn cancel(&self) -> Result<CancelToken, CliError> {
         let deadline = self
             .deadline
             .and_then(|time| Instant::now().checked_add(time));
-        Cancel::new(deadline)
-            .map_err(|error| Problem::other(format!("cannot make a pipe: {error}")))
+        CancelToken::new(deadline)
+            .map_err(|error| CliError::other(format!("cannot make a pipe: {error}")))
     }
 }
 
@@ -153,11 +154,11 @@ impl RunArgs {
         self.audit_log.as_deref()
     }
 
-    pub(super) const fn plan(&self, attempts: Attempts) -> Plan {
-        Plan {
+    pub(super) const fn plan(&self, attempts: Attempts) -> FetchPolicy {
+        FetchPolicy {
             method: match self.method {
                 MethodArg::Raw => Method::Raw,
-                MethodArg::Copy => Method::Copy,
+                MethodArg::Copy => Method::SkopeoCopy,
             },
             attempts,
             network: if self.offline {
@@ -190,9 +191,9 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
 /// One that is empty says nothing: nobody means to be less safe by that.
 fn tls_verify(text: &str) -> Result<TlsVerify, String> {
     Ok(match (text, boolean(text)?) {
-        ("", _) => TlsVerify::AsConfigured,
-        (_, true) => TlsVerify::Require,
-        (_, false) => TlsVerify::Skip,
+        ("", _) => TlsVerify::Unset,
+        (_, true) => TlsVerify::Always,
+        (_, false) => TlsVerify::Never,
     })
 }
 

@@ -7,22 +7,23 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::exit::Status;
-use crate::executor::Report;
-use crate::machine::Provenance;
-use crate::text::{self, Escaped};
+use super::exit::ExitStatus;
+use skopeo_index::fetch::FetchReport;
+use skopeo_index_core::machine::Provenance;
+use skopeo_index_core::escape;
+use skopeo_index_core::escape::Escaped;
 
 /// Why a subcommand can't go on.
 #[derive(Debug)]
-pub(super) struct Problem {
-    pub(super) status: Status,
+pub(super) struct CliError {
+    pub(super) status: ExitStatus,
     /// `None` where it has been told.
     message: Option<String>,
     hint: Option<String>,
 }
 
-impl Problem {
-    pub(super) fn new(status: Status, message: impl Into<String>) -> Self {
+impl CliError {
+    pub(super) fn new(status: ExitStatus, message: impl Into<String>) -> Self {
         Self {
             status,
             message: Some(message.into()),
@@ -31,15 +32,15 @@ impl Problem {
     }
 
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self::new(Status::Usage, message)
+        Self::new(ExitStatus::Usage, message)
     }
 
     pub(super) fn other(message: impl Into<String>) -> Self {
-        Self::new(Status::Other, message)
+        Self::new(ExitStatus::Other, message)
     }
 
     /// One that has been told already.
-    pub(super) const fn told(status: Status) -> Self {
+    pub(super) const fn silent(status: ExitStatus) -> Self {
         Self {
             status,
             message: None,
@@ -59,12 +60,12 @@ impl Problem {
     }
 }
 
-impl From<io::Error> for Problem {
+impl From<io::Error> for CliError {
     /// Of writing to stdout. A reader who has seen enough is no failure, but
     /// not a success either.
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::told(Status::Other),
+            io::ErrorKind::BrokenPipe => Self::told(ExitStatus::Other),
             _ => Self::other(format!("cannot write to stdout: {error}")),
         }
     }
@@ -77,28 +78,28 @@ pub(super) fn error_text(message: &str, hint: Option<&str>) -> String {
 }
 
 /// Writes a line to stderr; nothing helps where that is closed.
-pub(super) fn tell(line: &str) {
+pub(super) fn print_stderr(line: &str) {
     let _closed = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Writes a line of JSON to stdout, fit for a terminal too.
-pub(super) fn json_line(value: &impl Serialize) -> Result<(), Problem> {
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    text::write_json(&mut out, value).map_err(io::Error::from)?;
+    escape::write_json(&mut out, value).map_err(io::Error::from)?;
     Ok(writeln!(out)?)
 }
 
 /// Writes a line of JSON to stderr, likewise, and in one piece.
-pub(super) fn tell_json(value: &impl Serialize) {
+pub(super) fn print_stderr_json(value: &impl Serialize) {
     let mut line = Vec::new();
     // What is told can always be written to memory.
-    let _written = text::write_json(&mut line, value);
+    let _written = escape::write_json(&mut line, value);
     line.push(b'\n');
     let _closed = io::stderr().lock().write_all(&line);
 }
 
 /// Writes a line to stdout.
-pub(super) fn line(text: &str) -> Result<(), Problem> {
+pub(super) fn line(text: &str) -> Result<(), CliError> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
@@ -131,7 +132,7 @@ fn quoted(word: &OsStr) -> String {
 }
 
 /// A report as a JSON object.
-pub(super) fn result_json(report: &Report, cache: &Path) -> Value {
+pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
     let digest = report.request.digest();
     let mut json = json!({
         "reference": report.request.to_string(), "digest": digest,

@@ -6,7 +6,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
 /// Options of which not all can be meant.
-pub(super) trait Precedence: Sized {
+pub(super) trait Exclusive_: Sized {
     /// As they are parsed.
     type Options: Args;
 
@@ -19,9 +19,9 @@ pub(super) trait Precedence: Sized {
 
 /// What is meant by such options.
 #[derive(Clone, Debug)]
-pub(super) struct Meant<T>(pub(super) T);
+pub(super) struct Exclusive<T>(pub(super) T);
 
-impl<T: Precedence> FromArgMatches for Meant<T> {
+impl<T: Exclusive_> FromArgMatches for Exclusive<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         T::of(T::Options::from_arg_matches(matches)?, &typed)
@@ -35,7 +35,7 @@ impl<T: Precedence> FromArgMatches for Meant<T> {
     }
 }
 
-impl<T: Precedence> Args for Meant<T> {
+impl<T: Exclusive_> Args for Exclusive<T> {
     fn augment_args(command: Command) -> Command {
         T::Options::augment_args(command)
     }

@@ -3,22 +3,23 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use super::exit::Status;
+use super::exit::ExitStatus;
 use super::hint;
-use super::input::Defaults;
+use super::input::ReferenceDefaults;
 use super::options::SkopeoArgs;
-use super::output::{self, Problem};
-use super::precedence::Meant;
-use super::progress::Loud;
-use super::source::Images;
-use crate::cancel::Cancel;
-use crate::digest::Digest;
-use crate::index::Index;
-use crate::machine::{Retry, Stop, Trouble};
-use crate::perform;
-use crate::request::{Reference, Request, Source, StorageLocation, TlsVerify, Transport};
-use crate::skopeo::{Command, CommandRunner, Exit, Limits, failure, storage_is_there};
-use crate::text;
+use super::output::{self, CliError};
+use super::precedence::Exclusive;
+use super::progress::DebugRunner;
+use super::source::SourceDefaults;
+use skopeo_index::os::CancelToken;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::{CancelReason, EffectError, Retry};
+use skopeo_index::fetch;
+use skopeo_index_core::request::{Location, Reference, Request, StorageLocation, TlsVerify, Transport};
+use skopeo_index_core::skopeo::{Exit, SkopeoCommand, stderr};
+use skopeo_index::skopeo::{CommandLimits, CommandRunner, check_storage_exists};
+use skopeo_index_core::escape;
 
 /// Print the digest that a tag's index has now, in a form that `fetch` takes
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "reference")]
     format: ResolveFormat,
     #[command(flatten)]
-    images: Meant<Images>,
+    images: Exclusive<SourceDefaults>,
     #[command(flatten)]
     skopeo: SkopeoArgs,
 }
@@ -52,16 +53,16 @@ struct Resolved {
     size: usize,
 }
 
-pub(super) fn run(args: Args) -> Result<Status, Problem> {
+pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     let cancel = args.skopeo.cancel()?;
     cancel
         .on_signals()
-        .map_err(|e| Problem::other(format!("cannot handle signals: {e}")))?;
-    let defaults = Defaults {
+        .map_err(|e| CliError::other(format!("cannot handle signals: {e}")))?;
+    let defaults = ReferenceDefaults {
         images: &args.images.0,
         tls_verify: args.skopeo.tls_verify(),
     };
-    let (mut status, mut items) = (Status::Done, Map::new());
+    let (mut status, mut items) = (ExitStatus::Done, Map::new());
     for name in &args.names {
         match resolve(name, &defaults, &args.skopeo, &cancel) {
             Ok(resolved) => match args.format {
@@ -72,12 +73,12 @@ pub(super) fn run(args: Args) -> Result<Status, Problem> {
                     if let Some(same) = items.insert(key, resolved.item())
                         && same != resolved.item()
                     {
-                        output::tell(&replaced(&same, &resolved));
+                        output::print_stderr(&replaced(&same, &resolved));
                     }
                 }
             },
             Err(problem) => {
-                problem.tell();
+                error.print();
                 status = status.and(problem.status);
             }
         }
@@ -98,26 +99,26 @@ fn replaced(same: &Value, by: &Resolved) -> String {
 
 fn resolve(
     text: &str,
-    defaults: &Defaults<'_>,
+    defaults: &ReferenceDefaults<'_>,
     skopeo: &SkopeoArgs,
-    cancel: &Cancel,
-) -> Result<Resolved, Problem> {
-    let usage = |why: String| Problem::usage(format!("{}: {why}", text::quoted(text)));
+    cancel: &CancelToken,
+) -> Result<Resolved, CliError> {
+    let usage = |why: String| CliError::usage(format!("{}: {why}", escape::quote(text)));
     let reference: Reference = text.parse().map_err(|error| usage(format!("{error}")))?;
     if reference.digest().is_some() {
         return Err(usage("it has a digest already".to_owned()));
     }
     let source = defaults.images.source(&reference, defaults.tls_verify);
     let bytes = ask(&source, &reference, skopeo, cancel).map_err(|trouble| {
-        Problem::new(
-            Status::of_trouble(&trouble),
+        CliError::new(
+            ExitStatus::of_trouble(&trouble),
             format!("{reference}: {trouble}"),
         )
         .hint(hint::of_trouble(&trouble, &skopeo.options()))
     })?;
     let index = Index::parse(&bytes).map_err(|why| {
-        Problem::new(
-            Status::NotAnIndex,
+        CliError::new(
+            ExitStatus::NotAnIndex,
             format!("{reference}: not an image index: {why}"),
         )
     })?;
@@ -131,44 +132,44 @@ fn resolve(
 
 /// Has skopeo print the manifest, more than once if that may help.
 fn ask(
-    source: &Source,
+    source: &Location,
     reference: &Reference,
     skopeo: &SkopeoArgs,
-    cancel: &Cancel,
-) -> Result<Vec<u8>, Trouble> {
-    storage_is_there(source)?;
-    let command = Command::InspectTag {
+    cancel: &CancelToken,
+) -> Result<Vec<u8>, EffectError> {
+    check_storage_exists(source)?;
+    let command = SkopeoCommand::InspectTag {
         source: &source.skopeo_source(reference.name()),
         tls_verify: match source {
-            Source::Docker { tls_verify } => *tls_verify,
-            Source::ContainersStorage { .. } => TlsVerify::AsConfigured,
+            Location::Docker { tls_verify } => *tls_verify,
+            Location::ContainersStorage { .. } => TlsVerify::Unset,
         },
     };
-    let limits = Limits {
+    let limits = CommandLimits {
         time: skopeo.command_timeout(),
         writes_to: None,
     };
     let mut attempt = 1;
     loop {
-        let runner = Loud {
+        let runner = DebugRunner {
             skopeo: &skopeo.runner(),
-            tell: &output::tell,
+            tell: &output::print_stderr,
         };
         let trouble = match runner.run(&command, &skopeo.options(), &limits, cancel) {
-            Ok(ran) if ran.exit == Exit::Status(0) => return Ok(ran.stdout),
-            Ok(ran) => failure::explain(&ran),
-            Err(error) => failure::explain_run(&error).unwrap_or(Trouble::Stopped {
-                why: Stop::Interrupted,
+            Ok(ran) if ran.exit == Exit::ExitStatus(0) => return Ok(ran.stdout),
+            Ok(ran) => skopeo::classify_exit(&ran),
+            Err(error) => skopeo::classify_error(&error).unwrap_or(EffectError::Cancelled {
+                why: CancelReason::Interrupted,
             }),
         };
         if trouble.retry() == Retry::Pointless || attempt == skopeo.attempts().get() {
             return Err(trouble);
         }
-        output::tell(&format!(
+        output::print_stderr(&format!(
             "{reference}: attempt {attempt}: {trouble}; trying again"
         ));
-        if let Some(why) = cancel.wait(perform::pause(skopeo.retry_delay(), attempt)) {
-            return Err(Trouble::Stopped { why });
+        if let Some(why) = cancel.wait(fetch::backoff(skopeo.retry_delay(), attempt)) {
+            return Err(EffectError::Cancelled { why });
         }
         attempt += 1;
     }
@@ -177,29 +178,29 @@ fn ask(
 impl Resolved {
     /// In a form that `fetch` takes.
     fn reference(&self) -> String {
-        match self.request.source() {
-            Source::Docker { .. } => {
+        match self.request.location() {
+            Location::Docker { .. } => {
                 format!(
                     "{}@{}",
                     self.request.name().without_tag(),
                     self.request.digest()
                 )
             }
-            Source::ContainersStorage { .. } => self.request.skopeo_source(),
+            Location::ContainersStorage { .. } => self.request.skopeo_source(),
         }
     }
 
     fn item(&self) -> Value {
         let name = self.request.name();
-        let image = match self.request.source() {
-            Source::Docker { tls_verify } => match tls_verify {
-                TlsVerify::AsConfigured => json!({ "name": name.without_tag() }),
-                TlsVerify::Expected | TlsVerify::Require => {
+        let image = match self.request.location() {
+            Location::Docker { tls_verify } => match tls_verify {
+                TlsVerify::Unset => json!({ "name": name.without_tag() }),
+                TlsVerify::ItemTrue | TlsVerify::Always => {
                     json!({ "name": name.without_tag(), "tls-verify": true })
                 }
-                TlsVerify::Skip => json!({ "name": name.without_tag(), "tls-verify": false }),
+                TlsVerify::Never => json!({ "name": name.without_tag(), "tls-verify": false }),
             },
-            Source::ContainersStorage { location } => json!({
+            Location::ContainersStorage { location } => json!({
                 "name": name,
                 "containers-transport": Transport::ContainersStorage,
                 "storage-location": location.as_ref().map_or("", StorageLocation::as_str),

@@ -4,11 +4,11 @@ use std::os::fd::RawFd;
 
 use clap::{Parser, ValueEnum};
 
-use super::exit::Status;
+use super::exit::ExitStatus;
 use super::options::{RunArgs, SkopeoArgs};
-use super::output::Problem;
-use crate::cancel;
-use crate::osbuild::{Channel, Era, Reply, Service};
+use super::output::CliError;
+use skopeo_index::os;
+use skopeo_index::osbuild::{Channel, Era, ReplyFormat, Service};
 
 /// Serves an osbuild host as its source org.osbuild.skopeo-index
 ///
@@ -40,17 +40,17 @@ enum ReplyArg {
     Exception,
 }
 
-pub(super) fn run(args: &Args) -> Result<Status, Problem> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let id = &args.service_id;
     let channel = Channel::inherited(args.service_fd).map_err(|error| {
-        Problem::usage(format!("--service-fd {} of {id}: {error}", args.service_fd))
+        CliError::usage(format!("--service-fd {} of {id}: {error}", args.service_fd))
     })?;
-    cancel::outlive_signals()
-        .map_err(|error| Problem::other(format!("cannot handle signals: {error}")))?;
+    os::ignore_signals()
+        .map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
     let era = match args.reply {
         None => Era::OfHost,
-        Some(ReplyArg::Structured) => Era::Set(Reply::Structured),
-        Some(ReplyArg::Exception) => Era::Set(Reply::Exception),
+        Some(ReplyArg::Structured) => Era::Set(ReplyFormat::Structured),
+        Some(ReplyArg::Exception) => Era::Set(ReplyFormat::Exception),
     };
     let python_path = std::env::var_os("PYTHONPATH");
     let python_path = python_path
@@ -70,6 +70,6 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
     };
     service
         .serve(&channel)
-        .map_err(|error| Problem::other(error.to_string()))?;
-    Ok(Status::Done)
+        .map_err(|error| CliError::other(error.to_string()))?;
+    Ok(ExitStatus::Done)
 }

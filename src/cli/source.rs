@@ -1,11 +1,11 @@
 //! Where images are, unless their reference says it.
 
-use super::precedence::Precedence;
-use crate::request::{Reference, Source, StorageLocation, TlsVerify, Transport};
+use super::precedence::Exclusive_;
+use skopeo_index_core::request::{Location, Reference, StorageLocation, TlsVerify, Transport};
 
 /// What goes for a reference that doesn't say otherwise.
 #[derive(Clone, Debug)]
-pub(super) struct Images {
+pub(super) struct SourceDefaults {
     transport: Option<Transport>,
     location: Option<StorageLocation>,
 }
@@ -21,7 +21,7 @@ pub(super) struct ImageOptions {
     storage_location: Option<StorageLocation>,
 }
 
-impl Precedence for Images {
+impl Exclusive_ for SourceDefaults {
     type Options = ImageOptions;
 
     fn of(options: ImageOptions, typed: &dyn Fn(&str) -> bool) -> Result<Self, &'static str> {
@@ -40,16 +40,16 @@ impl Precedence for Images {
     }
 }
 
-impl Images {
+impl SourceDefaults {
     /// Where a reference's image is. The location is a storage's: it goes only
     /// where that is meant, or where nothing else is.
-    pub(super) fn source(&self, reference: &Reference, tls_verify: TlsVerify) -> Source {
+    pub(super) fn source(&self, reference: &Reference, tls_verify: TlsVerify) -> Location {
         let location = reference.location().or(self.location.as_ref()).cloned();
         let implied = location.as_ref().map(|_| Transport::ContainersStorage);
         let transport = reference.transport().or(self.transport).or(implied);
         match transport.unwrap_or_default() {
-            Transport::Docker => Source::Docker { tls_verify },
-            Transport::ContainersStorage => Source::ContainersStorage { location },
+            Transport::Docker => Location::Docker { tls_verify },
+            Transport::ContainersStorage => Location::ContainersStorage { location },
         }
     }
 }

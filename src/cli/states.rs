@@ -2,9 +2,9 @@
 
 use clap::ValueEnum;
 
-use super::exit::Status;
-use super::output::{self, Problem};
-use crate::machine::{Row, State, TABLE};
+use super::exit::ExitStatus;
+use super::output::{self, CliError};
+use skopeo_index_core::machine::{State, TABLE, TableRow};
 
 /// Draw the state machine that every fetch runs through
 #[derive(Debug, clap::Args)]
@@ -21,18 +21,18 @@ enum Drawing {
     Dot,
 }
 
-pub(super) fn run(args: &Args) -> Result<Status, Problem> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let drawn = match args.format {
         Drawing::Text => text(),
         Drawing::Mermaid => mermaid(),
         Drawing::Dot => dot(),
     };
     output::line(drawn.trim_end())?;
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// `Outcome [condition]`, as UML writes it.
-fn label(row: &Row) -> String {
+fn label(row: &TableRow) -> String {
     if row.when.is_empty() {
         row.on.to_string()
     } else {

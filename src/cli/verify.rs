@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cache::Cache;
-use super::exit::Status;
+use super::exit::ExitStatus;
 use super::options::Format;
-use super::output::{self, Problem};
-use super::precedence::Meant;
-use crate::cancel::Cancel;
-use crate::digest::Digest;
-use crate::index::{Index, MANIFEST_MAX};
-use crate::store::{Aside, Fault, RealDisk, Seen, Store};
-use crate::text::Escaped;
+use super::output::{self, CliError};
+use super::precedence::Exclusive;
+use skopeo_index::os::CancelToken;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE};
+use skopeo_index::store::{DiskError, QuarantineOutcome, RealDisk, Seen, Store};
+use skopeo_index_core::escape::Escaped;
 
 /// Rehash the cache and say what is sound, corrupt or left over
 ///
@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[arg(value_name = "DIGEST")]
     digests: Vec<Digest>,
     #[command(flatten)]
-    cache: Meant<Cache>,
+    cache: Exclusive<Cache>,
     /// Move corrupt objects aside, and sweep what dead processes left
     #[arg(long)]
     quarantine: bool,
@@ -36,7 +36,7 @@ pub(super) struct Args {
 }
 
 /// What an object is.
-enum Found {
+enum ObjectReport {
     /// An index, and its bytes hash to its name.
     Sound,
     /// Its bytes hash to its name, and are no index, for this reason.
@@ -60,16 +60,16 @@ struct Counts {
 /// What lies in a cache beside its objects.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Rest {
+struct Leftovers {
     quarantined: Vec<String>,
     left_over: Vec<String>,
 }
 
-pub(super) fn run(args: &Args) -> Result<Status, Problem> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let everything = args.digests.is_empty();
     let shared = matches!(args.cache.0, Cache::InStore(_));
     if args.quarantine && everything && shared {
-        return Err(Problem::usage(
+        return Err(CliError::usage(
             "other sources keep objects in an osbuild store: say which to quarantine by their digests",
         ));
     }
@@ -79,17 +79,17 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
         true => store.objects().map_err(problem)?,
         false => args.digests.clone(),
     };
-    let (mut counts, mut status) = (Counts::default(), Status::Done);
+    let (mut counts, mut status) = (Counts::default(), ExitStatus::Done);
     for digest in digests {
         let found = look(&store, digest)?;
         *counts.of(&found) += 1;
         let aside = match found {
-            Found::Corrupt if args.quarantine => moved(&store, digest)?,
+            ObjectReport::Corrupt if args.quarantine => moved(&store, digest)?,
             _ => None,
         };
         let of = match &found {
             // Another source's, unless it was asked for by name.
-            Found::NotAnIndex(_) if everything && shared => Status::Done,
+            ObjectReport::NotAnIndex(_) if everything && shared => ExitStatus::Done,
             found => found.status(),
         };
         status = status.and(of);
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
             Format::Text => {}
         }
     }
-    let rest = Rest {
+    let rest = Leftovers {
         quarantined: store.quarantined().map_err(problem)?,
         left_over: match args.quarantine {
             true => store.sweep().map_err(problem)?,
@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
         },
     };
     match args.format {
-        Format::Json => output::json_line(&Sum {
+        Format::Json => output::json_line(&VerifyReport {
             cache: store.root(),
             counts,
             rest,
@@ -128,15 +128,15 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
 }
 
 #[derive(Serialize)]
-struct Sum<'a> {
+struct VerifyReport<'a> {
     cache: &'a Path,
     #[serde(flatten)]
     counts: Counts,
     #[serde(flatten)]
-    rest: Rest,
+    rest: Leftovers,
 }
 
-fn summary(counts: &Counts, rest: &Rest, swept: &str) -> Result<(), Problem> {
+fn summary(counts: &Counts, rest: &Leftovers, swept: &str) -> Result<(), CliError> {
     let names = rest.left_over.iter();
     names
         .map(|name| format!("{swept}\t{}", Escaped(name)))
@@ -157,10 +157,10 @@ fn summary(counts: &Counts, rest: &Rest, swept: &str) -> Result<(), Problem> {
 }
 
 /// A cache that isn't there has nothing sound in it.
-fn is_there(cache: &Path) -> Result<(), Problem> {
+fn is_there(cache: &Path) -> Result<(), CliError> {
     match std::fs::metadata(cache) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Problem::new(
-            Status::NotFound,
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(CliError::new(
+            ExitStatus::NotFound,
             format!("there is no cache at {}", cache.display()),
         )),
         // Anything else is told where it is listed.
@@ -168,40 +168,40 @@ fn is_there(cache: &Path) -> Result<(), Problem> {
     }
 }
 
-fn look(store: &Store<RealDisk>, digest: Digest) -> Result<Found, Problem> {
+fn look(store: &Store<RealDisk>, digest: Digest) -> Result<ObjectReport, CliError> {
     Ok(match store.read(digest) {
-        Err(fault @ Fault::Io { .. }) => Found::Unreadable(fault.to_string()),
+        Err(fault @ DiskError::Io { .. }) => ObjectReport::Unreadable(fault.to_string()),
         Err(halt) => return Err(problem(halt)),
-        Ok(Seen::Absent) => Found::Missing,
-        Ok(seen) if !seen.hashes_to(digest) => Found::Corrupt,
+        Ok(Seen::Absent) => ObjectReport::Missing,
+        Ok(seen) if !seen.hashes_to(digest) => ObjectReport::Corrupt,
         Ok(Seen::Bytes(bytes)) => match Index::parse(&bytes) {
-            Ok(_) => Found::Sound,
-            Err(why) => Found::NotAnIndex(why.to_string()),
+            Ok(_) => ObjectReport::Sound,
+            Err(why) => ObjectReport::NotAnIndex(why.to_string()),
         },
-        Ok(_) => Found::NotAnIndex(format!("more than {MANIFEST_MAX} bytes")),
+        Ok(_) => ObjectReport::NotAnIndex(format!("more than {MANIFEST_MAX} bytes")),
     })
 }
 
 impl Counts {
-    const fn of(&mut self, found: &Found) -> &mut usize {
+    const fn of(&mut self, found: &ObjectReport) -> &mut usize {
         match found {
-            Found::Sound => &mut self.sound,
-            Found::NotAnIndex(_) => &mut self.not_an_index,
-            Found::Corrupt => &mut self.corrupt,
-            Found::Missing => &mut self.missing,
-            Found::Unreadable(_) => &mut self.unreadable,
+            ObjectReport::Sound => &mut self.sound,
+            ObjectReport::NotAnIndex(_) => &mut self.not_an_index,
+            ObjectReport::Corrupt => &mut self.corrupt,
+            ObjectReport::Missing => &mut self.missing,
+            ObjectReport::Unreadable(_) => &mut self.unreadable,
         }
     }
 }
 
-impl Found {
-    const fn status(&self) -> Status {
+impl ObjectReport {
+    const fn status(&self) -> ExitStatus {
         match self {
-            Self::Sound => Status::Done,
-            Self::NotAnIndex(_) => Status::NotAnIndex,
-            Self::Corrupt => Status::Corrupt,
-            Self::Missing => Status::NotFound,
-            Self::Unreadable(_) => Status::Other,
+            Self::Sound => ExitStatus::Done,
+            Self::NotAnIndex(_) => ExitStatus::NotAnIndex,
+            Self::Corrupt => ExitStatus::Corrupt,
+            Self::Missing => ExitStatus::NotFound,
+            Self::Unreadable(_) => ExitStatus::Other,
         }
     }
 
@@ -239,11 +239,11 @@ impl Found {
     }
 }
 
-fn moved(store: &Store<RealDisk>, digest: Digest) -> Result<Option<String>, Problem> {
-    let cancel = Cancel::new(None).map_err(|error| Problem::other(error.to_string()))?;
+fn moved(store: &Store<RealDisk>, digest: Digest) -> Result<Option<String>, CliError> {
+    let cancel = CancelToken::new(None).map_err(|error| CliError::other(error.to_string()))?;
     match store.quarantine(digest, &cancel).map_err(problem)? {
-        Aside::Moved(name) => Ok(Some(name)),
-        Aside::Left(_) => Ok(None),
+        QuarantineOutcome::Quarantined(name) => Ok(Some(name)),
+        QuarantineOutcome::Kept(_) => Ok(None),
     }
 }
 
@@ -251,6 +251,6 @@ fn moved(store: &Store<RealDisk>, digest: Digest) -> Result<Option<String>, Prob
     clippy::needless_pass_by_value,
     reason = "it is a function for map_err"
 )]
-fn problem(fault: Fault) -> Problem {
-    Problem::other(fault.to_string())
+fn problem(fault: DiskError) -> CliError {
+    CliError::other(fault.to_string())
 }

@@ -1,4 +1,4 @@
-//! The service: calls are answered until the host closes.
+//! The service: answers calls until the host closes the connection.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -11,55 +11,49 @@ use std::time::{Duration, Instant};
 use indicatif::DecimalBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
+use serde_json::Value;
+use skopeo_index_core::escape::truncate;
+use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network};
+use skopeo_index_core::osbuild::{Call, FILES, ItemBatch, ItemResult, ItemResults, exception};
+use skopeo_index_core::request::{Items, Request, TlsVerify};
 
-use super::channel::{Channel, ChannelError};
-use super::era::Reply;
-use super::items::{self, Plan};
-use super::protocol::{Call, Results, exception};
-use super::{FILES, protocol};
-use crate::audit::{Log, Recorder, Supply};
-use crate::cancel::Cancel;
-use crate::executor::{Executor, Id, Report, Step, Unrecorded, Witness};
-use crate::machine::{self, Method, Network, Provenance, Stop};
-use crate::perform::{Engine, Performer};
-use crate::request::{Items, TlsVerify};
-use crate::skopeo::{self, Options, Process};
-use crate::store::{RealDisk, Store};
-use crate::text;
+use super::{Channel, ChannelError, ReplyFormat};
+use crate::audit_log::LogWriter;
+use crate::fetch::{ByteSource, FetchId, FetchReport, Observer, Performer, Transition, Veto};
+use crate::os::{CancelToken, best_effort};
+use crate::session::{Session, SessionConfig};
+use crate::skopeo::Skopeo;
+use crate::store::Store;
 
 /// An osbuild source, and how it fetches.
 pub struct Service<'a> {
-    /// Runs skopeo.
-    pub runner: &'a Process,
-    /// What goes with every command.
-    pub options: &'a Options,
-    /// Time for one command.
-    pub command_timeout: Duration,
-    /// The pause after the first failed attempt.
+    /// skopeo.
+    pub skopeo: Skopeo<'a>,
+    /// Delay before the first retry.
     pub retry_delay: Duration,
     /// The rules of every fetch.
-    pub plan: machine::Plan,
-    /// Whether registries have to prove who they are, where an item doesn't say it.
+    pub policy: FetchPolicy,
+    /// TLS verification of items that don't set it.
     pub tls_verify: TlsVerify,
-    /// How many at once.
+    /// Number of concurrent fetches.
     pub jobs: NonZeroUsize,
-    /// Time for one call.
+    /// Timeout of each call.
     pub deadline: Option<Duration>,
-    /// How a failure is told.
-    pub failure: Reply,
-    /// The log in which every fetch is recorded; opened for each call, so that it
-    /// may be moved between them.
-    pub audit: Option<&'a Path>,
+    /// How a failure is reported.
+    pub reply: ReplyFormat,
+    /// The audit log. It is opened for each call, so that it can be renamed between
+    /// calls.
+    pub audit_log: Option<&'a Path>,
 }
 
-/// The name of the exception that a failed call ends with.
+/// Name of the exception for a failed call.
 const FETCH_FAILED: &str = "FetchFailed";
 
-/// The name of the exception that a message gets which is no call.
+/// Name of the exception for a message that is not a call.
 const PROTOCOL_ERROR: &str = "ProtocolError";
 
 impl Service<'_> {
-    /// Answers calls until the host closes.
+    /// Answers calls until the host closes the connection.
     ///
     /// # Errors
     /// Where the socket breaks.
@@ -75,136 +69,101 @@ impl Service<'_> {
                 Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
             };
             match channel.send(reply.to_string().as_bytes()) {
-                // Before the answer: an end like any other.
+                // The host may close before it reads the reply.
                 Err(ChannelError::HungUp) => return Ok(()),
                 sent => sent?,
             }
         }
     }
 
-    fn answer(&self, call: &Call, channel: &Channel) -> serde_json::Value {
+    fn answer(&self, call: &Call, channel: &Channel) -> Value {
         let results = match call {
             Call::Download(call) => {
-                self.fetch(&call.items, &call.cache, channel, |cancel, items, store| {
-                    let engine = Engine::Skopeo {
-                        runner: self.runner,
-                        options: self.options,
-                        command_timeout: self.command_timeout,
-                    };
-                    self.run(cancel, items, store, engine, self.plan)
-                })
+                let source = ByteSource::Skopeo(self.skopeo);
+                self.fetch(&call.items, &call.cache, source, self.policy, channel)
             }
             Call::Copy(call) => {
-                let from = Store::new(call.cache.join(FILES), RealDisk);
-                // Only from that cache, and only once: it has it or it hasn't.
-                let plan = machine::Plan {
+                let from = Store::at(call.cache.join(FILES));
+                let policy = FetchPolicy {
                     method: Method::Raw,
                     network: Network::Allowed,
-                    ..self.plan
+                    ..self.policy
                 };
-                self.fetch(
-                    &call.items,
-                    &call.dst_cache,
-                    channel,
-                    |cancel, items, store| {
-                        self.run(cancel, items, store, Engine::Cache(&from), plan)
-                    },
-                )
+                let source = ByteSource::Cache(&from);
+                self.fetch(&call.items, &call.dst_cache, source, policy, channel)
             }
         };
-        match (results, self.failure) {
-            (Ok(results), Reply::Structured) => results.reply(),
-            (Ok(results), Reply::Exception) if results.success() => results.short_reply(),
-            (Ok(results), Reply::Exception) => exception(FETCH_FAILED, &results.output()),
+        match (results, self.reply) {
+            (Ok(results), ReplyFormat::Structured) => results.reply(),
+            (Ok(results), ReplyFormat::Exception) if results.success() => results.short_reply(),
+            (Ok(results), ReplyFormat::Exception) => exception(FETCH_FAILED, &results.output()),
             (Err(error), _) => exception(FETCH_FAILED, &error.to_string()),
         }
     }
 
-    /// Brings items into a cache, until the host hangs up.
+    /// Fetches items into a cache, until the host hangs up.
     fn fetch(
         &self,
         items: &Items,
         cache: &Path,
+        source: ByteSource<'_>,
+        policy: FetchPolicy,
         channel: &Channel,
-        run: impl FnOnce(&Cancel, &Plan, &Store<RealDisk>) -> io::Result<Vec<protocol::ItemResult>>,
-    ) -> io::Result<Results> {
-        let plan = Plan::of(items, self.tls_verify);
+    ) -> io::Result<ItemResults> {
+        let batch = ItemBatch::parse(items, self.tls_verify);
         let deadline = self
             .deadline
             .and_then(|time| Instant::now().checked_add(time));
-        let cancel = Cancel::new(deadline)?;
-        let store = Store::new(cache.join(FILES), RealDisk);
-        let reports = until_hung_up(channel, &cancel, || {
-            store.make().map_err(io::Error::other)?;
-            if let Err(fault) = store.sweep() {
-                say(&format!("cannot sweep what dead processes left: {fault}"));
-            }
-            let reports = run(&cancel, &plan, &store);
-            if let Err(fault) = store.close() {
-                say(&fault.to_string());
-            }
-            reports
-        })??;
-        Ok(plan.results(reports))
-    }
-
-    fn run(
-        &self,
-        cancel: &Cancel,
-        plan: &Plan,
-        store: &Store<RealDisk>,
-        engine: Engine<'_, Process, RealDisk>,
-        rules: machine::Plan,
-    ) -> io::Result<Vec<protocol::ItemResult>> {
-        let log = self.audit.map(|log| Log::open(log, cancel)).transpose();
-        let log = log.map_err(io::Error::other)?;
-        let recorder = log.as_ref().map(|log| {
-            let supply = match engine {
-                Engine::Skopeo { runner, .. } => {
-                    Supply::Skopeo(skopeo::identify(runner, cancel).into())
-                }
-                Engine::Cache(from) => Supply::Cache(from.root()),
+        let cancel = CancelToken::new(deadline)?;
+        let store = Store::at(cache.join(FILES));
+        let fetched = until_hung_up(channel, &cancel, || {
+            store.create().map_err(io::Error::other)?;
+            let log = self.audit_log.map(|log| LogWriter::open(log, &cancel));
+            let log = log.transpose().map_err(io::Error::other)?;
+            let display = StatusLines {
+                total: batch.requests().len(),
+                done: AtomicUsize::new(0),
             };
-            Recorder::begin(log, store.root(), rules, supply)
-        });
-        let recorder = recorder.transpose().map_err(io::Error::other)?;
-        let lines = Lines {
-            total: plan.requests.len(),
-            done: AtomicUsize::new(0),
-        };
-        let mut witnesses: Vec<&dyn Witness> = Vec::new();
-        witnesses.extend(recorder.as_ref().map(|recorder| recorder as &dyn Witness));
-        witnesses.push(&lines);
-        let performer = Performer {
-            store,
-            engine,
-            retry_delay: self.retry_delay,
-            cancel,
-        };
-        let executor = Executor {
-            performer,
-            plan: rules,
-            jobs: self.jobs,
-            witnesses: &witnesses,
-        };
-        let mut results = Vec::with_capacity(plan.requests.len());
-        // A halt comes from the stand-ins of tests only.
-        let _halt = executor.run(&plan.requests, |report| results.push(items::result(report)));
-        recorder
-            .map_or(Ok(()), Recorder::end)
-            .map_err(io::Error::other)?;
-        Ok(results)
+            let session = Session::begin(SessionConfig {
+                performer: Performer {
+                    store: &store,
+                    source,
+                    retry_delay: self.retry_delay,
+                    cancel: &cancel,
+                },
+                policy,
+                jobs: self.jobs,
+                log: log.as_ref(),
+                display: &display,
+                warn: &print_status,
+            });
+            let session = session.map_err(io::Error::other)?;
+            let mut results = Vec::with_capacity(batch.requests().len());
+            session.fetch(batch.requests(), |report| {
+                results.push(ItemResult::of_fetch(
+                    report.request.digest(),
+                    &report.result,
+                ));
+            });
+            session.end().map_err(io::Error::other)?;
+            Ok::<_, io::Error>(results)
+        })??;
+        Ok(batch.into_results(fetched))
     }
 }
 
-/// Does `work`, and stops it when the host closes its socket meanwhile.
-fn until_hung_up<T>(channel: &Channel, cancel: &Cancel, work: impl FnOnce() -> T) -> io::Result<T> {
+/// Does `work`, and cancels it when the host closes its socket.
+fn until_hung_up<T>(
+    channel: &Channel,
+    cancel: &CancelToken,
+    work: impl FnOnce() -> T,
+) -> io::Result<T> {
     let (working, done) = pipe_with(PipeFlags::CLOEXEC)?;
     Ok(thread::scope(|scope| {
         scope.spawn(|| {
             let (host, working) = (channel.as_fd(), working);
             loop {
-                // Calls that wait in the socket are no reason to wake up.
+                // Only a hang-up wakes the thread, not a call that waits in the socket.
                 let mut fds = [
                     PollFd::new(&host, PollFlags::RDHUP),
                     PollFd::new(&working, PollFlags::IN),
@@ -213,7 +172,7 @@ fn until_hung_up<T>(channel: &Channel, cancel: &Cancel, work: impl FnOnce() -> T
                     continue;
                 }
                 if !fds[0].revents().is_empty() {
-                    return cancel.stop(Stop::HungUp);
+                    return cancel.cancel(CancelReason::HungUp);
                 }
                 if !fds[1].revents().is_empty() {
                     return;
@@ -227,50 +186,48 @@ fn until_hung_up<T>(channel: &Channel, cancel: &Cancel, work: impl FnOnce() -> T
 }
 
 /// A line for each item, on the host's progress display.
-struct Lines {
+struct StatusLines {
     total: usize,
     done: AtomicUsize,
 }
 
-impl Witness for Lines {
-    fn transition(&self, _: Id, _: &crate::request::Request, _: &Step) -> Result<(), Unrecorded> {
+impl Observer for StatusLines {
+    fn transition(&self, _: FetchId, _: &Request, _: &Transition) -> Result<(), Veto> {
         Ok(())
     }
 
-    fn ended(&self, _: Id, report: &Report) {
+    fn ended(&self, _: FetchId, report: &FetchReport) {
         let done = 1 + self.done.fetch_add(1, Ordering::Relaxed);
         let (name, digest) = (report.request.name(), report.request.digest().to_string());
-        // Enough of a digest to find it by.
+        // Enough of a digest to recognise it.
         let short = &digest[.."sha256:".len() + 12];
-        let how = match &report.result {
-            Err(failure) => failure.to_string(),
-            Ok(committed) => {
-                let how = match committed.provenance() {
-                    Provenance::Hit => "cached",
-                    Provenance::Fetched { .. } => "fetched",
-                };
-                format!("{how}, {}", DecimalBytes(committed.size()))
-            }
+        let result = match &report.result {
+            Err(failed) => failed.cause().to_string(),
+            Ok(committed) => format!(
+                "{}, {}",
+                committed.provenance().as_str(),
+                DecimalBytes(committed.size())
+            ),
         };
         let took = report.took.as_secs_f64();
-        say(&format!(
-            "{done}/{} {name}@{short}… {how}, {took:.1} s",
+        print_status(&format!(
+            "{done}/{} {name}@{short}… {result}, {took:.1} s",
             self.total
         ));
     }
 }
 
-/// The longest line on the host's display.
-const LINE_MAX: usize = 1024;
+/// Maximum length of a line on the host's display.
+const MAX_STATUS_LINE: usize = 1024;
 
-/// Writes a line to the host's display. One that doesn't read must not keep us
-/// from answering it, so what has no room is dropped: the reply says it all.
-fn say(line: &str) {
-    let line = text::cut(line, LINE_MAX);
+/// Writes a line to the host's display. Non-blocking: drops the line if the pipe is full,
+/// so a host that does not read stdout still gets its reply.
+fn print_status(line: &str) {
+    let line = truncate(line, MAX_STATUS_LINE);
     let mut out = io::stdout().lock();
     let mut fds = [PollFd::new(&out, PollFlags::OUT)];
-    // A pipe that takes anything takes `PIPE_BUF`, four times a line, at once.
+    // A writable pipe takes `PIPE_BUF` bytes, four times a line, at once.
     if matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1)) {
-        let _closed = writeln!(out, "{line}");
+        best_effort(writeln!(out, "{line}"));
     }
 }

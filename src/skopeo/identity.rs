@@ -2,52 +2,40 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sha2::Digest as _;
+use skopeo_index_core::audit::SkopeoIdentity;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::truncate_message;
+use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions};
 
-use super::{Command, CommandRunner, Exit, Limits, Options, Process};
-use crate::cancel::Cancel;
-use crate::digest::Digest;
-use crate::text::shortened;
+use super::{CommandLimits, CommandRunner};
+use crate::os::CancelToken;
 
-/// What a record says of the skopeo that was run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Where it is.
-    pub path: PathBuf,
-    /// SHA-256 of the program, if it can be read.
-    pub sha256: Option<Digest>,
-    /// What `skopeo --version` prints; empty where it doesn't.
-    pub version: String,
-}
+/// Timeout of `skopeo --version`.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time for `skopeo --version`.
-const VERSION_WITHIN: Duration = Duration::from_secs(10);
-
-/// Finds out which skopeo a [`Process`] runs.
+/// Identifies the program that a runner runs. What can't be found out is left
+/// empty.
 #[must_use]
-pub fn identify(process: &Process, cancel: &Cancel) -> Identity {
-    let path = std::path::absolute(process.program());
-    let path = path.unwrap_or_else(|_| process.program().to_owned());
-    let limits = Limits {
-        time: VERSION_WITHIN,
-        writes_to: None,
+pub fn identify(runner: &dyn CommandRunner, cancel: &CancelToken) -> SkopeoIdentity {
+    let path = std::path::absolute(runner.program());
+    let path = path.unwrap_or_else(|_| runner.program().to_owned());
+    let limits = CommandLimits {
+        timeout: VERSION_TIMEOUT,
+        output_dir: None,
     };
-    let ran = process
-        .run(&Command::Version, &Options::default(), &limits, cancel)
-        .ok();
-    let version = ran
-        .filter(|ran| ran.exit == Exit::Status(0))
-        .map(|ran| ran.stdout);
-    let version = String::from_utf8_lossy(&version.unwrap_or_default())
-        .trim()
-        .to_owned();
-    Identity {
+    let options = SkopeoOptions::default();
+    let version = match runner.run(&SkopeoCommand::Version, &options, &limits, cancel) {
+        Ok(output) if output.exit == Exit::Status(0) => output.stdout,
+        _ => Vec::new(),
+    };
+    SkopeoIdentity {
         sha256: hash(&path).ok(),
-        path,
-        version: shortened(&version),
+        path: path.display().to_string(),
+        version: truncate_message(String::from_utf8_lossy(&version).trim()),
     }
 }
 

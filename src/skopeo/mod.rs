@@ -1,20 +1,67 @@
-//! skopeo: its commands as types, who runs them, what their failures mean.
+//! skopeo as a child process.
 //!
 //! ```text
-//! Command ──argv──▶ CommandRunner ──▶ Ran { exit, stdout, stderr } ──▶ bytes, or failure::explain
+//! SkopeoCommand ──argv──▶ CommandRunner ──▶ CommandOutput ──▶ bytes, or an EffectError
 //! ```
 
-mod command;
-pub mod failure;
+mod binary;
 mod identity;
 mod outputs;
-mod process;
 mod runner;
 mod storage;
 
-pub use command::{Command, Debug, Options};
-pub use identity::{Identity, identify};
-pub use outputs::STAGING_MAX;
-pub use process::Process;
-pub use runner::{CommandRunner, Exit, Limits, Ran, RunError};
-pub use storage::storage_is_there;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use skopeo_index_core::audit::CommandRecord;
+use skopeo_index_core::machine::EffectError;
+use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions, stderr};
+
+pub use binary::SkopeoBinary;
+pub use identity::identify;
+pub use outputs::MAX_STAGING_SIZE;
+pub use runner::{CommandLimits, CommandRunner, RunError};
+pub use storage::check_storage_exists;
+
+use crate::os::CancelToken;
+
+/// skopeo, as a run uses it.
+#[derive(Clone, Copy)]
+pub struct Skopeo<'a> {
+    /// Runs its commands.
+    pub runner: &'a dyn CommandRunner,
+    /// Options of every command.
+    pub options: &'a SkopeoOptions,
+    /// Timeout of each command.
+    pub command_timeout: Duration,
+}
+
+impl Skopeo<'_> {
+    /// Runs a command and returns its stdout, if it exits with 0. `output_dir` is the
+    /// directory that it writes to. `record` is set if the command was run.
+    ///
+    /// # Errors
+    /// The classified failure.
+    pub fn run(
+        &self,
+        command: &SkopeoCommand<'_>,
+        output_dir: Option<&Path>,
+        cancel: &CancelToken,
+        record: &mut Option<CommandRecord>,
+    ) -> Result<Vec<u8>, EffectError> {
+        let limits = CommandLimits {
+            timeout: self.command_timeout,
+            output_dir,
+        };
+        let started = Instant::now();
+        let result = self.runner.run(command, self.options, &limits, cancel);
+        let exit = result.as_ref().ok().map(|output| output.exit);
+        let argv = command.argv(self.options, self.command_timeout);
+        *record = Some(CommandRecord::new(&argv, exit, started.elapsed()));
+        match result {
+            Ok(output) if output.exit == Exit::Status(0) => Ok(output.stdout),
+            Ok(output) => Err(stderr::classify_exit(&output)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

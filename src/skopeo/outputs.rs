@@ -1,4 +1,4 @@
-//! A child's outputs, read within bounds.
+//! A child's outputs, read within limits.
 
 use std::fs::File;
 use std::io;
@@ -8,113 +8,120 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, read, retry_on_intr};
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 
-use super::{Limits, RunError};
-use crate::cancel::{Cancel, timespec};
-use crate::index::MANIFEST_MAX;
+use super::{CommandLimits, RunError};
+use crate::os::{CancelToken, timespec};
 
-/// The most that a command may put into its directory: an index, its second
-/// copy in a temporary file, and skopeo's `version`. A single image, of which
-/// `skopeo copy` downloads every layer, is stopped here.
-pub const STAGING_MAX: u64 = 3 * MANIFEST_MAX as u64;
+/// Maximum size of a directory that a command writes to: an index, its second copy in a
+/// temporary file, and skopeo's `version`. `skopeo copy` of a single image, which
+/// downloads every layer, is stopped here.
+pub const MAX_STAGING_SIZE: u64 = 3 * MAX_MANIFEST_SIZE as u64;
 
-/// The most of stderr that is kept, from its end: the fatal line is the last.
-const STDERR_MAX: usize = 64 << 10;
+/// How much of stderr is kept, from its end: the fatal line is the last.
+const MAX_STDERR: usize = 64 << 10;
 
 /// How often a directory that a command writes to is measured.
-const WATCH_EVERY: Duration = Duration::from_millis(50);
+const STAGING_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Reads both outputs until they end, or the child has, within all bounds.
+/// Reads both outputs until they end or the child exits.
 pub(super) struct Collector<'a> {
     pub(super) stdout: Output,
     pub(super) stderr: Output,
-    /// Readable when the child has ended.
-    pub(super) ended: BorrowedFd<'a>,
+    /// Readable once the child has exited.
+    pub(super) exited: BorrowedFd<'a>,
     pub(super) until: Instant,
-    pub(super) limits: &'a Limits<'a>,
-    pub(super) cancel: &'a Cancel,
+    pub(super) limits: &'a CommandLimits<'a>,
+    pub(super) cancel: &'a CancelToken,
 }
 
-/// One of the child's outputs, and what was read of it.
+/// One of the child's outputs, and the bytes read from it.
 pub(super) struct Output {
-    /// `None` when it has ended.
+    /// `None` once it has ended.
     file: Option<File>,
     bytes: Vec<u8>,
 }
 
-/// Why it ended early.
-pub(super) enum Stopped {
-    Broken(io::Error),
-    Told(RunError),
+/// Why reading ended early.
+pub(super) enum CollectError {
+    /// A pipe broke.
+    Io(io::Error),
+    /// A limit was exceeded, or the run cancelled.
+    Run(RunError),
 }
 
-/// What there is to do.
+/// What happened.
 struct Ready {
     stdout: bool,
     stderr: bool,
-    /// The child has ended. What it has started may live on, and keep its
-    /// outputs open: nobody waits for that.
-    ended: bool,
+    /// The child exited. Its descendants may live on with its outputs open, so these are
+    /// not waited for.
+    exited: bool,
 }
 
 impl Collector<'_> {
-    pub(super) fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), Stopped> {
+    /// Returns stdout and the end of stderr.
+    pub(super) fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), CollectError> {
         while self.stdout.is_open() || self.stderr.is_open() {
-            let ready = self.ready()?;
+            let ready = self.wait()?;
             if ready.stdout {
                 self.stdout.read_some()?;
-                if self.stdout.bytes.len() > MANIFEST_MAX {
-                    return Err(Stopped::Told(RunError::OutputTooLarge(MANIFEST_MAX)));
+                if self.stdout.bytes.len() > MAX_MANIFEST_SIZE {
+                    return Err(CollectError::Run(RunError::OutputTooLarge(
+                        MAX_MANIFEST_SIZE,
+                    )));
                 }
             }
             if ready.stderr {
                 self.stderr.read_some()?;
                 self.stderr.keep_end();
             }
-            if ready.ended && !ready.stdout && !ready.stderr {
+            if ready.exited && !ready.stdout && !ready.stderr {
                 break;
             }
         }
         Ok((self.stdout.bytes, self.stderr.bytes))
     }
 
-    /// Waits until there is something to do, or a bound is reached.
-    fn ready(&self) -> Result<Ready, Stopped> {
+    /// Waits until something happens, or a limit is exceeded.
+    fn wait(&self) -> Result<Ready, CollectError> {
         loop {
-            if let Some(stop) = self.cancel.stopped() {
-                return Err(Stopped::Told(RunError::Stopped(stop)));
+            if let Some(reason) = self.cancel.cancelled() {
+                return Err(CollectError::Run(RunError::Cancelled(reason)));
             }
             let mut left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let (after, stderr) = (self.limits.time, self.stderr.bytes.clone());
-                return Err(Stopped::Told(RunError::TimedOut { after, stderr }));
+                let (after, stderr) = (self.limits.timeout, self.stderr.bytes.clone());
+                return Err(CollectError::Run(RunError::TimedOut { after, stderr }));
             }
-            if let Some(dir) = self.limits.writes_to {
-                if size_of(dir) > STAGING_MAX {
-                    return Err(Stopped::Told(RunError::StagingTooLarge(STAGING_MAX)));
+            if let Some(dir) = self.limits.output_dir {
+                if dir_size(dir) > MAX_STAGING_SIZE {
+                    return Err(CollectError::Run(RunError::StagingTooLarge(
+                        MAX_STAGING_SIZE,
+                    )));
                 }
-                left = left.min(WATCH_EVERY);
+                left = left.min(STAGING_POLL_INTERVAL);
             }
             let (cancel, left) = (self.cancel.as_fd(), self.cancel.time_left(left));
             let mut fds = vec![
                 PollFd::new(&cancel, PollFlags::IN),
-                PollFd::new(&self.ended, PollFlags::IN),
+                PollFd::new(&self.exited, PollFlags::IN),
             ];
-            // One that has ended is not polled: it would be ready for ever.
+            // An output that has ended would always be ready.
             let files = [&self.stdout.file, &self.stderr.file].into_iter().flatten();
             fds.extend(files.map(|file| PollFd::new(file, PollFlags::IN)));
             match poll(&mut fds, Some(&timespec(left))) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(Stopped::Broken(error.into())),
+                Err(error) => return Err(CollectError::Io(error.into())),
             }
-            let mut happened = fds[1..].iter().map(|fd| !fd.revents().is_empty());
-            let mut of = |polled: bool| polled && happened.next().unwrap_or(false);
+            let mut ready = fds[1..].iter().map(|fd| !fd.revents().is_empty());
+            let mut take = |polled: bool| polled && ready.next().unwrap_or(false);
             let ready = Ready {
-                ended: of(true),
-                stdout: of(self.stdout.is_open()),
-                stderr: of(self.stderr.is_open()),
+                exited: take(true),
+                stdout: take(self.stdout.is_open()),
+                stderr: take(self.stderr.is_open()),
             };
-            if ready.ended || ready.stdout || ready.stderr {
+            if ready.exited || ready.stdout || ready.stderr {
                 return Ok(ready);
             }
         }
@@ -133,8 +140,8 @@ impl Output {
         self.file.is_some()
     }
 
-    /// Reads once; it may have ended.
-    fn read_some(&mut self) -> Result<(), Stopped> {
+    /// Reads once, or notes that the output has ended.
+    fn read_some(&mut self) -> Result<(), CollectError> {
         let Some(file) = &self.file else {
             return Ok(());
         };
@@ -142,25 +149,25 @@ impl Output {
         match retry_on_intr(|| read(file, &mut buffer)) {
             Ok(0) => self.file = None,
             Ok(n) => self.bytes.extend_from_slice(&buffer[..n]),
-            Err(error) => return Err(Stopped::Broken(error.into())),
+            Err(error) => return Err(CollectError::Io(error.into())),
         }
         Ok(())
     }
 
-    /// Forgets all but the last.
+    /// Drops all but the end.
     fn keep_end(&mut self) {
-        if self.bytes.len() > 2 * STDERR_MAX {
-            self.bytes.drain(..self.bytes.len() - STDERR_MAX);
+        if self.bytes.len() > 2 * MAX_STDERR {
+            self.bytes.drain(..self.bytes.len() - MAX_STDERR);
         }
     }
 }
 
-/// Bytes of the files in a directory. What can't be seen (a file that has just
-/// gone) counts nothing.
-fn size_of(dir: &Path) -> u64 {
+/// Total size of the files in a directory. A file that can't be looked at (just removed)
+/// counts as empty.
+fn dir_size(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.metadata().ok())
-        .map(|meta| meta.len())
+        .map(|metadata| metadata.len())
         .sum()
 }

@@ -1,90 +1,89 @@
-//! Who runs commands.
+//! The seam between the program and child processes.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Command, Options};
-use crate::cancel::Cancel;
-use crate::machine::Stop;
+use skopeo_index_core::machine::{CancelReason, EffectError, FailureKind};
+use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
+
+use crate::os::CancelToken;
 
 /// Runs a typed command to its end. Tests replace it.
 pub trait CommandRunner: Send + Sync {
-    /// Runs `command`, at most for `limits.time`, and kills it and all its
-    /// descendants in its process group when `cancel` says so.
+    /// Runs `command` within `limits`, and kills its process group when it exceeds them
+    /// or when cancelled.
     ///
     /// # Errors
-    /// [`RunError`] where there is no exit status to speak of.
+    /// [`RunError`] where the command did not end on its own.
     fn run(
         &self,
-        command: &Command<'_>,
-        options: &Options,
-        limits: &Limits<'_>,
-        cancel: &Cancel,
-    ) -> Result<Ran, RunError>;
+        command: &SkopeoCommand<'_>,
+        options: &SkopeoOptions,
+        limits: &CommandLimits<'_>,
+        cancel: &CancelToken,
+    ) -> Result<CommandOutput, RunError>;
+
+    /// Path or name of the program that is run.
+    fn program(&self) -> &Path {
+        Path::new("skopeo")
+    }
 }
 
-/// Bounds of a command.
+/// Limits of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits<'a> {
-    /// Time for the command.
-    pub time: Duration,
-    /// The directory that it writes to, which may not grow beyond
-    /// [`super::STAGING_MAX`].
-    pub writes_to: Option<&'a Path>,
+pub struct CommandLimits<'a> {
+    /// Time until the command is killed.
+    pub timeout: Duration,
+    /// The directory that it writes to, at most [`super::MAX_STAGING_SIZE`].
+    pub output_dir: Option<&'a Path>,
 }
 
-/// A command that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
-    /// How it ended.
-    pub exit: Exit,
-    /// All it wrote to stdout.
-    pub stdout: Vec<u8>,
-    /// The last of what it wrote to stderr.
-    pub stderr: Vec<u8>,
-}
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// By itself, with this status.
-    Status(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-/// Why a command has no exit status.
+/// Why a command did not end on its own.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// There is no such program.
-    #[error("{} is not there", .0.display())]
-    NotThere(std::path::PathBuf),
+    #[error("{}: command not found", .0.display())]
+    NotFound(PathBuf),
     /// It could not be started, or its pipes broke.
-    #[error("{program}: {error}")]
-    Broken {
+    #[error("{}: {error}", .program.display())]
+    Io {
         /// The program.
-        program: String,
-        /// What the system said.
-        error: std::io::Error,
+        program: PathBuf,
+        /// The system's error.
+        error: io::Error,
     },
-    /// The command's time was over.
-    #[error("no end after {}", humantime::format_duration(*.after))]
+    /// Its timeout expired.
+    #[error("timed out after {}", humantime::format_duration(*.after))]
     TimedOut {
-        /// What it was.
+        /// The timeout.
         after: Duration,
-        /// The last of what it had written to stderr.
+        /// The end of what it had written to stderr.
         stderr: Vec<u8>,
     },
-    /// The run was told to stop.
+    /// The run was cancelled.
     #[error(transparent)]
-    Stopped(Stop),
+    Cancelled(CancelReason),
     /// It wrote more to stdout than any index has.
     #[error("more than {0} bytes of output")]
     OutputTooLarge(usize),
-    /// It filled its directory.
-    #[error("more than {0} bytes copied, so it can't be an index (a single image?)")]
+    /// It wrote more to its directory than any index takes.
+    #[error("more than {0} bytes copied: this is not an index (a single image?)")]
     StagingTooLarge(u64),
-    /// The process that ran it is gone: only tests that crash it say so.
-    #[error("halted")]
-    Halt,
+}
+
+impl From<RunError> for EffectError {
+    fn from(error: RunError) -> Self {
+        let kind = match &error {
+            RunError::NotFound(_) => FailureKind::SkopeoNotFound,
+            RunError::Io { .. } => FailureKind::SkopeoNotStarted,
+            RunError::TimedOut { .. } => FailureKind::Timeout,
+            RunError::OutputTooLarge(_) | RunError::StagingTooLarge(_) => FailureKind::TooLarge,
+            RunError::Cancelled(reason) => return Self::Cancelled { reason: *reason },
+        };
+        Self::Command {
+            kind,
+            message: error.to_string(),
+        }
+    }
 }

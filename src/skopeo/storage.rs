@@ -2,34 +2,34 @@
 
 use std::io::ErrorKind;
 
-use crate::machine::{Class, Trouble};
-use crate::request::Source;
-use crate::text::shortened;
+use skopeo_index_core::escape::truncate_message;
+use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::request::Location;
 
-/// Whether a source's storage is there, before skopeo is asked: it creates one
-/// that isn't.
+/// Checks that a container storage exists before skopeo is run: skopeo creates a missing
+/// one.
 ///
 /// # Errors
-/// [`Trouble`] where it isn't, or can't be seen.
-pub fn storage_is_there(source: &Source) -> Result<(), Trouble> {
-    let Source::ContainersStorage {
-        location: Some(location),
-    } = source
+/// Where it doesn't exist, or can't be looked at.
+pub fn check_storage_exists(location: &Location) -> Result<(), EffectError> {
+    let Location::ContainersStorage {
+        location: Some(storage),
+    } = location
     else {
         return Ok(());
     };
-    let missing = |what: &str| Trouble::Command {
-        class: Class::NotFound,
-        message: format!("there is no container storage at {location}{what}"),
+    let not_found = |reason: &str| EffectError::Command {
+        kind: FailureKind::NotFound,
+        message: format!("no container storage at {storage}{reason}"),
     };
-    match std::fs::metadata(location.as_path()) {
-        Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(missing(": it is not a directory")),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(missing("")),
-        Err(error) => Err(Trouble::Disk {
-            doing: "look at".to_owned(),
+    match std::fs::metadata(storage.as_path()) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(not_found(": not a directory")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found("")),
+        Err(error) => Err(EffectError::Disk {
             error: error.to_string(),
-            path: shortened(location.as_str()),
+            operation: "stat".to_owned(),
+            path: truncate_message(storage.as_str()),
         }),
     }
 }

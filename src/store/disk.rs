@@ -1,182 +1,168 @@
-//! The few file-system calls that matter, one method each.
+//! The file-system calls that matter, one method each.
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cancel::Cancel;
-use crate::digest::Digest;
-use crate::machine::Stop;
-use crate::text::Escaped;
+use skopeo_index_core::escape::{Escaped, truncate_message};
+use skopeo_index_core::machine::{CacheEntry, CancelReason, EffectError, ManifestBytes};
 
-/// The file system as this crate uses it. Faults and crashes are injected here,
-/// below the code that is tested.
+use crate::os::CancelToken;
+
+/// The file system as the store uses it. Tests inject faults and crashes here, below the
+/// code under test.
 pub trait Disk: Send + Sync {
-    /// Makes a directory; one that is there already is fine. Its parent is there.
+    /// Creates a directory, unless it exists. Its parent exists.
     ///
     /// # Errors
-    /// [`Fault`], as for every method.
-    fn make_dir(&self, dir: &Path) -> Result<Made, Fault>;
+    /// [`DiskError`], as for every method, where the system refuses.
+    fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError>;
 
-    /// Makes a directory in `parent` under a new name that begins with `prefix`.
+    /// Creates a directory in `parent` with a new name that begins with `prefix`.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, Fault>;
+    /// Where the system refuses.
+    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError>;
 
-    /// Takes the lock of a file, made where it is missing, until the guard is
-    /// dropped or the process is gone.
+    /// Takes the lock of a file, which is created if missing. The lock ends when the
+    /// guard is dropped or the process ends.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn lock(&self, file: &Path, wait: Wait<'_>) -> Result<Locked, Fault>;
+    /// Where the system refuses, or the wait is cancelled.
+    fn lock(&self, file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError>;
 
-    /// Writes a new file, mode 0644. It must not be there.
+    /// Writes a new file, mode 0644. It must not exist.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), Fault>;
+    /// Where the system refuses.
+    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError>;
 
-    /// Reads a file of at most `max` bytes.
+    /// Reads a file of at most `max` bytes. A missing file is [`CacheEntry::Absent`].
     ///
     /// # Errors
-    /// [`Fault`]; a file that isn't there is [`Seen::Absent`], no fault.
-    fn read(&self, file: &Path, max: usize) -> Result<Seen, Fault>;
+    /// Where the system refuses.
+    fn read(&self, file: &Path, max: usize) -> Result<CacheEntry<ManifestBytes>, DiskError>;
 
     /// Makes a file's bytes durable.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn sync_file(&self, file: &Path) -> Result<(), Fault>;
+    /// Where the system refuses.
+    fn sync_file(&self, file: &Path) -> Result<(), DiskError>;
 
     /// Makes a directory's entries durable.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn sync_dir(&self, dir: &Path) -> Result<(), Fault>;
+    /// Where the system refuses.
+    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError>;
 
-    /// Renames, and never replaces.
+    /// Renames without replacing.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn rename(&self, from: &Path, to: &Path) -> Result<Renamed, Fault>;
+    /// Where the system refuses.
+    fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError>;
 
-    /// The names in a directory; none where it isn't there.
+    /// The names in a directory; none where it is missing.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn list(&self, dir: &Path) -> Result<Vec<OsString>, Fault>;
+    /// Where the system refuses.
+    fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError>;
 
-    /// Removes a file, or a directory with all that is in it. What isn't there
-    /// is fine.
+    /// Removes a file, or a directory with its contents, if it exists.
     ///
     /// # Errors
-    /// [`Fault`].
-    fn remove(&self, path: &Path) -> Result<(), Fault>;
+    /// Where the system refuses.
+    fn remove(&self, path: &Path) -> Result<(), DiskError>;
 }
 
-/// Whether a directory was made.
+/// Whether a directory was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum DirStatus {
     /// It is new.
-    New,
-    /// It was there.
-    AlreadyThere,
+    Created,
+    /// It existed.
+    Existing,
 }
 
-/// How long to wait for a lock.
+/// Whether to wait for a lock.
 #[derive(Clone, Copy, Debug)]
-pub enum Wait<'a> {
-    /// Not at all.
-    No,
-    /// As long as an honest holder may take, or until told to stop.
-    AWhile(&'a Cancel),
+pub enum LockWait<'a> {
+    /// Don't wait.
+    Try,
+    /// Up to the lock timeout, or until cancelled.
+    Blocking(&'a CancelToken),
 }
 
-/// A lock, or who has it.
-pub enum Locked {
-    /// It is ours until this is dropped.
-    Ours(Guard),
-    /// A live process has it.
-    Theirs,
-    /// The file was removed while we took its lock, so that it locks nothing.
-    Gone,
+/// The result of taking a lock.
+pub enum TryLock {
+    /// Held until the guard is dropped.
+    Acquired(LockGuard),
+    /// A live process holds it.
+    Contended,
+    /// The file was removed before it was locked, so the lock protects nothing.
+    Unlinked,
 }
 
-/// Holds a lock until it is dropped.
-pub type Guard = Box<dyn Send + Sync>;
+/// Holds a lock until dropped.
+pub type LockGuard = Box<dyn Send + Sync>;
 
-/// What reading found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// Nothing of that name.
-    Absent,
-    /// All of the file.
-    Bytes(Vec<u8>),
-    /// A file with more bytes than were asked for.
-    Oversized {
-        /// SHA-256 of all of them.
-        digest: Digest,
-        /// How many there are.
-        size: u64,
-    },
-    /// A directory, a link, a device: something else than a regular file.
-    NotAFile,
-}
-
-/// What renaming did.
+/// The result of renaming without replacing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renamed {
-    /// It moved.
-    Moved,
-    /// Something has the new name already; nothing was changed.
-    Exists,
+pub enum RenameOutcome {
+    /// It was renamed.
+    Renamed,
+    /// The new name is taken; nothing was changed.
+    TargetExists,
 }
 
-/// A call that failed.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum DiskError {
     /// The system refused it.
-    #[error("cannot {doing} {}: {error}", Escaped(&.path.to_string_lossy()))]
+    #[error("cannot {operation} {}: {error}", Escaped(&.path.to_string_lossy()))]
     Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To what.
+        /// The operation, as an infinitive.
+        operation: &'static str,
+        /// The path that it was applied to.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// It would have waited, and was told to stop.
+    /// The wait was cancelled.
     #[error(transparent)]
-    Stopped(Stop),
-    /// The process that made it is gone: only tests that crash it say so.
-    #[error("halted")]
-    Halt,
+    Cancelled(CancelReason),
 }
 
-impl Fault {
+impl DiskError {
     /// Whether the system refused it for this reason.
     #[must_use]
     pub fn is(&self, kind: io::ErrorKind) -> bool {
         matches!(self, Self::Io { error, .. } if error.kind() == kind)
     }
 
-    /// Others were at it for too long.
-    pub(super) fn busy(doing: &'static str, path: &Path) -> Self {
-        let error = io::Error::new(io::ErrorKind::ResourceBusy, "others keep it busy");
-        let path = path.to_owned();
-        Self::Io { doing, path, error }
+    /// Gave up after too many conflicts with other processes.
+    pub(super) fn contended(operation: &'static str, path: &Path) -> Self {
+        let error = io::Error::new(io::ErrorKind::ResourceBusy, "too many concurrent changes");
+        Self::Io {
+            operation,
+            path: path.to_owned(),
+            error,
+        }
     }
 }
 
-impl Seen {
-    /// Whether it is a file whose bytes have this digest.
-    #[must_use]
-    pub fn hashes_to(&self, expected: Digest) -> bool {
-        match self {
-            Self::Bytes(bytes) => Digest::of(bytes) == expected,
-            Self::Oversized { digest, .. } => *digest == expected,
-            Self::Absent | Self::NotAFile => false,
+impl From<DiskError> for EffectError {
+    fn from(error: DiskError) -> Self {
+        match error {
+            DiskError::Io {
+                operation,
+                path,
+                error,
+            } => Self::Disk {
+                error: error.to_string(),
+                operation: operation.to_owned(),
+                path: truncate_message(&path.to_string_lossy()),
+            },
+            DiskError::Cancelled(reason) => Self::Cancelled { reason },
         }
     }
 }

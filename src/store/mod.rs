@@ -1,47 +1,47 @@
-//! The content-addressed cache: objects under their digests, and nothing there
-//! that wasn't proved.
+//! The content-addressed cache: verified objects, named by their digests.
 //!
 //! ```text
 //! DIR/                                  a cache, or STORE/sources/org.osbuild.files
-//! ├── sha256:<64 hex>                   an object; ours or another source's
-//! └── .skopeo-index/                    ours alone
-//!     ├── lock                          held for moments, while something is moved aside
-//!     ├── quarantine/sha256:<64 hex>.N  what didn't hash to its name
-//!     └── staging-XXXXXX/               one process's
-//!         ├── lock                      held as long as that process lives
-//!         ├── N.object                  one fetch's, to be renamed to sha256:<64 hex>
+//! ├── sha256:<64 hex>                   an object, of this source or another
+//! └── .skopeo-index/                    private
+//!     ├── lock                          held while an object is quarantined
+//!     ├── quarantine/sha256:<64 hex>.N  corrupt objects
+//!     └── staging-XXXXXX/               of one process
+//!         ├── lock                      held while that process lives
+//!         ├── N.object                  of one fetch, to be renamed to sha256:<64 hex>
 //!         └── N.attempt-N/              where `skopeo copy` writes to
 //! ```
 
 mod disk;
-mod real;
+mod real_disk;
 mod staging;
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-pub use disk::{Disk, Fault, Guard, Locked, Made, Renamed, Seen, Wait};
-pub use real::RealDisk;
-use staging::Area;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Placement, Staging};
 
-use crate::cancel::Cancel;
-use crate::coalesce::Coalesced;
-use crate::digest::Digest;
-use crate::index::MANIFEST_MAX;
-use crate::machine::{Placed, Staging};
+pub use disk::{DirStatus, Disk, DiskError, LockGuard, LockWait, RenameOutcome, TryLock};
+pub use real_disk::RealDisk;
+use staging::StagingDir;
 
-/// Our own directory in a cache.
-const OURS: &str = ".skopeo-index";
+use crate::os::{CancelToken, GroupCommit, best_effort, parent_dir};
 
-/// Where corrupt objects are kept, in [`OURS`].
+/// Our private directory in a cache.
+const PRIVATE_DIR: &str = ".skopeo-index";
+
+/// Directory of corrupt objects, in [`PRIVATE_DIR`].
 const QUARANTINE: &str = "quarantine";
 
-/// How often publishing tries anew, when others publish, move aside or remove
-/// the same object at the same time.
+/// Retries when other processes publish, quarantine or remove the same object at the
+/// same time.
 const PUBLISH_TRIES: u32 = 8;
 
-/// Why a directory above the cache may be one that can't be synced.
+/// Errors tolerated when syncing ancestors of the cache: they may not be ours.
 const UNSYNCABLE: [ErrorKind; 3] = [
     ErrorKind::PermissionDenied,
     ErrorKind::ReadOnlyFilesystem,
@@ -49,35 +49,41 @@ const UNSYNCABLE: [ErrorKind; 3] = [
 ];
 
 /// A cache on a disk.
-pub struct Store<D> {
+pub struct Store {
     root: PathBuf,
-    disk: D,
-    area: Mutex<Option<Area>>,
-    root_syncs: Coalesced,
-    /// Set when the names that lead to the cache are durable.
-    is_found: OnceLock<()>,
+    disk: Arc<dyn Disk>,
+    staging_dir: Mutex<Option<StagingDir>>,
+    root_syncs: GroupCommit,
+    /// Set once the cache's ancestor directories are synced.
+    ancestors_synced: OnceLock<()>,
 }
 
-/// What became of an object that was to be moved aside.
+/// The result of quarantining an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Aside {
+pub enum QuarantineOutcome {
     /// It was moved to this name, relative to the cache.
-    Moved(String),
-    /// It was left where it is: by now it is sound, or gone.
-    Left(Seen),
+    Quarantined(String),
+    /// It is intact or absent now, so it was not touched.
+    Kept(CacheEntry<ManifestBytes>),
 }
 
-impl<D: Disk> Store<D> {
-    /// The cache in `root`, which need not be there yet.
+impl Store {
+    /// The cache in `root`, which need not exist yet.
     #[must_use]
-    pub fn new(root: PathBuf, disk: D) -> Self {
+    pub fn new(root: PathBuf, disk: Arc<dyn Disk>) -> Self {
         Self {
             root,
             disk,
-            area: Mutex::default(),
-            root_syncs: Coalesced::default(),
-            is_found: OnceLock::new(),
+            staging_dir: Mutex::default(),
+            root_syncs: GroupCommit::default(),
+            ancestors_synced: OnceLock::new(),
         }
+    }
+
+    /// The cache in `root` on the machine's own file system.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self::new(root, Arc::new(RealDisk))
     }
 
     /// The directory of the cache.
@@ -88,207 +94,211 @@ impl<D: Disk> Store<D> {
 
     /// The disk that the cache is on.
     #[must_use]
-    pub const fn disk(&self) -> &D {
-        &self.disk
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
 
-    /// Where the object of `digest` is, or would be.
+    /// The path of the object of `digest`.
     #[must_use]
     pub fn object(&self, digest: Digest) -> PathBuf {
         self.root.join(digest.to_string())
     }
 
-    /// The path of something in a place that [`Store::stage`] gave.
-    fn path(&self, staging: &Staging, what: &str) -> PathBuf {
-        self.root.join(format!("{}.{what}", staging.as_str()))
+    fn staging_path(&self, staging: &Staging, suffix: &str) -> PathBuf {
+        self.root.join(format!("{}.{suffix}", staging.as_str()))
     }
 
-    fn ours(&self) -> PathBuf {
-        self.root.join(OURS)
+    fn private_dir(&self) -> PathBuf {
+        self.root.join(PRIVATE_DIR)
     }
 
-    /// Makes the directory of the cache, where it is missing.
+    /// Creates the directory of the cache, unless it exists.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn make(&self) -> Result<(), Fault> {
+    /// Where the system refuses.
+    pub fn create(&self) -> Result<(), DiskError> {
         self.make_dir(&self.root)
     }
 
-    /// Reads an object, as it is.
+    /// Reads an object.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn read(&self, digest: Digest) -> Result<Seen, Fault> {
-        self.disk.read(&self.object(digest), MANIFEST_MAX)
+    /// Where the system refuses.
+    pub fn read(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+        self.disk.read(&self.object(digest), MAX_MANIFEST_SIZE)
     }
 
-    /// Reads an object and makes it durable: whoever put it there may have died
-    /// before, or may never sync (osbuild's Python source).
+    /// Reads an object and makes it durable: its writer may have crashed before its
+    /// fsync, or never call it (osbuild's Python source).
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn look_up(&self, digest: Digest) -> Result<Seen, Fault> {
-        let seen = self.read(digest)?;
-        if let Seen::Bytes(_) = seen {
+    /// Where the system refuses.
+    pub fn look_up(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+        let entry = self.read(digest)?;
+        if let CacheEntry::File { .. } = entry {
             match self.disk.sync_file(&self.object(digest)) {
-                // Somebody has moved it aside meanwhile.
-                Err(fault) if fault.is(ErrorKind::NotFound) => return Ok(Seen::Absent),
+                // Another process quarantined or removed it.
+                Err(error) if error.is(ErrorKind::NotFound) => return Ok(CacheEntry::Absent),
                 synced => synced?,
             }
             self.sync_root()?;
         }
-        Ok(seen)
+        Ok(entry)
     }
 
-    /// Puts `bytes` at the name `digest`, durably, and never over something
-    /// else. The caller has proved that they belong there. `cancel` ends the wait
-    /// for the cache's lock, which is needed where a corrupt object is in the way.
+    /// Puts verified bytes at the name `digest`, durably, without replacing an object.
+    /// `cancel` ends the wait for the cache's lock, which is taken where a corrupt object
+    /// has that name.
     ///
     /// # Errors
-    /// [`Fault`].
+    /// Where the system refuses, or the wait is cancelled.
     pub fn publish(
         &self,
         digest: Digest,
-        bytes: &[u8],
-        at: &Staging,
-        cancel: &Cancel,
-    ) -> Result<Placed, Fault> {
-        let (file, object) = (self.path(at, "object"), self.object(digest));
-        self.disk.write(&file, bytes)?;
+        content: &ManifestBytes,
+        staging: &Staging,
+        cancel: &CancelToken,
+    ) -> Result<Placement, DiskError> {
+        let (file, object) = (self.staging_path(staging, "object"), self.object(digest));
+        self.disk.write(&file, content.as_slice())?;
         self.disk.sync_file(&file)?;
-        let mut placed = Placed::New;
+        let mut placement = Placement::New;
         for _ in 0..PUBLISH_TRIES {
-            if self.disk.rename(&file, &object)? == Renamed::Moved {
+            if self.disk.rename(&file, &object)? == RenameOutcome::Renamed {
                 self.sync_root()?;
-                return Ok(placed);
+                return Ok(placement);
             }
             match self.look_up(digest)? {
-                Seen::Bytes(there) if there == bytes => return Ok(Placed::AlreadyThere),
-                Seen::Absent => {}
+                CacheEntry::File { content: present } if present == *content => {
+                    return Ok(Placement::AlreadyThere);
+                }
+                CacheEntry::Absent => {}
                 _ => {
-                    if let Aside::Moved(name) = self.quarantine(digest, cancel)? {
-                        placed = Placed::Replaced(name);
+                    if let QuarantineOutcome::Quarantined(name) = self.quarantine(digest, cancel)? {
+                        placement = Placement::Replaced(name);
                     }
                 }
             }
         }
-        Err(Fault::busy("publish", &object))
+        Err(DiskError::contended("publish", &object))
     }
 
-    /// Moves the object of `digest` aside, if its bytes don't hash to that name.
-    /// It is read again under the cache's lock: by now somebody else may have
-    /// put a sound one there. `cancel` ends the wait for the lock.
+    /// Moves the object of `digest` to quarantine, if its bytes don't hash to that name.
+    /// It is read again under the cache's lock: another process may have replaced it with
+    /// an intact one.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn quarantine(&self, digest: Digest, cancel: &Cancel) -> Result<Aside, Fault> {
-        self.make_ours()?;
+    /// Where the system refuses, or the wait for the lock is cancelled.
+    pub fn quarantine(
+        &self,
+        digest: Digest,
+        cancel: &CancelToken,
+    ) -> Result<QuarantineOutcome, DiskError> {
+        self.ensure_private_dir()?;
         let _guard = self.lock(cancel)?;
-        // A sound one is a hit, and has to be durable as any.
-        let seen = self.look_up(digest)?;
-        if seen.hashes_to(digest) || seen == Seen::Absent {
-            return Ok(Aside::Left(seen));
+        // An intact object is a hit, so it must be durable like any other.
+        let entry = self.look_up(digest)?;
+        if entry == CacheEntry::Absent || entry.digest() == Some(digest) {
+            return Ok(QuarantineOutcome::Kept(entry));
         }
-        let quarantine = self.ours().join(QUARANTINE);
+        let quarantine = self.private_dir().join(QUARANTINE);
         self.make_dir(&quarantine)?;
         for n in 1_u32.. {
             let name = format!("{digest}.{n}");
             let to = quarantine.join(&name);
-            if self.disk.rename(&self.object(digest), &to)? == Renamed::Moved {
-                // First where it is now, then where it was: never nowhere.
+            if self.disk.rename(&self.object(digest), &to)? == RenameOutcome::Renamed {
+                // Sync the destination first: after a crash the object is in at least one
+                // of the two directories.
                 self.disk.sync_dir(&quarantine)?;
                 self.sync_root()?;
-                return Ok(Aside::Moved(format!("{OURS}/{QUARANTINE}/{name}")));
+                return Ok(QuarantineOutcome::Quarantined(quarantined_name(&name)));
             }
         }
-        Err(Fault::busy("quarantine", &self.object(digest)))
+        Err(DiskError::contended("quarantine", &self.object(digest)))
     }
 
-    /// The digests that have an object, ours or another source's, in order.
+    /// The digests of all objects, of this source and others, sorted.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn objects(&self) -> Result<Vec<Digest>, Fault> {
+    /// Where the system refuses.
+    pub fn objects(&self) -> Result<Vec<Digest>, DiskError> {
+        let digest = |name: OsString| name.to_str()?.parse().ok();
         let names = self.disk.list(&self.root)?;
-        let digest = |name: std::ffi::OsString| name.to_str()?.parse().ok();
         let mut digests: Vec<Digest> = names.into_iter().filter_map(digest).collect();
         digests.sort_unstable();
         Ok(digests)
     }
 
-    /// The names of what is in quarantine, relative to the cache, in order.
+    /// The names of quarantined objects, relative to the cache, sorted.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn quarantined(&self) -> Result<Vec<String>, Fault> {
-        let names = self.disk.list(&self.ours().join(QUARANTINE))?;
-        let name =
-            |name: &std::ffi::OsString| format!("{OURS}/{QUARANTINE}/{}", name.to_string_lossy());
+    /// Where the system refuses.
+    pub fn quarantined(&self) -> Result<Vec<String>, DiskError> {
+        let names = self.disk.list(&self.private_dir().join(QUARANTINE))?;
+        let name = |name: &OsString| quarantined_name(&name.to_string_lossy());
         let mut names: Vec<String> = names.iter().map(name).collect();
         names.sort_unstable();
         Ok(names)
     }
 
-    /// Makes sure of [`OURS`] and all above it.
-    fn make_ours(&self) -> Result<(), Fault> {
-        self.make_dir(&self.ours())
+    /// Creates [`PRIVATE_DIR`] and its ancestors, unless they exist.
+    fn ensure_private_dir(&self) -> Result<(), DiskError> {
+        self.make_dir(&self.private_dir())
     }
 
-    /// Makes a directory, and those above it where they are missing, durably.
-    fn make_dir(&self, dir: &Path) -> Result<(), Fault> {
-        let Some(parent) = dir.parent() else {
+    /// Creates a directory and its ancestors, unless they exist, durably.
+    fn make_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        let Some(parent) = parent_dir(dir) else {
             return Ok(());
         };
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        let made = match self.disk.make_dir(dir) {
-            Err(fault) if fault.is(ErrorKind::NotFound) => {
+        let status = match self.disk.make_dir(dir) {
+            Err(error) if error.is(ErrorKind::NotFound) => {
                 self.make_dir(parent)?;
                 self.disk.make_dir(dir)
             }
-            made => made,
+            status => status,
         }?;
-        match (made, self.disk.sync_dir(parent)) {
-            // One that has long been there may lie where we can't look.
-            (Made::AlreadyThere, Err(fault)) if fault.is(ErrorKind::PermissionDenied) => Ok(()),
+        match (status, self.disk.sync_dir(parent)) {
+            // The parent of an existing directory may be unreadable.
+            (DirStatus::Existing, Err(error)) if error.is(ErrorKind::PermissionDenied) => Ok(()),
             (_, synced) => synced,
         }
     }
 
-    /// Makes the cache's entries durable, and once the names that lead to it:
-    /// whoever made them may have died before that, or never sync.
-    fn sync_root(&self) -> Result<(), Fault> {
+    /// Makes the cache's entries durable, and once per process those of its ancestors:
+    /// their creator may not have synced.
+    fn sync_root(&self) -> Result<(), DiskError> {
         self.root_syncs.sync(|| {
-            if self.is_found.get().is_none() {
-                self.sync_above()?;
-                let _by_this_thread = self.is_found.set(());
+            if self.ancestors_synced.get().is_none() {
+                self.sync_ancestors()?;
+                // Another thread may have set it.
+                best_effort(self.ancestors_synced.set(()));
             }
             self.disk.sync_dir(&self.root)
         })
     }
 
-    fn sync_above(&self) -> Result<(), Fault> {
+    fn sync_ancestors(&self) -> Result<(), DiskError> {
         let root = std::path::absolute(&self.root);
         let root = root.as_deref().unwrap_or(&self.root);
-        root.ancestors().skip(1).try_for_each(|dir| {
-            match self.disk.sync_dir(dir) {
-                // Somebody else's, or of a file system where nothing is made.
-                Err(fault) if UNSYNCABLE.iter().any(|why| fault.is(*why)) => Ok(()),
+        root.ancestors()
+            .skip(1)
+            .try_for_each(|dir| match self.disk.sync_dir(dir) {
+                Err(error) if UNSYNCABLE.iter().any(|kind| error.is(*kind)) => Ok(()),
                 synced => synced,
-            }
-        })
+            })
     }
 
-    /// Takes the cache's lock, which is held for moments.
-    fn lock(&self, cancel: &Cancel) -> Result<Guard, Fault> {
-        let file = self.ours().join("lock");
-        match self.disk.lock(&file, Wait::AWhile(cancel))? {
-            Locked::Ours(guard) => Ok(guard),
-            Locked::Theirs | Locked::Gone => Err(Fault::busy("lock", &file)),
+    /// Takes the cache's lock.
+    fn lock(&self, cancel: &CancelToken) -> Result<LockGuard, DiskError> {
+        let file = self.private_dir().join("lock");
+        match self.disk.lock(&file, LockWait::Blocking(cancel))? {
+            TryLock::Acquired(guard) => Ok(guard),
+            TryLock::Contended | TryLock::Unlinked => Err(DiskError::contended("lock", &file)),
         }
     }
+}
+
+fn quarantined_name(name: &str) -> String {
+    format!("{PRIVATE_DIR}/{QUARANTINE}/{name}")
 }

@@ -1,146 +1,159 @@
-//! Places to copy to, and what dead processes left of theirs.
+//! Per-process staging directories, and removal of stale ones.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use super::{Disk, Fault, Guard, Locked, OURS, Store, Wait};
-use crate::machine::Staging;
+use skopeo_index_core::machine::Staging;
 
-/// How the directory of one process begins.
+use super::{DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
+
+/// Name prefix of staging directories.
 const PREFIX: &str = "staging-";
 
-/// How often a process tries to get a directory of its own: a sweeper may take
-/// one for a dead process's in the moment before its lock is held.
-const AREA_TRIES: u32 = 16;
+/// Retries when creating the staging directory: between mkdir and flock another process
+/// may remove it as stale.
+const CREATE_TRIES: u32 = 16;
 
 /// The staging directory of this process.
-pub(super) struct Area {
-    dir: PathBuf,
+pub(super) struct StagingDir {
+    path: PathBuf,
     /// Its name, relative to the cache.
     name: String,
     /// The next fetch's number.
     next: u64,
-    /// Tells sweepers that this process lives.
-    _lock: Guard,
+    /// Shows other processes that this one is alive.
+    _lock: LockGuard,
 }
 
-impl<D: Disk> Store<D> {
-    /// A place for one fetch: names that nobody else uses.
+impl Store {
+    /// Reserves names for one fetch in this process's staging directory.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn stage(&self) -> Result<Staging, Fault> {
-        let mut area = self.area.lock().unwrap_or_else(PoisonError::into_inner);
-        let area = match &mut *area {
-            Some(area) => area,
-            none => none.insert(self.make_area()?),
+    /// Where the directory can't be created or locked.
+    pub fn new_staging(&self) -> Result<Staging, DiskError> {
+        let mut staging_dir = self
+            .staging_dir
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let staging_dir = match &mut *staging_dir {
+            Some(staging_dir) => staging_dir,
+            none => none.insert(self.create_staging_dir()?),
         };
-        let n = area.next;
-        area.next += 1;
-        Ok(Staging::new(format!("{}/{n}", area.name)))
+        let n = staging_dir.next;
+        staging_dir.next += 1;
+        Ok(Staging::new(format!("{}/{n}", staging_dir.name)))
     }
 
-    /// The directory for an attempt at copying.
+    /// The directory that `skopeo copy` writes to in an attempt.
     #[must_use]
-    pub fn attempt_dir(&self, at: &Staging, attempt: u32) -> PathBuf {
-        self.path(at, &format!("attempt-{attempt}"))
+    pub fn attempt_dir(&self, staging: &Staging, attempt: u32) -> PathBuf {
+        self.staging_path(staging, &format!("attempt-{attempt}"))
     }
 
-    /// Removes all that is in a fetch's place after so many attempts.
+    /// Removes what a fetch has staged in its attempts.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn unstage(&self, at: &Staging, attempts: u32) -> Result<(), Fault> {
-        self.disk.remove(&self.path(at, "object"))?;
-        (1..=attempts).try_for_each(|attempt| self.disk.remove(&self.attempt_dir(at, attempt)))
+    /// Where the system refuses.
+    pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), DiskError> {
+        self.disk.remove(&self.staging_path(staging, "object"))?;
+        (1..=attempts).try_for_each(|attempt| self.disk.remove(&self.attempt_dir(staging, attempt)))
     }
 
     /// Removes this process's staging directory.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub fn close(&self) -> Result<(), Fault> {
-        let mut area = self.area.lock().unwrap_or_else(PoisonError::into_inner);
-        area.take()
-            .map_or(Ok(()), |area| self.disk.remove(&area.dir))
+    /// Where the system refuses.
+    pub fn remove_staging_dir(&self) -> Result<(), DiskError> {
+        let mut staging_dir = self
+            .staging_dir
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        staging_dir
+            .take()
+            .map_or(Ok(()), |staging_dir| self.disk.remove(&staging_dir.path))
     }
 
-    /// Removes what dead processes left, and says what that was: names relative
-    /// to the cache. Live ones' directories are not touched.
+    /// Removes stale staging directories, and returns their names relative to the cache.
+    /// Those of live processes stay.
     ///
     /// # Errors
-    /// The first [`Fault`], after all have been tried.
-    pub fn sweep(&self) -> Result<Vec<String>, Fault> {
-        self.dead(|dir| self.disk.remove(dir))
+    /// The first error, after all have been tried.
+    pub fn sweep(&self) -> Result<Vec<String>, DiskError> {
+        self.for_each_stale(|dir| self.disk.remove(dir))
     }
 
-    /// What [`Store::sweep`] would remove.
+    /// The names of stale staging directories, relative to the cache.
     ///
     /// # Errors
-    /// As there.
-    pub fn left_over(&self) -> Result<Vec<String>, Fault> {
-        self.dead(|_| Ok(()))
+    /// As for [`Store::sweep`].
+    pub fn stale_staging(&self) -> Result<Vec<String>, DiskError> {
+        self.for_each_stale(|_| Ok(()))
     }
 
-    /// Does something to what dead processes left.
-    fn dead(&self, act: impl Fn(&Path) -> Result<(), Fault>) -> Result<Vec<String>, Fault> {
-        let (mut swept, mut first) = (Vec::new(), None);
-        for name in self.disk.list(&self.ours())? {
+    /// Applies `action` to each stale staging directory.
+    fn for_each_stale(
+        &self,
+        action: impl Fn(&Path) -> Result<(), DiskError>,
+    ) -> Result<Vec<String>, DiskError> {
+        let (mut stale, mut first_error) = (Vec::new(), None);
+        for name in self.disk.list(&self.private_dir())? {
             let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
                 continue;
             };
-            match self.if_dead(&self.ours().join(name), &act) {
-                Ok(Holder::Dead) => swept.push(format!("{OURS}/{name}")),
-                Ok(Holder::Alive) => {}
-                Err(Fault::Halt) => return Err(Fault::Halt),
-                // Somebody else sweeps it at the same time.
-                Err(fault)
-                    if fault.is(ErrorKind::NotFound) || fault.is(ErrorKind::DirectoryNotEmpty) => {}
-                Err(fault) => first = first.or(Some(fault)),
+            match self.if_stale(&self.private_dir().join(name), &action) {
+                Ok(Liveness::Stale) => stale.push(format!("{PRIVATE_DIR}/{name}")),
+                Ok(Liveness::Alive) => {}
+                // Another process sweeps it at the same time.
+                Err(error)
+                    if error.is(ErrorKind::NotFound) || error.is(ErrorKind::DirectoryNotEmpty) => {}
+                Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        first.map_or(Ok(swept), Err)
+        first_error.map_or(Ok(stale), Err)
     }
 
-    fn if_dead(
+    fn if_stale(
         &self,
         dir: &Path,
-        act: impl Fn(&Path) -> Result<(), Fault>,
-    ) -> Result<Holder, Fault> {
-        match self.disk.lock(&dir.join("lock"), Wait::No)? {
-            Locked::Theirs | Locked::Gone => Ok(Holder::Alive),
-            Locked::Ours(_guard) => act(dir).map(|()| Holder::Dead),
+        action: impl Fn(&Path) -> Result<(), DiskError>,
+    ) -> Result<Liveness, DiskError> {
+        match self.disk.lock(&dir.join("lock"), LockWait::Try)? {
+            TryLock::Contended | TryLock::Unlinked => Ok(Liveness::Alive),
+            TryLock::Acquired(_guard) => action(dir).map(|()| Liveness::Stale),
         }
     }
 
-    fn make_area(&self) -> Result<Area, Fault> {
-        self.make_ours()?;
-        for _ in 0..AREA_TRIES {
-            let dir = self.disk.make_unique_dir(&self.ours(), PREFIX)?;
-            match self.disk.lock(&dir.join("lock"), Wait::No) {
-                Ok(Locked::Ours(lock)) => {
-                    let last = dir.file_name().unwrap_or_default().to_string_lossy();
-                    let name = format!("{OURS}/{last}");
-                    return Ok(Area {
-                        dir,
+    fn create_staging_dir(&self) -> Result<StagingDir, DiskError> {
+        self.ensure_private_dir()?;
+        for _ in 0..CREATE_TRIES {
+            let path = self.disk.make_unique_dir(&self.private_dir(), PREFIX)?;
+            match self.disk.lock(&path.join("lock"), LockWait::Try) {
+                Ok(TryLock::Acquired(lock)) => {
+                    let last = path.file_name().unwrap_or_default().to_string_lossy();
+                    let name = format!("{PRIVATE_DIR}/{last}");
+                    return Ok(StagingDir {
+                        path,
                         name,
                         next: 0,
                         _lock: lock,
                     });
                 }
-                // A sweeper was faster.
-                Ok(Locked::Theirs | Locked::Gone) => {}
-                Err(fault) if fault.is(ErrorKind::NotFound) => {}
-                Err(fault) => return Err(fault),
+                // Another process removed it as stale.
+                Ok(TryLock::Contended | TryLock::Unlinked) => {}
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                Err(error) => return Err(error),
             }
         }
-        Err(Fault::busy("make a directory in", &self.ours()))
+        Err(DiskError::contended(
+            "create a directory in",
+            &self.private_dir(),
+        ))
     }
 }
 
-/// Whether a directory's process lives.
-enum Holder {
+/// Whether the process of a staging directory is alive.
+enum Liveness {
     Alive,
-    Dead,
+    Stale,
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skopeo_index::digest::Digest;
-use skopeo_index::request::{ImageName, Request, Source, StorageLocation, TlsVerify};
-use skopeo_index::skopeo::{Command, Debug, Options};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::request::{ImageName, Location, Request, StorageLocation, TlsVerify};
+use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoDebug, SkopeoOptions};
 
 /// What skopeo makes of its arguments.
 #[derive(Debug, Default, PartialEq)]
@@ -52,21 +52,25 @@ fn path() -> impl Strategy<Value = PathBuf> {
         .prop_map(|bytes| Path::new("/").join(OsString::from_vec(bytes)))
 }
 
-fn options() -> impl Strategy<Value = Options> {
+fn options() -> impl Strategy<Value = SkopeoOptions> {
     let some = || prop::option::of(path());
-    (some(), some(), any::<bool>()).prop_map(|(authfile, cert_dir, debug)| Options {
+    (some(), some(), any::<bool>()).prop_map(|(authfile, cert_dir, debug)| SkopeoOptions {
         authfile,
         cert_dir,
-        debug: if debug { Debug::On } else { Debug::Off },
+        debug: if debug {
+            SkopeoDebug::On
+        } else {
+            SkopeoDebug::Off
+        },
     })
 }
 
 fn tls_verify() -> impl Strategy<Value = TlsVerify> {
     prop::sample::select(vec![
-        TlsVerify::AsConfigured,
-        TlsVerify::Expected,
-        TlsVerify::Require,
-        TlsVerify::Skip,
+        TlsVerify::Unset,
+        TlsVerify::ItemTrue,
+        TlsVerify::Always,
+        TlsVerify::Never,
     ])
 }
 
@@ -78,15 +82,19 @@ fn request() -> impl Strategy<Value = Request> {
     let location =
         location.prop_filter_map("a location", |text| text.parse::<StorageLocation>().ok());
     let source = prop_oneof![
-        tls_verify().prop_map(|tls_verify| Source::Docker { tls_verify }),
-        prop::option::of(location).prop_map(|location| Source::ContainersStorage { location }),
+        tls_verify().prop_map(|tls_verify| Location::Docker { tls_verify }),
+        prop::option::of(location).prop_map(|location| Location::ContainersStorage { location }),
     ];
     (name, source, any::<[u8; 32]>())
         .prop_map(|(name, source, digest)| Request::new(name, source, Digest::from_bytes(digest)))
 }
 
 /// What the flags of access should be.
-fn access(prefix: &str, tls_verify: TlsVerify, options: &Options) -> BTreeMap<Vec<u8>, Vec<u8>> {
+fn access(
+    prefix: &str,
+    tls_verify: TlsVerify,
+    options: &SkopeoOptions,
+) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut flags = BTreeMap::new();
     let mut flag = |name: String, value: &[u8]| flags.insert(name.into_bytes(), value.to_vec());
     if let Some(file) = &options.authfile {
@@ -96,9 +104,9 @@ fn access(prefix: &str, tls_verify: TlsVerify, options: &Options) -> BTreeMap<Ve
         flag(format!("--{prefix}cert-dir"), dir.as_os_str().as_bytes());
     }
     match tls_verify {
-        TlsVerify::AsConfigured | TlsVerify::Expected => {}
-        TlsVerify::Require => drop(flag(format!("--{prefix}tls-verify"), b"true")),
-        TlsVerify::Skip => drop(flag(format!("--{prefix}tls-verify"), b"false")),
+        TlsVerify::Unset | TlsVerify::ItemTrue => {}
+        TlsVerify::Always => drop(flag(format!("--{prefix}tls-verify"), b"true")),
+        TlsVerify::Never => drop(flag(format!("--{prefix}tls-verify"), b"false")),
     }
     flags
 }
@@ -108,9 +116,9 @@ proptest! {
 
     #[test]
     fn skopeo_reads_from_every_command_what_was_meant(request in request(), options in options(), dir in path(), tag_tls in tls_verify(), seconds in 1..100_000_u64) {
-        let tls_verify = match *request.source() {
-            Source::Docker { tls_verify } => tls_verify,
-            Source::ContainersStorage { .. } => TlsVerify::AsConfigured,
+        let tls_verify = match *request.location() {
+            Location::Docker { tls_verify } => tls_verify,
+            Location::ContainersStorage { .. } => TlsVerify::Unset,
         };
         let source = request.skopeo_source();
         let of_dir = [b"dir:", dir.as_os_str().as_bytes()].concat();
@@ -119,17 +127,17 @@ proptest! {
         let raw = BTreeMap::from([(b"--raw".to_vec(), Vec::new())]);
         let index_only = BTreeMap::from([(b"--multi-arch".to_vec(), b"index-only".to_vec())]);
         let with = |mut one: BTreeMap<_, _>, two: BTreeMap<_, _>| { one.extend(two); one };
-        let table: [(Command<'_>, &str, BTreeMap<_, _>, Vec<Vec<u8>>); 5] = [
-            (Command::InspectRaw(&request), "inspect", with(raw.clone(), access("", tls_verify, &options)), vec![src.clone()]),
-            (Command::InspectTag { source: &source, tls_verify: tag_tls }, "inspect", with(raw.clone(), access("", tag_tls, &options)), vec![src.clone()]),
-            (Command::CopyIndex { request: &request, to: &dir }, "copy", with(index_only, access("src-", tls_verify, &options)), vec![src, of_dir.clone()]),
-            (Command::InspectDir { from: &dir }, "inspect", raw, vec![of_dir]),
-            (Command::ManifestDigest { file: &dir }, "manifest-digest", BTreeMap::new(), vec![file]),
+        let table: [(SkopeoCommand<'_>, &str, BTreeMap<_, _>, Vec<Vec<u8>>); 5] = [
+            (SkopeoCommand::InspectRaw(&request), "inspect", with(raw.clone(), access("", tls_verify, &options)), vec![src.clone()]),
+            (SkopeoCommand::InspectTag { source: &source, tls_verify: tag_tls }, "inspect", with(raw.clone(), access("", tag_tls, &options)), vec![src.clone()]),
+            (SkopeoCommand::CopyIndex { request: &request, to: &dir }, "copy", with(index_only, access("src-", tls_verify, &options)), vec![src, of_dir.clone()]),
+            (SkopeoCommand::InspectDir { from: &dir }, "inspect", raw, vec![of_dir]),
+            (SkopeoCommand::ManifestDigest { file: &dir }, "manifest-digest", BTreeMap::new(), vec![file]),
         ];
         for (command, subcommand, mut flags, positional) in table {
             let timeout = format!("{}s", seconds + 5).into_bytes();
             flags.insert(b"--command-timeout".to_vec(), timeout);
-            if options.debug == Debug::On {
+            if options.debug == SkopeoDebug::On {
                 flags.insert(b"--debug".to_vec(), Vec::new());
             }
             let expected = Meaning { subcommand: subcommand.into(), flags, positional };
@@ -142,11 +150,11 @@ proptest! {
         let source = request.skopeo_source();
         let digest = format!("@{}", request.digest());
         let image = source.strip_suffix(&digest).expect("the digest at the end");
-        match request.source() {
-            Source::Docker { .. } => {
+        match request.location() {
+            Location::Docker { .. } => {
                 prop_assert_eq!(image.strip_prefix("docker://"), Some(request.name().without_tag()));
             }
-            Source::ContainersStorage { location } => {
+            Location::ContainersStorage { location } => {
                 let rest = image.strip_prefix("containers-storage:").expect("the transport");
                 match location {
                     None => prop_assert_eq!(rest, request.name().as_str()),
@@ -165,7 +173,8 @@ proptest! {
 #[test]
 fn a_relative_path_is_never_taken_for_a_flag() {
     let file = Path::new("-cache/x");
-    let argv = Command::ManifestDigest { file }.argv(&Options::default(), Duration::from_secs(1));
+    let argv = SkopeoCommand::ManifestDigest { file }
+        .argv(&SkopeoOptions::default(), Duration::from_secs(1));
     let [only] = &meaning(&argv).positional[..] else {
         panic!("{argv:?}")
     };
@@ -174,12 +183,13 @@ fn a_relative_path_is_never_taken_for_a_flag() {
 
 #[test]
 fn global_options_stand_before_the_subcommand() {
-    let options = Options {
-        debug: Debug::On,
+    let options = SkopeoOptions {
+        debug: SkopeoDebug::On,
         ..Options::default()
     };
     let file = PathBuf::from("/x");
-    let argv = Command::ManifestDigest { file: &file }.argv(&options, Duration::from_secs(120));
+    let argv =
+        SkopeoCommand::ManifestDigest { file: &file }.argv(&options, Duration::from_secs(120));
     assert_eq!(
         argv,
         ["--debug", "--command-timeout=125s", "manifest-digest", "/x"]

@@ -1,6 +1,7 @@
 //! Calls whose items come in a file, as large ones may.
 
-use skopeo_index::osbuild::{Call, ChannelError, ProtocolError};
+use skopeo_index::osbuild::ChannelError;
+use skopeo_index_core::osbuild::{Call, ProtocolError};
 
 /// A `download` without items, and what came along with it.
 fn download(

@@ -3,39 +3,39 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use skopeo_index::cancel::{Cancel, timespec};
-use skopeo_index::machine::Stop;
+use skopeo_index::os::{CancelToken, timespec};
+use skopeo_index_core::machine::CancelReason;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn a_wait_ends_at_the_deadline() {
     let soon = Instant::now() + Duration::from_millis(20);
-    let cancel = Cancel::new(Some(soon)).expect("a pipe");
-    assert_eq!(cancel.wait(HOUR), Some(Stop::Deadline));
-    assert_eq!(cancel.stopped(), Some(Stop::Deadline));
+    let cancel = CancelToken::new(Some(soon)).expect("a pipe");
+    assert_eq!(cancel.wait(HOUR), Some(CancelReason::Deadline));
+    assert_eq!(cancel.stopped(), Some(CancelReason::Deadline));
     assert_eq!(cancel.time_left(HOUR), Duration::ZERO);
 }
 
 #[test]
 fn a_wait_that_nobody_ends_ends_by_itself() {
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     assert_eq!(cancel.wait(Duration::from_millis(1)), None);
     assert_eq!(cancel.time_left(HOUR), HOUR);
 }
 
 #[test]
 fn the_first_reason_to_stop_counts() {
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     assert_eq!(cancel.stopped(), None);
-    cancel.stop(Stop::HungUp);
-    cancel.stop(Stop::Interrupted);
-    assert_eq!(cancel.wait(HOUR), Some(Stop::HungUp));
+    cancel.stop(CancelReason::HungUp);
+    cancel.stop(CancelReason::Interrupted);
+    assert_eq!(cancel.wait(HOUR), Some(CancelReason::HungUp));
 }
 
 #[test]
 fn a_far_deadline_leaves_all_the_time() {
-    let cancel = Cancel::new(Some(Instant::now() + 2 * HOUR)).expect("a pipe");
+    let cancel = CancelToken::new(Some(Instant::now() + 2 * HOUR)).expect("a pipe");
     assert_eq!(cancel.time_left(HOUR), HOUR);
     assert!(cancel.time_left(3 * HOUR) <= 2 * HOUR);
 }

@@ -1,7 +1,7 @@
 //! Digests.
 
 use proptest::prelude::*;
-use skopeo_index::digest::{Digest, DigestError};
+use skopeo_index_core::digest::{Digest, DigestError};
 
 /// What people and programs get wrong about a digest that is right.
 fn near_miss() -> impl Strategy<Value = String> {

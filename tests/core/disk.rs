@@ -6,12 +6,15 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::machine::Stop;
-use skopeo_index::store::{Disk, Fault, Locked, Made, RealDisk, Renamed, Seen, Store, Wait};
+use skopeo_index::os::CancelToken;
+use skopeo_index::store::{
+    DirStatus, Disk, DiskError, LockWait, RealDisk, RenameOutcome, Seen, Store, TryLock,
+};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::CancelReason;
 
-use crate::stand_in::{Faulty, Injected};
+use crate::stand_in::Faulty;
+use crate::stand_in::Injected;
 
 const ENOENT: i32 = 2;
 const EIO: i32 = 5;
@@ -37,10 +40,10 @@ fn opened(file: &Path) -> Vec<i32> {
 }
 
 /// What the system refused a call with.
-fn errno<T>(result: Result<T, Fault>) -> Option<i32> {
+fn errno<T>(result: Result<T, DiskError>) -> Option<i32> {
     match result.err()? {
-        Fault::Io { error, .. } => error.raw_os_error(),
-        Fault::Stopped(_) | Fault::Halt => None,
+        DiskError::Io { error, .. } => error.raw_os_error(),
+        DiskError::Cancelled(_) | DiskError::Halt => None,
     }
 }
 
@@ -54,23 +57,29 @@ fn until_it_waits<T>(waits: &std::thread::ScopedJoinHandle<'_, T>, file: &Path) 
 
 #[test]
 fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
-    let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
+    let (dir, cancel) = (dir(), CancelToken::new(None).expect("a pipe"));
     let file = dir.path().join("lock");
-    let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
+    let Ok(TryLock::Acquired(ours)) = RealDisk.lock(&file, LockWait::Try) else {
         panic!("nobody has it")
     };
-    assert!(matches!(RealDisk.lock(&file, Wait::No), Ok(Locked::Theirs)));
+    assert!(matches!(
+        RealDisk.lock(&file, LockWait::Try),
+        Ok(TryLock::Contended)
+    ));
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
+        let waits = scope.spawn(|| RealDisk.lock(&file, LockWait::Blocking(&cancel)));
         until_it_waits(&waits, &file);
         // It has the file, and is told that another has the lock.
         for _ in 0..1000 {
-            assert!(matches!(RealDisk.lock(&file, Wait::No), Ok(Locked::Theirs)));
+            assert!(matches!(
+                RealDisk.lock(&file, LockWait::Try),
+                Ok(TryLock::Contended)
+            ));
         }
         drop(ours);
         assert!(matches!(
             waits.join().expect("no panic"),
-            Ok(Locked::Ours(_))
+            Ok(TryLock::Acquired(_))
         ));
     });
 }
@@ -79,7 +88,7 @@ fn a_lock_is_had_by_one_and_waited_for_if_so_wanted() {
 fn a_lock_ends_with_its_holder_though_a_child_that_is_being_started_has_its_file() {
     let dir = dir();
     let file = dir.path().join("lock");
-    let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
+    let Ok(TryLock::Acquired(ours)) = RealDisk.lock(&file, LockWait::Try) else {
         panic!("nobody has it")
     };
     let this = pidfd_open(getpid(), PidfdFlags::empty()).expect("this process");
@@ -88,54 +97,57 @@ fn a_lock_ends_with_its_holder_though_a_child_that_is_being_started_has_its_file
         pidfd_getfd(this, number, PidfdGetfdFlags::empty()).expect("a copy (Linux 5.6)");
     drop(ours);
     assert!(matches!(
-        RealDisk.lock(&file, Wait::No),
-        Ok(Locked::Ours(_))
+        RealDisk.lock(&file, LockWait::Try),
+        Ok(TryLock::Acquired(_))
     ));
 }
 
 #[test]
 fn a_lock_that_is_never_freed_is_not_waited_for_for_ever() {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(600);
-    let (dir, cancel) = (dir(), Cancel::new(Some(deadline)).expect("a pipe"));
+    let (dir, cancel) = (dir(), CancelToken::new(Some(deadline)).expect("a pipe"));
     let file = dir.path().join("lock");
-    let Ok(Locked::Ours(_ours)) = RealDisk.lock(&file, Wait::No) else {
+    let Ok(TryLock::Acquired(_ours)) = RealDisk.lock(&file, LockWait::Try) else {
         panic!("nobody has it")
     };
-    let waited = RealDisk.lock(&file, Wait::AWhile(&cancel));
-    assert!(matches!(waited, Ok(Locked::Theirs)));
+    let waited = RealDisk.lock(&file, LockWait::Blocking(&cancel));
+    assert!(matches!(waited, Ok(TryLock::Contended)));
 }
 
 #[test]
 fn whoever_waits_for_a_lock_can_be_told_to_stop() {
-    let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
+    let (dir, cancel) = (dir(), CancelToken::new(None).expect("a pipe"));
     let file = dir.path().join("lock");
-    let Ok(Locked::Ours(_ours)) = RealDisk.lock(&file, Wait::No) else {
+    let Ok(TryLock::Acquired(_ours)) = RealDisk.lock(&file, LockWait::Try) else {
         panic!("nobody has it")
     };
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
+        let waits = scope.spawn(|| RealDisk.lock(&file, LockWait::Blocking(&cancel)));
         until_it_waits(&waits, &file);
-        cancel.stop(Stop::HungUp);
+        cancel.stop(CancelReason::HungUp);
         assert!(matches!(
             waits.join().expect("no panic"),
-            Err(Fault::Stopped(Stop::HungUp))
+            Err(DiskError::Cancelled(CancelReason::HungUp))
         ));
     });
 }
 
 #[test]
 fn a_lock_whose_file_was_removed_meanwhile_locks_nothing() {
-    let (dir, cancel) = (dir(), Cancel::new(None).expect("a pipe"));
+    let (dir, cancel) = (dir(), CancelToken::new(None).expect("a pipe"));
     let file = dir.path().join("lock");
-    let Ok(Locked::Ours(ours)) = RealDisk.lock(&file, Wait::No) else {
+    let Ok(TryLock::Acquired(ours)) = RealDisk.lock(&file, LockWait::Try) else {
         panic!("nobody has it")
     };
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| RealDisk.lock(&file, Wait::AWhile(&cancel)));
+        let waits = scope.spawn(|| RealDisk.lock(&file, LockWait::Blocking(&cancel)));
         until_it_waits(&waits, &file);
         fs::remove_file(&file).expect("it is there");
         drop(ours);
-        assert!(matches!(waits.join().expect("no panic"), Ok(Locked::Gone)));
+        assert!(matches!(
+            waits.join().expect("no panic"),
+            Ok(TryLock::Unlinked)
+        ));
     });
 }
 
@@ -184,12 +196,12 @@ fn a_rename_replaces_nothing() {
     RealDisk.write(&one, b"1").expect("written");
     assert_eq!(
         RealDisk.rename(&one, &other).expect("renamed"),
-        Renamed::Moved
+        RenameOutcome::Renamed
     );
     RealDisk.write(&one, b"3").expect("written");
     assert_eq!(
         RealDisk.rename(&one, &other).expect("tried"),
-        Renamed::Exists
+        RenameOutcome::TargetExists
     );
     assert_eq!(fs::read(&one).expect("it"), b"3");
     assert_eq!(fs::read(&other).expect("it"), b"1");
@@ -201,8 +213,11 @@ fn a_rename_replaces_nothing() {
 fn a_directory_is_made_listed_and_removed() {
     let dir = dir();
     let made = dir.path().join("made");
-    assert_eq!(RealDisk.make_dir(&made).expect("made"), Made::New);
-    assert_eq!(RealDisk.make_dir(&made).expect("there"), Made::AlreadyThere);
+    assert_eq!(RealDisk.make_dir(&made).expect("made"), DirStatus::Created);
+    assert_eq!(
+        RealDisk.make_dir(&made).expect("there"),
+        DirStatus::Existing
+    );
     fs::write(made.join("file"), "1").expect("a file");
     assert_eq!(errno(RealDisk.make_dir(&made.join("file"))), Some(EEXIST));
     assert_eq!(RealDisk.list(&made).expect("a list"), ["file"]);

@@ -1,8 +1,12 @@
 //! What an index is, said plainly and slowly, over a second reader of JSON.
 
-use skopeo_index::index::MediaType;
+use skopeo_index_core::index::MediaType;
 
-use crate::json::Json::{self, Array, Number, Object, Text};
+use crate::json::Json;
+use crate::json::Json::Array;
+use crate::json::Json::Number;
+use crate::json::Json::Object;
+use crate::json::Json::Text;
 
 fn folded(key: &str) -> String {
     let unfolded = key.replace('\u{17f}', "s").replace('\u{212a}', "k");

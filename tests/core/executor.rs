@@ -4,21 +4,29 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use loopback::samples;
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::executor::{Id, Step, Unrecorded, Witness};
-use skopeo_index::machine::{
-    Bytes, Cause, Class, Event, Fetch, Method, Plan, State, Stop, Task, Trouble,
+use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::RunError;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{
+    CancelReason, Cause, EffectError, Event, FailureKind, Fetch, FetchPolicy, ManifestBytes,
+    Method, State, Task,
 };
-use skopeo_index::request::Request;
-use skopeo_index::skopeo::{Command, RunError};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::SkopeoCommand;
 
-use crate::stand_in::{
-    MockSkopeo, PLAN, cache, failed, fetch, fetch_plainly, honest, printed, request,
-};
+use crate::stand_in::MockSkopeo;
+use crate::stand_in::PLAN;
+use crate::stand_in::cache;
+use crate::stand_in::failed;
+use crate::stand_in::fetch;
+use crate::stand_in::fetch_plainly;
+use crate::stand_in::honest;
+use crate::stand_in::printed;
+use crate::stand_in::request;
 
-const THREE_ATTEMPTS: Plan = match NonZeroU32::new(3) {
-    Some(attempts) => Plan { attempts, ..PLAN },
+const THREE_ATTEMPTS: FetchPolicy = match NonZeroU32::new(3) {
+    Some(attempts) => FetchPolicy { attempts, ..PLAN },
     None => PLAN,
 };
 
@@ -27,7 +35,7 @@ fn reports_come_in_the_order_of_the_requests_whatever_the_jobs() {
     let documents: Vec<_> = (0..40).map(samples::distinct).collect();
     let mut requests: Vec<Request> = documents.iter().map(|d| request(Digest::of(d))).collect();
     requests.extend_from_within(..10);
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     for jobs in [1, 3, 64] {
         let (_dir, store) = cache();
         let reports = fetch(
@@ -53,7 +61,7 @@ fn a_digest_asked_for_twice_is_fetched_once() {
         .times(1)
         .returning(move |_, _, _, _| printed(samples::empty()));
     let requests = vec![request(Digest::of(&document)); 5];
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let reports = fetch(&store, &skopeo, PLAN, &requests, (4, &cancel, &[])).expect("no halt");
     assert_eq!(reports.len(), 5);
 }
@@ -73,7 +81,7 @@ fn a_transient_failure_is_tried_as_often_as_planned_and_no_more() {
         .result
         .expect_err("a failure");
     assert!(
-        matches!(failure.cause, Cause::GaveUp { attempts: 3, .. }),
+        matches!(failure.cause, Cause::RetriesExhausted { attempts: 3, .. }),
         "{failure}"
     );
 }
@@ -92,9 +100,9 @@ fn a_permanent_failure_is_not_tried_again() {
         .remove(0)
         .result
         .expect_err("a failure");
-    let class = Class::NotFound;
+    let class = FailureKind::NotFound;
     assert!(
-        matches!(failure.cause, Cause::Trouble { trouble: Trouble::Command { class: c, .. } } if c == class)
+        matches!(failure.cause, Cause::EffectFailed { trouble: EffectError::Command { class: c, .. } } if c == class)
     );
 }
 
@@ -137,7 +145,7 @@ fn many_attempts_to_copy_take_the_room_of_one() {
         .expect_run()
         .times(3)
         .returning(move |command, _, _, _| {
-            let Command::CopyIndex { to, .. } = command else {
+            let SkopeoCommand::CopyIndex { to, .. } = command else {
                 panic!("{command:?}")
             };
             std::fs::write(to.join("blob"), b"x").expect("a file");
@@ -148,8 +156,8 @@ fn many_attempts_to_copy_take_the_room_of_one() {
             assert_eq!(dirs.count(), 1);
             failed("connection refused")
         });
-    let plan = Plan {
-        method: Method::Copy,
+    let plan = FetchPolicy {
+        method: Method::SkopeoCopy,
         ..THREE_ATTEMPTS
     };
     let reports = fetch_plainly(&store, &skopeo, plan, &[request(Digest::of(b""))]);
@@ -158,10 +166,10 @@ fn many_attempts_to_copy_take_the_room_of_one() {
 
 #[test]
 fn both_methods_verify_what_they_bring() {
-    for method in [Method::Raw, Method::Copy] {
+    for method in [Method::Raw, Method::SkopeoCopy] {
         let (_dir, store) = cache();
         let document = samples::oci_index(2);
-        let plan = Plan { method, ..PLAN };
+        let plan = FetchPolicy { method, ..PLAN };
         let requests = [request(Digest::of(&document))];
         let reports = fetch_plainly(&store, &honest(vec![document.clone()]), plan, &requests);
         assert!(reports.expect("no halt")[0].result.is_ok());
@@ -189,8 +197,8 @@ fn skopeos_word_is_not_enough_and_its_dissent_is() {
                 skopeo_index::skopeo::Command::InspectDir { .. } => printed(document.clone()),
                 _ => printed(opinion.to_string()),
             });
-        let plan = Plan {
-            method: Method::Copy,
+        let plan = FetchPolicy {
+            method: Method::SkopeoCopy,
             ..PLAN
         };
         let reports = fetch_plainly(&store, &skopeo, plan, &[request(asked)]).expect("no halt");
@@ -205,8 +213,8 @@ fn a_run_that_is_told_to_stop_asks_nobody_and_reports_all() {
     let (_dir, store) = cache();
     let mut skopeo = MockSkopeo::new();
     skopeo.expect_run().never();
-    let cancel = Cancel::new(None).expect("a pipe");
-    cancel.stop(Stop::HungUp);
+    let cancel = CancelToken::new(None).expect("a pipe");
+    cancel.stop(CancelReason::HungUp);
     let requests: Vec<_> = (0..3_u8).map(|n| request(Digest::of(&[n]))).collect();
     let reports = fetch(&store, &skopeo, PLAN, &requests, (2, &cancel, &[])).expect("no halt");
     assert_eq!(reports.len(), 3);
@@ -214,8 +222,10 @@ fn a_run_that_is_told_to_stop_asks_nobody_and_reports_all() {
         let cause = report.result.expect_err("a failure").cause;
         assert_eq!(
             cause,
-            Cause::Trouble {
-                trouble: Trouble::Stopped { why: Stop::HungUp }
+            Cause::EffectFailed {
+                trouble: EffectError::Cancelled {
+                    why: CancelReason::HungUp
+                }
             }
         );
     }
@@ -224,10 +234,10 @@ fn a_run_that_is_told_to_stop_asks_nobody_and_reports_all() {
 /// Can't keep the record of a state.
 struct Full(State);
 
-impl Witness for Full {
-    fn transition(&self, _: Id, _: &Request, step: &Step) -> Result<(), Unrecorded> {
+impl Observer for Full {
+    fn transition(&self, _: FetchId, _: &Request, step: &Transition) -> Result<(), Veto> {
         if step.event.to == self.0 {
-            Err(Unrecorded("disk full".into()))
+            Err(Veto("disk full".into()))
         } else {
             Ok(())
         }
@@ -239,7 +249,7 @@ fn nothing_is_published_or_called_a_success_without_its_record() {
     for state in State::ALL {
         let (_dir, store) = cache();
         let document = samples::empty();
-        let cancel = Cancel::new(None).expect("a pipe");
+        let cancel = CancelToken::new(None).expect("a pipe");
         let requests = [request(Digest::of(&document))];
         let full = Full(state);
         let skopeo = honest(vec![document.clone()]);
@@ -264,8 +274,8 @@ fn nothing_is_published_or_called_a_success_without_its_record() {
 #[derive(Default)]
 struct Events(Mutex<Vec<Event>>);
 
-impl Witness for Events {
-    fn transition(&self, _: Id, _: &Request, step: &Step) -> Result<(), Unrecorded> {
+impl Observer for Events {
+    fn transition(&self, _: FetchId, _: &Request, step: &Transition) -> Result<(), Veto> {
         self.0.lock().expect("no panic").push(step.event.clone());
         Ok(())
     }
@@ -276,7 +286,7 @@ fn what_was_recorded_replays_to_the_same_states() {
     for document in [samples::empty(), samples::single_image(), b"{".to_vec()] {
         let (_dir, store) = cache();
         let events = Events::default();
-        let cancel = Cancel::new(None).expect("a pipe");
+        let cancel = CancelToken::new(None).expect("a pipe");
         let request = request(Digest::of(&document));
         let skopeo = honest(vec![document.clone()]);
         for _hit_the_second_time in 0..2 {
@@ -308,7 +318,7 @@ fn what_was_recorded_replays_to_the_same_states() {
 
 #[test]
 fn bytes_are_shown_by_their_number_only() {
-    assert_eq!(format!("{:?}", Bytes::from(vec![0; 5])), "5 bytes");
+    assert_eq!(format!("{:?}", ManifestBytes::from(vec![0; 5])), "5 bytes");
 }
 
 #[test]
@@ -319,14 +329,14 @@ fn what_skopeo_writes_is_bounded_where_it_writes() {
         .expect_run()
         .times(1)
         .returning(|command, _, limits, _| {
-            let Command::CopyIndex { to, .. } = command else {
+            let SkopeoCommand::CopyIndex { to, .. } = command else {
                 panic!("{command:?}")
             };
             assert_eq!(limits.writes_to, Some(*to));
             failed("manifest unknown")
         });
-    let plan = Plan {
-        method: Method::Copy,
+    let plan = FetchPolicy {
+        method: Method::SkopeoCopy,
         ..PLAN
     };
     let reports = fetch_plainly(&store, &skopeo, plan, &[request(Digest::of(b""))]);
@@ -336,11 +346,11 @@ fn what_skopeo_writes_is_bounded_where_it_writes() {
 #[test]
 fn what_is_verified_when_it_is_told_to_stop_is_finished() {
     let (_dir, store) = cache();
-    let cancel = Arc::new(Cancel::new(None).expect("a pipe"));
+    let cancel = Arc::new(CancelToken::new(None).expect("a pipe"));
     let stop = Arc::clone(&cancel);
     let mut skopeo = MockSkopeo::new();
     skopeo.expect_run().times(1).returning(move |_, _, _, _| {
-        stop.stop(Stop::Interrupted);
+        stop.stop(CancelReason::Interrupted);
         printed(samples::empty())
     });
     let requests = [request(Digest::of(&samples::empty()))];

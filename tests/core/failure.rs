@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skopeo_index::machine::{Class, Retry, Stop, Trouble};
-use skopeo_index::skopeo::failure::{classify, explain, explain_run, fatal_message};
-use skopeo_index::skopeo::{Exit, Ran, RunError};
+use skopeo_index::skopeo::RunError;
+use skopeo_index::skopeo::classify_error;
+use skopeo_index_core::machine::{CancelReason, EffectError, FailureKind, Retry};
+use skopeo_index_core::skopeo::{CommandOutput, Exit};
+use skopeo_index_core::skopeo::{classify, classify_exit, fatal_message};
 
 const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-fn failed(stderr: &str) -> Ran {
-    Ran {
+fn failed(stderr: &str) -> CommandOutput {
+    CommandOutput {
         exit: Exit::Status(1),
         stdout: Vec::new(),
         stderr: stderr.as_bytes().to_vec(),
@@ -18,14 +20,14 @@ fn failed(stderr: &str) -> Ran {
 }
 
 /// The class of a whole line with this message, and that the message is kept.
-fn class_of(said: &str) -> Class {
+fn class_of(said: &str) -> FailureKind {
     let message = format!("Error parsing image name \"docker://127.0.0.1:5000/x@{D}\": {said}");
     let line = format!(
         "time=\"2026-11-23T22:28:40Z\" level=fatal msg={}\n",
         quoted(&message)
     );
-    match explain(&failed(&line)) {
-        Trouble::Command {
+    match classify_exit(&failed(&line)) {
+        EffectError::Command {
             class,
             message: kept,
         } if kept == message => class,
@@ -34,7 +36,7 @@ fn class_of(said: &str) -> Class {
 }
 
 /// The same, when the registry has answered with an error.
-fn class_at_registry(said: &str) -> Class {
+fn class_at_registry(said: &str) -> FailureKind {
     class_of(&format!("reading manifest {D} in 127.0.0.1:5000/x: {said}"))
 }
 
@@ -42,48 +44,60 @@ fn class_at_registry(said: &str) -> Class {
 #[test]
 fn every_answer_of_a_registry_has_its_class() {
     let table = [
-        ("manifest unknown", Class::NotFound),
-        ("manifest unknown: manifest unknown", Class::NotFound),
-        ("name unknown", Class::NotFound),
-        ("StatusCode: 404, ", Class::NotFound),
-        ("StatusCode: 404, nope", Class::NotFound),
-        (r#"StatusCode: 404, {"detail":"nope"}"#, Class::NotFound),
-        (r#"StatusCode: 400, {"errors":[]}"#, Class::Other),
-        ("StatusCode: 418, manifest unknown", Class::Other),
-        ("StatusCode: 403, x: toomanyrequests", Class::Authentication),
-        ("StatusCode: 429, slow", Class::RateLimited),
-        ("StatusCode", Class::Other),
-        ("unauthorized", Class::Authentication),
+        ("manifest unknown", FailureKind::NotFound),
+        ("manifest unknown: manifest unknown", FailureKind::NotFound),
+        ("name unknown", FailureKind::NotFound),
+        ("StatusCode: 404, ", FailureKind::NotFound),
+        ("StatusCode: 404, nope", FailureKind::NotFound),
+        (
+            r#"StatusCode: 404, {"detail":"nope"}"#,
+            FailureKind::NotFound,
+        ),
+        (r#"StatusCode: 400, {"errors":[]}"#, FailureKind::Other),
+        ("StatusCode: 418, manifest unknown", FailureKind::Other),
+        (
+            "StatusCode: 403, x: toomanyrequests",
+            FailureKind::Authentication,
+        ),
+        ("StatusCode: 429, slow", FailureKind::RateLimited),
+        ("StatusCode", FailureKind::Other),
+        ("unauthorized", FailureKind::Authentication),
         (
             "unauthorized: authentication required",
-            Class::Authentication,
+            FailureKind::Authentication,
         ),
-        ("denied: no", Class::Authentication),
+        ("denied: no", FailureKind::Authentication),
         (
             "toomanyrequests: You have reached your pull rate limit",
-            Class::RateLimited,
+            FailureKind::RateLimited,
         ),
         (
             "received unexpected HTTP status: 500 Internal Server Error",
-            Class::Server,
+            FailureKind::Server,
         ),
         (
             "received unexpected HTTP status: 503 Service Unavailable",
-            Class::Server,
+            FailureKind::Server,
         ),
-        ("received unexpected HTTP status: 599 x", Class::Server),
-        ("received unexpected HTTP status: 600 x", Class::Other),
-        ("received unexpected HTTP status: x: 503 x", Class::Other),
-        ("manifest invalid: manifest unknown", Class::Other),
-        ("unavailable: manifest unknown", Class::Other),
-        ("unknown: m", Class::Other),
+        (
+            "received unexpected HTTP status: 599 x",
+            FailureKind::Server,
+        ),
+        ("received unexpected HTTP status: 600 x", FailureKind::Other),
+        (
+            "received unexpected HTTP status: x: 503 x",
+            FailureKind::Other,
+        ),
+        ("manifest invalid: manifest unknown", FailureKind::Other),
+        ("unavailable: manifest unknown", FailureKind::Other),
+        ("unknown: m", FailureKind::Other),
         (
             "Get \"http://b/x\": dial tcp 127.0.0.1:1: connect: connection refused",
-            Class::Network,
+            FailureKind::Network,
         ),
         (
             "Get \"http://b/x\": x509: certificate has expired",
-            Class::Tls,
+            FailureKind::Tls,
         ),
     ];
     for (said, class) in table {
@@ -94,108 +108,111 @@ fn every_answer_of_a_registry_has_its_class() {
 #[test]
 fn every_other_failure_has_its_class() {
     let table = [
-        ("too many requests to registry", Class::RateLimited),
+        ("too many requests to registry", FailureKind::RateLimited),
         (
             "pinging container registry a: too many requests to registry",
-            Class::RateLimited,
+            FailureKind::RateLimited,
         ),
         (
             "Requesting bearer token: invalid status code from registry 500 (Internal Server Error)",
-            Class::Server,
+            FailureKind::Server,
         ),
         (
             "Requesting bearer token: invalid status code from registry 403 (Forbidden)",
-            Class::Authentication,
+            FailureKind::Authentication,
         ),
         (
             "Requesting bearer token: invalid status code from registry 401 (Unauthorized)",
-            Class::Authentication,
+            FailureKind::Authentication,
         ),
         (
             "Requesting bearer token: invalid status code from registry 404 (Not Found)",
-            Class::Other,
+            FailureKind::Other,
         ),
         (
             "exceeded maximum allowed size of 1048576 bytes",
-            Class::Other,
+            FailureKind::Other,
         ),
         (
             "unable to retrieve auth token: invalid username/password: denied: m",
-            Class::Authentication,
+            FailureKind::Authentication,
         ),
         (
             "unable to retrieve auth token: invalid username/password: unknown: toomanyrequests",
-            Class::Authentication,
+            FailureKind::Authentication,
         ),
         (
             "pinging container registry a: Get \"http://a/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
-            Class::Network,
+            FailureKind::Network,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": dial tcp: lookup a on 10.0.0.1:53: no such host",
-            Class::Network,
+            FailureKind::Network,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": x509: certificate signed by unknown authority",
-            Class::Tls,
+            FailureKind::Tls,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": tls: first record does not look like a TLS handshake",
-            Class::Tls,
+            FailureKind::Tls,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": first record does not look like a TLS handshake",
-            Class::Tls,
+            FailureKind::Tls,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": remote error: tls: bad certificate",
-            Class::Tls,
+            FailureKind::Tls,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": http: server gave HTTP response to HTTPS client",
-            Class::Tls,
+            FailureKind::Tls,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": http: something else",
-            Class::Other,
+            FailureKind::Other,
         ),
         (
             "pinging container registry a: invalid status code from registry 503 (Service Unavailable)",
-            Class::Server,
+            FailureKind::Server,
         ),
         (
             "Get \"http://a/unauthorized\": dial tcp 127.0.0.1:1: connect: connection refused",
-            Class::Network,
+            FailureKind::Network,
         ),
         (
             "Get \"gopher://x\": unsupported protocol scheme \"gopher\"",
-            Class::Other,
+            FailureKind::Other,
         ),
         (
             "Get \"http://a/v2/x\": context deadline exceeded",
-            Class::Network,
+            FailureKind::Network,
         ),
-        ("Get \"http://a/v2/x\": EOF", Class::Network),
-        ("Get \"/v2/x\": stopped after 10 redirects", Class::Other),
-        ("context deadline exceeded", Class::Network),
-        ("unexpected EOF", Class::Network),
+        ("Get \"http://a/v2/x\": EOF", FailureKind::Network),
+        (
+            "Get \"/v2/x\": stopped after 10 redirects",
+            FailureKind::Other,
+        ),
+        ("context deadline exceeded", FailureKind::Network),
+        ("unexpected EOF", FailureKind::Network),
         (
             "exceeded maximum allowed size of 4194304 bytes",
-            Class::TooLarge,
+            FailureKind::TooLarge,
         ),
         (
             "parsing manifest list \"{}: unauthorized: x\": rejecting ambiguous manifest",
-            Class::NotAnIndex,
+            FailureKind::NotAnIndex,
         ),
         (
             "reference \"[overlay@/x]a\" does not resolve to an image ID: identifier is not an image",
-            Class::NotFound,
+            FailureKind::NotFound,
         ),
         (
             "Manifest does not match provided manifest digest sha256:00",
-            Class::DigestMismatch,
+            FailureKind::DigestMismatch,
         ),
-        ("something new", Class::Other),
+        ("something new", FailureKind::Other),
     ];
     for (said, class) in table {
         assert_eq!(class_of(said), class, "{said}");
@@ -211,27 +228,27 @@ fn what_the_registry_says_decides_and_not_its_mirrors() {
         (
             vec![at("manifest unknown: manifest unknown")],
             refused.to_owned(),
-            Class::Network,
+            FailureKind::Network,
         ),
         (
             vec![refused.to_owned()],
             at("manifest unknown: manifest unknown"),
-            Class::NotFound,
+            FailureKind::NotFound,
         ),
         (
             vec![refused.to_owned(), at("denied: no")],
             at("toomanyrequests: slow"),
-            Class::RateLimited,
+            FailureKind::RateLimited,
         ),
         (
             vec![at("unknown: \"odd ]): x: unauthorized: no")],
             at("manifest unknown"),
-            Class::NotFound,
+            FailureKind::NotFound,
         ),
         (
             vec![at("manifest unknown")],
             at("unknown: manifest unknown"),
-            Class::Other,
+            FailureKind::Other,
         ),
     ];
     for (mirrors, primary, class) in table {
@@ -253,10 +270,10 @@ fn what_the_registry_says_decides_and_not_its_mirrors() {
         at(&format!("unknown: {words}")),
         format!("Get \"http://a/?{words}\": unsupported protocol scheme \"\""),
     ] {
-        assert_eq!(class_of(&said), Class::Other, "{said}");
+        assert_eq!(class_of(&said), FailureKind::Other, "{said}");
     }
     let said = format!("unable to retrieve auth token: invalid username/password: {words}");
-    assert_eq!(class_of(&said), Class::Authentication, "{said}");
+    assert_eq!(class_of(&said), FailureKind::Authentication, "{said}");
 }
 
 /// From 1.10 on (containers/image 5.23) the code goes where its message is the
@@ -266,19 +283,22 @@ fn what_newer_skopeos_say_without_a_code_has_its_class() {
     let table = [
         (
             "requested access to the resource is denied",
-            Class::Authentication,
+            FailureKind::Authentication,
         ),
-        ("authentication required", Class::Authentication),
-        ("repository name not known to registry", Class::NotFound),
-        ("manifest unknown", Class::NotFound),
-        (r#"StatusCode: 404, "Not found\r""#, Class::NotFound),
-        ("too many requests", Class::RateLimited),
-        ("unknown error", Class::Other),
-        ("unknown: 404 page not found", Class::Other),
+        ("authentication required", FailureKind::Authentication),
+        (
+            "repository name not known to registry",
+            FailureKind::NotFound,
+        ),
+        ("manifest unknown", FailureKind::NotFound),
+        (r#"StatusCode: 404, "Not found\r""#, FailureKind::NotFound),
+        ("too many requests", FailureKind::RateLimited),
+        ("unknown error", FailureKind::Other),
+        ("unknown: 404 page not found", FailureKind::Other),
         // With more behind it, it isn't the whole message of a code.
-        ("too many requests: x", Class::Other),
-        ("authentication required: x", Class::Other),
-        ("unknown: too many requests", Class::Other),
+        ("too many requests: x", FailureKind::Other),
+        ("authentication required: x", FailureKind::Other),
+        ("unknown: too many requests", FailureKind::Other),
     ];
     for (said, class) in table {
         assert_eq!(class_at_registry(said), class, "{said}");
@@ -291,15 +311,15 @@ fn of_several_errors_in_one_answer_the_first_decides() {
     let table = [
         (
             "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required\n",
-            Class::Authentication,
+            FailureKind::Authentication,
         ),
         (
             "errors:\nmanifest unknown\nname unknown: x\n",
-            Class::NotFound,
+            FailureKind::NotFound,
         ),
         (
             "errors:\nunknown: a\n: manifest unknown\nunknown: unauthorized: b\n",
-            Class::Other,
+            FailureKind::Other,
         ),
     ];
     for (said, class) in table {
@@ -310,22 +330,22 @@ fn of_several_errors_in_one_answer_the_first_decides() {
 #[test]
 fn only_what_may_pass_is_tried_again() {
     for class in [
-        Class::RateLimited,
-        Class::Server,
-        Class::Network,
-        Class::Timeout,
+        FailureKind::RateLimited,
+        FailureKind::Server,
+        FailureKind::Network,
+        FailureKind::Timeout,
     ] {
         assert_eq!(class.retry(), Retry::Worthwhile, "{class}");
     }
     for class in [
-        Class::NotFound,
-        Class::Authentication,
-        Class::Tls,
-        Class::DigestMismatch,
-        Class::NotAnIndex,
-        Class::TooLarge,
-        Class::NoSkopeo,
-        Class::Other,
+        FailureKind::NotFound,
+        FailureKind::Authentication,
+        FailureKind::Tls,
+        FailureKind::DigestMismatch,
+        FailureKind::NotAnIndex,
+        FailureKind::TooLarge,
+        FailureKind::NoSkopeo,
+        FailureKind::Other,
     ] {
         assert_eq!(class.retry(), Retry::Pointless, "{class}");
     }
@@ -338,7 +358,7 @@ fn the_last_fatal_line_counts_and_is_decoded() {
         fatal_message(stderr).as_deref(),
         Some("a \"b\" \u{1b}[31mä\n")
     );
-    let Trouble::Command { message, .. } = explain(&failed(stderr)) else {
+    let EffectError::Command { message, .. } = classify_exit(&failed(stderr)) else {
         panic!("no command")
     };
     assert_eq!(message, "a \"b\" \u{1b}[31mä\n");
@@ -360,49 +380,51 @@ fn bytes_that_go_escapes_one_by_one_are_a_text_again() {
 #[test]
 fn a_command_without_an_end_has_its_class() {
     let table = [
-        (RunError::NotThere("x".into()), Class::NoSkopeo),
+        (RunError::NotFound("x".into()), FailureKind::NoSkopeo),
         (
-            RunError::Broken {
+            RunError::Io {
                 program: "x".into(),
                 error: std::io::ErrorKind::PermissionDenied.into(),
             },
-            Class::NoSkopeo,
+            FailureKind::NoSkopeo,
         ),
         (
             RunError::TimedOut {
                 after: Duration::from_secs(1),
                 stderr: b"it may yet come".to_vec(),
             },
-            Class::Timeout,
+            FailureKind::Timeout,
         ),
-        (RunError::OutputTooLarge(1), Class::TooLarge),
-        (RunError::StagingTooLarge(1), Class::TooLarge),
+        (RunError::OutputTooLarge(1), FailureKind::TooLarge),
+        (RunError::StagingTooLarge(1), FailureKind::TooLarge),
     ];
     for (error, class) in table {
         let message = error.to_string();
         assert_eq!(
-            explain_run(&error),
-            Some(Trouble::Command { class, message })
+            classify_error(&error),
+            Some(EffectError::Command { class, message })
         );
     }
-    let why = Stop::HungUp;
+    let why = CancelReason::HungUp;
     assert_eq!(
-        explain_run(&RunError::Stopped(why)),
-        Some(Trouble::Stopped { why })
+        classify_error(&RunError::Cancelled(why)),
+        Some(EffectError::Cancelled { why })
     );
-    assert_eq!(explain_run(&RunError::Halt), None);
+    assert_eq!(classify_error(&RunError::Halt), None);
 }
 
 #[test]
 fn what_is_no_log_line_is_shown_whole() {
-    let Trouble::Command { class, message } = explain(&failed("panic: oh\ngoroutine 1\n")) else {
+    let EffectError::Command { class, message } =
+        classify_exit(&failed("panic: oh\ngoroutine 1\n"))
+    else {
         panic!("no command")
     };
     assert_eq!(
         (class, message.as_str()),
-        (Class::Other, "panic: oh\ngoroutine 1")
+        (FailureKind::Other, "panic: oh\ngoroutine 1")
     );
-    let Trouble::Command { message, .. } = explain(&failed("")) else {
+    let EffectError::Command { message, .. } = classify_exit(&failed("")) else {
         panic!("no command")
     };
     assert!(message.contains("exit status 1"));
@@ -411,7 +433,7 @@ fn what_is_no_log_line_is_shown_whole() {
 #[test]
 fn credentials_in_a_message_are_masked() {
     let stderr = "level=fatal msg=\"proxyconnect tcp: dial http://user:secret@proxy:1: no\"";
-    let Trouble::Command { message, .. } = explain(&failed(stderr)) else {
+    let EffectError::Command { message, .. } = classify_exit(&failed(stderr)) else {
         panic!("no command")
     };
     assert!(
@@ -479,7 +501,7 @@ proptest! {
 
     #[test]
     fn a_registrys_words_behind_its_code_decide_nothing(
-        code in prop::sample::select(vec![("unknown", Class::Other), ("manifest invalid", Class::Other), ("toomanyrequests", Class::RateLimited), ("denied", Class::Authentication), ("StatusCode: 400, ", Class::Other), ("manifest unknown", Class::NotFound)]),
+        code in prop::sample::select(vec![("unknown", FailureKind::Other), ("manifest invalid", FailureKind::Other), ("toomanyrequests", FailureKind::RateLimited), ("denied", FailureKind::Authentication), ("StatusCode: 400, ", FailureKind::Other), ("manifest unknown", FailureKind::NotFound)]),
         words in prop::collection::vec(decisive(), 0..6),
         glue in prop::sample::select(vec![": ", " ", "\n", ""]),
     ) {
@@ -491,7 +513,7 @@ proptest! {
     fn a_mirrors_words_decide_nothing(
         words in prop::collection::vec(prop_oneof![decisive(), Just("]): a/x: "), Just("\"")], 0..6),
         glue in prop::sample::select(vec![": ", " ", "\n", ""]),
-        said in prop::sample::select(vec![("manifest unknown", Class::NotFound), ("denied: no", Class::Authentication), ("unknown: x", Class::Other)]),
+        said in prop::sample::select(vec![("manifest unknown", FailureKind::NotFound), ("denied: no", FailureKind::Authentication), ("unknown: x", FailureKind::Other)]),
     ) {
         let mirror = format!("[b/x: reading manifest {D} in b/x: {}]", words.join(glue));
         let primary = format!("a/x: reading manifest {D} in a/x: {}", said.0);
@@ -502,11 +524,11 @@ proptest! {
     #[test]
     fn what_a_registry_gets_quoted_decides_nothing(words in prop::collection::vec(decisive(), 0..6), glue in prop::sample::select(vec![": ", " ", ""])) {
         let message = format!("Get {}: unsupported protocol scheme {}", quoted(&words.join(glue)), quoted(&words.concat()));
-        prop_assert_eq!(classify(&message), Class::Other, "{}", message);
+        prop_assert_eq!(classify(&message), FailureKind::Other, "{}", message);
     }
 
     #[test]
     fn no_stderr_makes_it_panic(stderr: Vec<u8>) {
-        let _any = explain(&Ran { exit: Exit::Signal(9), stdout: Vec::new(), stderr });
+        let _any = classify_exit(&CommandOutput { exit: Exit::Signal(9), stdout: Vec::new(), stderr });
     }
 }

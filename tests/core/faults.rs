@@ -1,12 +1,17 @@
 //! A disk that fails, at each of its calls in turn.
 
 use loopback::samples;
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::{Method, Plan};
 use skopeo_index::store::{RealDisk, Seen, Store};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::{FetchPolicy, Method};
 
-use crate::stand_in::{Faulty, Injected, PLAN, fetch_plainly, honest, request};
+use crate::stand_in::Faulty;
+use crate::stand_in::Injected;
+use crate::stand_in::PLAN;
+use crate::stand_in::fetch_plainly;
+use crate::stand_in::honest;
+use crate::stand_in::request;
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -27,7 +32,7 @@ fn every_call_fails(before: Before, method: Method, with: Injected) {
     let document = samples::oci_index(2);
     let digest = Digest::of(&document);
     let skopeo = honest(vec![document.clone()]);
-    let (plan, requests) = (Plan { method, ..PLAN }, [request(digest)]);
+    let (plan, requests) = (FetchPolicy { method, ..PLAN }, [request(digest)]);
     for n in 1..CALLS_MAX {
         let dir = tempfile::tempdir().expect("a directory");
         let root = dir.path().join("cache");
@@ -94,6 +99,6 @@ fn every_call_may_fail_or_be_the_last() {
         for before in [Before::Nothing, Before::Corrupt, Before::Sound] {
             every_call_fails(before, Method::Raw, with);
         }
-        every_call_fails(Before::Nothing, Method::Copy, with);
+        every_call_fails(Before::Nothing, Method::SkopeoCopy, with);
     }
 }

@@ -1,12 +1,12 @@
 //! Which program is run.
 
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::skopeo::{Identity, Process, identify};
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::{SkopeoBinary, SkopeoIdentity, identify};
+use skopeo_index_core::digest::Digest;
 
-fn of(program: &str) -> Identity {
-    let cancel = Cancel::new(None).expect("a pipe");
-    identify(&Process::new(program.into()), &cancel)
+fn of(program: &str) -> SkopeoIdentity {
+    let cancel = CancelToken::new(None).expect("a pipe");
+    identify(&SkopeoBinary::new(program.into()), &cancel)
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use skopeo_index::digest::Digest;
-use skopeo_index::index::{
-    Declared, Descriptor, Index, MANIFEST_MAX, MediaType, NotAnIndex, SUMMARY_PLATFORMS_MAX,
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::{
+    MediaTypeOrigin, Descriptor, Index, MAX_MANIFEST_SIZE, MAX_SUMMARY_PLATFORMS, MediaType, NotAnIndex,
 };
 
 use loopback::samples;
@@ -37,7 +37,7 @@ fn every_legal_kind_is_an_index() {
         samples::with_subject(),
         samples::with_data(),
         samples::empty(),
-        samples::of_size(MANIFEST_MAX),
+        samples::of_size(MAX_MANIFEST_SIZE),
     ];
     for document in all {
         let parsed = Index::parse(&document);
@@ -70,11 +70,11 @@ fn the_summary_tells_media_type_number_and_platforms() {
 
 #[test]
 fn one_byte_more_than_4_mib_is_refused_unread() {
-    let document = vec![b'{'; MANIFEST_MAX + 1];
+    let document = vec![b'{'; MAX_MANIFEST_SIZE + 1];
     assert_eq!(
         Index::parse(&document),
         Err(NotAnIndex::TooLarge {
-            size: MANIFEST_MAX as u64 + 1
+            size: MAX_MANIFEST_SIZE as u64 + 1
         })
     );
 }
@@ -269,8 +269,8 @@ fn a_descriptor_tells_all_that_was_read() {
     let document = json!({ "schemaVersion": 2, "manifests": [whole, bare] }).to_string();
     let index = Index::parse(document.as_bytes()).expect("an index");
     assert_eq!(
-        (index.media_type(), index.declared()),
-        (MediaType::OciImageIndex, Declared::Implied)
+        (index.media_type(), index.media_type_origin()),
+        (MediaType::OciImageIndex, MediaTypeOrigin::Implied)
     );
     let [whole, bare] = index.manifests() else {
         panic!("{index:?}")
@@ -321,6 +321,6 @@ fn a_long_platform_is_shown_cut_and_a_summary_names_no_more_than_it_may() {
     let many = summary((0..40).map(|n| of(&n.to_string())).collect());
     assert_eq!(
         (many.manifests, many.platforms.len()),
-        (40, SUMMARY_PLATFORMS_MAX)
+        (40, MAX_SUMMARY_PLATFORMS)
     );
 }

@@ -5,14 +5,15 @@ use std::num::NonZeroU32;
 
 use loopback::samples;
 use proptest::prelude::*;
-use skopeo_index::digest::Digest;
-use skopeo_index::index::NotAnIndex;
-use skopeo_index::machine::{
-    Bytes, Cause, Class, Effect, Facts, Fetch, Kind, Method, Network, Outcome, Placed, Plan,
-    Staging, State, Stop, TABLE, Task, Trouble,
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::NotAnIndex;
+use skopeo_index_core::machine::{
+    CancelReason, Cause, ContentInfo, Effect, EffectError, FailureKind, Fetch, FetchPolicy,
+    ManifestBytes, Method, Network, Outcome, OutcomeKind, Placement, Staging, State, TABLE, Task,
 };
 
-use crate::stand_in::{PLAN, request};
+use crate::stand_in::PLAN;
+use crate::stand_in::request;
 
 /// Documents: an index, another one, an image, no JSON.
 fn documents() -> [Vec<u8>; 4] {
@@ -26,57 +27,57 @@ fn documents() -> [Vec<u8>; 4] {
 
 /// Every sort of every outcome. A new variant doesn't compile here until it has
 /// its examples.
-fn outcomes(kind: Kind) -> Vec<Outcome<Bytes>> {
-    let contents = || documents().into_iter().map(Bytes::from);
+fn outcomes(kind: OutcomeKind) -> Vec<Outcome<ManifestBytes>> {
+    let contents = || documents().into_iter().map(ManifestBytes::from);
     let digests = || documents().map(|document| Digest::of(&document));
     match kind {
-        Kind::Absent => vec![Outcome::Absent],
-        Kind::Found => contents()
+        OutcomeKind::Absent => vec![Outcome::Absent],
+        OutcomeKind::Found => contents()
             .map(|content| Outcome::Found { content })
             .collect(),
-        Kind::FoundOversized => digests()
+        OutcomeKind::Oversized => digests()
             .map(|digest| Outcome::FoundOversized {
                 digest,
                 size: 5 << 20,
             })
             .to_vec(),
-        Kind::FoundNotAFile => vec![Outcome::FoundNotAFile],
-        Kind::Quarantined => vec![Outcome::Quarantined { name: "q".into() }],
-        Kind::Staged => vec![Outcome::Staged {
+        OutcomeKind::NotAFile => vec![Outcome::FoundNotAFile],
+        OutcomeKind::Quarantined => vec![Outcome::Quarantined { name: "q".into() }],
+        OutcomeKind::Staged => vec![Outcome::Staged {
             at: Staging::new("s".into()),
         }],
-        Kind::Copied => contents()
-            .map(|content| Outcome::Copied { content })
+        OutcomeKind::Fetched => contents()
+            .map(|content| Outcome::Fetched { content })
             .collect(),
-        Kind::Reread => contents()
-            .map(|content| Outcome::Reread { content })
+        OutcomeKind::CopyRead => contents()
+            .map(|content| Outcome::CopyRead { content })
             .collect(),
-        Kind::Opinion => digests()
-            .map(|d| Outcome::Opinion {
+        OutcomeKind::ManifestDigest => digests()
+            .map(|d| Outcome::ManifestDigest {
                 digest: d.to_string(),
             })
             .to_vec(),
-        Kind::Proceed => vec![Outcome::Proceed],
-        Kind::Paused => vec![Outcome::Paused],
-        Kind::Published => contents()
+        OutcomeKind::Continued => vec![Outcome::Continued],
+        OutcomeKind::BackoffElapsed => vec![Outcome::BackoffElapsed],
+        OutcomeKind::Published => contents()
             .map(|content| Outcome::Published {
                 content,
-                placed: Placed::New,
+                placed: Placement::New,
             })
             .collect(),
-        Kind::Trouble => {
-            let command = |class| Trouble::Command {
+        OutcomeKind::Failed => {
+            let command = |class| EffectError::Command {
                 class,
                 message: "m".into(),
             };
             [
-                command(Class::Network),
-                command(Class::NotFound),
-                Trouble::Stopped {
-                    why: Stop::Deadline,
+                command(FailureKind::Network),
+                command(FailureKind::NotFound),
+                EffectError::Cancelled {
+                    why: CancelReason::Deadline,
                 },
             ]
-            .map(|trouble| Outcome::Trouble { trouble })
+            .map(|trouble| Outcome::Failed { trouble })
             .to_vec()
         }
     }
@@ -86,11 +87,11 @@ fn outcomes(kind: Kind) -> Vec<Outcome<Bytes>> {
 fn tasks() -> Vec<Task> {
     let mut tasks = Vec::new();
     for document in documents() {
-        for method in [Method::Raw, Method::Copy] {
+        for method in [Method::Raw, Method::SkopeoCopy] {
             for network in [Network::Allowed, Network::Offline] {
                 for attempts in [1, 2] {
                     let attempts = NonZeroU32::new(attempts).expect("not zero");
-                    let plan = Plan {
+                    let plan = FetchPolicy {
                         method,
                         attempts,
                         network,
@@ -112,7 +113,7 @@ fn step_does_what_the_table_says_and_nothing_else() {
     let mut refused = BTreeSet::new();
     let mut open: Vec<Fetch> = tasks().into_iter().map(Fetch::new).collect();
     while let Some(fetch) = open.pop() {
-        for kind in Kind::ALL {
+        for kind in OutcomeKind::ALL {
             for outcome in outcomes(kind) {
                 assert_eq!(outcome.kind(), kind);
                 match fetch.clone().step(outcome.clone()) {
@@ -137,7 +138,7 @@ fn step_does_what_the_table_says_and_nothing_else() {
     assert_eq!(made, table);
     for state in [State::Committed, State::Failed] {
         assert!(
-            Kind::ALL
+            OutcomeKind::ALL
                 .iter()
                 .all(|kind| refused.contains(&(state, *kind))),
             "{state} is an end"
@@ -161,7 +162,7 @@ fn what_a_state_wants_it_can_use() {
     let mut open: Vec<Fetch> = tasks().into_iter().map(Fetch::new).collect();
     let mut seen = HashSet::new();
     while let Some(fetch) = open.pop() {
-        let taken = Kind::ALL
+        let taken = OutcomeKind::ALL
             .into_iter()
             .flat_map(outcomes)
             .filter_map(|o| fetch.clone().step(o).ok());
@@ -182,7 +183,7 @@ fn an_object_larger_than_any_index_is_moved_aside_only_if_it_is_corrupt() {
     let (right, size) = (task.request.digest(), 5 << 20);
     for (digest, corrupt) in [(right, false), (Digest::of(b"other"), true)] {
         let found = Outcome::FoundOversized { digest, size };
-        let (next, _) = Fetch::<Bytes>::new(task.clone())
+        let (next, _) = Fetch::<ManifestBytes>::new(task.clone())
             .step(found)
             .expect("it is looked up");
         let quarantines = matches!(next.wants(), Some(Effect::Quarantine { .. }));
@@ -197,7 +198,7 @@ fn an_object_larger_than_any_index_is_moved_aside_only_if_it_is_corrupt() {
 #[test]
 fn whatever_is_corrupt_is_to_be_moved_aside_next() {
     let task = tasks().remove(0);
-    let content = Bytes::from(documents()[1].clone());
+    let content = ManifestBytes::from(documents()[1].clone());
     for found in [Outcome::Found { content }, Outcome::FoundNotAFile] {
         let (next, _) = Fetch::new(task.clone())
             .step(found.clone())
@@ -211,11 +212,11 @@ fn whatever_is_corrupt_is_to_be_moved_aside_next() {
 
 #[test]
 fn where_a_corrupt_object_went_is_known_until_the_end() {
-    let content = Bytes::from(documents()[0].clone());
+    let content = ManifestBytes::from(documents()[0].clone());
     for (placed, known) in [
-        (Placed::New, "q"),
-        (Placed::AlreadyThere, "q"),
-        (Placed::Replaced("r".into()), "r"),
+        (Placement::New, "q"),
+        (Placement::AlreadyThere, "q"),
+        (Placement::Replaced("r".into()), "r"),
     ] {
         let outcomes = [
             Outcome::FoundNotAFile,
@@ -223,11 +224,11 @@ fn where_a_corrupt_object_went_is_known_until_the_end() {
             Outcome::Staged {
                 at: Staging::new("s".into()),
             },
-            Outcome::Copied {
+            Outcome::Fetched {
                 content: content.clone(),
             },
-            Outcome::Proceed,
-            Outcome::Proceed,
+            Outcome::Continued,
+            Outcome::Continued,
             Outcome::Published {
                 content: content.clone(),
                 placed,
@@ -256,18 +257,18 @@ fn where_a_corrupt_object_went_is_known_until_the_end() {
 #[test]
 fn a_failure_says_what_failed_where_and_why() {
     let task = tasks().remove(0);
-    let trouble = Trouble::Stopped {
-        why: Stop::Deadline,
+    let trouble = EffectError::Cancelled {
+        why: CancelReason::Deadline,
     };
     let shown = format!("{}: failed in state Pending: {trouble}", task.request);
-    let (next, _) = Fetch::<Bytes>::new(task)
-        .step(Outcome::Trouble { trouble })
+    let (next, _) = Fetch::<ManifestBytes>::new(task)
+        .step(Outcome::Failed { trouble })
         .expect("trouble is taken");
     assert_eq!(next.failed().map(ToString::to_string), Some(shown));
 }
 
-fn any_outcome() -> impl Strategy<Value = Outcome<Bytes>> {
-    let all: Vec<_> = Kind::ALL.into_iter().flat_map(outcomes).collect();
+fn any_outcome() -> impl Strategy<Value = Outcome<ManifestBytes>> {
+    let all: Vec<_> = OutcomeKind::ALL.into_iter().flat_map(outcomes).collect();
     prop::sample::select(all)
 }
 
@@ -281,7 +282,7 @@ proptest! {
     ) {
         let digest = Digest::of(&documents()[asked]);
         let mut fetch = Fetch::new(Task { request: request(digest), plan: PLAN });
-        let mut replayed = Fetch::<Facts>::new(fetch.task().clone());
+        let mut replayed = Fetch::<ContentInfo>::new(fetch.task().clone());
         for outcome in outcomes {
             let brought = match &outcome {
                 Outcome::Found { content } | Outcome::Published { content, .. } => Some(content.clone()),

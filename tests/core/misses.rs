@@ -4,19 +4,27 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use loopback::samples;
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::executor::Executor;
-use skopeo_index::index::MANIFEST_MAX;
-use skopeo_index::machine::{Cause, Class, Method, Plan, Stop, Trouble};
-use skopeo_index::perform::{Engine, Performer};
-use skopeo_index::skopeo::{Command, Options};
+use skopeo_index::fetch::Executor;
+use skopeo_index::fetch::{ByteSource, Performer};
+use skopeo_index::os::CancelToken;
 use skopeo_index::store::{RealDisk, Store};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::machine::{
+    CancelReason, Cause, EffectError, FailureKind, FetchPolicy, Method,
+};
+use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
 
-use crate::stand_in::{MockSkopeo, PLAN, cache, failed, fetch_plainly, printed, request};
+use crate::stand_in::MockSkopeo;
+use crate::stand_in::PLAN;
+use crate::stand_in::cache;
+use crate::stand_in::failed;
+use crate::stand_in::fetch_plainly;
+use crate::stand_in::printed;
+use crate::stand_in::request;
 
-const BY_COPY: Plan = Plan {
-    method: Method::Copy,
+const BY_COPY: FetchPolicy = FetchPolicy {
+    method: Method::SkopeoCopy,
     ..PLAN
 };
 
@@ -24,7 +32,7 @@ const BY_COPY: Plan = Plan {
 fn copied(manifest: Option<Vec<u8>>) -> Cause {
     let mut skopeo = MockSkopeo::new();
     skopeo.expect_run().returning(move |command, _, _, _| {
-        if let (Command::CopyIndex { to, .. }, Some(bytes)) = (command, &manifest) {
+        if let (SkopeoCommand::CopyIndex { to, .. }, Some(bytes)) = (command, &manifest) {
             std::fs::write(to.join("manifest.json"), bytes).expect("a file");
         }
         printed("")
@@ -35,10 +43,10 @@ fn copied(manifest: Option<Vec<u8>>) -> Cause {
     reports[0].result.clone().expect_err("a failure").cause
 }
 
-fn class(cause: &Cause) -> Class {
+fn class(cause: &Cause) -> FailureKind {
     match cause {
-        Cause::Trouble {
-            trouble: Trouble::Command { class, .. },
+        Cause::EffectFailed {
+            trouble: EffectError::Command { class, .. },
         } => *class,
         other => panic!("{other}"),
     }
@@ -46,30 +54,34 @@ fn class(cause: &Cause) -> Class {
 
 #[test]
 fn a_copy_that_is_too_large_is_told() {
-    let cause = copied(Some(vec![b' '; MANIFEST_MAX + 1]));
-    assert_eq!(class(&cause), Class::TooLarge);
-    assert!(cause.to_string().contains(&(MANIFEST_MAX + 1).to_string()));
+    let cause = copied(Some(vec![b' '; MAX_MANIFEST_SIZE + 1]));
+    assert_eq!(class(&cause), FailureKind::TooLarge);
+    assert!(
+        cause
+            .to_string()
+            .contains(&(MAX_MANIFEST_SIZE + 1).to_string())
+    );
 }
 
 #[test]
 fn a_copy_that_leaves_nothing_is_told() {
     let cause = copied(None);
-    assert_eq!(class(&cause), Class::Other);
+    assert_eq!(class(&cause), FailureKind::Other);
     assert!(cause.to_string().contains("manifest.json"), "{cause}");
 }
 
 /// Why a fetch from another cache fails, which has something else than a sound
 /// object.
-fn from_cache(plan: Plan, put: impl Fn(&Store<RealDisk>, Digest)) -> Cause {
+fn from_cache(plan: FetchPolicy, put: impl Fn(&Store<RealDisk>, Digest)) -> Cause {
     let ((_dir, store), (_other_dir, other)) = (cache(), cache());
     std::fs::create_dir(other.root()).expect("a directory");
     let digest = Digest::of(&samples::empty());
     put(&other, digest);
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let executor = Executor::<MockSkopeo, _> {
         performer: Performer {
             store: &store,
-            engine: Engine::Cache(&other),
+            engine: ByteSource::Cache(&other),
             retry_delay: Duration::ZERO,
             cancel: &cancel,
         },
@@ -89,13 +101,13 @@ fn from_cache(plan: Plan, put: impl Fn(&Store<RealDisk>, Digest)) -> Cause {
 #[test]
 fn what_another_cache_has_instead_of_an_object_is_told() {
     let large = from_cache(PLAN, |other, digest| {
-        std::fs::write(other.object(digest), vec![b' '; MANIFEST_MAX + 1]).expect("a file");
+        std::fs::write(other.object(digest), vec![b' '; MAX_MANIFEST_SIZE + 1]).expect("a file");
     });
-    assert_eq!(class(&large), Class::TooLarge);
+    assert_eq!(class(&large), FailureKind::TooLarge);
     let directory = from_cache(PLAN, |other, digest| {
         std::fs::create_dir(other.object(digest)).expect("a directory");
     });
-    assert_eq!(class(&directory), Class::Other);
+    assert_eq!(class(&directory), FailureKind::Other);
 }
 
 #[test]
@@ -103,7 +115,7 @@ fn no_skopeo_is_asked_about_another_caches_objects() {
     let cause = from_cache(BY_COPY, |other, digest| {
         std::fs::write(other.object(digest), samples::empty()).expect("a file");
     });
-    assert_eq!(class(&cause), Class::Other);
+    assert_eq!(class(&cause), FailureKind::Other);
     assert!(cause.to_string().contains("no skopeo"), "{cause}");
 }
 
@@ -116,10 +128,10 @@ fn a_deadline_ends_the_pause_between_two_attempts() {
         .returning(|_, _, _, _| failed("dial tcp: connect: connection refused"));
     let (_dir, store) = cache();
     let deadline = Instant::now() + Duration::from_millis(500);
-    let cancel = Cancel::new(Some(deadline)).expect("a pipe");
-    let engine = Engine::Skopeo {
+    let cancel = CancelToken::new(Some(deadline)).expect("a pipe");
+    let engine = ByteSource::Skopeo {
         runner: &skopeo,
-        options: &Options::default(),
+        options: &SkopeoOptions::default(),
         command_timeout: Duration::from_secs(60),
     };
     let executor = Executor {
@@ -129,7 +141,7 @@ fn a_deadline_ends_the_pause_between_two_attempts() {
             retry_delay: Duration::from_secs(60),
             cancel: &cancel,
         },
-        plan: Plan {
+        plan: FetchPolicy {
             attempts: NonZeroU32::new(2).expect("two"),
             ..PLAN
         },
@@ -142,7 +154,7 @@ fn a_deadline_ends_the_pause_between_two_attempts() {
             cause = report.result.as_ref().err().map(|f| f.cause.clone());
         })
         .expect("no halt");
-    let why = Stop::Deadline;
-    let trouble = Trouble::Stopped { why };
-    assert_eq!(cause, Some(Cause::Trouble { trouble }));
+    let why = CancelReason::Deadline;
+    let trouble = EffectError::Cancelled { why };
+    assert_eq!(cause, Some(Cause::EffectFailed { trouble }));
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use skopeo_index::request::{ImageName, NAME_MAX, NameError};
+use skopeo_index_core::request::{ImageName, MAX_NAME_LEN, NameError};
 
 /// How many names real skopeo is asked about.
 const SAMPLE: usize = 60;
@@ -269,9 +269,9 @@ fn a_name_is_at_most_as_long_as_skopeo_completes_it() {
         ("quay.io/", "quay.io/".len()),
     ];
     for (before, completed) in longest {
-        let name = format!("{before}{}", "a".repeat(NAME_MAX - completed));
+        let name = format!("{before}{}", "a".repeat(MAX_NAME_LEN - completed));
         assert!(name.parse::<ImageName>().is_ok(), "{name}");
         let longer = format!("{name}a:tag").parse::<ImageName>();
-        assert_eq!(longer, Err(NameError::TooLong(NAME_MAX + 1)), "{name}");
+        assert_eq!(longer, Err(NameError::TooLong(MAX_NAME_LEN + 1)), "{name}");
     }
 }

@@ -3,15 +3,22 @@
 use std::path::PathBuf;
 
 use loopback::samples;
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::executor::{Id, Step, Unrecorded, Witness};
-use skopeo_index::index::MANIFEST_MAX;
-use skopeo_index::machine::{Cause, Placed, Provenance, State};
-use skopeo_index::request::Request;
+use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
+use skopeo_index::os::CancelToken;
 use skopeo_index::store::{RealDisk, Store};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::machine::{Cause, Placement, Provenance, State};
+use skopeo_index_core::request::Request;
 
-use crate::stand_in::{MockSkopeo, PLAN, cache, fetch, fetch_plainly, honest, printed, request};
+use crate::stand_in::MockSkopeo;
+use crate::stand_in::PLAN;
+use crate::stand_in::cache;
+use crate::stand_in::fetch;
+use crate::stand_in::fetch_plainly;
+use crate::stand_in::honest;
+use crate::stand_in::printed;
+use crate::stand_in::request;
 
 /// An empty cache that is there already.
 fn made_cache() -> (tempfile::TempDir, Store<RealDisk>) {
@@ -29,7 +36,10 @@ fn in_the_way() -> Vec<(&'static str, Put)> {
     vec![
         ("nothing", Box::new(write(Vec::new()))),
         ("another index", Box::new(write(samples::oci_index(1)))),
-        ("too much", Box::new(write(vec![b' '; MANIFEST_MAX + 1]))),
+        (
+            "too much",
+            Box::new(write(vec![b' '; MAX_MANIFEST_SIZE + 1])),
+        ),
         (
             "a directory",
             Box::new(|at| std::fs::create_dir(at).expect("a directory")),
@@ -70,7 +80,7 @@ fn whatever_stands_at_an_objects_name_is_moved_aside_and_told() {
 
 #[test]
 fn an_object_of_another_source_with_a_sound_digest_is_left_alone() {
-    for bytes in [b"no index".to_vec(), vec![b'x'; MANIFEST_MAX + 1]] {
+    for bytes in [b"no index".to_vec(), vec![b'x'; MAX_MANIFEST_SIZE + 1]] {
         let (_dir, store) = made_cache();
         let digest = Digest::of(&bytes);
         std::fs::write(store.object(digest), &bytes).expect("a file");
@@ -85,7 +95,7 @@ fn an_object_of_another_source_with_a_sound_digest_is_left_alone() {
 
 /// How the object came to its place when others put `meanwhile` there during the
 /// download, and what is in quarantine then.
-fn placed(meanwhile: Vec<u8>) -> (Placed, usize) {
+fn placed(meanwhile: Vec<u8>) -> (Placement, usize) {
     let (_dir, store) = made_cache();
     let document = samples::oci_index(2);
     let object = store.object(Digest::of(&document));
@@ -107,14 +117,14 @@ fn placed(meanwhile: Vec<u8>) -> (Placed, usize) {
 
 #[test]
 fn the_same_object_put_there_meanwhile_is_left_there() {
-    assert_eq!(placed(samples::oci_index(2)), (Placed::AlreadyThere, 0));
+    assert_eq!(placed(samples::oci_index(2)), (Placement::AlreadyThere, 0));
 }
 
 #[test]
 fn another_object_put_there_meanwhile_is_moved_aside() {
     for other in [samples::oci_index(1), Vec::new(), b"x".to_vec()] {
         let (placed, quarantined) = placed(other);
-        assert!(matches!(placed, Placed::Replaced(_)), "{placed:?}");
+        assert!(matches!(placed, Placement::Replaced(_)), "{placed:?}");
         assert_eq!(quarantined, 1);
     }
 }
@@ -122,8 +132,8 @@ fn another_object_put_there_meanwhile_is_moved_aside() {
 /// Somebody who mends the object as soon as a transition is made.
 struct Mender<'a>(&'a Store<RealDisk>);
 
-impl Witness for Mender<'_> {
-    fn transition(&self, _: Id, request: &Request, step: &Step) -> Result<(), Unrecorded> {
+impl Observer for Mender<'_> {
+    fn transition(&self, _: FetchId, request: &Request, step: &Transition) -> Result<(), Veto> {
         assert_eq!(
             (step.event.from, self.0.root().is_dir()),
             (State::Pending, true)
@@ -141,9 +151,9 @@ fn an_object_that_somebody_mended_meanwhile_is_not_moved_aside() {
     std::fs::write(store.object(digest), "x").expect("a file");
     let mut skopeo = MockSkopeo::new();
     skopeo.expect_run().never();
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let mender = Mender(&store);
-    let watch = (1, &cancel, &[&mender as &dyn Witness][..]);
+    let watch = (1, &cancel, &[&mender as &dyn Observer][..]);
     let reports = fetch(&store, &skopeo, PLAN, &[request(digest)], watch).expect("no halt");
     let committed = reports[0].result.as_ref().expect("success");
     assert_eq!(committed.provenance(), &Provenance::Hit);

@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::machine::Stop;
-use skopeo_index::skopeo::{Command, CommandRunner, Exit, Limits, Options, Process, Ran, RunError};
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError, SkopeoBinary};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::CancelReason;
+use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 
 use crate::stand_in::request;
 
@@ -36,17 +37,22 @@ impl Script {
         self.0.path().join("skopeo")
     }
 
-    fn run(&self, time: Duration, cancel: &Cancel) -> Result<Ran, RunError> {
-        let limits = Limits {
+    fn run(&self, time: Duration, cancel: &CancelToken) -> Result<CommandOutput, RunError> {
+        let limits = CommandLimits {
             time,
             writes_to: None,
         };
-        Process::new(self.path()).run(&Command::Version, &Options::default(), &limits, cancel)
+        SkopeoBinary::new(self.path()).run(
+            &SkopeoCommand::Version,
+            &SkopeoOptions::default(),
+            &limits,
+            cancel,
+        )
     }
 }
 
-fn ran(script: &str) -> Result<Ran, RunError> {
-    Script::new(script).run(LONG, &Cancel::new(None).expect("a pipe"))
+fn ran(script: &str) -> Result<CommandOutput, RunError> {
+    Script::new(script).run(LONG, &CancelToken::new(None).expect("a pipe"))
 }
 
 fn gone(process: &Path) -> bool {
@@ -94,18 +100,21 @@ fn an_output_as_large_as_a_manifest_is_taken_and_a_larger_one_is_not() {
 fn a_program_that_cannot_be_run_is_told_from_one_that_is_not_there() {
     let script = Script::new("");
     fs::set_permissions(script.path(), fs::Permissions::from_mode(0o644)).expect("a file");
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let ended = script.run(LONG, &cancel);
-    assert!(matches!(ended, Err(RunError::Broken { .. })), "{ended:?}");
+    assert!(matches!(ended, Err(RunError::Io { .. })), "{ended:?}");
     fs::remove_file(script.path()).expect("it is there");
     let ended = script.run(LONG, &cancel);
-    assert!(matches!(ended, Err(RunError::NotThere(_))), "{ended:?}");
+    assert!(matches!(ended, Err(RunError::NotFound(_))), "{ended:?}");
 }
 
 #[test]
 fn what_takes_too_long_is_killed_with_all_that_it_has_started() {
     let script = Script::new("cd \"${0%/*}\"; sleep 1000 & echo $! > child; echo slow >&2; wait");
-    let ended = script.run(Duration::from_secs(3), &Cancel::new(None).expect("a pipe"));
+    let ended = script.run(
+        Duration::from_secs(3),
+        &CancelToken::new(None).expect("a pipe"),
+    );
     // What it has said by then may tell why.
     assert!(
         matches!(&ended, Err(RunError::TimedOut { stderr, .. }) if stderr == b"slow\n"),
@@ -122,7 +131,7 @@ fn what_has_ended_is_not_waited_for_where_others_keep_its_outputs_and_these_are_
         let script = Script::new(&format!(
             "cd \"${{0%/*}}\"; printf out; sh -c '{others}' & echo $! > child; exit 3"
         ));
-        let ended = script.run(LONG, &Cancel::new(None).expect("a pipe"));
+        let ended = script.run(LONG, &CancelToken::new(None).expect("a pipe"));
         let ended = ended.expect("it ran");
         assert_eq!(ended.exit, Exit::Status(3));
         assert_eq!(ended.stdout, b"out");
@@ -144,15 +153,21 @@ fn skopeo_collects_less_garbage_unless_the_environment_says_how_much() {
 
 #[test]
 fn skopeo_is_given_a_little_more_than_its_time_and_no_more_than_a_year() {
-    let (cancel, request) = (Cancel::new(None).expect("a pipe"), request(Digest::of(b"")));
+    let (cancel, request) = (
+        CancelToken::new(None).expect("a pipe"),
+        request(Digest::of(b"")),
+    );
     let script = Script::new("printf %s \"$1\"");
     let given = |time| {
-        let limits = Limits {
+        let limits = CommandLimits {
             time,
             writes_to: None,
         };
-        let (process, command) = (Process::new(script.path()), Command::InspectRaw(&request));
-        let ran = process.run(&command, &Options::default(), &limits, &cancel);
+        let (process, command) = (
+            SkopeoBinary::new(script.path()),
+            SkopeoCommand::InspectRaw(&request),
+        );
+        let ran = process.run(&command, &SkopeoOptions::default(), &limits, &cancel);
         String::from_utf8(ran.expect("it ran").stdout).expect("UTF-8")
     };
     let year = 365 * 24 * 3600;
@@ -170,32 +185,35 @@ fn one_that_closes_its_outputs_and_lives_on_is_killed() {
 
 #[test]
 fn one_that_is_told_to_stop_is_not_begun_or_ends() {
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let script = Script::new("touch \"${0%/*}/began\"; exec sleep 1000");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !script.0.path().join("began").exists() {
                 std::thread::yield_now();
             }
-            cancel.stop(Stop::Interrupted);
+            cancel.stop(CancelReason::Interrupted);
         });
         let ended = script.run(LONG, &cancel);
-        let stopped = Err(Stop::Interrupted);
+        let stopped = Err(CancelReason::Interrupted);
         let why = |error| match error {
-            RunError::Stopped(why) => why,
+            RunError::Cancelled(why) => why,
             other => panic!("{other:?}"),
         };
         assert_eq!(ended.map_err(why).map(drop), stopped);
     });
     let unbegun = Script::new("touch \"${0%/*}/began\"");
     let ended = unbegun.run(LONG, &cancel);
-    assert!(matches!(ended, Err(RunError::Stopped(_))), "{ended:?}");
+    assert!(matches!(ended, Err(RunError::Cancelled(_))), "{ended:?}");
     assert!(!unbegun.0.path().join("began").exists());
 }
 
 #[test]
 fn a_copy_may_write_as_much_as_staging_holds_and_no_more() {
-    let (cancel, request) = (Cancel::new(None).expect("a pipe"), request(Digest::of(b"")));
+    let (cancel, request) = (
+        CancelToken::new(None).expect("a pipe"),
+        request(Digest::of(b"")),
+    );
     // It is measured before anything is read, and again and again.
     let run = |there: u64, bytes: u64, then: &str| {
         let into = tempfile::tempdir().expect("a directory");
@@ -206,16 +224,16 @@ fn a_copy_may_write_as_much_as_staging_holds_and_no_more() {
         ));
         let (to, limits) = (
             into.path(),
-            Limits {
+            CommandLimits {
                 time: LONG,
                 writes_to: Some(into.path()),
             },
         );
-        let command = Command::CopyIndex {
+        let command = SkopeoCommand::CopyIndex {
             request: &request,
             to,
         };
-        Process::new(script.path()).run(&command, &Options::default(), &limits, &cancel)
+        SkopeoBinary::new(script.path()).run(&command, &SkopeoOptions::default(), &limits, &cancel)
     };
     assert!(run(STAGING, 0, "").is_ok());
     let ended = run(STAGING, 1, "exec sleep 1000");

@@ -1,10 +1,14 @@
 //! Documents by a second reader.
 
 use proptest::prelude::*;
-use skopeo_index::index::{Index, MediaType};
+use skopeo_index_core::index::{Index, MediaType};
 
 use crate::doubt::doubt;
-use crate::json::Json::{self, Array, Number, Object, Text};
+use crate::json::Json;
+use crate::json::Json::Array;
+use crate::json::Json::Number;
+use crate::json::Json::Object;
+use crate::json::Json::Text;
 use crate::json::read;
 
 fn descriptor() -> impl Strategy<Value = Json> {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use skopeo_index::request::{
-    ItemError, Items, LOCATION_MAX, Reference, Request, Source, StorageLocation, TlsVerify,
+use skopeo_index_core::request::{
+    ItemError, Items, MAX_STORAGE_LOCATION_LEN, Location, Reference, Request, StorageLocation, TlsVerify,
     Transport,
 };
 
@@ -43,7 +43,7 @@ proptest! {
 
 #[test]
 fn a_location_is_at_most_as_long_as_a_path() {
-    let longest = format!("/{}", "x".repeat(LOCATION_MAX - 1));
+    let longest = format!("/{}", "x".repeat(MAX_STORAGE_LOCATION_LEN - 1));
     assert!(longest.parse::<StorageLocation>().is_ok());
     assert!(format!("{longest}x").parse::<StorageLocation>().is_err());
 }
@@ -54,23 +54,23 @@ fn read(image: Value) -> Result<Request, ItemError> {
 
 #[test]
 fn an_item_says_where_its_image_is() {
-    let docker = |tls_verify| Source::Docker { tls_verify };
-    let storage = |location: Option<&str>| Source::ContainersStorage {
+    let docker = |tls_verify| Location::Docker { tls_verify };
+    let storage = |location: Option<&str>| Location::ContainersStorage {
         location: location.map(|location| location.parse().expect("a location")),
     };
     let table = [
-        (json!({ "name": "a/b:c" }), docker(TlsVerify::AsConfigured)),
+        (json!({ "name": "a/b:c" }), docker(TlsVerify::Unset)),
         (
             json!({ "name": "a/b:c", "tls-verify": true }),
-            docker(TlsVerify::Expected),
+            docker(TlsVerify::ItemTrue),
         ),
         (
             json!({ "name": "a/b:c", "tls-verify": false }),
-            docker(TlsVerify::Skip),
+            docker(TlsVerify::Never),
         ),
         (
             json!({ "name": "a/b:c", "containers-transport": "docker", "storage-location": "" }),
-            docker(TlsVerify::AsConfigured),
+            docker(TlsVerify::Unset),
         ),
         (
             json!({ "name": "a/b:c", "containers-transport": "containers-storage" }),
@@ -83,7 +83,7 @@ fn an_item_says_where_its_image_is() {
     ];
     for (image, source) in table {
         let request = read(image.clone()).expect("a request");
-        assert_eq!(request.source(), &source, "{image}");
+        assert_eq!(request.location(), &source, "{image}");
         assert_eq!(request.to_string(), format!("a/b:c@{DIGEST}"));
     }
 }
@@ -181,19 +181,15 @@ fn a_reference_is_read_in_its_parts() {
 }
 
 /// Every sort of source, and how it begins.
-fn sources() -> [(Source, Transport, &'static str); 6] {
-    let docker = |tls_verify| Source::Docker { tls_verify };
+fn sources() -> [(Location, Transport, &'static str); 6] {
+    let docker = |tls_verify| Location::Docker { tls_verify };
     let location = "/x y".parse().expect("a location");
-    let storage = |location| Source::ContainersStorage { location };
+    let storage = |location| Location::ContainersStorage { location };
     [
-        (
-            docker(TlsVerify::AsConfigured),
-            Transport::Docker,
-            "docker://",
-        ),
-        (docker(TlsVerify::Expected), Transport::Docker, "docker://"),
-        (docker(TlsVerify::Require), Transport::Docker, "docker://"),
-        (docker(TlsVerify::Skip), Transport::Docker, "docker://"),
+        (docker(TlsVerify::Unset), Transport::Docker, "docker://"),
+        (docker(TlsVerify::ItemTrue), Transport::Docker, "docker://"),
+        (docker(TlsVerify::Always), Transport::Docker, "docker://"),
+        (docker(TlsVerify::Never), Transport::Docker, "docker://"),
         (
             storage(None),
             Transport::ContainersStorage,
@@ -207,7 +203,7 @@ fn sources() -> [(Source, Transport, &'static str); 6] {
     ]
 }
 
-fn tagged(source: Source) -> Request {
+fn tagged(source: Location) -> Request {
     let name = "quay.io/a:tag".parse().expect("a name");
     Request::new(name, source, DIGEST.parse().expect("a digest"))
 }
@@ -244,17 +240,17 @@ fn what_an_item_says_on_tls_outweighs_the_option_unless_that_is_stricter() {
         .into_iter()
         .flat_map(|said| all.map(|option| (said, option)))
     {
-        let docker = |tls_verify| Source::Docker { tls_verify };
-        let request = tagged(docker(said)).or_tls_verify(option);
+        let docker = |tls_verify| Location::Docker { tls_verify };
+        let request = tagged(docker(said)).with_default_tls_verify(option);
         assert_eq!(
-            request.source(),
+            request.location(),
             &docker(after(said, option)),
             "{said:?} {option:?}"
         );
     }
-    let storage = Source::ContainersStorage { location: None };
-    let request = tagged(storage.clone()).or_tls_verify(Skip);
-    assert_eq!(request.source(), &storage);
+    let storage = Location::ContainersStorage { location: None };
+    let request = tagged(storage.clone()).with_default_tls_verify(Skip);
+    assert_eq!(request.location(), &storage);
 }
 
 #[test]

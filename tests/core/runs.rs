@@ -6,25 +6,35 @@ use std::time::Duration;
 
 use loopback::samples;
 use proptest::prelude::*;
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::{Cause, Class, Method, Plan, Provenance, Stop, Trouble};
-use skopeo_index::perform::pause;
-use skopeo_index::request::{Request, Source, TlsVerify};
-use skopeo_index::skopeo::{Command, CommandRunner, Limits, Options, Ran, RunError};
+use skopeo_index::fetch::backoff;
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
 use skopeo_index::store::{RealDisk, Seen, Store};
-
-use crate::stand_in::{
-    Faulty, Injected, MockSkopeo, PLAN, cache, failed, fetch, fetch_plainly, honest, printed,
-    request,
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::{
+    CancelReason, Cause, EffectError, FailureKind, FetchPolicy, Method, Provenance,
 };
+use skopeo_index_core::request::{Location, Request, TlsVerify};
+use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
+
+use crate::stand_in::Faulty;
+use crate::stand_in::Injected;
+use crate::stand_in::MockSkopeo;
+use crate::stand_in::PLAN;
+use crate::stand_in::cache;
+use crate::stand_in::failed;
+use crate::stand_in::fetch;
+use crate::stand_in::fetch_plainly;
+use crate::stand_in::honest;
+use crate::stand_in::printed;
+use crate::stand_in::request;
 
 fn named(name: &str, digest: Digest) -> Request {
-    let tls_verify = TlsVerify::AsConfigured;
+    let tls_verify = TlsVerify::Unset;
     Request::new(
         name.parse().expect("a name"),
-        Source::Docker { tls_verify },
+        Location::Docker { tls_verify },
         digest,
     )
 }
@@ -35,7 +45,7 @@ fn one_that_fails_stops_none_of_the_others() {
     let known = documents.iter().step_by(2).cloned().collect();
     let requests: Vec<_> = documents.iter().map(|d| request(Digest::of(d))).collect();
     let (_dir, store) = cache();
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let reports = fetch(&store, &honest(known), PLAN, &requests, (3, &cancel, &[]));
     let well: Vec<_> = reports
         .expect("no halt")
@@ -77,7 +87,7 @@ fn where_one_name_fails_the_other_is_asked() {
         .expect_run()
         .times(2)
         .returning(|command, _, _, _| match command {
-            Command::InspectRaw(request) if request.name().as_str() == "quay.io/b" => {
+            SkopeoCommand::InspectRaw(request) if request.name().as_str() == "quay.io/b" => {
                 printed(samples::empty())
             }
             _ => failed("manifest unknown"),
@@ -108,11 +118,11 @@ struct Counts {
 impl CommandRunner for Meeting {
     fn run(
         &self,
-        _: &Command<'_>,
-        _: &Options,
-        _: &Limits<'_>,
-        _: &Cancel,
-    ) -> Result<Ran, RunError> {
+        _: &SkopeoCommand<'_>,
+        _: &SkopeoOptions,
+        _: &CommandLimits<'_>,
+        _: &CancelToken,
+    ) -> Result<CommandOutput, RunError> {
         let mut counts = self.counts.lock().expect("no panic");
         counts.came += 1;
         counts.most = counts.most.max(counts.came - counts.gone);
@@ -135,7 +145,7 @@ const FOR_EVER: Duration = Duration::from_secs(60);
 fn as_many_commands_run_at_once_as_there_are_jobs_and_no_more() {
     // A multiple of each number of jobs, or the last would wait for nobody.
     let requests: Vec<_> = (0..36_u8).map(|n| request(Digest::of(&[n]))).collect();
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     for jobs in [1, 3, 4] {
         let meeting = Meeting {
             jobs,
@@ -159,11 +169,11 @@ fn who_stops_in_the_middle_keeps_what_is_there_and_starts_nothing_more() {
         .expect_run()
         .times(3)
         .returning(move |command, _, _, cancel| match command {
-            Command::InspectRaw(request) if request.digest() == third => {
-                cancel.stop(Stop::Interrupted);
-                Err(RunError::Stopped(Stop::Interrupted))
+            SkopeoCommand::InspectRaw(request) if request.digest() == third => {
+                cancel.stop(CancelReason::Interrupted);
+                Err(RunError::Cancelled(CancelReason::Interrupted))
             }
-            Command::InspectRaw(request) => {
+            SkopeoCommand::InspectRaw(request) => {
                 let found = documents.iter().find(|d| Digest::of(d) == request.digest());
                 printed(found.expect("a document").clone())
             }
@@ -174,8 +184,8 @@ fn who_stops_in_the_middle_keeps_what_is_there_and_starts_nothing_more() {
     let stopped = |cause: &Cause| {
         matches!(
             cause,
-            Cause::Trouble {
-                trouble: Trouble::Stopped { .. }
+            Cause::EffectFailed {
+                trouble: EffectError::Cancelled { .. }
             }
         )
     };
@@ -198,17 +208,17 @@ fn a_storage_that_is_not_there_is_not_made() {
         .expect("UTF-8")
         .parse()
         .expect("a location");
-    let source = Source::ContainersStorage {
+    let source = Location::ContainersStorage {
         location: Some(location),
     };
     let request = Request::new("app".parse().expect("a name"), source, Digest::of(b""));
     let mut skopeo = MockSkopeo::new();
     skopeo.expect_run().never();
-    for method in [Method::Raw, Method::Copy] {
+    for method in [Method::Raw, Method::SkopeoCopy] {
         let reports = fetch_plainly(
             &store,
             &skopeo,
-            Plan { method, ..PLAN },
+            FetchPolicy { method, ..PLAN },
             std::slice::from_ref(&request),
         );
         let failure = reports
@@ -216,13 +226,13 @@ fn a_storage_that_is_not_there_is_not_made() {
             .remove(0)
             .result
             .expect_err("a failure");
-        let Cause::Trouble {
-            trouble: Trouble::Command { class, .. },
+        let Cause::EffectFailed {
+            trouble: EffectError::Command { class, .. },
         } = failure.cause
         else {
             panic!("{failure}")
         };
-        assert_eq!(class, Class::NotFound);
+        assert_eq!(class, FailureKind::NotFound);
         assert!(!nowhere.exists());
     }
 }
@@ -243,8 +253,8 @@ proptest! {
         }
         let with = [Injected::Refusal(28), Injected::Refusal(5), Injected::Halt][usize::from(sort)];
         let faulty = Store::new(root, Faulty::new(n, with));
-        let plan = Plan { method: if copy { Method::Copy } else { Method::Raw }, attempts: NonZeroU32::MIN, ..PLAN };
-        let cancel = Cancel::new(None).expect("a pipe");
+        let plan = FetchPolicy { method: if copy { Method::SkopeoCopy } else { Method::Raw }, attempts: NonZeroU32::MIN, ..PLAN };
+        let cancel = CancelToken::new(None).expect("a pipe");
         let skopeo = honest(documents);
         let reports = fetch(&faulty, &skopeo, plan, &requests, (jobs, &cancel, &[]));
         let _may_fail_too = faulty.close();
@@ -267,7 +277,7 @@ proptest! {
 
     #[test]
     fn pauses_grow_to_a_minute_and_are_never_all_alike(first in 0..100_000_u64, attempt in 1..200_u32) {
-        let paused = pause(Duration::from_millis(first), attempt).as_millis();
+        let paused = backoff(Duration::from_millis(first), attempt).as_millis();
         let whole = u128::from(first).saturating_mul(1 << (attempt - 1).min(40)).min(60_000);
         prop_assert!((whole / 2..=whole).contains(&paused), "{} of {}", paused, whole);
     }

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use insta::assert_snapshot;
 use loopback::samples;
 use serde_json::json;
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::{Cause, Class, Stop, Trouble};
-use skopeo_index::request::{ImageName, Reference, Request, StorageLocation, Transport};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind};
+use skopeo_index_core::request::{ImageName, Reference, Request, StorageLocation, Transport};
 
 fn ours(args: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_skopeo-index"));
@@ -90,7 +90,7 @@ fn why_something_is_no_index() {
         br#"{"schemaVersion":2,"manifests":[{}]}"#.to_vec(),
         br#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:1","size":1}]}"#
             .to_vec(),
-        vec![b' '; skopeo_index::index::MANIFEST_MAX + 1],
+        vec![b' '; skopeo_index_core::index::MAX_MANIFEST_SIZE + 1],
     ];
     let refusals = documents
         .iter()
@@ -107,7 +107,7 @@ fn why_something_is_no_index() {
 #[test]
 fn why_a_fetch_fails() {
     let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
-    let command = |class| Trouble::Command {
+    let command = |class| EffectError::Command {
         class,
         message: "what \u{1b}[31mskopeo said".into(),
     };
@@ -119,52 +119,54 @@ fn why_a_fetch_fails() {
             expected: one,
             actual: two,
         },
-        Cause::OpinionDiffers {
+        Cause::SkopeoDigestMismatch {
             ours: one,
             skopeo: "\u{7}".into(),
         },
-        Cause::RereadDiffers {
+        Cause::CopyMismatch {
             copied: one,
             read: two,
         },
-        Cause::ReadBackDiffers { read: two },
+        Cause::ReadBackMismatch { read: two },
         Cause::Offline { quarantined: None },
         Cause::Offline {
             quarantined: Some("q.1".into()),
         },
-        Cause::Trouble {
-            trouble: command(Class::NotFound),
+        Cause::EffectFailed {
+            trouble: command(FailureKind::NotFound),
         },
-        Cause::GaveUp {
+        Cause::RetriesExhausted {
             attempts: 1,
-            trouble: command(Class::Network),
+            trouble: command(FailureKind::Network),
         },
-        Cause::GaveUp {
+        Cause::RetriesExhausted {
             attempts: 3,
-            trouble: command(Class::Timeout),
+            trouble: command(FailureKind::Timeout),
         },
-        Cause::Trouble {
-            trouble: Trouble::Disk {
+        Cause::EffectFailed {
+            trouble: EffectError::Disk {
                 doing: "write".into(),
                 path: "/x".into(),
                 error: "full".into(),
             },
         },
-        Cause::Trouble {
-            trouble: Trouble::Stopped {
-                why: Stop::Interrupted,
+        Cause::EffectFailed {
+            trouble: EffectError::Cancelled {
+                why: CancelReason::Interrupted,
             },
         },
-        Cause::Trouble {
-            trouble: Trouble::Stopped {
-                why: Stop::Deadline,
+        Cause::EffectFailed {
+            trouble: EffectError::Cancelled {
+                why: CancelReason::Deadline,
             },
         },
-        Cause::Trouble {
-            trouble: Trouble::Stopped { why: Stop::HungUp },
+        Cause::EffectFailed {
+            trouble: EffectError::Cancelled {
+                why: CancelReason::HungUp,
+            },
         },
-        Cause::Trouble {
-            trouble: Trouble::Unrecorded {
+        Cause::EffectFailed {
+            trouble: EffectError::AuditLog {
                 error: "full".into(),
             },
         },

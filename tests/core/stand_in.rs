@@ -7,31 +7,34 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::executor::{Executor, Report, Witness};
-use skopeo_index::machine::{Method, Network, Plan};
-use skopeo_index::perform::{Engine, Halt, Performer};
-use skopeo_index::request::{Request, Source, TlsVerify};
-use skopeo_index::skopeo::{Command, CommandRunner, Exit, Limits, Options, Ran, RunError};
-use skopeo_index::store::{Disk, Fault, Locked, Made, RealDisk, Renamed, Seen, Store, Wait};
+use skopeo_index::fetch::{ByteSource, Halt, Performer};
+use skopeo_index::fetch::{Executor, FetchReport, Observer};
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::store::{
+    DirStatus, Disk, DiskError, LockWait, RealDisk, RenameOutcome, Seen, Store, TryLock,
+};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{FetchPolicy, Method, Network};
+use skopeo_index_core::request::{Location, Request, TlsVerify};
+use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 
 mockall::mock! {
     pub Skopeo {}
     impl CommandRunner for Skopeo {
         fn run<'a, 'b>(
             &self,
-            command: &Command<'a>,
-            options: &Options,
-            limits: &Limits<'b>,
-            cancel: &Cancel,
-        ) -> Result<Ran, RunError>;
+            command: &SkopeoCommand<'a>,
+            options: &SkopeoOptions,
+            limits: &CommandLimits<'b>,
+            cancel: &CancelToken,
+        ) -> Result<CommandOutput, RunError>;
     }
 }
 
 /// A command that ended well.
-pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<Ran, RunError> {
-    Ok(Ran {
+pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<CommandOutput, RunError> {
+    Ok(CommandOutput {
         exit: Exit::Status(0),
         stdout: stdout.into(),
         stderr: Vec::new(),
@@ -39,9 +42,9 @@ pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<Ran, RunError> {
 }
 
 /// A command that failed with skopeo's message.
-pub fn failed(message: &str) -> Result<Ran, RunError> {
+pub fn failed(message: &str) -> Result<CommandOutput, RunError> {
     let stderr = format!("level=fatal msg=\"{message}\"").into_bytes();
-    Ok(Ran {
+    Ok(CommandOutput {
         exit: Exit::Status(1),
         stdout: Vec::new(),
         stderr,
@@ -54,7 +57,7 @@ pub fn honest(documents: Vec<Vec<u8>>) -> MockSkopeo {
     skopeo
         .expect_run()
         .returning(move |command, _, _, _| match command {
-            Command::InspectRaw(request) => {
+            SkopeoCommand::InspectRaw(request) => {
                 let found = documents
                     .iter()
                     .find(|document| Digest::of(document) == request.digest());
@@ -63,7 +66,7 @@ pub fn honest(documents: Vec<Vec<u8>>) -> MockSkopeo {
                     |document| printed(document.clone()),
                 )
             }
-            Command::CopyIndex { request, to } => {
+            SkopeoCommand::CopyIndex { request, to } => {
                 let found = documents
                     .iter()
                     .find(|document| Digest::of(document) == request.digest());
@@ -71,10 +74,10 @@ pub fn honest(documents: Vec<Vec<u8>>) -> MockSkopeo {
                     .expect("a file");
                 printed("")
             }
-            Command::InspectDir { from } => {
+            SkopeoCommand::InspectDir { from } => {
                 printed(std::fs::read(from.join("manifest.json")).expect("it"))
             }
-            Command::ManifestDigest { file } => printed(format!(
+            SkopeoCommand::ManifestDigest { file } => printed(format!(
                 "{}\n",
                 Digest::of(&std::fs::read(file).expect("it"))
             )),
@@ -84,8 +87,8 @@ pub fn honest(documents: Vec<Vec<u8>>) -> MockSkopeo {
 }
 
 pub fn request(digest: Digest) -> Request {
-    let source = Source::Docker {
-        tls_verify: TlsVerify::Skip,
+    let source = Location::Docker {
+        tls_verify: TlsVerify::Never,
     };
     Request::new("localhost/app".parse().expect("a name"), source, digest)
 }
@@ -97,7 +100,7 @@ pub fn cache() -> (tempfile::TempDir, Store<RealDisk>) {
     (dir, Store::new(root, RealDisk))
 }
 
-pub const PLAN: Plan = Plan {
+pub const PLAN: FetchPolicy = FetchPolicy {
     method: Method::Raw,
     attempts: NonZeroU32::MIN,
     network: Network::Allowed,
@@ -107,13 +110,13 @@ pub const PLAN: Plan = Plan {
 pub fn fetch<R: CommandRunner, D: Disk>(
     store: &Store<D>,
     runner: &R,
-    plan: Plan,
+    plan: FetchPolicy,
     requests: &[Request],
-    (jobs, cancel, witnesses): (usize, &Cancel, &[&dyn Witness]),
-) -> Result<Vec<Report>, Halt> {
-    let engine = Engine::Skopeo {
+    (jobs, cancel, witnesses): (usize, &CancelToken, &[&dyn Observer]),
+) -> Result<Vec<FetchReport>, Halt> {
+    let engine = ByteSource::Skopeo {
         runner,
-        options: &Options::default(),
+        options: &SkopeoOptions::default(),
         command_timeout: Duration::from_secs(60),
     };
     let performer = Performer {
@@ -138,10 +141,10 @@ pub fn fetch<R: CommandRunner, D: Disk>(
 pub fn fetch_plainly<R: CommandRunner, D: Disk>(
     store: &Store<D>,
     runner: &R,
-    plan: Plan,
+    plan: FetchPolicy,
     requests: &[Request],
-) -> Result<Vec<Report>, Halt> {
-    let cancel = Cancel::new(None).expect("a pipe");
+) -> Result<Vec<FetchReport>, Halt> {
+    let cancel = CancelToken::new(None).expect("a pipe");
     fetch(store, runner, plan, requests, (1, &cancel, &[]))
 }
 
@@ -175,14 +178,18 @@ impl Faulty {
         self.calls.load(Ordering::SeqCst) >= self.fails_at
     }
 
-    fn call<T>(&self, path: &Path, call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    fn call<T>(
+        &self,
+        path: &Path,
+        call: impl FnOnce() -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
         let n = 1 + self.calls.fetch_add(1, Ordering::SeqCst);
         match self.with {
             // Nothing happens any more in a process that is gone.
-            Injected::Halt if n >= self.fails_at => Err(Fault::Halt),
+            Injected::Halt if n >= self.fails_at => Err(DiskError::Halt),
             Injected::Refusal(errno) if n == self.fails_at => {
                 let (path, error) = (path.to_owned(), io::Error::from_raw_os_error(errno));
-                Err(Fault::Io {
+                Err(DiskError::Io {
                     doing: "do something to",
                     path,
                     error,
@@ -194,34 +201,34 @@ impl Faulty {
 }
 
 impl Disk for Faulty {
-    fn make_dir(&self, dir: &Path) -> Result<Made, Fault> {
+    fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError> {
         self.call(dir, || RealDisk.make_dir(dir))
     }
-    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, Fault> {
+    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError> {
         self.call(parent, || RealDisk.make_unique_dir(parent, prefix))
     }
-    fn lock(&self, file: &Path, wait: Wait<'_>) -> Result<Locked, Fault> {
+    fn lock(&self, file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
         self.call(file, || RealDisk.lock(file, wait))
     }
-    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         self.call(file, || RealDisk.write(file, bytes))
     }
-    fn read(&self, file: &Path, max: usize) -> Result<Seen, Fault> {
+    fn read(&self, file: &Path, max: usize) -> Result<Seen, DiskError> {
         self.call(file, || RealDisk.read(file, max))
     }
-    fn sync_file(&self, file: &Path) -> Result<(), Fault> {
+    fn sync_file(&self, file: &Path) -> Result<(), DiskError> {
         self.call(file, || RealDisk.sync_file(file))
     }
-    fn sync_dir(&self, dir: &Path) -> Result<(), Fault> {
+    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
         self.call(dir, || RealDisk.sync_dir(dir))
     }
-    fn rename(&self, from: &Path, to: &Path) -> Result<Renamed, Fault> {
+    fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError> {
         self.call(from, || RealDisk.rename(from, to))
     }
-    fn list(&self, dir: &Path) -> Result<Vec<OsString>, Fault> {
+    fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError> {
         self.call(dir, || RealDisk.list(dir))
     }
-    fn remove(&self, path: &Path) -> Result<(), Fault> {
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
         self.call(path, || RealDisk.remove(path))
     }
 }

@@ -1,7 +1,9 @@
 //! Texts that nobody vouches for: nothing is lost, nothing leaks, nothing acts.
 
 use proptest::prelude::*;
-use skopeo_index::text::{Escaped, MESSAGE_MAX, quoted, shortened, without_credentials};
+use skopeo_index_core::escape::{
+    Escaped, MAX_ERROR_TEXT, quote, redact_credentials, truncate_message,
+};
 
 /// Reads what [`Escaped`] writes.
 fn unescaped(shown: &str) -> Option<String> {
@@ -55,24 +57,24 @@ proptest! {
 
     #[test]
     fn whatever_is_quoted_is_one_bounded_line(text in nasty(), times in 0..200_usize) {
-        let line = quoted(&text.repeat(times));
+        let line = quote(&text.repeat(times));
         prop_assert!(!line.contains(char::is_control));
         // An escape is at most as long as `\u{10ffff}`, for a character of one byte or more.
-        prop_assert!(line.len() < 10 * (MESSAGE_MAX + 40));
+        prop_assert!(line.len() < 10 * (MAX_ERROR_TEXT + 40));
     }
 
     #[test]
     fn a_shortened_text_says_how_long_it_was(text in nasty(), times in 1..200_usize) {
         let text = text.repeat(times);
-        let short = shortened(&text);
+        let short = truncate_message(&text);
         let note = format!("… ({} bytes in all)", text.len());
         match short.strip_suffix(&note) {
             Some(kept) => {
-                prop_assert!(text.len() > MESSAGE_MAX && text.starts_with(kept));
+                prop_assert!(text.len() > MAX_ERROR_TEXT && text.starts_with(kept));
                 // No character has more than four bytes.
-                prop_assert!((MESSAGE_MAX - 3..=MESSAGE_MAX).contains(&kept.len()));
+                prop_assert!((MAX_ERROR_TEXT - 3..=MAX_ERROR_TEXT).contains(&kept.len()));
             }
-            None => prop_assert!(text.len() <= MESSAGE_MAX && short == text),
+            None => prop_assert!(text.len() <= MAX_ERROR_TEXT && short == text),
         }
     }
 
@@ -88,7 +90,7 @@ proptest! {
             (format!("{scheme}://{login}quay.io:443{image}"), format!("{scheme}://{}quay.io:443{image}", if *secret { "***@" } else { "" }))
         };
         let (texts, expected): (Vec<_>, Vec<_>) = addresses.iter().map(one).unzip();
-        prop_assert_eq!(without_credentials(&texts.join(" \"x\": ")), expected.join(" \"x\": "));
+        prop_assert_eq!(redact_credentials(&texts.join(" \"x\": ")), expected.join(" \"x\": "));
     }
 }
 
@@ -98,7 +100,7 @@ fn a_digest_is_no_credential() {
         "docker://quay.io/app@sha256:00: refused",
         "docker://app@sha256:00",
     ] {
-        assert_eq!(without_credentials(text), text);
+        assert_eq!(redact_credentials(text), text);
     }
 }
 
@@ -107,7 +109,7 @@ fn credentials_stand_in_an_addresss_authority_only() {
     // RFC 3986, section 3.2: it ends with a slash, a question mark or a number sign.
     for end in ["/", "?", "#", "\"", " ", "\n"] {
         let text = format!("see https://quay.io{end}a@b");
-        assert_eq!(without_credentials(&text), text);
+        assert_eq!(redact_credentials(&text), text);
     }
 }
 

@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 
 use loopback::samples;
 use proptest::prelude::*;
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::{
-    Bytes, Cause, Class, Effect, Event, Facts, Fetch, Method, Network, Outcome, Placed, Plan,
-    Retry, Staging, State, Stop, Task, Trouble,
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::{
+    CancelReason, Cause, ContentInfo, Effect, EffectError, Event, FailureKind, Fetch, FetchPolicy,
+    ManifestBytes, Method, Network, Outcome, Placement, Retry, Staging, State, Task,
 };
 
 use crate::stand_in::request;
@@ -27,30 +27,30 @@ fn document(choice: u8) -> Vec<u8> {
     }
 }
 
-fn trouble(choice: u8) -> Trouble {
+fn trouble(choice: u8) -> EffectError {
     let class = match choice % 8 {
-        0 => Class::Network,
-        1 => Class::Timeout,
-        2 => Class::Server,
-        3 => Class::RateLimited,
-        4 => Class::NotFound,
-        5 => Class::Other,
+        0 => FailureKind::Network,
+        1 => FailureKind::Timeout,
+        2 => FailureKind::Server,
+        3 => FailureKind::RateLimited,
+        4 => FailureKind::NotFound,
+        5 => FailureKind::Other,
         _ => {
-            return Trouble::Stopped {
-                why: Stop::Interrupted,
+            return EffectError::Cancelled {
+                why: CancelReason::Interrupted,
             };
         }
     };
     let message = "m".to_owned();
-    Trouble::Command { class, message }
+    EffectError::Command { class, message }
 }
 
 /// Something that may come of an effect, mostly good.
-fn outcome(effect: &Effect<'_, Bytes>, sort: u8, choice: u8) -> Outcome<Bytes> {
-    let content = || Bytes::from(document(choice));
+fn outcome(effect: &Effect<'_, ManifestBytes>, sort: u8, choice: u8) -> Outcome<ManifestBytes> {
+    let content = || ManifestBytes::from(document(choice));
     if sort % 8 == 7 {
         let trouble = trouble(choice);
-        return Outcome::Trouble { trouble };
+        return Outcome::Failed { trouble };
     }
     match effect {
         Effect::LookUp { .. } | Effect::Quarantine { .. } => match (sort % 8, effect) {
@@ -68,25 +68,25 @@ fn outcome(effect: &Effect<'_, Bytes>, sort: u8, choice: u8) -> Outcome<Bytes> {
         Effect::Stage => Outcome::Staged {
             at: Staging::new("s/0".into()),
         },
-        Effect::Copy { .. } if sort.is_multiple_of(2) => Outcome::Trouble {
+        Effect::Fetch { .. } if sort.is_multiple_of(2) => Outcome::Failed {
             trouble: trouble(choice % 4),
         },
-        Effect::Copy { .. } => Outcome::Copied { content: content() },
-        Effect::Reread { .. } => Outcome::Reread { content: content() },
-        Effect::Opinion { .. } => Outcome::Opinion {
+        Effect::Fetch { .. } => Outcome::Fetched { content: content() },
+        Effect::ReadCopy { .. } => Outcome::CopyRead { content: content() },
+        Effect::ManifestDigest { .. } => Outcome::ManifestDigest {
             digest: Digest::of(&document(choice)).to_string(),
         },
-        Effect::Pause { .. } => Outcome::Paused,
-        Effect::Proceed => Outcome::Proceed,
+        Effect::Backoff { .. } => Outcome::BackoffElapsed,
+        Effect::Continue => Outcome::Continued,
         Effect::Publish {
             content: verified, ..
         } if !sort.is_multiple_of(4) => Outcome::Published {
             content: (*verified).clone(),
-            placed: Placed::New,
+            placed: Placement::New,
         },
         Effect::Publish { .. } => Outcome::Published {
             content: content(),
-            placed: Placed::Replaced("q.p".into()),
+            placed: Placement::Replaced("q.p".into()),
         },
     }
 }
@@ -96,7 +96,7 @@ struct Walk {
     task: Task,
     copied: Vec<u32>,
     paused: Vec<u32>,
-    brought: Vec<Bytes>,
+    brought: Vec<ManifestBytes>,
     quarantined: Option<String>,
     events: Vec<Event>,
     end: Fetch,
@@ -117,8 +117,8 @@ fn walk(task: Task, choices: &[(u8, u8)]) -> Walk {
             break;
         };
         match &effect {
-            Effect::Copy { attempt, .. } => walk.copied.push(*attempt),
-            Effect::Pause { attempt } => walk.paused.push(*attempt),
+            Effect::Fetch { attempt, .. } => walk.copied.push(*attempt),
+            Effect::Backoff { attempt } => walk.paused.push(*attempt),
             _ => {}
         }
         let outcome = outcome(&effect, *sort, *choice);
@@ -142,11 +142,11 @@ fn walk(task: Task, choices: &[(u8, u8)]) -> Walk {
 }
 
 fn task() -> impl Strategy<Value = Task> {
-    let method = prop::sample::select(vec![Method::Raw, Method::Copy]);
+    let method = prop::sample::select(vec![Method::Raw, Method::SkopeoCopy]);
     let network = prop_oneof![9 => Just(Network::Allowed), 1 => Just(Network::Offline)];
     (0..4_u32, method, network).prop_map(|(more, method, network)| Task {
         request: request(Digest::of(&document(0))),
-        plan: Plan {
+        plan: FetchPolicy {
             method,
             attempts: NonZeroU32::MIN.saturating_add(more),
             network,
@@ -177,7 +177,7 @@ proptest! {
         let walk = walk(task, &choices);
         if let (Fetch::Committed(committed), Some(Event { outcome: Outcome::Published { placed, .. }, .. })) = (&walk.end, walk.events.last()) {
             let expected = match placed {
-                Placed::Replaced(name) => Some(name.as_str()),
+                Placement::Replaced(name) => Some(name.as_str()),
                 _ => walk.quarantined.as_deref(),
             };
             prop_assert_eq!(committed.quarantined(), expected);
@@ -202,7 +202,7 @@ proptest! {
     fn only_trouble_that_may_pass_is_followed_by_another_attempt(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
         for event in &walk.events {
-            let Outcome::Trouble { trouble } = &event.outcome else { continue };
+            let Outcome::Failed { trouble } = &event.outcome else { continue };
             let passing = event.from == State::Staged && trouble.retry() == Retry::Worthwhile && event.attempt < walk.task.plan.attempts.get();
             let paused = walk.paused.contains(&event.attempt);
             if event.to == State::Failed {
@@ -227,7 +227,7 @@ proptest! {
     #[test]
     fn what_a_log_keeps_of_a_walk_leads_to_the_same_end(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
-        let mut replayed = Fetch::<Facts>::new(walk.task.clone());
+        let mut replayed = Fetch::<ContentInfo>::new(walk.task.clone());
         for event in &walk.events {
             let json = serde_json::to_string(event).expect("JSON");
             let read: Event = serde_json::from_str(&json).expect("an event");

@@ -24,11 +24,13 @@ use std::time::Duration;
 use host::{Answer, Host, Version};
 use loopback::samples;
 use serde_json::json;
-use skopeo_index::audit::{Finding, Keep, Line, Op, Record, Severity, Verifier, What};
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::State;
 use skopeo_index::store::{RealDisk, Seen, Store};
+use skopeo_index_core::audit::{
+    Entry, Finding, FindingKind, KeepObjects, ParsedLine, Record, Severity, Verifier,
+};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::State;
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
@@ -259,11 +261,15 @@ impl Stage {
             .into_iter()
             .map(|found| found.what.severity())
             .max();
-        assert!(worst <= Some(Severity::Cut), "{how}: {:?}", self.findings());
+        assert!(
+            worst <= Some(Severity::Truncated),
+            "{how}: {:?}",
+            self.findings()
+        );
         if ended == Ended::Well {
             assert!(whole, "{how}: success without an object");
             let mut findings = self.findings();
-            findings.retain(|found| !matches!(found.what, What::Recovered { .. }));
+            findings.retain(|found| !matches!(found.what, FindingKind::Recovered { .. }));
             assert_eq!(findings, [], "{how}");
             self.assert_told(how);
         }
@@ -280,7 +286,7 @@ impl Stage {
         let last = &records.last().expect("records").run;
         let of_last = || records.iter().filter(|record| record.run == *last);
         let committed = of_last().any(|record| match &record.op {
-            Op::Transition { event, request, .. } => {
+            Entry::Transition { event, request, .. } => {
                 event.to == State::Committed && request.digest() == self.digest()
             }
             _ => false,
@@ -288,7 +294,7 @@ impl Stage {
         assert!(committed, "{how}: success without a record");
         let recovered = records
             .iter()
-            .any(|record| matches!(record.op, Op::Recovered { .. }));
+            .any(|record| matches!(record.op, Entry::Recovered { .. }));
         assert!(recovered || self.scene != Scene::AfterCrash, "{how}");
     }
 
@@ -312,10 +318,10 @@ impl Stage {
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
-        let mut verifier = Verifier::new(None, Keep::Nothing);
+        let mut verifier = Verifier::new(None, KeepObjects::Nothing);
         let lines = log[..end].split_inclusive(|byte| *byte == b'\n');
         let mut findings: Vec<_> = lines
-            .flat_map(|line| verifier.line(&Line::read(&line[..line.len() - 1])))
+            .flat_map(|line| verifier.line(&ParsedLine::read(&line[..line.len() - 1])))
             .collect();
         findings.extend(verifier.finish(&log[end..]).1);
         findings

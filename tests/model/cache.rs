@@ -5,12 +5,26 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use skopeo_index::digest::Digest;
-use skopeo_index::machine::{Method, Network, State};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{Method, Network, State};
 use stateright::{Model, Property};
 
-use crate::disk::{File, Fs, Node, Text, kept, torn};
-use crate::process::{Answer, At, Broken, Call, Job, Next, Patience, Processes, ROOT, Standing};
+use crate::disk::File;
+use crate::disk::Fs;
+use crate::disk::Node;
+use crate::disk::Text;
+use crate::disk::kept;
+use crate::disk::torn;
+use crate::process::Answer;
+use crate::process::At;
+use crate::process::Broken;
+use crate::process::Call;
+use crate::process::Job;
+use crate::process::Next;
+use crate::process::Patience;
+use crate::process::Processes;
+use crate::process::ROOT;
+use crate::process::Standing;
 use crate::rules;
 
 /// The documents that there are: two indexes and a single image.

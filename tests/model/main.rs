@@ -17,7 +17,7 @@ mod rules;
 
 use cache::{Before, Bounds, Cache, IMAGE, INDEXES, Registry};
 use process::Broken;
-use skopeo_index::machine::{Method, Network};
+use skopeo_index_core::machine::{Method, Network};
 use stateright::{Checker, HasDiscoveries, Model};
 
 const ONE: disk::Text = INDEXES[0];
@@ -68,7 +68,7 @@ fn one_fetcher_and_anything_that_may_go_wrong() {
     let by_copy = if is_long() { 2 } else { 1 };
     for (what, method, attempts) in [
         ("one by raw", Method::Raw, 2),
-        ("one by copy", Method::Copy, by_copy),
+        ("one by copy", Method::SkopeoCopy, by_copy),
     ] {
         let bounds = Bounds {
             method,

@@ -13,17 +13,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use skopeo_index::audit::must_be_durable;
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::executor::{Executor, Id, Step, Unrecorded, Witness};
-use skopeo_index::machine::{Cause, Method, Network, Plan, State};
-use skopeo_index::perform::{Engine, Performer};
-use skopeo_index::request::{Request, Source, TlsVerify};
-use skopeo_index::skopeo::{Command, CommandRunner, Exit, Limits, Options, Ran, RunError};
-use skopeo_index::store::{Disk, Fault, Guard, Locked, Made, Renamed, Seen, Store, Wait};
+use skopeo_index::audit_log::requires_sync;
+use skopeo_index::fetch::{ByteSource, Performer};
+use skopeo_index::fetch::{Executor, FetchId, Observer, Transition, Veto};
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::store::{
+    DirStatus, Disk, DiskError, LockGuard, LockWait, RenameOutcome, Seen, Store, TryLock,
+};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{Cause, FetchPolicy, Method, Network, State};
+use skopeo_index_core::request::{Location, Request, TlsVerify};
+use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 
-use crate::disk::{File, Refused, Text, kept};
+use crate::disk::File;
+use crate::disk::Refused;
+use crate::disk::Text;
+use crate::disk::kept;
 
 /// Where the cache is.
 pub const ROOT: Text = "/srv/cache";
@@ -71,7 +77,7 @@ pub enum Answer {
     Refused(Refused),
     /// The file that was opened.
     Opened(File),
-    Locked,
+    TryLock,
     Theirs,
     Gone,
     Absent,
@@ -149,12 +155,12 @@ impl From<&Cause> for Refusal {
         match cause {
             Cause::NotAnIndex { .. } => Self::NotAnIndex,
             Cause::DigestMismatch { .. } => Self::DigestMismatch,
-            Cause::OpinionDiffers { .. } => Self::OpinionDiffers,
-            Cause::RereadDiffers { .. } => Self::RereadDiffers,
-            Cause::ReadBackDiffers { .. } => Self::ReadBackDiffers,
+            Cause::SkopeoDigestMismatch { .. } => Self::OpinionDiffers,
+            Cause::CopyMismatch { .. } => Self::RereadDiffers,
+            Cause::ReadBackMismatch { .. } => Self::ReadBackDiffers,
             Cause::Offline { .. } => Self::Offline,
-            Cause::Trouble { .. } => Self::Trouble,
-            Cause::GaveUp { .. } => Self::GaveUp,
+            Cause::EffectFailed { .. } => Self::Trouble,
+            Cause::RetriesExhausted { .. } => Self::GaveUp,
         }
     }
 }
@@ -256,7 +262,8 @@ struct World(Arc<Mutex<Tape>>);
 
 /// Runs a process up to its first call without an answer.
 fn run(job: &Job, answers: &[Answer]) -> Standing {
-    static CANCEL: LazyLock<Cancel> = LazyLock::new(|| Cancel::new(None).expect("a pipe"));
+    static CANCEL: LazyLock<CancelToken> =
+        LazyLock::new(|| CancelToken::new(None).expect("a pipe"));
     let world = World(Arc::new(Mutex::new(Tape {
         broken: job.broken,
         name: job.name,
@@ -268,11 +275,11 @@ fn run(job: &Job, answers: &[Answer]) -> Standing {
         late: None,
     })));
     let store = Store::new(PathBuf::from(ROOT), world.clone());
-    let (options, command_timeout) = (&Options::default(), Duration::from_secs(1));
+    let (options, command_timeout) = (&SkopeoOptions::default(), Duration::from_secs(1));
     let executor = Executor {
         performer: Performer {
             store: &store,
-            engine: Engine::Skopeo {
+            engine: ByteSource::Skopeo {
                 runner: &world,
                 options,
                 command_timeout,
@@ -280,7 +287,7 @@ fn run(job: &Job, answers: &[Answer]) -> Standing {
             retry_delay: Duration::ZERO,
             cancel: &CANCEL,
         },
-        plan: Plan {
+        plan: FetchPolicy {
             method: job.method,
             attempts: NonZeroU32::new(job.attempts).expect("an attempt"),
             network: job.network,
@@ -288,13 +295,13 @@ fn run(job: &Job, answers: &[Answer]) -> Standing {
         jobs: NonZeroUsize::MIN,
         witnesses: &[&world],
     };
-    let source = Source::Docker {
-        tls_verify: TlsVerify::AsConfigured,
+    let source = Location::Docker {
+        tls_verify: TlsVerify::Unset,
     };
     let request = Request::new("localhost/a".parse().expect("a name"), source, job.digest);
     // As the command line does it.
     let _told = store.sweep();
-    let report = executor.fetch(Id(0), &request);
+    let report = executor.fetch(FetchId(0), &request);
     let _told = store.close();
     let tape = world.tape();
     let next = match (&tape.wants, report) {
@@ -312,14 +319,14 @@ fn run(job: &Job, answers: &[Answer]) -> Standing {
     }
 }
 
-fn success(provenance: &skopeo_index::machine::Provenance) -> Success {
-    use skopeo_index::machine::{Placed, Provenance};
+fn success(provenance: &skopeo_index_core::machine::Provenance) -> Success {
+    use skopeo_index_core::machine::{Placement, Provenance};
     match provenance {
         Provenance::Hit => Success::Hit,
         Provenance::Fetched { placed, .. } => match placed {
-            Placed::New => Success::Published,
-            Placed::AlreadyThere => Success::AlreadyThere,
-            Placed::Replaced(_) => Success::Replaced,
+            Placement::New => Success::Published,
+            Placement::AlreadyThere => Success::AlreadyThere,
+            Placement::Replaced(_) => Success::Replaced,
         },
     }
 }
@@ -338,18 +345,18 @@ impl World {
     }
 
     /// The answer to a call, or a halt where there is none yet.
-    fn ask(&self, call: Call) -> Result<Answer, Fault> {
+    fn ask(&self, call: Call) -> Result<Answer, DiskError> {
         let mut tape = self.tape();
         if tape.wants.is_some() {
-            return Err(Fault::Halt);
+            return Err(DiskError::Halt);
         }
         let Some(answer) = tape.answers.get(tape.at).cloned() else {
             tape.wants = Some(call);
-            return Err(Fault::Halt);
+            return Err(DiskError::Halt);
         };
         tape.at += 1;
         match answer {
-            Answer::Refused(kind) => Err(Fault::Io {
+            Answer::Refused(kind) => Err(DiskError::Io {
                 doing: "ask for",
                 path: PathBuf::from(format!("{call:?}")),
                 error: kind.into(),
@@ -358,9 +365,9 @@ impl World {
         }
     }
 
-    fn remove_all(&self, path: Text) -> Result<(), Fault> {
+    fn remove_all(&self, path: Text) -> Result<(), DiskError> {
         let gone = |removed| match removed {
-            Err(Fault::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(DiskError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(()),
             other => other,
         };
         match self.ask(Call::Unlink(path)) {
@@ -394,15 +401,15 @@ fn is_object(path: Text) -> bool {
 }
 
 impl Disk for World {
-    fn make_dir(&self, dir: &Path) -> Result<Made, Fault> {
+    fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError> {
         match self.ask(Call::MakeDir(text(dir))) {
-            Ok(_) => Ok(Made::New),
-            Err(fault) if fault.is(ErrorKind::AlreadyExists) => Ok(Made::AlreadyThere),
+            Ok(_) => Ok(DirStatus::Created),
+            Err(fault) if fault.is(ErrorKind::AlreadyExists) => Ok(DirStatus::Existing),
             Err(fault) => Err(fault),
         }
     }
 
-    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, Fault> {
+    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError> {
         let name = self.tape().name;
         for n in 0.. {
             let dir = parent.join(format!("{prefix}{name}{n}"));
@@ -415,38 +422,38 @@ impl Disk for World {
         unreachable!("there is a free name")
     }
 
-    fn lock(&self, file: &Path, wait: Wait<'_>) -> Result<Locked, Fault> {
+    fn lock(&self, file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
         let Answer::Opened(opened) = self.ask(Call::OpenLock(text(file)))? else {
             unreachable!("it is opened or refused")
         };
         let patience = match wait {
-            Wait::No => Patience::None,
-            Wait::AWhile(_) => Patience::Some,
+            LockWait::Try => Patience::None,
+            LockWait::Blocking(_) => Patience::Some,
         };
         if patience == Patience::None && self.broken(Broken::SweptWithoutLock) {
-            return Ok(Locked::Ours(Box::new(())));
+            return Ok(TryLock::Acquired(Box::new(())));
         }
         Ok(match self.ask(Call::TryLock(opened, patience))? {
-            Answer::Theirs => Locked::Theirs,
-            Answer::Gone => Locked::Gone,
+            Answer::Theirs => TryLock::Contended,
+            Answer::Gone => TryLock::Unlinked,
             _ => {
                 self.tape().holds.push(opened);
                 if patience == Patience::Some && self.broken(Broken::LockedTwice) {
                     self.ask(Call::TryLock(opened, patience))?;
                 }
-                let guard: Guard = Box::new(Held(self.clone(), opened));
-                Locked::Ours(guard)
+                let guard: LockGuard = Box::new(Held(self.clone(), opened));
+                TryLock::Acquired(guard)
             }
         })
     }
 
-    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         let (file, bytes) = (text(file), str::from_utf8(bytes).expect("of ours"));
         self.ask(Call::Create(file))?;
         self.ask(Call::Write(file, kept(bytes))).map(drop)
     }
 
-    fn read(&self, file: &Path, _: usize) -> Result<Seen, Fault> {
+    fn read(&self, file: &Path, _: usize) -> Result<Seen, DiskError> {
         Ok(match self.ask(Call::Read(text(file)))? {
             Answer::Bytes(bytes) => Seen::Bytes(bytes.into()),
             Answer::NotAFile => Seen::NotAFile,
@@ -454,7 +461,7 @@ impl Disk for World {
         })
     }
 
-    fn sync_file(&self, file: &Path) -> Result<(), Fault> {
+    fn sync_file(&self, file: &Path) -> Result<(), DiskError> {
         let late = self.broken(Broken::RenamedBeforeSynced) && is_object(text(file));
         if late || self.broken(Broken::FileNeverSynced) {
             return Ok(());
@@ -462,14 +469,14 @@ impl Disk for World {
         self.ask(Call::SyncFile(text(file))).map(drop)
     }
 
-    fn sync_dir(&self, dir: &Path) -> Result<(), Fault> {
+    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
         if self.broken(Broken::DirectoryNeverSynced) {
             return Ok(());
         }
         self.ask(Call::SyncDir(text(dir))).map(drop)
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> Result<Renamed, Fault> {
+    fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError> {
         let (from, to) = (text(from), text(to));
         if self.broken(Broken::WrittenInPlace)
             && is_object(from)
@@ -478,11 +485,11 @@ impl Disk for World {
             self.ask(Call::Create(to))?;
             self.ask(Call::Write(to, bytes))?;
             self.ask(Call::SyncFile(to))?;
-            return Ok(Renamed::Moved);
+            return Ok(RenameOutcome::Renamed);
         }
         let renamed = match self.ask(Call::Rename(from, to)) {
-            Ok(_) => Ok(Renamed::Moved),
-            Err(fault) if fault.is(ErrorKind::AlreadyExists) => Ok(Renamed::Exists),
+            Ok(_) => Ok(RenameOutcome::Renamed),
+            Err(fault) if fault.is(ErrorKind::AlreadyExists) => Ok(RenameOutcome::TargetExists),
             Err(fault) => Err(fault),
         }?;
         if self.broken(Broken::RenamedBeforeSynced) && is_object(from) {
@@ -491,7 +498,7 @@ impl Disk for World {
         Ok(renamed)
     }
 
-    fn list(&self, dir: &Path) -> Result<Vec<OsString>, Fault> {
+    fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError> {
         match self.ask(Call::List(text(dir))) {
             Ok(Answer::Names(names)) => Ok(names.into_iter().map(OsString::from).collect()),
             Err(fault) if !fault.is(ErrorKind::NotFound) => Err(fault),
@@ -499,7 +506,7 @@ impl Disk for World {
         }
     }
 
-    fn remove(&self, path: &Path) -> Result<(), Fault> {
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
         self.remove_all(text(path))
     }
 }
@@ -507,19 +514,21 @@ impl Disk for World {
 impl CommandRunner for World {
     fn run(
         &self,
-        command: &Command<'_>,
-        _: &Options,
-        _: &Limits<'_>,
-        _: &Cancel,
-    ) -> Result<Ran, RunError> {
+        command: &SkopeoCommand<'_>,
+        _: &SkopeoOptions,
+        _: &CommandLimits<'_>,
+        _: &CancelToken,
+    ) -> Result<CommandOutput, RunError> {
         let call = match command {
-            Command::InspectRaw(request) => Call::Inspect(request.digest()),
-            Command::CopyIndex { request, to } => Call::Copy(request.digest(), text(to)),
-            Command::InspectDir { from } => Call::InspectDir(text(from)),
-            Command::ManifestDigest { file } => Call::Opinion(text(file)),
-            other @ (Command::InspectTag { .. } | Command::Version) => unreachable!("{other:?}"),
+            SkopeoCommand::InspectRaw(request) => Call::Inspect(request.digest()),
+            SkopeoCommand::CopyIndex { request, to } => Call::Copy(request.digest(), text(to)),
+            SkopeoCommand::InspectDir { from } => Call::InspectDir(text(from)),
+            SkopeoCommand::ManifestDigest { file } => Call::Opinion(text(file)),
+            other @ (SkopeoCommand::InspectTag { .. } | SkopeoCommand::Version) => {
+                unreachable!("{other:?}")
+            }
         };
-        let ran = |status, stdout: Text, stderr: String| Ran {
+        let ran = |status, stdout: Text, stderr: String| CommandOutput {
             exit: Exit::Status(status),
             stdout: stdout.into(),
             stderr: stderr.into(),
@@ -527,7 +536,7 @@ impl CommandRunner for World {
         let answer = self.ask(call).map_err(|_| RunError::Halt)?;
         Ok(match answer {
             Answer::Bytes(bytes) => {
-                if let Command::InspectRaw(request) = command
+                if let SkopeoCommand::InspectRaw(request) = command
                     && self.broken(Broken::VerifiedAfterRenamed)
                 {
                     let object = kept(&format!("{ROOT}/{}", request.digest()));
@@ -544,13 +553,13 @@ impl CommandRunner for World {
     }
 }
 
-impl Witness for World {
-    fn transition(&self, _: Id, _: &Request, step: &Step) -> Result<(), Unrecorded> {
+impl Observer for World {
+    fn transition(&self, _: FetchId, _: &Request, step: &Transition) -> Result<(), Veto> {
         let to = step.event.to;
         if self.tape().wants.is_none() {
             self.tape().reached.push(to);
         }
-        if !must_be_durable(&step.event) || self.broken(Broken::NeverRecorded) {
+        if !requires_sync(&step.event) || self.broken(Broken::NeverRecorded) {
             return Ok(());
         }
         if self.broken(Broken::RecordedAfterPublished) && to == State::Verified {
@@ -560,7 +569,7 @@ impl Witness for World {
         let late = self.tape().late.take();
         for state in late.into_iter().chain([to]) {
             self.ask(Call::Record(state))
-                .map_err(|fault| Unrecorded(fault.to_string()))?;
+                .map_err(|fault| Veto(fault.to_string()))?;
         }
         Ok(())
     }

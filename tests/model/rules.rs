@@ -1,13 +1,26 @@
 //! What must hold: always, sometimes, and in the end.
 
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
-use skopeo_index::machine::{Method, Network, State};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::{Method, Network, State};
 use stateright::Property;
 
-use crate::cache::{Before, Cache, INDEXES, Luck, Registry, Who, World, brought, object};
-use crate::disk::{Node, Text, kept};
-use crate::process::{Next, ROOT, Refusal, Success};
+use crate::cache::Before;
+use crate::cache::Cache;
+use crate::cache::INDEXES;
+use crate::cache::Luck;
+use crate::cache::Registry;
+use crate::cache::Who;
+use crate::cache::World;
+use crate::cache::brought;
+use crate::cache::object;
+use crate::disk::Node;
+use crate::disk::Text;
+use crate::disk::kept;
+use crate::process::Next;
+use crate::process::ROOT;
+use crate::process::Refusal;
+use crate::process::Success;
 
 /// What is so in some state of the world.
 type Holds = fn(&Cache, &World) -> bool;
@@ -145,7 +158,7 @@ fn refusals(cache: &Cache) -> [(bool, &'static str, Holds); 8] {
     let online = bounds.network == Network::Allowed;
     let lies = online && bounds.registry == Registry::Anything;
     let index = INDEXES.contains(&bounds.wanted[0]);
-    let by_copy = bounds.method == Method::Copy;
+    let by_copy = bounds.method == Method::SkopeoCopy;
     [
         (lies || !index, "refused: not an index", |c, w| {
             failed(c, w, |_, why| why == Refusal::NotAnIndex)

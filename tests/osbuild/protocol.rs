@@ -7,7 +7,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use serde_json::json;
 
-use crate::host::{Host, Version, exception, memfd, reply};
+use crate::host::Host;
+use crate::host::Version;
+use crate::host::exception;
+use crate::host::memfd;
+use crate::host::reply;
 
 #[track_caller]
 fn assert_refused(host: &Host, packet: &[u8]) {

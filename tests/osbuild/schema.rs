@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use skopeo_index::digest::Digest;
-use skopeo_index::request::{ItemError, Request};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::request::{ItemError, Request};
 
 const META: &str = include_str!("../../src/osbuild/org.osbuild.skopeo-index.meta.json");
 
@@ -186,7 +186,7 @@ proptest! {
         let allowed = allows(schema, schema, &json!({ "items": { &key: item } }));
         match Request::from_item(&key, &item) {
             Ok(_) => prop_assert!(allowed),
-            Err(ItemError::Name(_) | ItemError::Location(_) | ItemError::LocationOfRegistry) => {}
+            Err(ItemError::Name(_) | ItemError::Location(_) | ItemError::StorageLocationWithDocker) => {}
             Err(error) => prop_assert!(!allowed, "{}", error),
         }
     }

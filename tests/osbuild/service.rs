@@ -10,7 +10,15 @@ use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 use serde_json::{Value, json};
 
-use crate::host::{Answer, Host, Version, Way, exception, items, memfd, reply, send_by_memfd};
+use crate::host::Answer;
+use crate::host::Host;
+use crate::host::Version;
+use crate::host::Way;
+use crate::host::exception;
+use crate::host::items;
+use crate::host::memfd;
+use crate::host::reply;
+use crate::host::send_by_memfd;
 
 #[test]
 fn fetched_and_then_cached() {

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
-use skopeo_index::skopeo::Process;
+use skopeo_index::skopeo::SkopeoBinary;
 
-use crate::harness::{Cache, ended, through};
+use crate::harness::Cache;
+use crate::harness::ended;
+use crate::harness::through;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -117,7 +119,7 @@ fn a_dry_run_changes_nothing_and_shows_the_commands() {
         ran
     };
     let first = format!("missing\t{reference}\t");
-    let program = Process::new("skopeo".into())
+    let program = SkopeoBinary::new("skopeo".into())
         .program()
         .display()
         .to_string();
@@ -346,7 +348,7 @@ fn the_skopeo_on_the_path_is_one_that_can_be_run_and_the_log_names_it() {
         .env("PATH", format!("{}:{path}", first.display()));
     ended(command.output().expect("the binary")).assert_status(0);
     let told = fs::read_to_string(&log).expect("the log");
-    let ran = Process::new("skopeo".into());
+    let ran = SkopeoBinary::new("skopeo".into());
     let named = format!("\"path\":\"{}\"", ran.program().display());
     assert!(told.contains(&named), "{told}");
 }

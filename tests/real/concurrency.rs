@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use loopback::{Registry, samples};
 
-use crate::harness::{Cache, ended};
+use crate::harness::Cache;
+use crate::harness::ended;
 
 /// Processes that fetch the same.
 const PROCESSES: usize = 8;

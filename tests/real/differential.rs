@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
 
 use crate::harness::Cache;
 

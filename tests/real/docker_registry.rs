@@ -4,9 +4,10 @@ use std::fs;
 
 use base64::Engine;
 use loopback::{DockerRegistry, PASSWORD, USER, samples};
-use skopeo_index::index::MANIFEST_MAX;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 
-use crate::harness::{Cache, ended};
+use crate::harness::Cache;
+use crate::harness::ended;
 
 #[test]
 fn docker_registry_serves_a_list_of_images() {
@@ -59,9 +60,9 @@ fn docker_registry_serves_every_kind_of_index() {
         of(samples::with_subject(), &image),
         of(samples::with_data(), &inlined),
         samples::empty(),
-        of(samples::of_size(MANIFEST_MAX), &image),
+        of(samples::of_size(MAX_MANIFEST_SIZE), &image),
     ];
-    assert_eq!(kinds[8].len(), MANIFEST_MAX);
+    assert_eq!(kinds[8].len(), MAX_MANIFEST_SIZE);
     for kind in &kinds {
         let document: serde_json::Value = serde_json::from_slice(kind).expect("JSON");
         let media_type = document["mediaType"].as_str().unwrap_or(samples::OCI_INDEX);

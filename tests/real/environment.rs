@@ -1,6 +1,8 @@
 //! Options, the environment, and which of them is meant.
 
-use crate::harness::{Cache, Ended, ended};
+use crate::harness::Cache;
+use crate::harness::Ended;
+use crate::harness::ended;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

@@ -3,7 +3,8 @@
 
 use loopback::{Behaviour, CONNECT, PING, Registry, TOKEN, samples};
 
-use crate::harness::{Cache, Ended};
+use crate::harness::Cache;
+use crate::harness::Ended;
 
 /// Two attempts, where each ends of itself.
 const PATIENT: [&str; 2] = ["--retry-times=1", "--deadline=60s"];

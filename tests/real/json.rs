@@ -5,13 +5,13 @@ use std::fs;
 use insta::assert_snapshot;
 use loopback::{Registry, samples};
 use serde_json::Value;
-use skopeo_index::skopeo::Process;
+use skopeo_index::skopeo::SkopeoBinary;
 
 use crate::harness::Cache;
 
 /// A line of JSON without what differs from run to run.
 fn steady(line: &str, registry: &Registry, cache: &Cache) -> String {
-    let skopeo = Process::new("skopeo".into());
+    let skopeo = SkopeoBinary::new("skopeo".into());
     let line = line
         .replace(registry.address(), "REGISTRY")
         .replace(&skopeo.program().display().to_string(), "skopeo")

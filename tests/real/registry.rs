@@ -3,9 +3,10 @@
 use std::fs;
 
 use loopback::{Behaviour, Registry, samples};
-use skopeo_index::index::MANIFEST_MAX;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 
-use crate::harness::{Cache, ended};
+use crate::harness::Cache;
+use crate::harness::ended;
 
 /// Fetches a document from a loopback registry, and has it in the cache.
 #[track_caller]
@@ -68,7 +69,7 @@ fn fetches_an_index_of_nothing() {
 
 #[test]
 fn fetches_an_index_of_4_mib() {
-    assert_fetched(&samples::of_size(MANIFEST_MAX), "raw");
+    assert_fetched(&samples::of_size(MAX_MANIFEST_SIZE), "raw");
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn copies_an_oci_index_by_the_three_commands() {
 fn refuses_one_byte_more_than_4_mib() {
     for method in ["raw", "copy"] {
         let (registry, cache) = (Registry::start(), Cache::new());
-        let digest = registry.put(samples::of_size(MANIFEST_MAX + 1));
+        let digest = registry.put(samples::of_size(MAX_MANIFEST_SIZE + 1));
         let reference = format!("{}/image@{digest}", registry.address());
         cache
             .fetch(&[&reference, "--method", method])

@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 
 use loopback::{Registry, samples};
 
-use crate::harness::{Cache, ended};
+use crate::harness::Cache;
+use crate::harness::ended;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

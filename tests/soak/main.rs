@@ -20,10 +20,10 @@ use std::process::{Command, Stdio};
 
 use host::{Host, Version};
 use loopback::{Behaviour, Registry, samples};
-use skopeo_index::audit::{Keep, Line, Severity, Verifier};
-use skopeo_index::digest::Digest;
-use skopeo_index::index::Index;
 use skopeo_index::store::{RealDisk, Seen, Store};
+use skopeo_index_core::audit::{KeepObjects, ParsedLine, Severity, Verifier};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::Index;
 
 /// Items of one call, and of one run.
 const ITEMS: usize = 50;
@@ -228,14 +228,14 @@ impl Soak {
             assert!(ours || bytes == b"corrupt", "{digest}");
         }
         let log = fs::read(self.log.path()).expect("the log");
-        let mut verifier = Verifier::new(None, Keep::Nothing);
+        let mut verifier = Verifier::new(None, KeepObjects::Nothing);
         let end = log
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
         let mut findings: Vec<_> = log[..end]
             .split_inclusive(|byte| *byte == b'\n')
-            .flat_map(|line| verifier.line(&Line::read(&line[..line.len() - 1])))
+            .flat_map(|line| verifier.line(&ParsedLine::read(&line[..line.len() - 1])))
             .collect();
         findings.extend(verifier.finish(&log[end..]).1);
         findings.retain(|found| found.what.severity() > Severity::Note);

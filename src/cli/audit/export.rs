@@ -8,32 +8,32 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::read::{self, Runs};
-use crate::audit::{Frontier, Op, Record, statement};
-use crate::cli::exit::Status;
-use crate::cli::output::Problem;
-use crate::digest::Digest;
-use crate::request::Request;
+use skopeo_index_core::audit::{CompactRange, Entry, Record, statement};
+use crate::cli::exit::ExitStatus;
+use crate::cli::output::CliError;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::request::Request;
 
 /// Which fetches; all, if nothing is said.
 #[derive(Clone, Copy)]
-pub(super) struct Which {
+pub(super) struct ExportFilter {
     pub(super) digest: Option<Digest>,
     pub(super) seq: Option<u64>,
 }
 
-impl Which {
+impl ExportFilter {
     fn takes(self, record: &Record, request: &Request) -> bool {
         self.digest.is_none_or(|digest| digest == request.digest())
             && self.seq.is_none_or(|seq| seq == record.seq)
     }
 }
 
-pub(super) fn run(file: &Path, which: Which, to: Option<&Path>) -> Result<Status, Problem> {
+pub(super) fn run(file: &Path, which: ExportFilter, to: Option<&Path>) -> Result<ExitStatus, CliError> {
     let Some(to) = to else {
-        state(file, which, io::stdout().lock(), Problem::from)?;
-        return Ok(Status::Done);
+        state(file, which, io::stdout().lock(), CliError::from)?;
+        return Ok(ExitStatus::Done);
     };
-    let failed = |error: io::Error| Problem::other(format!("{}: {error}", to.display()));
+    let failed = |error: io::Error| CliError::other(format!("{}: {error}", to.display()));
     refuse_to_replace(to, file)?;
     let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty());
     let mut whole = tempfile::Builder::new();
@@ -44,11 +44,11 @@ pub(super) fn run(file: &Path, which: Which, to: Option<&Path>) -> Result<Status
     state(file, which, &mut whole, failed)?;
     whole.as_file().sync_all().map_err(failed)?;
     whole.persist(to).map_err(|error| failed(error.error))?;
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Neither the log itself nor a device is to be written over.
-fn refuse_to_replace(to: &Path, log: &Path) -> Result<(), Problem> {
+fn refuse_to_replace(to: &Path, log: &Path) -> Result<(), CliError> {
     let (Ok(there), log) = (fs::metadata(to), fs::metadata(log).ok()) else {
         return Ok(());
     };
@@ -59,18 +59,18 @@ fn refuse_to_replace(to: &Path, log: &Path) -> Result<(), Problem> {
     } else {
         "it is not a file"
     };
-    Err(Problem::usage(format!("{}: {why}", to.display())))
+    Err(CliError::usage(format!("{}: {why}", to.display())))
 }
 
 /// Writes statements of what was found sound, and of nothing that came since.
 fn state(
     file: &Path,
-    which: Which,
+    which: ExportFilter,
     mut to: impl Write,
-    unwritten: impl Fn(io::Error) -> Problem,
-) -> Result<(), Problem> {
+    unwritten: impl Fn(io::Error) -> CliError,
+) -> Result<(), CliError> {
     let checkpoint = read::sound(file)?;
-    let (mut runs, mut frontier, mut stated) = (Runs::default(), Frontier::default(), 0);
+    let (mut runs, mut frontier, mut stated) = (Runs::default(), CompactRange::default(), 0);
     read::lines(file, |line| {
         if frontier.size() == checkpoint.size {
             return Ok(());
@@ -78,7 +78,7 @@ fn state(
         frontier.push(line.leaf());
         if let Some(record) = line.record()
             && let Some(run) = runs.ended(record)
-            && let Op::Transition { request, .. } = &record.op
+            && let Entry::Transition { request, .. } = &record.op
             && which.takes(record, request)
             && let Some(statement) = statement(record, line.leaf(), run)
         {
@@ -91,7 +91,7 @@ fn state(
         return Err(read::changed_meanwhile(file));
     }
     if stated == 0 {
-        return Err(Problem::new(Status::NotFound, "no such fetch has ended"));
+        return Err(CliError::new(ExitStatus::NotFound, "no such fetch has ended"));
     }
     to.flush().map_err(unwritten)
 }

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Subcommand};
 
-use super::exit::Status;
+use super::exit::ExitStatus;
 use super::options::Format;
-use super::output::{self, Problem};
-use crate::digest::Digest;
+use super::output::{self, CliError};
+use skopeo_index_core::digest::Digest;
 
 /// Check, show and export an audit log
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,7 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: &Args) -> Result<Status, Problem> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     match &args.command {
         Command::Verify {
             file,
@@ -94,13 +94,13 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
         } => match (proof, checkpoint.as_deref(), file) {
             (Some(proof), Some(checkpoint), _) => prove::check(proof, checkpoint, *format),
             (_, checkpoint, Some(file)) => verify::run(file, cache.as_deref(), checkpoint, *format),
-            _ => Err(Problem::usage("say which log")),
+            _ => Err(CliError::usage("say which log")),
         },
         Command::Show(args) => show::run(args),
         Command::Checkpoint { file } => {
             let checkpoint = read::sound(file)?.to_string();
             output::line(checkpoint.trim_end())?;
-            Ok(Status::Done)
+            Ok(ExitStatus::Done)
         }
         Command::Prove { file, seq } => prove::run(file, *seq),
         Command::Export {
@@ -111,7 +111,7 @@ pub(super) fn run(args: &Args) -> Result<Status, Problem> {
             ..
         } => {
             // One of the three was given.
-            let which = export::Which {
+            let which = export::ExportFilter {
                 digest: *digest,
                 seq: *seq,
             };

@@ -6,19 +6,20 @@ use serde_json::json;
 
 use super::read;
 use super::verify::read_checkpoint;
-use crate::audit::{Proof, Prover, root_by_proof};
-use crate::cli::exit::Status;
+use skopeo_index_core::audit::{InclusionProof, InclusionProofBuilder, root_from_inclusion_proof};
+use crate::cli::exit::ExitStatus;
 use crate::cli::options::Format;
-use crate::cli::output::{self, Problem};
-use crate::text::Escaped;
+use crate::cli::output;
+use crate::cli::output::CliError;
+use skopeo_index_core::escape::Escaped;
 
-pub(super) fn run(file: &Path, seq: u64) -> Result<Status, Problem> {
+pub(super) fn run(file: &Path, seq: u64) -> Result<ExitStatus, CliError> {
     let checkpoint = read::sound(file)?;
     if seq >= checkpoint.size {
         let missing = format!("there is no record {seq}");
-        return Err(Problem::new(Status::NotFound, missing));
+        return Err(CliError::new(ExitStatus::NotFound, missing));
     }
-    let (mut prover, mut found, mut at) = (Prover::new(seq, checkpoint.size), None, 0);
+    let (mut prover, mut found, mut at) = (InclusionProofBuilder::new(seq, checkpoint.size), None, 0);
     read::lines(file, |line| {
         // Others may append meanwhile.
         if at < checkpoint.size {
@@ -32,20 +33,20 @@ pub(super) fn run(file: &Path, seq: u64) -> Result<Status, Problem> {
     })?;
     let path = prover.path();
     let is_in = |(_, leaf): &(_, _)| {
-        root_by_proof(*leaf, seq, checkpoint.size, &path) == Some(checkpoint.root)
+        root_from_inclusion_proof(*leaf, seq, checkpoint.size, &path) == Some(checkpoint.root)
     };
     let changed = || read::changed_meanwhile(file);
     let (record, _) = found.filter(is_in).ok_or_else(changed)?;
-    output::json_line(&Proof::new(record, seq, checkpoint.size, path))?;
-    Ok(Status::Done)
+    output::json_line(&InclusionProof::new(record, seq, checkpoint.size, path))?;
+    Ok(ExitStatus::Done)
 }
 
 /// Checks a proof without its log.
-pub(super) fn check(proof: &Path, checkpoint: &Path, format: Format) -> Result<Status, Problem> {
+pub(super) fn check(proof: &Path, checkpoint: &Path, format: Format) -> Result<ExitStatus, CliError> {
     let checkpoint = read_checkpoint(checkpoint)?;
-    let of = |error: String| Problem::usage(format!("{}: {error}", proof.display()));
+    let of = |error: String| CliError::usage(format!("{}: {error}", proof.display()));
     let text = std::fs::read(proof).map_err(|error| of(error.to_string()))?;
-    let read: Proof = serde_json::from_slice(&text).map_err(|error| of(error.to_string()))?;
+    let read: InclusionProof = serde_json::from_slice(&text).map_err(|error| of(error.to_string()))?;
     let (log, size) = (checkpoint.origin.as_str(), checkpoint.size);
     let json = |record: Option<u64>, error: Option<String>| {
         let found = json!({
@@ -66,8 +67,8 @@ pub(super) fn check(proof: &Path, checkpoint: &Path, format: Format) -> Result<S
             }
             let what = Escaped(&error.to_string()).to_string();
             let what = format!("{}: {what}", proof.display());
-            return Err(Problem::new(Status::AuditBroken, what));
+            return Err(CliError::new(ExitStatus::AuditBroken, what));
         }
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }

@@ -7,13 +7,14 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::read::{self, Runs};
-use crate::audit::{Finding, Keep, Op, Record, Run};
-use crate::cli::exit::Status;
-use crate::cli::output::{self, Problem};
-use crate::digest::Digest;
-use crate::machine::{Event, Outcome, State};
-use crate::request::Request;
-use crate::text::Escaped;
+use skopeo_index_core::audit::{Entry, Finding, KeepObjects, Record, RunInfo};
+use crate::cli::exit::ExitStatus;
+use crate::cli::output;
+use crate::cli::output::CliError;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{Event, Outcome, State};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::escape::Escaped;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,25 +47,25 @@ const ROWS: usize = 256;
 
 const HEAD: [&str; 7] = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "SKOPEO", "HOW"];
 
-pub(super) fn run(args: &Args) -> Result<Status, Problem> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let (mut runs, mut table, mut worst) = (Runs::default(), Table::default(), None);
     let mut warn = |findings: &[Finding]| {
         for finding in findings.iter().filter(|finding| read::is_bad(finding)) {
             worst = worst.max(Some(finding.what.severity()));
             let what = Escaped(&finding.to_string()).to_string();
-            output::tell(&format!("{}: {what}", args.file.display()));
+            output::print_stderr(&format!("{}: {what}", args.file.display()));
         }
     };
-    let (_, findings) = read::checked(&args.file, None, Keep::Nothing, |line, findings| {
+    let (_, findings) = read::checked(&args.file, None, KeepObjects::Nothing, |line, findings| {
         warn(&findings);
         let Some(record) = line.record() else {
             return Ok(());
         };
         match (runs.ended(record), &record.op) {
-            (Some(run), Op::Transition { event, request, .. })
+            (Some(run), Entry::Transition { event, request, .. })
                 if args.wants(record, event, request) =>
             {
-                let ended = Ended {
+                let ended = FetchRow {
                     record,
                     run,
                     event,
@@ -97,20 +98,20 @@ impl Args {
 }
 
 /// A fetch that has ended.
-struct Ended<'r> {
+struct FetchRow<'r> {
     record: &'r Record,
-    run: &'r Run,
+    run: &'r RunInfo,
     event: &'r Event,
     request: &'r Request,
 }
 
-impl Ended<'_> {
+impl FetchRow<'_> {
     /// Fit for a terminal.
     fn how(&self) -> String {
         let (event, from) = (self.event, &self.run.from);
         match (&event.outcome, &event.cause, from) {
             (_, Some(cause), _) => cause.to_string(),
-            (Outcome::Found { .. }, None, _) => "in the cache, rehashed".to_owned(),
+            (Outcome::ObjectReport { .. }, None, _) => "in the cache, rehashed".to_owned(),
             (_, None, Some(from)) => format!("copied from {}, SHA-256 = digest", Escaped(from)),
             (_, None, None) => format!("fetched, attempt {}, SHA-256 = digest", event.attempt),
         }
@@ -163,7 +164,7 @@ impl Default for Table {
 }
 
 impl Table {
-    fn push(&mut self, row: [String; 7]) -> Result<(), Problem> {
+    fn push(&mut self, row: [String; 7]) -> Result<(), CliError> {
         self.rows.push(row);
         match self.rows.len() {
             ..ROWS => Ok(()),
@@ -171,7 +172,7 @@ impl Table {
         }
     }
 
-    fn finish(&mut self) -> Result<(), Problem> {
+    fn finish(&mut self) -> Result<(), CliError> {
         for row in &self.rows {
             for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());

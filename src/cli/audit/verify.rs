@@ -5,21 +5,22 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{objects, read};
-use crate::audit::{Checkpoint, Finding, Keep, Severity};
-use crate::cli::exit::Status;
+use skopeo_index_core::audit::{Checkpoint, Finding, KeepObjects, Severity};
+use crate::cli::exit::ExitStatus;
 use crate::cli::options::Format;
-use crate::cli::output::{self, Problem};
-use crate::text::Escaped;
+use crate::cli::output;
+use crate::cli::output::CliError;
+use skopeo_index_core::escape::Escaped;
 
 /// What was found so far.
-struct Told {
+struct FindingPrinter {
     format: Format,
     worst: Option<Severity>,
     count: usize,
 }
 
-impl Told {
-    fn tell(&mut self, findings: Vec<Finding>) -> Result<(), Problem> {
+impl FindingPrinter {
+    fn tell(&mut self, findings: Vec<Finding>) -> Result<(), CliError> {
         findings.iter().try_for_each(|finding| {
             self.worst = self.worst.max(Some(finding.what.severity()));
             self.count += 1;
@@ -41,14 +42,14 @@ pub(super) fn run(
     cache: Option<&Path>,
     checkpoint: Option<&Path>,
     format: Format,
-) -> Result<Status, Problem> {
+) -> Result<ExitStatus, CliError> {
     let checkpoint = checkpoint.map(read_checkpoint).transpose()?;
     let keep = match cache {
-        Some(_) => Keep::Objects,
-        None => Keep::Nothing,
+        Some(_) => KeepObjects::Objects,
+        None => KeepObjects::Nothing,
     };
     let (worst, count) = (None, 0);
-    let mut told = Told {
+    let mut told = FindingPrinter {
         format,
         worst,
         count,
@@ -63,23 +64,23 @@ pub(super) fn run(
     let checkpoint = verified.checkpoint.as_ref();
     let size = checkpoint.map_or(0, |checkpoint| checkpoint.size);
     let word = match status {
-        Status::Done => "sound",
-        Status::Corrupt => "sound, but the cache is not",
-        Status::AuditCut => "CUT SHORT",
+        ExitStatus::Done => "sound",
+        ExitStatus::Corrupt => "sound, but the cache is not",
+        ExitStatus::AuditCut => "CUT SHORT",
         _ => "BROKEN",
     };
     match format {
         Format::Text => output::line(&format!("{size} records, {count} findings: {word}"))?,
         Format::Json => output::json_line(&json!({
-            "records": size, "findings": count, "sound": status == Status::Done,
+            "records": size, "findings": count, "sound": status == ExitStatus::Done,
             "checkpoint": checkpoint.map(ToString::to_string),
         }))?,
     }
     Ok(status)
 }
 
-pub(super) fn read_checkpoint(file: &Path) -> Result<Checkpoint, Problem> {
-    let of = |error: String| Problem::usage(format!("{}: {error}", file.display()));
+pub(super) fn read_checkpoint(file: &Path) -> Result<Checkpoint, CliError> {
+    let of = |error: String| CliError::usage(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| of(error.to_string()))?;
     text.parse().map_err(|error| of(format!("{error}")))
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::executor::Id;
-use crate::machine::State;
-use crate::request::Request;
+use skopeo_index::fetch::FetchId;
+use skopeo_index_core::machine::State;
+use skopeo_index_core::request::Request;
 
 /// How often spinners turn and the time goes on.
 const TICK: Duration = Duration::from_millis(120);
@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(120);
 pub(super) struct Bars {
     all: MultiProgress,
     whole: ProgressBar,
-    running: Mutex<HashMap<Id, ProgressBar>>,
+    running: Mutex<HashMap<FetchId, ProgressBar>>,
 }
 
 impl Bars {
@@ -33,7 +33,7 @@ impl Bars {
         }
     }
 
-    pub(super) fn began(&self, of: Id, request: &Request) {
+    pub(super) fn began(&self, of: FetchId, request: &Request) {
         let line = self.all.add(ProgressBar::new_spinner());
         // A line has one row, however wide the terminal is.
         line.set_style(style("{spinner} {prefix:10} {wide_msg}"));
@@ -42,13 +42,13 @@ impl Bars {
         self.running().insert(of, line);
     }
 
-    pub(super) fn moved(&self, of: Id, to: State) {
+    pub(super) fn moved(&self, of: FetchId, to: State) {
         if let Some(line) = self.running().get(&of) {
             line.set_prefix(to.to_string());
         }
     }
 
-    pub(super) fn ended(&self, of: Id, done: usize) {
+    pub(super) fn ended(&self, of: FetchId, done: usize) {
         if let Some(line) = self.running().remove(&of) {
             line.finish_and_clear();
         }
@@ -57,7 +57,7 @@ impl Bars {
 
     /// A line above the bars.
     pub(super) fn line(&self, text: &str) {
-        self.all.suspend(|| super::output::tell(text));
+        self.all.suspend(|| super::output::print_stderr(text));
     }
 
     pub(super) fn finish(&self, text: &str) {
@@ -65,7 +65,7 @@ impl Bars {
         self.line(text);
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<Id, ProgressBar>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<FetchId, ProgressBar>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

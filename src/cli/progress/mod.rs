@@ -10,16 +10,16 @@ use std::time::{Duration, SystemTime};
 
 use bars::Bars;
 use indicatif::DecimalBytes;
-pub(super) use loud::Loud;
+pub(super) use loud::DebugRunner;
 use serde_json::{Value, json};
 use summary::{Stopped, Summary, stop_of};
 
 use super::{hint, output};
-use crate::audit::Checkpoint;
-use crate::executor::{Failure, Id, Report, Step, Unrecorded, Witness};
-use crate::machine::{Outcome, Provenance, State};
-use crate::request::Request;
-use crate::skopeo::Options;
+use skopeo_index_core::audit::Checkpoint;
+use skopeo_index::fetch::{Failure, FetchId, FetchReport, Observer, Transition, Veto};
+use skopeo_index_core::machine::{Outcome, Provenance, State};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::SkopeoOptions;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) struct Progress<'a> {
     show: Show,
     total: usize,
     summary: Mutex<Summary>,
-    options: &'a Options,
+    options: &'a SkopeoOptions,
 }
 
 enum Show {
@@ -52,7 +52,7 @@ enum Show {
 
 impl<'a> Progress<'a> {
     /// Of `total` fetches.
-    pub(super) fn new(mode: Mode, total: usize, options: &'a Options) -> Self {
+    pub(super) fn new(mode: Mode, total: usize, options: &'a SkopeoOptions) -> Self {
         let show = match mode {
             Mode::Bars => Show::Bars(Bars::new(total)),
             Mode::Plain => Show::Plain,
@@ -71,8 +71,8 @@ impl<'a> Progress<'a> {
     pub(super) fn note(&self, text: &str) {
         match &self.show {
             Show::Bars(bars) => bars.line(text),
-            Show::Plain => output::tell(&format!("{} {text}", now())),
-            Show::Json => tell_json("note", json!({ "text": text })),
+            Show::Plain => output::print_stderr(&format!("{} {text}", now())),
+            Show::Json => print_stderr_json("note", json!({ "text": text })),
             Show::None => {}
         }
     }
@@ -93,8 +93,8 @@ impl<'a> Progress<'a> {
         let text = format!("{summary} in {}", seconds(took));
         match &self.show {
             Show::Bars(bars) => bars.finish(&text),
-            Show::Plain => output::tell(&format!("{} {text}", now())),
-            Show::Json => tell_json(
+            Show::Plain => output::print_stderr(&format!("{} {text}", now())),
+            Show::Json => print_stderr_json(
                 "summary",
                 json!({
                     "fetched": summary.fetched, "cached": summary.cached,
@@ -136,9 +136,9 @@ impl<'a> Progress<'a> {
         let text = output::error_text(message, hint);
         match &self.show {
             Show::Bars(bars) => bars.line(&text),
-            Show::Plain => output::tell(&format!("{} {text}", now())),
-            Show::None => output::tell(&text),
-            Show::Json => tell_json(event, json),
+            Show::Plain => output::print_stderr(&format!("{} {text}", now())),
+            Show::None => output::print_stderr(&text),
+            Show::Json => print_stderr_json(event, json),
         }
     }
 
@@ -147,20 +147,20 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Witness for Progress<'_> {
-    fn began(&self, of: Id, request: &Request) {
+impl Observer for Progress<'_> {
+    fn began(&self, of: FetchId, request: &Request) {
         if let Show::Bars(bars) = &self.show {
             bars.began(of, request);
         }
     }
 
-    fn transition(&self, of: Id, request: &Request, step: &Step) -> Result<(), Unrecorded> {
+    fn transition(&self, of: FetchId, request: &Request, step: &Transition) -> Result<(), Veto> {
         match &self.show {
-            Show::Json => tell_json("transition", transition_json(of, request, step)),
+            Show::Json => print_stderr_json("transition", transition_json(of, request, step)),
             Show::Bars(bars) => bars.moved(of, step.event.to),
             Show::Plain | Show::None => {}
         }
-        if let (State::Staged, Outcome::Trouble { trouble }) = (step.event.to, &step.event.outcome)
+        if let (State::Staged, Outcome::Failed { trouble }) = (step.event.to, &step.event.outcome)
         {
             self.note(&format!(
                 "{request}: attempt {}: {trouble}; trying again",
@@ -170,7 +170,7 @@ impl Witness for Progress<'_> {
         Ok(())
     }
 
-    fn ended(&self, of: Id, report: &Report) {
+    fn ended(&self, of: FetchId, report: &FetchReport) {
         let done = {
             let mut summary = self.summary();
             summary.count(of, report);
@@ -184,7 +184,7 @@ impl Witness for Progress<'_> {
                     Provenance::Fetched { .. } => "fetched",
                 };
                 let size = DecimalBytes(committed.size());
-                output::tell(&format!(
+                output::print_stderr(&format!(
                     "{} {done}/{} {} {how}, {}, {} manifests, {size}",
                     now(),
                     self.total,
@@ -211,7 +211,7 @@ impl Witness for Progress<'_> {
     }
 }
 
-fn transition_json(of: Id, request: &Request, step: &Step) -> Value {
+fn transition_json(of: FetchId, request: &Request, step: &Transition) -> Value {
     let mut json = json!({
         "item": of.0, "reference": request.to_string(), "source": request.skopeo_source(),
     });
@@ -229,12 +229,12 @@ fn transition_json(of: Id, request: &Request, step: &Step) -> Value {
 }
 
 /// Writes an event to stderr.
-fn tell_json(event: &str, mut value: Value) {
+fn print_stderr_json(event: &str, mut value: Value) {
     if let Value::Object(map) = &mut value {
         map.insert("event".to_owned(), event.into());
         map.insert("time".to_owned(), now().into());
     }
-    output::tell_json(&value);
+    output::print_stderr_json(&value);
 }
 
 fn now() -> String {

@@ -2,9 +2,9 @@
 
 use indicatif::DecimalBytes;
 
-use crate::executor::{Id, Report};
-use crate::machine::{Cause, Provenance, Stop, Trouble};
-use crate::request::Request;
+use skopeo_index::fetch::{FetchId, FetchReport};
+use skopeo_index_core::machine::{CancelReason, Cause, EffectError, Provenance};
+use skopeo_index_core::request::Request;
 
 /// The sum of a run's fetches; one that was asked for twice is one.
 #[derive(Clone, Debug, Default)]
@@ -19,15 +19,15 @@ pub(super) struct Summary {
 /// The fetches that ended with the run, before their own end.
 #[derive(Clone, Debug)]
 pub(super) struct Stopped {
-    pub(super) why: Stop,
+    pub(super) why: CancelReason,
     pub(super) count: usize,
     /// By the order of the request.
-    pub(super) first: (Id, Request),
+    pub(super) first: (FetchId, Request),
 }
 
 impl Summary {
     /// Adds a report.
-    pub(super) fn count(&mut self, of: Id, report: &Report) {
+    pub(super) fn count(&mut self, of: FetchId, report: &FetchReport) {
         match &report.result {
             Err(failure) => {
                 self.failed += 1;
@@ -48,7 +48,7 @@ impl Summary {
         self.fetched + self.cached + self.failed
     }
 
-    fn stop(&mut self, why: Stop, of: Id, request: &Request) {
+    fn stop(&mut self, why: CancelReason, of: FetchId, request: &Request) {
         let stopped = self.stopped.get_or_insert_with(|| Stopped {
             why,
             count: 0,
@@ -79,10 +79,10 @@ impl std::fmt::Display for Summary {
 }
 
 /// Why the run was stopped, where that ended a fetch.
-pub(super) const fn stop_of(cause: &Cause) -> Option<Stop> {
+pub(super) const fn stop_of(cause: &Cause) -> Option<CancelReason> {
     match cause {
-        Cause::Trouble {
-            trouble: Trouble::Stopped { why },
+        Cause::EffectFailed {
+            trouble: EffectError::Cancelled { why },
         } => Some(*why),
         _ => None,
     }

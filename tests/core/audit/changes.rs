@@ -4,11 +4,13 @@ use std::fs;
 
 use loopback::samples;
 use proptest::prelude::*;
-use skopeo_index::audit::{Finding, Severity, What};
-use skopeo_index::digest::Digest;
+use skopeo_index_core::audit::{Finding, FindingKind, Severity};
+use skopeo_index_core::digest::Digest;
 
 use super::{End, lines, logs, recorded, verify};
-use crate::stand_in::{PLAN, honest, request};
+use crate::stand_in::PLAN;
+use crate::stand_in::honest;
+use crate::stand_in::request;
 
 #[test]
 fn a_log_of_all_that_happens_verifies_after_each_of_its_records() {
@@ -143,7 +145,7 @@ pub(super) fn noticed(log: &[u8], other: &[u8], change: &Change) -> Result<(), T
     prop_assert!(!found.is_empty());
     // The record that was changed is named, or the first that is missing.
     let named = found.iter().filter_map(|finding| finding.at).min();
-    let cut = |found: &Finding| found.what.severity() == Severity::Cut;
+    let cut = |found: &Finding| found.what.severity() == Severity::Truncated;
     let named = named.is_some_and(|named| named <= first as u64 + 1);
     prop_assert!(named || found.iter().any(cut), "{} {:?}", first, found);
 
@@ -177,7 +179,7 @@ fn a_rewritten_log_is_told_by_its_checkpoint_only() {
     assert!(
         found
             .iter()
-            .any(|finding| matches!(finding.what, What::OtherCheckpoint(_))),
+            .any(|finding| matches!(finding.what, FindingKind::OtherCheckpoint(_))),
         "{found:?}"
     );
 }

@@ -8,17 +8,25 @@ use std::sync::Mutex;
 
 use loopback::samples;
 use proptest::prelude::*;
-use skopeo_index::audit::{Log, Recorder};
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::executor::Witness;
-use skopeo_index::machine::{Method, Network, Plan};
-use skopeo_index::skopeo::{Command, RunError};
+use skopeo_index::audit_log::{LogWriter, Recorder};
+use skopeo_index::fetch::Observer;
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::RunError;
 use skopeo_index::store::{RealDisk, Store};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{FetchPolicy, Method, Network};
+use skopeo_index_core::skopeo::SkopeoCommand;
 
 use super::changes::{change, noticed};
 use super::{logs, supply, verify};
-use crate::stand_in::{Faulty, Injected, MockSkopeo, PLAN, failed, fetch, printed, request};
+use crate::stand_in::Faulty;
+use crate::stand_in::Injected;
+use crate::stand_in::MockSkopeo;
+use crate::stand_in::PLAN;
+use crate::stand_in::failed;
+use crate::stand_in::fetch;
+use crate::stand_in::printed;
+use crate::stand_in::request;
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +54,7 @@ enum Death {
 #[derive(Clone, Debug)]
 struct Run {
     fetches: Vec<(usize, Answer)>,
-    plan: Plan,
+    plan: FetchPolicy,
     jobs: usize,
     death: Death,
     /// What it had written of one more record when it died.
@@ -68,9 +76,9 @@ fn run() -> impl Strategy<Value = Run> {
         2 => (1..40_usize).prop_map(Death::AtCall),
         1 => Just(Death::BeforeEnd),
     ];
-    let method = prop_oneof![Just(Method::Raw), Just(Method::Copy)];
+    let method = prop_oneof![Just(Method::Raw), Just(Method::SkopeoCopy)];
     let network = prop_oneof![4 => Just(Network::Allowed), 1 => Just(Network::Offline)];
-    let plan = (1..4_u32, method, network).prop_map(|(attempts, method, network)| Plan {
+    let plan = (1..4_u32, method, network).prop_map(|(attempts, method, network)| FetchPolicy {
         attempts: attempts.try_into().unwrap_or(PLAN.attempts),
         method,
         network,
@@ -119,17 +127,17 @@ fn skopeo(fetches: &[(usize, Answer)]) -> MockSkopeo {
     skopeo
         .expect_run()
         .returning(move |command, _, _, _| match command {
-            Command::InspectRaw(request) => brought(request.digest()),
-            Command::CopyIndex { request, to } => {
+            SkopeoCommand::InspectRaw(request) => brought(request.digest()),
+            SkopeoCommand::CopyIndex { request, to } => {
                 let mut ran = brought(request.digest())?;
                 let bytes = std::mem::take(&mut ran.stdout);
                 fs::write(to.join("manifest.json"), bytes).expect("a file");
                 Ok(ran)
             }
-            Command::InspectDir { from } => {
+            SkopeoCommand::InspectDir { from } => {
                 printed(fs::read(from.join("manifest.json")).expect("it"))
             }
-            Command::ManifestDigest { file } => {
+            SkopeoCommand::ManifestDigest { file } => {
                 printed(format!("{}\n", Digest::of(&fs::read(file).expect("it"))))
             }
             other => panic!("{other:?}"),
@@ -148,10 +156,10 @@ fn done(run: &Run, log: &Path, cache: &Path) {
         fs::create_dir_all(cache).expect("a directory");
         fs::write(object, "damaged").expect("an object");
     }
-    let cancel = Cancel::new(None).expect("a pipe");
-    let (at, plan) = (Log::open(log, &cancel).expect("a log"), run.plan);
+    let cancel = CancelToken::new(None).expect("a pipe");
+    let (at, plan) = (LogWriter::open(log, &cancel).expect("a log"), run.plan);
     let recorder = Recorder::begin(&at, cache, plan, supply()).expect("a record");
-    let witnesses: [&dyn Witness; 1] = [&recorder];
+    let witnesses: [&dyn Observer; 1] = [&recorder];
     let (skopeo, rest) = (skopeo(&run.fetches), (run.jobs, &cancel, &witnesses[..]));
     let lived = match run.death {
         Death::AtCall(n) => {

@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use skopeo_index::audit::{Frontier, Proof, Prover, Record, Severity, What, leaf};
-use skopeo_index::digest::Digest;
+use skopeo_index_core::audit::{
+    CompactRange, FindingKind, InclusionProof, InclusionProofBuilder, Record, Severity, leaf_hash,
+};
+use skopeo_index_core::digest::Digest;
 
 use super::{all_findings, lines};
 
@@ -47,7 +49,7 @@ fn the_old_log_has_its_old_leaves_chain_root_and_proof() {
     assert_eq!(read("checkpoint"), CHECKPOINT);
     let found: Vec<_> = found.into_iter().map(|finding| finding.what).collect();
     assert!(
-        matches!(&found[..], [What::Recovered { bytes: 21, .. }]),
+        matches!(&found[..], [FindingKind::Recovered { bytes: 21, .. }]),
         "{found:?}"
     );
     assert_eq!(
@@ -55,14 +57,17 @@ fn the_old_log_has_its_old_leaves_chain_root_and_proof() {
         ("recovered", Severity::Note)
     );
 
-    let (mut frontier, mut prover) = (Frontier::default(), Prover::new(SEQ, checkpoint.size));
+    let (mut frontier, mut prover) = (
+        CompactRange::default(),
+        InclusionProofBuilder::new(SEQ, checkpoint.size),
+    );
     let (mut leaves, mut prev) = (Vec::new(), [0; 32]);
     for line in lines(&log) {
         let line = line.trim_ascii_end();
         let record = Record::parse(line).expect("a record");
         assert_eq!(record.to_line().as_bytes(), line);
         assert_eq!(record.prev, prev);
-        prev = leaf(line);
+        prev = leaf_hash(line);
         frontier.push(prev);
         prover.push(prev);
         leaves.push(hex(prev));
@@ -72,7 +77,7 @@ fn the_old_log_has_its_old_leaves_chain_root_and_proof() {
     assert_eq!(leaves, read("leaves").lines().collect::<Vec<_>>());
     let path: Vec<_> = prover.path().into_iter().map(hex).collect();
     assert_eq!(path, PATH);
-    let proof: Proof = serde_json::from_str(&read("proof")).expect("a proof");
+    let proof: InclusionProof = serde_json::from_str(&read("proof")).expect("a proof");
     let record = proof.check(&checkpoint).expect("it holds");
     assert_eq!(record.seq, SEQ);
 }

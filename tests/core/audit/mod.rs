@@ -17,17 +17,23 @@ use std::sync::OnceLock;
 
 use loopback::samples;
 use serde_json::Value;
-use skopeo_index::audit::{
-    Checkpoint, Finding, Keep, Line, Log, Recorder, Severity, SkopeoIdentity, Supply, Verifier,
-    leaf,
-};
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::machine::{Method, Network, Plan};
-use skopeo_index::request::Request;
+use skopeo_index::audit_log::{LogWriter, Recorder, Supply};
+use skopeo_index::os::CancelToken;
 use skopeo_index::store::{RealDisk, Store};
+use skopeo_index_core::audit::{
+    Checkpoint, Finding, KeepObjects, ParsedLine, Severity, SkopeoIdentity, Verifier, leaf_hash,
+};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{FetchPolicy, Method, Network};
+use skopeo_index_core::request::Request;
 
-use crate::stand_in::{MockSkopeo, PLAN, failed, fetch, honest, printed, request};
+use crate::stand_in::MockSkopeo;
+use crate::stand_in::PLAN;
+use crate::stand_in::failed;
+use crate::stand_in::fetch;
+use crate::stand_in::honest;
+use crate::stand_in::printed;
+use crate::stand_in::request;
 
 /// What brings everything here.
 fn supply() -> Supply<'static> {
@@ -49,13 +55,13 @@ fn recorded(
     log: &Path,
     cache: &Path,
     skopeo: &MockSkopeo,
-    plan: Plan,
+    plan: FetchPolicy,
     requests: &[Request],
     end: &End,
 ) {
-    let cancel = Cancel::new(None).expect("a pipe");
+    let cancel = CancelToken::new(None).expect("a pipe");
     let (log, store) = (
-        Log::open(log, &cancel).expect("a log"),
+        LogWriter::open(log, &cancel).expect("a log"),
         Store::new(cache.to_owned(), RealDisk),
     );
     let recorder = Recorder::begin(&log, cache, plan, supply()).expect("a log");
@@ -77,8 +83,8 @@ fn make_log(dir: &Path) -> PathBuf {
         .iter()
         .map(|document| request(Digest::of(document)))
         .collect();
-    let copy = Plan {
-        method: Method::Copy,
+    let copy = FetchPolicy {
+        method: Method::SkopeoCopy,
         ..PLAN
     };
     recorded(
@@ -114,7 +120,7 @@ fn make_log(dir: &Path) -> PathBuf {
     flaky
         .expect_run()
         .returning(|_, _, _, _| printed(samples::empty()));
-    let twice = Plan {
+    let twice = FetchPolicy {
         attempts: 2.try_into().expect("not zero"),
         ..PLAN
     };
@@ -126,7 +132,7 @@ fn make_log(dir: &Path) -> PathBuf {
         &[request(Digest::of(&samples::empty()))],
         &End::Well,
     );
-    let offline = Plan {
+    let offline = FetchPolicy {
         network: Network::Offline,
         ..PLAN
     };
@@ -166,11 +172,11 @@ fn verify(log: &[u8], checkpoint: Option<Checkpoint>) -> (Option<Checkpoint>, Ve
 }
 
 fn all_findings(log: &[u8], checkpoint: Option<Checkpoint>) -> (Option<Checkpoint>, Vec<Finding>) {
-    let mut verifier = Verifier::new(checkpoint, Keep::Nothing);
+    let mut verifier = Verifier::new(checkpoint, KeepObjects::Nothing);
     let mut found = Vec::new();
     let mut rest = log;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        found.extend(verifier.line(&Line::read(&rest[..end])));
+        found.extend(verifier.line(&ParsedLine::read(&rest[..end])));
         rest = &rest[end + 1..];
     }
     let (verified, more) = verifier.finish(rest);
@@ -212,7 +218,7 @@ fn rewritten(records: &[Value]) -> Vec<u8> {
         record["seq"] = seq.into();
         record["prev"] = Digest::from_bytes(prev).hex().into();
         let line = sealed(&record);
-        prev = leaf(&line);
+        prev = leaf_hash(&line);
         log.extend(line);
         log.push(b'\n');
     }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use skopeo_index::audit::{LINE_MAX, Log, What};
-use skopeo_index::digest::Digest;
+use skopeo_index::audit_log::LogWriter;
+use skopeo_index_core::audit::{FindingKind, MAX_RECORD_LEN};
+use skopeo_index_core::digest::Digest;
 
 use super::writer::{append_longest, never, run};
 use super::{all_findings, unsealed, verify};
@@ -14,9 +15,9 @@ fn what_is_torn_may_be_as_long_as_a_line_and_is_kept_each_time() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("log");
     let cancel = never();
-    let log = Log::open(&path, &cancel).expect("a log");
+    let log = LogWriter::open(&path, &cancel).expect("a log");
     run(&log).expect("records");
-    for (n, torn) in [(1, vec![b'x'; LINE_MAX]), (2, b"{".to_vec())] {
+    for (n, torn) in [(1, vec![b'x'; MAX_RECORD_LEN]), (2, b"{".to_vec())] {
         let sound = fs::read(&path).expect("a log");
         fs::write(&path, [sound, torn.clone()].concat()).expect("a log");
         run(&log).expect("records");
@@ -30,12 +31,12 @@ fn what_is_torn_may_be_as_long_as_a_line_and_is_kept_each_time() {
 fn the_line_before_what_is_torn_may_be_as_long_as_any() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, cancel) = (dir.path().join("log"), never());
-    let log = Log::open(&path, &cancel).expect("a log");
+    let log = LogWriter::open(&path, &cancel).expect("a log");
     run(&log).expect("records");
     append_longest(&log);
     let sound = fs::read(&path).expect("a log");
-    fs::write(&path, [&sound[..], &[b'x'; LINE_MAX]].concat()).expect("a log");
-    run(&Log::open(&path, &cancel).expect("a log")).expect("records");
+    fs::write(&path, [&sound[..], &[b'x'; MAX_RECORD_LEN]].concat()).expect("a log");
+    run(&LogWriter::open(&path, &cancel).expect("a log")).expect("records");
     assert_eq!(told(&fs::read(&path).expect("a log")).len(), 1);
 }
 
@@ -45,13 +46,13 @@ fn what_is_torn_and_cannot_be_kept_or_is_no_line_stays_where_it_is() {
     let cases = [
         // No name for a second file beside it.
         ("x".repeat(254), b"{".to_vec(), "keep aside"),
-        ("log".to_owned(), vec![b'x'; LINE_MAX + 1], "no end"),
+        ("log".to_owned(), vec![b'x'; MAX_RECORD_LEN + 1], "no end"),
     ];
     for (name, torn, why) in cases {
         let path = dir.path().join(name);
         fs::write(&path, &torn).expect("a log");
         let cancel = never();
-        let opened = Log::open(&path, &cancel).expect("a file");
+        let opened = LogWriter::open(&path, &cancel).expect("a file");
         let error = run(&opened).expect_err("no record to follow");
         assert!(error.contains(why), "{error}");
         assert_eq!(fs::read(&path).expect("a log"), torn);
@@ -102,13 +103,13 @@ fn what_an_unfinished_recovery_has_kept_is_told_by_the_next() {
     for files in left {
         let dir = tempfile::tempdir().expect("a directory");
         let (path, cancel) = (dir.path().join("log"), never());
-        run(&Log::open(&path, &cancel).expect("a log")).expect("records");
+        run(&LogWriter::open(&path, &cancel).expect("a log")).expect("records");
         let sound = fs::read(&path).expect("a log");
         fs::write(&path, [&sound, &torn[..]].concat()).expect("a log");
         for (name, bytes) in files {
             fs::write(dir.path().join(name), bytes).expect("a file");
         }
-        run(&Log::open(&path, &cancel).expect("a log")).expect("records");
+        run(&LogWriter::open(&path, &cancel).expect("a log")).expect("records");
         assert_all_told(&path);
         let names = told(&fs::read(&path).expect("a log"));
         assert_eq!(names.len(), files.len().max(1), "{names:?}");
@@ -118,10 +119,10 @@ fn what_an_unfinished_recovery_has_kept_is_told_by_the_next() {
         // Told once, they are left alone.
         let log = fs::read(&path).expect("a log");
         fs::write(&path, [&log[..], b"{"].concat()).expect("a log");
-        run(&Log::open(&path, &cancel).expect("a log")).expect("records");
+        run(&LogWriter::open(&path, &cancel).expect("a log")).expect("records");
         assert_all_told(&path);
         let found = all_findings(&fs::read(&path).expect("a log"), None).1;
-        let recovered = |what: &What| matches!(what, What::Recovered { .. });
+        let recovered = |what: &FindingKind| matches!(what, FindingKind::Recovered { .. });
         assert!(
             found.iter().all(|found| recovered(&found.what)),
             "{found:?}"
@@ -139,8 +140,12 @@ fn what_is_no_torn_line_beside_a_log_is_none_that_was_kept() {
     let link = dir.path().join("log.torn-2");
     std::os::unix::fs::symlink("/etc/passwd", link).expect("a link");
     // Longer than any line.
-    fs::write(dir.path().join("log.torn-3"), vec![b'x'; LINE_MAX + 1]).expect("a file");
-    run(&Log::open(&path, &cancel).expect("a log")).expect("records");
+    fs::write(
+        dir.path().join("log.torn-3"),
+        vec![b'x'; MAX_RECORD_LEN + 1],
+    )
+    .expect("a file");
+    run(&LogWriter::open(&path, &cancel).expect("a log")).expect("records");
     let told = told(&fs::read(&path).expect("a log"));
     let expected = ("log.torn-4".to_owned(), Digest::of(b"{").to_string());
     assert_eq!(told, [expected]);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use skopeo_index::audit::{Op, Record, Run, SkopeoIdentity, leaf, statement};
+use skopeo_index_core::audit::{Entry, Record, RunInfo, SkopeoIdentity, leaf_hash, statement};
 
 use super::{lines, logs, make_log, unsealed};
 
@@ -55,7 +55,7 @@ fn every_record_is_as_its_schema_says_and_no_other_is() {
 
 #[test]
 fn every_statement_is_as_its_schema_says_and_no_other_is() {
-    let mut run = Run {
+    let mut run = RunInfo {
         cache: "/cache".to_owned(),
         from: None,
         plan: crate::stand_in::PLAN,
@@ -67,21 +67,21 @@ fn every_statement_is_as_its_schema_says_and_no_other_is() {
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();
         let mut record = Record::parse(line).expect("a record");
-        statements.extend(statement(&record, leaf(line), &run));
+        statements.extend(statement(&record, leaf_hash(line), &run));
         run.skopeo = Some(SkopeoIdentity {
             path: "/s".to_owned(),
             sha256: None,
             version: "skopeo version 1".to_owned(),
         });
         // From a storage whose place isn't a URI's text.
-        if let Op::Transition { request, .. } = &mut record.op {
+        if let Entry::Transition { request, .. } = &mut record.op {
             let location = "/a b/\u{e9}%?#\"<>".parse().expect("a location");
             let source = skopeo_index::request::Source::ContainersStorage {
                 location: Some(location),
             };
             let name = request.name().clone();
             *request = skopeo_index::request::Request::new(name, source, request.digest());
-            statements.extend(statement(&record, leaf(line), &run));
+            statements.extend(statement(&record, leaf_hash(line), &run));
         }
     }
     let count = statements.len();

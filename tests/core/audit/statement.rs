@@ -1,16 +1,16 @@
 //! Fetches as statements.
 
 use serde_json::Value;
-use skopeo_index::audit::{Op, Record, Run, SkopeoIdentity, leaf, statement};
-use skopeo_index::digest::Digest;
-use skopeo_index::machine::State;
-use skopeo_index::request::{ImageName, Request, Source, TlsVerify};
+use skopeo_index_core::audit::{Entry, Record, RunInfo, SkopeoIdentity, leaf_hash, statement};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::State;
+use skopeo_index_core::request::{ImageName, Location, Request, TlsVerify};
 
 use super::{lines, logs};
 use crate::stand_in::PLAN;
 
-fn run() -> Run {
-    Run {
+fn run() -> RunInfo {
+    RunInfo {
         cache: "/cache".to_owned(),
         from: None,
         plan: PLAN,
@@ -31,9 +31,9 @@ fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();
         let record = Record::parse(line).expect("a record");
-        let made = statement(&record, leaf(line), &run);
+        let made = statement(&record, leaf_hash(line), &run);
         let ended = match &record.op {
-            Op::Transition { event, request, .. }
+            Entry::Transition { event, request, .. }
                 if matches!(event.to, State::Committed | State::Failed) =>
             {
                 Some((event, request))
@@ -52,7 +52,7 @@ fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
         let ours = &predicate["pkg:cargo/skopeo-index#record"];
         assert_eq!(ours["log"], record.log.as_str());
         assert_eq!(ours["seq"], record.seq);
-        assert_eq!(ours["leaf"], Digest::from_bytes(leaf(line)).hex());
+        assert_eq!(ours["leaf"], Digest::from_bytes(leaf_hash(line)).hex());
         let cause = event.cause.as_ref().map(ToString::to_string);
         assert_eq!(ours["cause"].as_str(), cause.as_deref());
         let result = if event.to == State::Committed {
@@ -69,37 +69,37 @@ fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
 }
 
 /// The predicate for the last fetch of the log, had it been of this request.
-fn predicate(request: Request, run: &Run) -> Value {
+fn predicate(request: Request, run: &RunInfo) -> Value {
     let lines = lines(&logs()[0]);
     let ended = lines.iter().rev().find_map(|line| {
         let line = line.trim_ascii_end();
         let mut record = Record::parse(line).expect("a record");
-        if let Op::Transition { request: of, .. } = &mut record.op {
+        if let Entry::Transition { request: of, .. } = &mut record.op {
             *of = request.clone();
         }
-        statement(&record, leaf(line), run)
+        statement(&record, leaf_hash(line), run)
     });
     ended.expect("an end")["predicate"].take()
 }
 
-fn request(name: &str, source: Source) -> Request {
+fn request(name: &str, source: Location) -> Request {
     let name: ImageName = name.parse().expect("a name");
     Request::new(name, source, Digest::of(b""))
 }
 
 #[test]
 fn the_verifier_is_what_ran_then_and_the_rules_are_its_own() {
-    let docker = Source::Docker {
-        tls_verify: TlsVerify::Require,
+    let docker = Location::Docker {
+        tls_verify: TlsVerify::Always,
     };
-    let of = |run: &Run| predicate(request("localhost/app", docker.clone()), run);
+    let of = |run: &RunInfo| predicate(request("localhost/app", docker.clone()), run);
     let by_skopeo = of(&run());
     let version = &by_skopeo["verifier"]["version"];
     assert_eq!(version["skopeo-index"], "0.0.1");
     assert_eq!(version["skopeo"], "skopeo version 1");
     let uri = &by_skopeo["policy"]["uri"];
     assert_eq!(uri, "pkg:cargo/skopeo-index@0.0.1#README.md");
-    let copied = of(&Run {
+    let copied = of(&RunInfo {
         skopeo: None,
         from: Some("/a b".to_owned()),
         ..run()
@@ -112,8 +112,8 @@ fn the_verifier_is_what_ran_then_and_the_rules_are_its_own() {
 #[test]
 fn the_resource_is_a_uri_whose_authority_is_the_registry() {
     let digest = Digest::of(b"");
-    let docker = || Source::Docker {
-        tls_verify: TlsVerify::AsConfigured,
+    let docker = || Location::Docker {
+        tls_verify: TlsVerify::Unset,
     };
     let uri = |name, source| predicate(request(name, source), &run())["resourceUri"].take();
     for (name, completed) in [
@@ -127,7 +127,7 @@ fn the_resource_is_a_uri_whose_authority_is_the_registry() {
         let expected = format!("docker://{completed}@{digest}");
         assert_eq!(uri(name, docker()), expected);
     }
-    let storage = |location: Option<&str>| Source::ContainersStorage {
+    let storage = |location: Option<&str>| Location::ContainersStorage {
         location: location.map(|location| location.parse().expect("a location")),
     };
     let expected = format!("containers-storage:app:tag@{digest}");

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use loopback::samples;
 use serde_json::Value;
-use skopeo_index::audit::{Finding, Keep, LINE_MAX, Line, Record, RecordError, Verifier, What};
-use skopeo_index::digest::Digest;
+use skopeo_index_core::audit::{
+    Finding, FindingKind, KeepObjects, MAX_RECORD_LEN, ParsedLine, Record, RecordError, Verifier,
+};
+use skopeo_index_core::digest::Digest;
 
 use super::{all_findings, another_log, lines, logs, rewritten, sealed, unsealed, verify};
 
 /// What is found in a log that tells another story.
-fn told(change: impl FnOnce(&mut Vec<Value>)) -> Vec<What> {
+fn told(change: impl FnOnce(&mut Vec<Value>)) -> Vec<FindingKind> {
     let mut records = unsealed(&logs()[0]);
     change(&mut records);
     let found = verify(&rewritten(&records), None).1;
@@ -91,9 +93,12 @@ fn a_record_has_one_form_and_nothing_in_it_is_overlooked() {
 #[test]
 fn a_story_that_cannot_be_is_found_however_well_it_is_chained() {
     assert_eq!(told(|_| {}), [], "chained anew and unchanged");
-    let run = |found: &[What]| matches!(found, [What::Run { .. }]);
-    let all_run = |found: &[What]| {
-        !found.is_empty() && found.iter().all(|what| matches!(what, What::Run { .. }))
+    let run = |found: &[FindingKind]| matches!(found, [FindingKind::Run { .. }]);
+    let all_run = |found: &[FindingKind]| {
+        !found.is_empty()
+            && found
+                .iter()
+                .all(|what| matches!(what, FindingKind::Run { .. }))
     };
 
     let found = told(|records| drop(records.remove(last(records, "run"))));
@@ -107,28 +112,40 @@ fn a_story_that_cannot_be_is_found_however_well_it_is_chained() {
         let at = last(records, "run");
         records[at]["log"] = another_log().into();
     });
-    assert!(matches!(&found[..], [What::OtherLog(_)]), "{found:?}");
+    assert!(
+        matches!(&found[..], [FindingKind::OtherLog(_)]),
+        "{found:?}"
+    );
     let found = told(|records| records.push(records[0].clone()));
-    assert!(matches!(&found[..], [What::Genesis]), "{found:?}");
+    assert!(matches!(&found[..], [FindingKind::Genesis]), "{found:?}");
     let found = told(|records| drop(records.remove(0)));
-    assert!(matches!(&found[..], [What::Genesis]), "{found:?}");
+    assert!(matches!(&found[..], [FindingKind::Genesis]), "{found:?}");
     let found = told(|records| drop(records.remove(last_commit(records).0 - 1)));
-    assert!(matches!(&found[..], [What::Replay { .. }, ..]), "{found:?}");
+    assert!(
+        matches!(&found[..], [FindingKind::Replay { .. }, ..]),
+        "{found:?}"
+    );
     let found = told(|records| {
         let (at, _) = last_commit(records);
         records[at]["op"]["transition"]["request"]["name"] = "other".into();
     });
-    assert!(matches!(&found[..], [What::Replay { .. }, ..]), "{found:?}");
+    assert!(
+        matches!(&found[..], [FindingKind::Replay { .. }, ..]),
+        "{found:?}"
+    );
     let found = told(|records| {
         let (at, _) = last_commit(records);
         records[at]["op"]["transition"]["event"]["to"] = "failed".into();
     });
-    assert!(matches!(&found[..], [What::Replay { .. }, ..]), "{found:?}");
+    assert!(
+        matches!(&found[..], [FindingKind::Replay { .. }, ..]),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn a_run_ends_with_the_fetches_that_it_has_records_of() {
-    let run = |found: &[What]| matches!(found, [What::Run { .. }]);
+    let run = |found: &[FindingKind]| matches!(found, [FindingKind::Run { .. }]);
     for (key, by) in [("committed", 1), ("committed", -1), ("failed", 1)] {
         let found = told(|records| {
             let (_, end) = last_commit(records);
@@ -167,12 +184,12 @@ fn committed_objects_are_kept_for_each_cache_where_they_are_asked_for() {
     let committed = |keep| {
         let mut verifier = Verifier::new(None, keep);
         for line in lines(&log) {
-            assert_eq!(verifier.line(&Line::read(line.trim_ascii_end())), []);
+            assert_eq!(verifier.line(&ParsedLine::read(line.trim_ascii_end())), []);
         }
         verifier.finish(b"").0.committed
     };
-    assert!(committed(Keep::Nothing).is_empty());
-    let mut kept = committed(Keep::Objects);
+    assert!(committed(KeepObjects::Nothing).is_empty());
+    let mut kept = committed(KeepObjects::Objects);
     let nothing = kept.remove("/other").expect("the cache of the last run");
     assert!(nothing.is_empty(), "it committed nothing");
     let (_, objects) = kept.pop_first().expect("another cache");
@@ -204,7 +221,7 @@ fn a_clock_that_was_set_back_is_noted_where_it_was() {
     ] {
         records[last]["time"] = now.into();
         let found = all_findings(&rewritten(&records), None).1;
-        let clock = |found: &&Finding| matches!(found.what, What::Clock { .. });
+        let clock = |found: &&Finding| matches!(found.what, FindingKind::Clock { .. });
         let place = found.iter().find(clock).and_then(|found| found.at);
         assert_eq!(place, noted.then_some(last as u64), "{found:?}");
     }
@@ -230,8 +247,8 @@ fn a_finding_names_the_run_and_the_record() {
 #[test]
 fn a_line_as_long_as_any_may_be_is_looked_at_and_a_longer_one_is_not() {
     let parsed = |length| Record::parse(&vec![b'x'; length]);
-    assert_eq!(parsed(LINE_MAX), Err(RecordError::Trailer));
-    assert_eq!(parsed(LINE_MAX + 1), Err(RecordError::TooLong));
+    assert_eq!(parsed(MAX_RECORD_LEN), Err(RecordError::Trailer));
+    assert_eq!(parsed(MAX_RECORD_LEN + 1), Err(RecordError::TooLong));
 }
 
 #[test]

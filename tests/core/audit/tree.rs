@@ -3,34 +3,35 @@
 use std::fs;
 
 use proptest::prelude::*;
-use skopeo_index::audit::{
-    Checkpoint, CheckpointError, Frontier, Hash, Proof, Prover, What, leaf, root_by_proof,
+use skopeo_index_core::audit::{
+    Checkpoint, CheckpointError, CompactRange, FindingKind, InclusionProof, InclusionProofBuilder,
+    NodeHash, leaf_hash, root_from_inclusion_proof,
 };
-use skopeo_index::digest::Digest;
+use skopeo_index_core::digest::Digest;
 
 use super::{another_log, lines, logs, make_log, verify};
 
-fn prove(leaves: &[Hash], at: usize) -> Vec<Hash> {
-    let mut prover = Prover::new(at as u64, leaves.len() as u64);
-    leaves.iter().for_each(|leaf| prover.push(*leaf));
+fn prove(leaves: &[NodeHash], at: usize) -> Vec<NodeHash> {
+    let mut prover = InclusionProofBuilder::new(at as u64, leaves.len() as u64);
+    leaves.iter().for_each(|leaf_hash| prover.push(*leaf_hash));
     prover.path()
 }
 
 proptest! {
     #[test]
     fn every_record_of_a_tree_is_proved_and_no_other(size in 1_usize..70, at: prop::sample::Index, other: [u8; 32]) {
-        let leaves: Vec<Hash> = (0..size).map(|n| leaf(n.to_string().as_bytes())).collect();
-        let mut frontier = Frontier::default();
-        leaves.iter().for_each(|leaf| frontier.push(*leaf));
+        let leaves: Vec<NodeHash> = (0..size).map(|n| leaf_hash(n.to_string().as_bytes())).collect();
+        let mut frontier = CompactRange::default();
+        leaves.iter().for_each(|leaf_hash| frontier.push(*leaf_hash));
         let at = at.index(size);
         let path = prove(&leaves, at);
         let (n, of) = (at as u64, size as u64);
-        prop_assert_eq!(root_by_proof(leaves[at], n, of, &path), Some(frontier.root()));
-        prop_assert_ne!(root_by_proof(other, n, of, &path), Some(frontier.root()));
-        prop_assert_eq!(root_by_proof(leaves[at], of, of, &path), None);
+        prop_assert_eq!(root_from_inclusion_proof(leaves[at], n, of, &path), Some(frontier.root()));
+        prop_assert_ne!(root_from_inclusion_proof(other, n, of, &path), Some(frontier.root()));
+        prop_assert_eq!(root_from_inclusion_proof(leaves[at], of, of, &path), None);
         prop_assert!(prove(&leaves, size).is_empty());
         for wrong in (0..of).filter(|wrong| *wrong != n) {
-            prop_assert_ne!(root_by_proof(leaves[at], wrong, of, &path), Some(frontier.root()));
+            prop_assert_ne!(root_from_inclusion_proof(leaves[at], wrong, of, &path), Some(frontier.root()));
         }
     }
 }
@@ -49,20 +50,20 @@ fn roots_are_those_of_certificate_transparency() {
         b"\x50\x51\x52\x53\x54\x55\x56\x57",
         b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
     ];
-    let mut frontier = Frontier::default();
-    let hex = |hash: Hash| Digest::from_bytes(hash).hex();
+    let mut frontier = CompactRange::default();
+    let hex = |hash: NodeHash| Digest::from_bytes(hash).hex();
     assert_eq!(
         hex(frontier.root()),
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     );
-    frontier.push(leaf(leaves[0]));
+    frontier.push(leaf_hash(leaves[0]));
     assert_eq!(
         hex(frontier.root()),
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
     );
     leaves[1..]
         .iter()
-        .for_each(|bytes| frontier.push(leaf(bytes)));
+        .for_each(|bytes| frontier.push(leaf_hash(bytes)));
     assert_eq!(
         hex(frontier.root()),
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
@@ -102,10 +103,13 @@ fn a_proof_holds_for_its_record_and_its_checkpoint_only() {
         .iter()
         .map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
         .collect();
-    let leaves: Vec<Hash> = texts.iter().map(|line| leaf(line.as_bytes())).collect();
+    let leaves: Vec<NodeHash> = texts
+        .iter()
+        .map(|line| leaf_hash(line.as_bytes()))
+        .collect();
     for at in 0..leaves.len() {
         let of = |line: &str| {
-            Proof::new(
+            InclusionProof::new(
                 line.to_owned(),
                 at as u64,
                 leaves.len() as u64,
@@ -140,7 +144,7 @@ fn a_checkpoint_holds_for_every_log_that_goes_on_from_it() {
         let root = [7; 32];
         assert_eq!(
             what(log, Checkpoint { root, ..then }),
-            [What::Rewritten(n as u64)]
+            [FindingKind::Rewritten(n as u64)]
         );
     }
     let none = Checkpoint {
@@ -148,10 +152,13 @@ fn a_checkpoint_holds_for_every_log_that_goes_on_from_it() {
         ..whole.clone()
     };
     assert_eq!(what(log, none.clone()), []);
-    assert_eq!(what(b"", none), [What::Empty]);
+    assert_eq!(what(b"", none), [FindingKind::Empty]);
     let (expected, found) = (whole.size, whole.size - 1);
     let shorter = lines[..lines.len() - 1].concat();
-    assert_eq!(what(&shorter, whole), [What::Shorter { expected, found }]);
+    assert_eq!(
+        what(&shorter, whole),
+        [FindingKind::Shorter { expected, found }]
+    );
 }
 
 #[test]
@@ -162,14 +169,15 @@ fn a_proof_says_why_it_does_not_hold() {
         .iter()
         .map(|line| line.trim_ascii_end().to_vec())
         .collect();
-    let leaves: Vec<Hash> = lines.iter().map(|line| leaf(line)).collect();
+    let leaves: Vec<NodeHash> = lines.iter().map(|line| leaf_hash(line)).collect();
     let size = checkpoint.size;
     let proof = |line: &[u8], seq, size, path| {
         let line = String::from_utf8_lossy(line).into_owned();
-        Proof::new(line, seq, size, path)
+        InclusionProof::new(line, seq, size, path)
     };
     let (line, path) = (&lines[1], prove(&leaves, 1));
-    let refused = |proof: Proof, checkpoint| proof.check(checkpoint).expect_err("it does not hold");
+    let refused =
+        |proof: InclusionProof, checkpoint| proof.check(checkpoint).expect_err("it does not hold");
     let right = || proof(line, 1, size, path.clone());
     assert!(right().check(&checkpoint).is_ok());
 
@@ -177,12 +185,12 @@ fn a_proof_says_why_it_does_not_hold() {
         size: size - 1,
         ..checkpoint.clone()
     };
-    assert_eq!(refused(right(), &shorter), CheckpointError::Other);
+    assert_eq!(refused(right(), &shorter), CheckpointError::Mismatch);
     let elsewhere = Checkpoint {
         origin: another_log().try_into().expect("a name"),
         ..checkpoint.clone()
     };
-    assert_eq!(refused(right(), &elsewhere), CheckpointError::Other);
+    assert_eq!(refused(right(), &elsewhere), CheckpointError::Mismatch);
     let rewritten = Checkpoint {
         root: [0; 32],
         ..checkpoint.clone()

@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::Path;
 
-use skopeo_index::audit::{LINE_MAX, Log, LogError, Op, Recorder, RunId, Supply, must_be_durable};
-use skopeo_index::cancel::Cancel;
-use skopeo_index::digest::Digest;
-use skopeo_index::machine::{Bytes, Fetch, Outcome, Stop, Task, Trouble};
-use skopeo_index::skopeo::{Exit, Ran};
+use skopeo_index::audit_log::{LogError, LogWriter, Recorder, Supply, requires_sync};
+use skopeo_index::os::CancelToken;
+use skopeo_index_core::audit::{Entry, MAX_RECORD_LEN, RunId};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{CancelReason, EffectError, Fetch, ManifestBytes, Outcome, Task};
+use skopeo_index_core::skopeo::{CommandOutput, Exit};
 
 use super::{End, all_findings, recorded, supply, verify};
-use crate::stand_in::{MockSkopeo, PLAN, request};
+use crate::stand_in::MockSkopeo;
+use crate::stand_in::PLAN;
+use crate::stand_in::request;
 
 #[test]
 fn a_log_that_cannot_be_continued_is_refused() {
@@ -18,18 +21,18 @@ fn a_log_that_cannot_be_continued_is_refused() {
     let log = dir.path().join("log");
     fs::write(&log, "not a record\n").expect("a file");
     let cancel = never();
-    let opened = Log::open(&log, &cancel).expect("a file that can be opened");
+    let opened = LogWriter::open(&log, &cancel).expect("a file that can be opened");
     let error = run(&opened).expect_err("no record to follow");
     assert!(error.contains("audit verify"), "{error}");
     assert_eq!(fs::read_to_string(&log).expect("a file"), "not a record\n");
 }
 
-pub(super) fn never() -> Cancel {
-    Cancel::new(None).expect("a pipe")
+pub(super) fn never() -> CancelToken {
+    CancelToken::new(None).expect("a pipe")
 }
 
 /// A run that fetches nothing.
-pub(super) fn run(log: &Log<'_>) -> Result<(), String> {
+pub(super) fn run(log: &LogWriter<'_>) -> Result<(), String> {
     let begun = Recorder::begin(log, Path::new("/cache"), PLAN, supply());
     begun
         .and_then(|recorder| recorder.end())
@@ -41,7 +44,7 @@ fn a_checkpoint_while_it_is_written_is_that_of_its_reader() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("log");
     let cancel = never();
-    let log = Log::open(&path, &cancel).expect("a log");
+    let log = LogWriter::open(&path, &cancel).expect("a log");
     for _ in 0..3 {
         run(&log).expect("records");
         let read = verify(&fs::read(&path).expect("a log"), None).0;
@@ -54,7 +57,7 @@ fn a_log_that_is_moved_goes_on_and_one_that_is_removed_takes_no_record() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, moved) = (dir.path().join("log"), dir.path().join("log.1"));
     let cancel = never();
-    let log = Log::open(&path, &cancel).expect("a log");
+    let log = LogWriter::open(&path, &cancel).expect("a log");
     run(&log).expect("records");
     fs::rename(&path, &moved).expect("a new name");
     run(&log).expect("records");
@@ -71,14 +74,14 @@ fn who_holds_the_lock_keeps_nobody_who_was_told_to_stop() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("log");
     let cancel = never();
-    let log = Log::open(&path, &cancel).expect("a log");
+    let log = LogWriter::open(&path, &cancel).expect("a log");
     run(&log).expect("records");
     let before = fs::read(&path).expect("a log");
 
     // Whoever can read it can lock it.
     let other = fs::File::open(&path).expect("a log");
     other.lock_shared().expect("a lock");
-    cancel.stop(Stop::Interrupted);
+    cancel.stop(CancelReason::Interrupted);
     for _ in 0..100 {
         let error = run(&log).expect_err("it is locked");
         assert!(error.contains("somebody else holds its lock"), "{error}");
@@ -97,7 +100,7 @@ fn a_log_that_was_cut_or_replaced_meanwhile_is_not_gone_on_with() {
     let (path, cancel) = (dir.path().join("log"), never());
     let other = dir.path().join("other");
     for _ in 0..3 {
-        run(&Log::open(&other, &cancel).expect("a log")).expect("records");
+        run(&LogWriter::open(&other, &cancel).expect("a log")).expect("records");
     }
     let other = fs::read(&other).expect("a log");
     type Change = fn(Vec<u8>, &[u8]) -> Vec<u8>;
@@ -121,7 +124,7 @@ fn a_log_that_was_cut_or_replaced_meanwhile_is_not_gone_on_with() {
         },
     ];
     for (n, change) in changes.into_iter().enumerate() {
-        let log = Log::open(&path, &cancel).expect("a log");
+        let log = LogWriter::open(&path, &cancel).expect("a log");
         run(&log).expect("records");
         let now = change(fs::read(&path).expect("a log"), &other);
         fs::write(&path, &now).expect("a log");
@@ -136,7 +139,7 @@ fn a_log_that_was_cut_or_replaced_meanwhile_is_not_gone_on_with() {
 fn others_may_append_meanwhile() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, cancel) = (dir.path().join("log"), never());
-    let logs = [(); 3].map(|()| Log::open(&path, &cancel).expect("a log"));
+    let logs = [(); 3].map(|()| LogWriter::open(&path, &cancel).expect("a log"));
     for log in logs.iter().cycle().take(10) {
         run(log).expect("records");
     }
@@ -146,19 +149,19 @@ fn others_may_append_meanwhile() {
 }
 
 /// Appends a record with so long a text in it.
-fn append(log: &Log<'_>, text: usize) -> Result<(), LogError> {
+fn append(log: &LogWriter<'_>, text: usize) -> Result<(), LogError> {
     let run: RunId = "0".repeat(16).try_into().expect("a name");
     let version = "x".repeat(text);
-    log.append(&run, Op::Genesis { version })
+    log.append(&run, Entry::Genesis { version })
 }
 
 /// Appends a record that is as long as a line may be, and tells how long a text
 /// was in it.
-pub(super) fn append_longest(log: &Log<'_>) -> usize {
-    let Err(LogError::TooLong { length, .. }) = append(log, LINE_MAX) else {
+pub(super) fn append_longest(log: &LogWriter<'_>) -> usize {
+    let Err(LogError::TooLong { length, .. }) = append(log, MAX_RECORD_LEN) else {
         panic!("it is too long")
     };
-    let text = 2 * LINE_MAX - length;
+    let text = 2 * MAX_RECORD_LEN - length;
     append(log, text).expect("a record");
     text
 }
@@ -167,12 +170,12 @@ pub(super) fn append_longest(log: &Log<'_>) -> usize {
 fn a_record_may_be_as_long_as_a_line_and_no_longer() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, cancel) = (dir.path().join("log"), never());
-    let log = Log::open(&path, &cancel).expect("a log");
+    let log = LogWriter::open(&path, &cancel).expect("a log");
     run(&log).expect("records");
     let text = append_longest(&log);
     let before = fs::read(&path).expect("a log");
     let longest = before.split(|byte| *byte == b'\n').map(<[u8]>::len).max();
-    assert_eq!(longest, Some(LINE_MAX));
+    assert_eq!(longest, Some(MAX_RECORD_LEN));
     let error = append(&log, text + 1).expect_err("it is too long");
     assert!(matches!(error, LogError::TooLong { .. }), "{error}");
     assert_eq!(fs::read(&path).expect("a log"), before);
@@ -183,7 +186,7 @@ fn a_log_is_opened_so_that_it_may_only_be_appended_to() {
     const O_APPEND: u32 = 0o2000;
     let dir = tempfile::tempdir().expect("a directory");
     let (path, cancel) = (dir.path().join("log"), never());
-    let _log = Log::open(&path, &cancel).expect("a log");
+    let _log = LogWriter::open(&path, &cancel).expect("a log");
     let open = fs::read_dir("/proc/self/fd").expect("descriptors");
     let is_log = |entry: &fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|to| to == path);
     let fd = open.flatten().find(is_log).expect("its descriptor");
@@ -198,7 +201,7 @@ fn a_log_is_opened_so_that_it_may_only_be_appended_to() {
 fn a_run_says_where_its_bytes_come_from_by_whole_paths() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, cancel) = (dir.path().join("log"), never());
-    let log = Log::open(&path, &cancel).expect("a log");
+    let log = LogWriter::open(&path, &cancel).expect("a log");
     let (cache, from) = (Path::new("a/cache"), Path::new("/other"));
     Recorder::begin(&log, cache, PLAN, Supply::Cache(from)).expect("a record");
     Recorder::begin(&log, cache, PLAN, supply()).expect("a record");
@@ -218,7 +221,7 @@ fn the_signal_that_ended_a_command_is_recorded() {
     let log = dir.path().join("log");
     let mut killed = MockSkopeo::new();
     killed.expect_run().returning(|_, _, _, _| {
-        Ok(Ran {
+        Ok(CommandOutput {
             exit: Exit::Signal(9),
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -242,15 +245,19 @@ fn a_fetchs_end_is_durable_at_once_unless_it_was_told_to_stop() {
             request: request(Digest::of(b"")),
             plan: PLAN,
         };
-        let stepped = Fetch::<Bytes>::new(task).step(outcome);
-        must_be_durable(&stepped.expect("a transition").1)
+        let stepped = Fetch::<ManifestBytes>::new(task).step(outcome);
+        requires_sync(&stepped.expect("a transition").1)
     };
-    let failed = |trouble| after(Outcome::Trouble { trouble });
+    let failed = |trouble| after(Outcome::Failed { trouble });
     assert!(!after(Outcome::Absent));
-    assert!(failed(Trouble::Unrecorded {
+    assert!(failed(EffectError::AuditLog {
         error: String::new()
     }));
-    for why in [Stop::Interrupted, Stop::Deadline, Stop::HungUp] {
-        assert!(!failed(Trouble::Stopped { why }));
+    for why in [
+        CancelReason::Interrupted,
+        CancelReason::Deadline,
+        CancelReason::HungUp,
+    ] {
+        assert!(!failed(EffectError::Cancelled { why }));
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::{DockerRegistry, samples};
+use crate::DockerRegistry;
+use crate::samples;
 
 /// An overlay storage that has one image of a list, and with it the list.
 pub struct Storage {

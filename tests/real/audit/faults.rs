@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use loopback::{Registry, samples};
 use serde_json::Value;
-use skopeo_index::digest::Digest;
+use skopeo_index_core::digest::Digest;
 
-use crate::harness::{Cache, Ended, ended, through};
+use crate::harness::Cache;
+use crate::harness::Ended;
+use crate::harness::ended;
+use crate::harness::through;
 
 #[test]
 fn on_a_full_disk_nothing_is_committed_without_its_record_and_the_log_verifies() {

@@ -16,7 +16,9 @@ use std::process::Stdio;
 use loopback::{Registry, samples};
 use serde_json::Value;
 
-use crate::harness::{Cache, ended, through};
+use crate::harness::Cache;
+use crate::harness::ended;
+use crate::harness::through;
 
 #[test]
 fn two_processes_write_one_log_at_once() {

@@ -9,7 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use loopback::{DockerRegistry, samples};
 
 use super::host::{self, Host, Version};
-use crate::harness::{Cache, ended};
+use crate::harness::Cache;
+use crate::harness::ended;
 
 /// "alice:correct horse", in base64.
 const RIGHT: &str = "YWxpY2U6Y29ycmVjdCBob3JzZQ==";

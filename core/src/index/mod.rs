@@ -1,0 +1,222 @@
+//! Raw bytes → [`Index`], or why they are not one. Pure and bounded.
+//!
+//! ```text
+//!  bytes ─▶ size ─▶ JSON ─▶ keys once ─▶ not an image ─▶ 2, a list ─▶ descriptors ─▶ Index
+//! ```
+//!
+//! An index is a document that *every* reader takes for one: what two readers
+//! would take for two things (CVE-2021-41190) is refused.
+
+mod descriptor;
+mod document;
+mod error;
+mod json;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use descriptor::{Descriptor, DescriptorError, Platform};
+use document::Document;
+pub use error::NotAnIndex;
+use json::Node;
+
+/// The most bytes of a manifest. distribution-spec: "Client and registry
+/// implementations SHOULD expect to be able to support manifest pushes of at
+/// least 4 megabytes"; skopeo reads no more than 4 MiB.
+pub const MAX_MANIFEST_SIZE: usize = 4 << 20;
+
+/// The most platforms that a [`IndexSummary`] names: more than real indexes have,
+/// few enough for a log line.
+pub const MAX_SUMMARY_PLATFORMS: usize = 32;
+
+/// The media types of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MediaType {
+    /// The OCI image index.
+    #[serde(rename = "application/vnd.oci.image.index.v1+json")]
+    OciImageIndex,
+    /// Docker's manifest list, version 2.
+    #[serde(rename = "application/vnd.docker.distribution.manifest.list.v2+json")]
+    DockerManifestList,
+}
+
+impl MediaType {
+    /// Both, in the order of preference.
+    pub const ALL: [Self; 2] = [Self::OciImageIndex, Self::DockerManifestList];
+
+    /// The media type as a registry writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OciImageIndex => "application/vnd.oci.image.index.v1+json",
+            Self::DockerManifestList => "application/vnd.docker.distribution.manifest.list.v2+json",
+        }
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Where the media type of an index comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaTypeOrigin {
+    /// The document says it.
+    Explicit,
+    /// The document is silent: an OCI image index then.
+    Implied,
+}
+
+/// A document that every reader takes for an image index or a manifest list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    media_type: MediaType,
+    media_type_origin: MediaTypeOrigin,
+    manifests: Vec<Descriptor>,
+}
+
+/// What events, logs and reports carry of an index; small, whatever the index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IndexSummary {
+    /// The number of manifests.
+    pub manifests: u32,
+    /// The media type.
+    pub media_type: MediaType,
+    /// Their platforms, each once, in their order, at most
+    /// [`MAX_SUMMARY_PLATFORMS`].
+    pub platforms: Vec<String>,
+}
+
+/// The media types of one image's manifest, of all ages.
+const IMAGES: [&str; 4] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+];
+
+/// Keys that only a single image's manifest has, folded.
+const IMAGE_KEYS: [&str; 5] = ["config", "layers", "fslayers", "history", "signatures"];
+
+impl Index {
+    /// Reads an index, or says why the bytes are not one.
+    ///
+    /// # Errors
+    /// The first reason in the order of the picture above, so that a single
+    /// image is called a single image.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotAnIndex> {
+        if bytes.len() > MAX_MANIFEST_SIZE {
+            let size = bytes.len() as u64;
+            return Err(NotAnIndex::TooLarge { size });
+        }
+        let document = Document::read(bytes)?;
+        if let Some(key) = document.repeated {
+            return Err(json::Ambiguity::Duplicate(key).into());
+        }
+        let top = &document.top;
+        top.reject_ambiguous_keys(&["schemaVersion", "mediaType", "manifests"])?;
+
+        let image_key = top.find_image_key(&IMAGE_KEYS);
+        let listed = !matches!(top.get("manifests"), None | Some(Node::Null));
+        let (media_type, media_type_origin) = match top.get("mediaType") {
+            Some(node) => (declared_type(node)?, MediaTypeOrigin::Explicit),
+            None if image_key.is_some() && !listed => {
+                return Err(NotAnIndex::SingleImage { media_type: None });
+            }
+            None => (MediaType::OciImageIndex, MediaTypeOrigin::Implied),
+        };
+        // image-index.md, schemaVersion: "This REQUIRED property specifies the
+        // image manifest schema version. For this version of the specification,
+        // this MUST be `2` to ensure backward compatibility".
+        match top.get("schemaVersion") {
+            Some(Node::Integer(2)) => {}
+            Some(Node::Integer(other)) => {
+                return Err(NotAnIndex::SchemaVersion {
+                    found: Some(*other),
+                });
+            }
+            _ => return Err(NotAnIndex::SchemaVersion { found: None }),
+        }
+        if let Some(key) = image_key {
+            let key = crate::escape::truncate_message(key);
+            return Err(NotAnIndex::AlsoAnImage { key });
+        }
+        // image-index.md, manifests: "This REQUIRED property contains a list of
+        // manifests for specific platforms. While this property MUST be
+        // present, the size of the array MAY be zero."
+        match top.get("manifests") {
+            None | Some(Node::Null) => return Err(NotAnIndex::NoManifests),
+            Some(Node::Array) => {}
+            Some(_) => return Err(NotAnIndex::ManifestsNotAList),
+        }
+        let invalid = |(position, error)| NotAnIndex::Descriptor { error, position };
+        let manifests = document.manifests.map_err(invalid)?;
+        Ok(Self {
+            media_type,
+            media_type_origin,
+            manifests,
+        })
+    }
+
+    /// The media type, written or implied.
+    #[must_use]
+    pub const fn media_type(&self) -> MediaType {
+        self.media_type
+    }
+
+    /// Whether the document itself says its media type.
+    #[must_use]
+    pub const fn media_type_origin(&self) -> MediaTypeOrigin {
+        self.media_type_origin
+    }
+
+    /// The manifests, in their order.
+    #[must_use]
+    pub fn manifests(&self) -> &[Descriptor] {
+        &self.manifests
+    }
+
+    /// The short form for events, logs and reports.
+    #[must_use]
+    pub fn summary(&self) -> IndexSummary {
+        let mut platforms = Vec::new();
+        for platform in self.manifests.iter().filter_map(Descriptor::platform) {
+            let platform = platform.to_string();
+            if platforms.len() < MAX_SUMMARY_PLATFORMS && !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        // 4 MiB have no room for so many.
+        let manifests = u32::try_from(self.manifests.len()).unwrap_or(u32::MAX);
+        IndexSummary {
+            media_type: self.media_type,
+            manifests,
+            platforms,
+        }
+    }
+}
+
+/// image-index.md, mediaType: "When used, this field MUST contain the media type
+/// `application/vnd.oci.image.index.v1+json`." Docker's is its elder twin.
+fn declared_type(node: &Node<'_>) -> Result<MediaType, NotAnIndex> {
+    let Node::Text(text) = node else {
+        return Err(NotAnIndex::MediaTypeNotString);
+    };
+    let known = MediaType::ALL
+        .into_iter()
+        .find(|known| known.as_str() == text);
+    known.ok_or_else(|| {
+        let found = crate::escape::truncate_message(text);
+        if IMAGES.contains(&found.as_str()) {
+            NotAnIndex::SingleImage {
+                media_type: Some(found),
+            }
+        } else {
+            NotAnIndex::MediaType { found }
+        }
+    })
+}

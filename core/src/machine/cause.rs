@@ -1,0 +1,215 @@
+//! Why a fetch fails.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::escape::{Escaped, quote};
+use crate::index::NotAnIndex;
+
+/// Why a fetch failed: something the core found, or an effect that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Cause {
+    /// The bytes are not an index.
+    #[error("not an image index: {reason}")]
+    NotAnIndex {
+        /// The first rule that they break.
+        reason: NotAnIndex,
+    },
+    /// The bytes are an index other than the requested one.
+    #[error("digest mismatch: expected {expected}, got {actual}")]
+    DigestMismatch {
+        /// SHA-256 of the bytes.
+        actual: Digest,
+        /// The requested digest.
+        expected: Digest,
+    },
+    /// skopeo computed a digest other than SHA-256 of the bytes (method copy).
+    #[error(
+        "digest mismatch: SHA-256 is {sha256}, skopeo computed {}",
+        quote(skopeo)
+    )]
+    SkopeoDigestMismatch {
+        /// SHA-256 of the bytes.
+        sha256: Digest,
+        /// What skopeo printed.
+        skopeo: String,
+    },
+    /// skopeo read bytes other than those it had copied (method copy).
+    #[error("copy mismatch: skopeo copied {copied} and read back {read}")]
+    CopyMismatch {
+        /// SHA-256 of the copy.
+        copied: Digest,
+        /// SHA-256 of the bytes that skopeo read.
+        read: Digest,
+    },
+    /// The cache returned something other than the published bytes.
+    #[error("read-back mismatch: {}", read_back(*.read))]
+    ReadBackMismatch {
+        /// SHA-256 of the object; `None` where there is no file.
+        read: Option<Digest>,
+    },
+    /// The cache has no such object and the network must not be used.
+    #[error("not in the cache (offline mode){}", quarantine_note(.quarantined.as_deref()))]
+    Offline {
+        /// Where a corrupt object was moved to.
+        quarantined: Option<String>,
+    },
+    /// An effect failed, and a retry would not help.
+    #[error("{error}")]
+    EffectFailed {
+        /// The failure.
+        error: EffectError,
+    },
+    /// An effect failed in every attempt.
+    #[error("{error} (after {attempts} {})", if *.attempts == 1 { "attempt" } else { "attempts" })]
+    RetriesExhausted {
+        /// Attempts made.
+        attempts: u32,
+        /// The failure of the last one.
+        error: EffectError,
+    },
+}
+
+fn read_back(read: Option<Digest>) -> String {
+    read.map_or_else(
+        || "the published object is missing or not a file".to_owned(),
+        |digest| format!("the cache returned {digest}"),
+    )
+}
+
+fn quarantine_note(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| {
+        format!("; the object was corrupt and is now {name}")
+    })
+}
+
+/// Why an effect failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum EffectError {
+    /// The bytes could not be fetched.
+    #[error("{}: {}", .kind, Escaped(.message))]
+    Command {
+        /// The kind of failure: it decides about retries, exit status and hint.
+        kind: FailureKind,
+        /// skopeo's own message, decoded and truncated, or ours.
+        message: String,
+    },
+    /// A file-system call failed.
+    #[error("cannot {operation} {}: {}", Escaped(.path), Escaped(.error))]
+    Disk {
+        /// The system's error text.
+        error: String,
+        /// The operation, as an infinitive: "open", "rename to".
+        operation: String,
+        /// The path that it was applied to.
+        path: String,
+    },
+    /// The fetch was cancelled.
+    #[error("{reason}")]
+    Cancelled {
+        /// Who or what cancelled it.
+        reason: CancelReason,
+    },
+    /// The audit log could not be written: what can't be recorded isn't done.
+    #[error("cannot write the audit log: {}", Escaped(.error))]
+    AuditLog {
+        /// The log's error text.
+        error: String,
+    },
+}
+
+/// Why a run was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum CancelReason {
+    /// SIGINT or SIGTERM.
+    #[error("interrupted")]
+    Interrupted,
+    /// The time for the whole run is over.
+    #[error("deadline exceeded")]
+    Deadline,
+    /// The osbuild host closed its socket.
+    #[error("the host hung up")]
+    HungUp,
+}
+
+/// Kinds of failures to fetch bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The registry or storage has no such manifest or name.
+    #[error("not found")]
+    NotFound,
+    /// The registry requires other credentials.
+    #[error("authentication failed")]
+    Authentication,
+    /// A TLS connection could not be established.
+    #[error("TLS failed")]
+    Tls,
+    /// The registry answers in plain HTTP, where TLS was required.
+    #[error("TLS failed")]
+    PlainHttp,
+    /// skopeo itself found that the bytes have another digest.
+    #[error("digest mismatch")]
+    DigestMismatch,
+    /// skopeo itself found that the bytes are not a manifest list.
+    #[error("not an image index")]
+    NotAnIndex,
+    /// More bytes than an index may have, or than staging may hold.
+    #[error("too large")]
+    TooLarge,
+    /// The registry limits the rate of requests.
+    #[error("rate limited")]
+    RateLimited,
+    /// The registry reported an error of its own (HTTP 5xx).
+    #[error("registry error")]
+    Server,
+    /// The registry could not be reached, or the connection broke.
+    #[error("network error")]
+    Network,
+    /// The command's timeout expired.
+    #[error("timed out")]
+    Timeout,
+    /// There is no such skopeo program.
+    #[error("cannot run skopeo")]
+    SkopeoNotFound,
+    /// skopeo could not be started.
+    #[error("cannot run skopeo")]
+    SkopeoNotStarted,
+    /// Anything else.
+    #[error("skopeo failed")]
+    Other,
+}
+
+impl FailureKind {
+    /// Whether a retry may succeed.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Server | Self::Network | Self::Timeout => true,
+            Self::NotFound
+            | Self::Authentication
+            | Self::Tls
+            | Self::PlainHttp
+            | Self::DigestMismatch
+            | Self::NotAnIndex
+            | Self::TooLarge
+            | Self::SkopeoNotFound
+            | Self::SkopeoNotStarted
+            | Self::Other => false,
+        }
+    }
+}
+
+impl EffectError {
+    /// Whether a retry may succeed.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Command { kind, .. } => kind.is_transient(),
+            Self::Disk { .. } | Self::Cancelled { .. } | Self::AuditLog { .. } => false,
+        }
+    }
+}

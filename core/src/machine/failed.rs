@@ -1,0 +1,65 @@
+//! The fetch ended without the object.
+
+use super::{Cause, Staging, State, Task};
+
+/// The state in which the fetch failed, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    task: Task,
+    state: State,
+    attempts: u32,
+    cause: Cause,
+    staging: Option<Staging>,
+}
+
+impl Failed {
+    pub(super) const fn new(
+        task: Task,
+        state: State,
+        attempts: u32,
+        cause: Cause,
+        staging: Option<Staging>,
+    ) -> Self {
+        Self {
+            task,
+            state,
+            attempts,
+            cause,
+            staging,
+        }
+    }
+
+    /// The request and the rules of its fetch.
+    #[must_use]
+    pub const fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The state in which it failed.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Attempts made; 0 where the cache decided.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub const fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    pub(super) const fn staging(&self) -> Option<&Staging> {
+        self.staging.as_ref()
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.task.request, self.cause)
+    }
+}

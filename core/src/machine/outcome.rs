@@ -1,0 +1,163 @@
+//! What the caller reports of an effect.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CacheEntry, Content, ContentInfo, EffectError, Staging};
+
+/// How a published object got its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// The name was free.
+    New,
+    /// Another process had published the same bytes.
+    AlreadyThere,
+    /// A corrupt object was moved to this name, relative to the cache.
+    Replaced(String),
+}
+
+/// The result of an effect: a claim, from which the core draws its own
+/// conclusions. No outcome says "verified".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+pub enum Outcome<C> {
+    /// The cache was looked at; also where quarantine found nothing to move.
+    LookedUp {
+        /// What is at the object's name.
+        entry: CacheEntry<C>,
+    },
+    /// The object was moved to quarantine.
+    Quarantined {
+        /// Its new name, relative to the cache.
+        name: String,
+    },
+    /// Names are reserved.
+    Staged {
+        /// Them.
+        staging: Staging,
+    },
+    /// The manifest bytes were fetched.
+    Fetched {
+        /// The bytes.
+        content: C,
+    },
+    /// skopeo read its copy.
+    CopyRead {
+        /// The bytes that it read.
+        content: C,
+    },
+    /// skopeo computed the digest of its copy.
+    ManifestDigest {
+        /// What it printed, truncated.
+        digest: String,
+    },
+    /// Answers [`Effect::Continue`](super::Effect::Continue).
+    Continued,
+    /// The backoff has elapsed.
+    BackoffElapsed,
+    /// The bytes were put into the cache.
+    Published {
+        /// How they got their name.
+        placement: Placement,
+        /// What is at that name now.
+        read_back: CacheEntry<C>,
+    },
+    /// The effect failed.
+    Failed {
+        /// Why.
+        error: EffectError,
+    },
+}
+
+impl<C: Content> Outcome<C> {
+    /// The same outcome with [`ContentInfo`] in place of bytes, as an event
+    /// carries it.
+    #[must_use]
+    pub fn to_info(&self) -> Outcome<ContentInfo> {
+        match self {
+            Self::LookedUp { entry } => Outcome::LookedUp {
+                entry: entry.to_info(),
+            },
+            Self::Quarantined { name } => Outcome::Quarantined { name: name.clone() },
+            Self::Staged { staging } => Outcome::Staged {
+                staging: staging.clone(),
+            },
+            Self::Fetched { content } => Outcome::Fetched {
+                content: content.info().clone(),
+            },
+            Self::CopyRead { content } => Outcome::CopyRead {
+                content: content.info().clone(),
+            },
+            Self::ManifestDigest { digest } => Outcome::ManifestDigest {
+                digest: digest.clone(),
+            },
+            Self::Continued => Outcome::Continued,
+            Self::BackoffElapsed => Outcome::BackoffElapsed,
+            Self::Published {
+                placement,
+                read_back,
+            } => Outcome::Published {
+                placement: placement.clone(),
+                read_back: read_back.to_info(),
+            },
+            Self::Failed { error } => Outcome::Failed {
+                error: error.clone(),
+            },
+        }
+    }
+}
+
+impl<C> Outcome<C> {
+    /// The outcome's kind, by which the transition table names it.
+    #[must_use]
+    pub const fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::LookedUp { entry } => match entry {
+                CacheEntry::Absent => OutcomeKind::Absent,
+                CacheEntry::File { .. } => OutcomeKind::Found,
+                CacheEntry::Oversized { .. } => OutcomeKind::Oversized,
+                CacheEntry::NotAFile => OutcomeKind::NotAFile,
+            },
+            Self::Quarantined { .. } => OutcomeKind::Quarantined,
+            Self::Staged { .. } => OutcomeKind::Staged,
+            Self::Fetched { .. } => OutcomeKind::Fetched,
+            Self::CopyRead { .. } => OutcomeKind::CopyRead,
+            Self::ManifestDigest { .. } => OutcomeKind::ManifestDigest,
+            Self::Continued => OutcomeKind::Continued,
+            Self::BackoffElapsed => OutcomeKind::BackoffElapsed,
+            Self::Published { .. } => OutcomeKind::Published,
+            Self::Failed { .. } => OutcomeKind::Failed,
+        }
+    }
+}
+
+macro_rules! outcome_kinds {
+    ($($kind:ident),* $(,)?) => {
+        /// The kinds of outcomes; looking up has four.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "the variants of `Outcome` document each")]
+        pub enum OutcomeKind {
+            $($kind),*
+        }
+
+        impl OutcomeKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+        }
+    };
+}
+
+outcome_kinds! {
+    Absent, Found, Oversized, NotAFile, Quarantined, Staged, Fetched, CopyRead,
+    ManifestDigest, Continued, BackoffElapsed, Published, Failed,
+}
+
+impl std::fmt::Display for OutcomeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,103 @@
+//! Nothing is known yet, or the cache was looked at.
+
+use super::{CacheEntry, Cause, Committed, Content, Effect, Failed, Fetch, Network, ObjectStatus};
+use super::{Outcome, Staged, State, StepResult, Task};
+
+/// The first state: the cache's object is unknown, or known to be of no use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    task: Task,
+    object: Object,
+}
+
+/// What is known of the cache's object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Object {
+    Unknown,
+    Corrupt,
+    Absent { quarantined: Option<String> },
+}
+
+impl Pending {
+    pub(super) const fn new(task: Task) -> Self {
+        Self {
+            task,
+            object: Object::Unknown,
+        }
+    }
+
+    /// The request and the rules of its fetch.
+    #[must_use]
+    pub const fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Where a corrupt object was moved to.
+    #[must_use]
+    pub fn quarantined(&self) -> Option<&str> {
+        match &self.object {
+            Object::Absent { quarantined } => quarantined.as_deref(),
+            Object::Unknown | Object::Corrupt => None,
+        }
+    }
+
+    pub(super) fn wants<C>(&self) -> Effect<'_, C> {
+        let digest = self.task.request.digest();
+        match self.object {
+            Object::Unknown => Effect::LookUp { digest },
+            Object::Corrupt => Effect::Quarantine { digest },
+            Object::Absent { .. } => Effect::Stage,
+        }
+    }
+
+    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+        match (&self.object, outcome) {
+            (Object::Unknown | Object::Corrupt, Outcome::LookedUp { entry }) => {
+                Ok(self.looked_up(&entry))
+            }
+            (Object::Corrupt, Outcome::Quarantined { name }) => Ok(self.absent(Some(name))),
+            (Object::Absent { .. }, Outcome::Staged { staging }) => {
+                Ok(Fetch::Staged(Staged::first(self, staging)))
+            }
+            (_, Outcome::Failed { error }) => Ok(self.fail(Cause::EffectFailed { error })),
+            (_, outcome) => Err((self, outcome)),
+        }
+    }
+
+    /// A hit is rehashed: only bytes that hash to their name are used, and only
+    /// bytes that don't are quarantined. Another source's intact object stays.
+    fn looked_up<C: Content>(self, entry: &CacheEntry<C>) -> Fetch<C> {
+        match Committed::hit(self, entry) {
+            Ok(committed) => Fetch::Committed(committed),
+            Err((pending, ObjectStatus::Missing)) => pending.absent(None),
+            Err((pending, ObjectStatus::NotAnIndex(reason))) => {
+                pending.fail(Cause::NotAnIndex { reason })
+            }
+            Err((pending, ObjectStatus::Corrupt | ObjectStatus::Intact { .. })) => {
+                Fetch::Pending(Self {
+                    object: Object::Corrupt,
+                    ..pending
+                })
+            }
+        }
+    }
+
+    fn absent<C: Content>(self, quarantined: Option<String>) -> Fetch<C> {
+        match self.task.policy.network {
+            Network::Allowed => Fetch::Pending(Self {
+                object: Object::Absent { quarantined },
+                ..self
+            }),
+            Network::Offline => self.fail(Cause::Offline { quarantined }),
+        }
+    }
+
+    fn fail<C: Content>(self, cause: Cause) -> Fetch<C> {
+        Fetch::Failed(Failed::new(self.task, State::Pending, 0, cause, None))
+    }
+
+    pub(super) fn into_parts(self) -> (Task, Option<String>) {
+        let quarantined = self.quarantined().map(str::to_owned);
+        (self.task, quarantined)
+    }
+}

@@ -1,0 +1,20 @@
+//! osbuild's host-service protocol: messages parsed and built, without a socket.
+//!
+//! ```text
+//!  host ──{"type": "method", "data": {"name": "download", "args": {…}}}──▶ Call ─▶ ItemBatch
+//!  host ◀─{"type": "reply", "data": {"reply": {…}}}──────────────────────  ItemResults
+//! ```
+
+mod call;
+mod items;
+mod reply;
+
+pub use call::{Call, CopyCall, DownloadCall, ProtocolError};
+pub use items::ItemBatch;
+pub use reply::{ItemResult, ItemResults, exception};
+
+/// The name of the source.
+pub const SOURCE: &str = "org.osbuild.skopeo-index";
+
+/// The directory of an osbuild cache that its file sources share.
+pub const FILES: &str = "org.osbuild.files";

@@ -1,0 +1,115 @@
+//! Replies: results for each item, and exceptions.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::SOURCE;
+use crate::digest::Digest;
+use crate::escape;
+use crate::machine::{Committed, Failed, ManifestBytes, Provenance};
+
+/// The result of one item, as hosts from v186 on read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ItemResult {
+    success: bool,
+    metadata: Metadata,
+    error: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Metadata {
+    checksum: String,
+    cached: bool,
+}
+
+impl ItemResult {
+    /// The result of a fetch of `digest`.
+    #[must_use]
+    pub fn of_fetch(digest: Digest, fetched: &Result<Committed<ManifestBytes>, Failed>) -> Self {
+        match fetched {
+            Err(failed) => Self::failed(&digest.to_string(), failed.to_string()),
+            Ok(committed) => Self {
+                success: true,
+                metadata: Metadata {
+                    checksum: digest.to_string(),
+                    cached: *committed.provenance() == Provenance::Hit,
+                },
+                error: String::new(),
+            },
+        }
+    }
+
+    /// A failure; `error` names the item.
+    pub(super) fn failed(key: &str, error: String) -> Self {
+        Self {
+            success: false,
+            metadata: Metadata {
+                checksum: escape::truncate_message(key),
+                cached: false,
+            },
+            error,
+        }
+    }
+}
+
+/// The results of all items of a call, in the order of the items.
+#[derive(Debug)]
+pub struct ItemResults(pub(super) Vec<ItemResult>);
+
+impl ItemResults {
+    /// Whether every item succeeded.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        self.0.iter().all(|result| result.success)
+    }
+
+    /// A summary for people: the first failing item, and the number of others.
+    #[must_use]
+    pub fn output(&self) -> String {
+        let mut failed = self.0.iter().filter(|result| !result.success);
+        let total = self.0.len();
+        match failed.next() {
+            None => format!("{total} items in the store"),
+            Some(first) => match failed.count() {
+                0 => first.error.clone(),
+                more => format!("{} (and {more} more of {total} items)", first.error),
+            },
+        }
+    }
+
+    /// The reply without results, for hosts before v186: they ignore its content, and
+    /// hosts before v129 read it from the packet only, so it must be short.
+    #[must_use]
+    pub fn short_reply(&self) -> Value {
+        reply(true, &self.output(), &[])
+    }
+
+    /// The reply to hosts from v186 on.
+    #[must_use]
+    pub fn reply(mut self) -> Value {
+        let (success, output) = (self.success(), self.output());
+        // The host shows the error of the last result only.
+        if let Some(last) = self.0.last_mut().filter(|last| last.success && !success) {
+            last.error.clone_from(&output);
+        }
+        reply(success, &output, &self.0)
+    }
+}
+
+fn reply(success: bool, output: &str, results: &[ItemResult]) -> Value {
+    let reply = json!({
+        "name": format!("source {SOURCE}"),
+        "source_type": SOURCE,
+        "success": success,
+        "output": output,
+        "results": results,
+    });
+    json!({ "type": "reply", "data": { "reply": reply } })
+}
+
+/// An exception; the host shows `name` before `value`.
+#[must_use]
+pub fn exception(name: &str, value: &str) -> Value {
+    let data = json!({ "name": name, "value": value, "backtrace": "" });
+    json!({ "type": "exception", "data": data })
+}

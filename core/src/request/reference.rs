@@ -1,0 +1,112 @@
+//! References as people write them on a command line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{ImageName, StorageLocationError, NameError, StorageLocation, Transport};
+use crate::digest::{Digest, DigestError};
+
+/// `[docker://]NAME[:TAG][@DIGEST]`, or
+/// `containers-storage:[[overlay@LOCATION]]NAME[:TAG][@DIGEST]`, in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    transport: Option<Transport>,
+    location: Option<StorageLocation>,
+    name: ImageName,
+    digest: Option<Digest>,
+}
+
+/// Why a text is not a reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// The name in it is not the name of an image.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// What follows the `@` is no digest.
+    #[error("what follows \"@\" is not a digest: {0}")]
+    Digest(#[from] DigestError),
+    /// The location in it is none.
+    #[error(transparent)]
+    Location(#[from] StorageLocationError),
+    /// The bracket has no end, or is not of the one form.
+    #[error("the bracket behind \"containers-storage:\" is not of the form [overlay@LOCATION]")]
+    Bracket,
+}
+
+impl Reference {
+    /// The transport, if the reference says one.
+    #[must_use]
+    pub const fn transport(&self) -> Option<Transport> {
+        self.transport
+    }
+
+    /// The storage's location, if the reference says one.
+    #[must_use]
+    pub const fn location(&self) -> Option<&StorageLocation> {
+        self.location.as_ref()
+    }
+
+    /// The image's name.
+    #[must_use]
+    pub const fn name(&self) -> &ImageName {
+        &self.name
+    }
+
+    /// The digest, if the reference says one.
+    #[must_use]
+    pub const fn digest(&self) -> Option<Digest> {
+        self.digest
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (transport, rest) = if let Some(rest) = text.strip_prefix("docker://") {
+            (Some(Transport::Docker), rest)
+        } else if let Some(rest) = text.strip_prefix("containers-storage:") {
+            (Some(Transport::ContainersStorage), rest)
+        } else {
+            (None, text)
+        };
+        let (location, rest) = match rest.strip_prefix('[') {
+            Some(rest) if transport == Some(Transport::ContainersStorage) => {
+                let (inside, rest) = rest.split_once(']').ok_or(ReferenceError::Bracket)?;
+                let location = inside
+                    .strip_prefix("overlay@")
+                    .ok_or(ReferenceError::Bracket)?;
+                (Some(location.parse()?), rest)
+            }
+            _ => (None, rest),
+        };
+        let (name, digest) = match rest.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse()?)),
+            None => (rest, None),
+        };
+        let name = name.parse()?;
+        Ok(Self {
+            transport,
+            location,
+            name,
+            digest,
+        })
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.transport {
+            None => {}
+            Some(Transport::Docker) => f.write_str("docker://")?,
+            Some(Transport::ContainersStorage) => f.write_str("containers-storage:")?,
+        }
+        if let Some(location) = &self.location {
+            write!(f, "[overlay@{location}]")?;
+        }
+        write!(f, "{}", self.name)?;
+        self.digest
+            .iter()
+            .try_for_each(|digest| write!(f, "@{digest}"))
+    }
+}

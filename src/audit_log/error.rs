@@ -1,0 +1,85 @@
+//! Why a log can't be appended to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use skopeo_index_core::audit::MAX_RECORD_LEN;
+use skopeo_index_core::escape::Escaped;
+
+/// Why a log can't be appended to.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The system refused an operation.
+    #[error("cannot {operation} {}: {error}", Escaped(&.path.to_string_lossy()))]
+    Io {
+        /// The operation, as an infinitive.
+        operation: &'static str,
+        /// The path that it was applied to.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// The last line is not a record, so no record can follow it.
+    #[error(
+        "{}: the last line is not a record ({reason}); run: skopeo-index audit verify",
+        Escaped(&.path.to_string_lossy())
+    )]
+    Broken {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong with the line.
+        reason: String,
+    },
+    /// Another process holds the lock for longer than a record takes.
+    #[error("{}: locked by another process (see `lslocks`)", Escaped(&.0.to_string_lossy()))]
+    Locked(PathBuf),
+    /// An earlier fsync failed: it is not known which records are durable.
+    #[error(
+        "{}: refusing to append: an earlier fsync failed ({error})",
+        Escaped(&.path.to_string_lossy())
+    )]
+    SyncFailed {
+        /// The log.
+        path: PathBuf,
+        /// The system's error text.
+        error: String,
+    },
+    /// The records that this run wrote are no longer in the log.
+    #[error(
+        "{}: refusing to append: the log was truncated or replaced during this run",
+        Escaped(&.0.to_string_lossy())
+    )]
+    Truncated(PathBuf),
+    /// The record is longer than a record may be.
+    #[error(
+        "{}: a record of {length} bytes exceeds {MAX_RECORD_LEN}",
+        Escaped(&.path.to_string_lossy())
+    )]
+    TooLong {
+        /// The log.
+        path: PathBuf,
+        /// The record's length in bytes.
+        length: usize,
+    },
+}
+
+impl LogError {
+    /// Adds operation and path to an error.
+    pub(super) fn context<'p>(
+        operation: &'static str,
+        path: &'p Path,
+    ) -> impl Fn(io::Error) -> Self + Copy + use<'p> {
+        move |error| Self::Io {
+            operation,
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    pub(super) fn broken(path: &Path, reason: &str) -> Self {
+        Self::Broken {
+            path: path.to_owned(),
+            reason: Escaped(reason).to_string(),
+        }
+    }
+}

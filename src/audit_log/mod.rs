@@ -1,0 +1,24 @@
+//! The audit log's file: written by fetches, read to verify it. Its format is
+//! [`skopeo_index_core::audit`]'s.
+//!
+//! ```text
+//!  Transition ─▶ Recorder ─▶ LogWriter ─▶ LOG: record\n record\n … half a rec
+//!                                                                  └── torn line, by a crash
+//!  LOG ─▶ read_lines, verify_log, read_intact_log ─▶ ParsedLine, Finding
+//! ```
+
+mod end;
+mod error;
+mod objects;
+mod reader;
+mod recorder;
+mod recover;
+mod writer;
+
+pub use error::LogError;
+pub use objects::check_objects;
+pub use reader::{
+    OpenRuns, ReadError, is_bad, read_intact_log, read_lines, verify_log,
+};
+pub use recorder::{Recorder, requires_sync};
+pub use writer::LogWriter;

@@ -1,0 +1,182 @@
+//! Reads and verifies a log's file, on all processors.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::mem;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
+
+use skopeo_index_core::audit::{
+    Checkpoint, Entry, Finding, KeepObjects, LineReader, LogLine, LogSummary, NodeHash, ParsedLine,
+    Record, RunId, RunInfo, Severity, Verifier,
+};
+use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::machine::State;
+
+/// Bytes of lines that a thread parses at once.
+const BATCH_SIZE: usize = 1 << 20;
+
+/// Lines that a thread parses at once: many more than the records in a batch of bytes.
+const BATCH_LINES: usize = 1 << 13;
+
+/// Why a log can't be read, or its records can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused.
+    #[error("{}: {error}", Escaped(&.path.to_string_lossy()))]
+    Io {
+        /// The log.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// Verification found something worse than a note.
+    #[error("{}: {}", Escaped(&.path.to_string_lossy()), Escaped(&.finding.to_string()))]
+    NotIntact {
+        /// The log.
+        path: PathBuf,
+        /// The first such finding.
+        finding: Finding,
+    },
+    /// The log changed between verification and use.
+    #[error("{}: the log was changed while it was read", Escaped(&.0.to_string_lossy()))]
+    Changed(PathBuf),
+}
+
+/// Lines that one thread parses.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// The end of each in `bytes`, or the leaf hash of one that is too long.
+    lines: Vec<Result<usize, NodeHash>>,
+}
+
+impl Batch {
+    fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.lines.push(Ok(self.bytes.len()));
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH_SIZE || self.lines.len() >= BATCH_LINES
+    }
+
+    fn parse(self) -> Vec<ParsedLine> {
+        let mut from = 0;
+        let parse = |line| match line {
+            Ok(to) => ParsedLine::parse(&self.bytes[mem::replace(&mut from, to)..to]),
+            Err(leaf) => ParsedLine::too_long(leaf),
+        };
+        self.lines.into_iter().map(parse).collect()
+    }
+}
+
+/// Passes a log's lines to `take`, in their order, and returns the torn line, which is
+/// empty where there is none.
+///
+/// # Errors
+/// Where the log can't be read, and those of `take`.
+pub fn read_lines<E: From<ReadError>>(
+    log: &Path,
+    mut take: impl FnMut(&ParsedLine) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    let unreadable = |error| ReadError::Io {
+        path: log.to_owned(),
+        error,
+    };
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let file = File::open(log).map_err(unreadable)?;
+    let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
+    let mut take = |thread: ScopedJoinHandle<'_, Vec<ParsedLine>>| {
+        let parsed = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        parsed.iter().try_for_each(&mut take)
+    };
+    std::thread::scope(|scope| {
+        let (mut batch, mut parsing) = (Batch::default(), VecDeque::new());
+        let torn = loop {
+            match lines.next().map_err(unreadable)? {
+                Some(LogLine::Line(line)) => batch.push(line),
+                Some(LogLine::TooLong(leaf)) => batch.lines.push(Err(leaf)),
+                Some(LogLine::Torn(torn)) => break torn.to_vec(),
+                None => break Vec::new(),
+            }
+            if batch.is_full() {
+                let batch = mem::take(&mut batch);
+                parsing.push_back(scope.spawn(|| batch.parse()));
+                if parsing.len() > processors {
+                    parsing.pop_front().map_or(Ok(()), &mut take)?;
+                }
+            }
+        };
+        parsing.push_back(scope.spawn(|| batch.parse()));
+        parsing.into_iter().try_for_each(take)?;
+        Ok(torn)
+    })
+}
+
+/// Verifies a log. Passes each line with its findings to `take`, and returns what the log
+/// holds and the findings about the whole.
+///
+/// # Errors
+/// Where the log can't be read, and those of `take`.
+pub fn verify_log<E: From<ReadError>>(
+    log: &Path,
+    checkpoint: Option<Checkpoint>,
+    keep: KeepObjects,
+    mut take: impl FnMut(&ParsedLine, Vec<Finding>) -> Result<(), E>,
+) -> Result<(LogSummary, Vec<Finding>), E> {
+    let mut verifier = Verifier::new(checkpoint, keep);
+    let torn = read_lines(log, |line| take(line, verifier.line(line)))?;
+    Ok(verifier.finish(&torn))
+}
+
+/// Verifies a log that has to be intact, and returns its checkpoint.
+///
+/// # Errors
+/// Where the log can't be read, or is not intact.
+pub fn read_intact_log(log: &Path) -> Result<Checkpoint, ReadError> {
+    let check = |findings: &[Finding]| {
+        let bad = findings.iter().find(|finding| is_bad(finding));
+        bad.map_or(Ok(()), |finding| {
+            Err(ReadError::NotIntact {
+                path: log.to_owned(),
+                finding: finding.clone(),
+            })
+        })
+    };
+    let take = |_: &ParsedLine, findings: Vec<Finding>| check(&findings);
+    let (summary, findings) = verify_log(log, None, KeepObjects::No, take)?;
+    check(&findings)?;
+    let changed = || ReadError::Changed(log.to_owned());
+    summary.checkpoint.ok_or_else(changed)
+}
+
+/// Whether a log with this finding is not intact.
+#[must_use]
+pub fn is_bad(finding: &Finding) -> bool {
+    finding.kind.severity() > Severity::Object
+}
+
+/// The runs of a log that have begun and not ended.
+#[derive(Default)]
+pub struct OpenRuns(HashMap<RunId, RunInfo>);
+
+impl OpenRuns {
+    /// Takes the next record. Returns its run, if the record ends a fetch.
+    pub fn fetch_end(&mut self, record: &Record) -> Option<&RunInfo> {
+        match &record.entry {
+            Entry::Run(run) => drop(self.0.insert(record.run.clone(), run.clone())),
+            Entry::End { .. } => drop(self.0.remove(&record.run)),
+            Entry::Transition { event, .. }
+                if matches!(event.to, State::Committed | State::Failed) =>
+            {
+                return self.0.get(&record.run);
+            }
+            _ => {}
+        }
+        None
+    }
+}

@@ -1,0 +1,134 @@
+//! Writes the records of one run.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use skopeo_index_core::audit::{Entry, RunId, RunInfo, SourceInfo};
+use skopeo_index_core::machine::{Cause, EffectError, Event, FetchPolicy, State};
+use skopeo_index_core::request::Request;
+
+use super::{LogError, LogWriter};
+use crate::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
+use crate::os::random_bytes;
+
+/// Writes the records of one run.
+#[derive(Debug)]
+pub struct Recorder<'l> {
+    log: &'l LogWriter<'l>,
+    run: RunId,
+    committed: AtomicU64,
+    failed: AtomicU64,
+    /// Fetches with a record that could not be written: no later record of them is
+    /// written either.
+    unrecorded: Mutex<HashSet<FetchId>>,
+}
+
+impl<'l> Recorder<'l> {
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// Where its record can't be written.
+    pub fn begin(
+        log: &'l LogWriter<'l>,
+        cache: &Path,
+        policy: FetchPolicy,
+        source: SourceInfo,
+    ) -> Result<Self, LogError> {
+        let context = |error: io::Error| LogError::context("begin a run of", cache)(error);
+        let run = RunId::from_random(random_bytes().map_err(context)?);
+        let cache = std::path::absolute(cache).map_err(context)?;
+        let info = RunInfo {
+            cache: cache.display().to_string(),
+            policy,
+            source,
+            uid: rustix::process::getuid().as_raw(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        log.append(&run, Entry::Run(info))?;
+        Ok(Self {
+            log,
+            run,
+            committed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            unrecorded: Mutex::default(),
+        })
+    }
+
+    /// Ends the run, and makes all of its records durable.
+    ///
+    /// # Errors
+    /// Where the record can't be written or synced.
+    pub fn end(self) -> Result<(), LogError> {
+        let unrecorded = self.unrecorded().len() as u64;
+        let end = Entry::End {
+            committed: self.committed.into_inner(),
+            failed: self.failed.into_inner(),
+            unrecorded,
+        };
+        self.log.append(&self.run, end)?;
+        self.log.sync()
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, HashSet<FetchId>> {
+        self.unrecorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn transition(
+        &self,
+        id: FetchId,
+        request: &Request,
+        transition: &Transition,
+    ) -> Result<(), Veto> {
+        if self.unrecorded().contains(&id) {
+            return Err(Veto("an earlier record is missing".to_owned()));
+        }
+        let entry = Entry::Transition {
+            command: transition.command.clone(),
+            event: transition.event.clone(),
+            fetch: id.0 as u64,
+            request: request.clone(),
+        };
+        self.log.append(&self.run, entry).map_err(|error| {
+            self.unrecorded().insert(id);
+            Veto(error.to_string())
+        })?;
+        if requires_sync(&transition.event) {
+            // A record that can't be synced stays in the log, and so do later ones.
+            self.log.sync().map_err(|error| Veto(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn ended(&self, _: FetchId, report: &FetchReport) {
+        let count = if report.result.is_ok() {
+            &self.committed
+        } else {
+            &self.failed
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the record must be fsynced before the executor acts on the event. Records of
+/// cancelled fetches are exempt: the run's `end` record syncs them all at once.
+#[must_use]
+pub const fn requires_sync(event: &Event) -> bool {
+    let cancelled = matches!(
+        event.cause,
+        Some(Cause::EffectFailed {
+            error: EffectError::Cancelled { .. }
+        })
+    );
+    match event.to {
+        State::Verified | State::Committed => true,
+        State::Failed => !cancelled,
+        State::Pending | State::Staged | State::Copied | State::Inspected => false,
+    }
+}

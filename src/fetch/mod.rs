@@ -1,0 +1,15 @@
+//! Drives fetches: the executor runs many at once, the performer performs their effects.
+//!
+//! ```text
+//!  requests ─▶ Executor ─▶ Fetch::wants ─▶ Performer ─▶ Outcome ─▶ Fetch::step ─▶ Observers ─▶ reports
+//!                                          ├── Store: look up, quarantine, stage, publish
+//!                                          └── ByteSource: skopeo, or another cache
+//! ```
+
+mod executor;
+mod performer;
+mod resolve;
+
+pub use executor::{Executor, FetchId, FetchReport, Observer, Transition, Veto};
+pub use performer::{ByteSource, Performed, Performer};
+pub use resolve::{RetryPolicy, backoff, resolve};

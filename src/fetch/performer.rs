@@ -1,0 +1,222 @@
+//! Performs effects.
+
+use std::path::Path;
+use std::time::Duration;
+
+use skopeo_index_core::audit::CommandRecord;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::machine::{
+    CacheEntry, Effect, EffectError, FailureKind, ManifestBytes, Method, Outcome, Staging,
+};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::SkopeoCommand;
+
+use super::backoff;
+use crate::os::CancelToken;
+use crate::skopeo::{Skopeo, check_storage_exists};
+use crate::store::{QuarantineOutcome, Store};
+
+/// Performs the effects of fetches into a cache.
+#[derive(Clone, Copy)]
+pub struct Performer<'a> {
+    /// The cache.
+    pub store: &'a Store,
+    /// Where manifest bytes come from.
+    pub source: ByteSource<'a>,
+    /// Delay before the first retry.
+    pub retry_delay: Duration,
+    /// Cancels every wait.
+    pub cancel: &'a CancelToken,
+}
+
+/// Where manifest bytes come from.
+#[derive(Clone, Copy)]
+pub enum ByteSource<'a> {
+    /// skopeo.
+    Skopeo(Skopeo<'a>),
+    /// Another cache of this machine (method raw only).
+    Cache(&'a Store),
+}
+
+/// The result of an effect.
+#[derive(Debug)]
+pub struct Performed {
+    /// The outcome.
+    pub outcome: Outcome<ManifestBytes>,
+    /// The command that was run.
+    pub command: Option<CommandRecord>,
+}
+
+/// How much is kept of what skopeo prints as a digest.
+const MAX_PRINTED_DIGEST: usize = 256;
+
+/// The file of a `dir:` that holds the manifest.
+const MANIFEST: &str = "manifest.json";
+
+impl Performer<'_> {
+    /// Performs an effect. A failure is an outcome.
+    #[must_use]
+    pub fn perform(&self, effect: &Effect<'_, ManifestBytes>) -> Performed {
+        let mut command = None;
+        let outcome = self
+            .outcome(effect, &mut command)
+            .unwrap_or_else(|error| Outcome::Failed { error });
+        Performed { outcome, command }
+    }
+
+    fn outcome(
+        &self,
+        effect: &Effect<'_, ManifestBytes>,
+        record: &mut Option<CommandRecord>,
+    ) -> Result<Outcome<ManifestBytes>, EffectError> {
+        if is_cancellable(effect)
+            && let Some(reason) = self.cancel.cancelled()
+        {
+            return Err(EffectError::Cancelled { reason });
+        }
+        Ok(match effect {
+            Effect::LookUp { digest } => Outcome::LookedUp {
+                entry: self.store.look_up(*digest)?,
+            },
+            Effect::Quarantine { digest } => match self.store.quarantine(*digest, self.cancel)? {
+                QuarantineOutcome::Quarantined(name) => Outcome::Quarantined { name },
+                QuarantineOutcome::Kept(entry) => Outcome::LookedUp { entry },
+            },
+            Effect::Stage => Outcome::Staged {
+                staging: self.store.new_staging()?,
+            },
+            Effect::Fetch {
+                request,
+                method,
+                staging,
+                attempt,
+            } => Outcome::Fetched {
+                content: match self.source {
+                    ByteSource::Cache(cache) => read_from_cache(cache, request)?,
+                    ByteSource::Skopeo(_) => {
+                        check_storage_exists(request.location())?;
+                        match method {
+                            Method::Raw => {
+                                self.run(&SkopeoCommand::InspectRaw(request), None, record)?
+                            }
+                            Method::SkopeoCopy => {
+                                self.copy_index(request, staging, *attempt, record)?
+                            }
+                        }
+                    }
+                },
+            },
+            Effect::ReadCopy { staging, attempt } => {
+                let from = &self.store.attempt_dir(staging, *attempt);
+                Outcome::CopyRead {
+                    content: self.run(&SkopeoCommand::InspectDir { from }, None, record)?,
+                }
+            }
+            Effect::ManifestDigest { staging, attempt } => {
+                let file = &self.store.attempt_dir(staging, *attempt).join(MANIFEST);
+                let printed = self.run(&SkopeoCommand::ManifestDigest { file }, None, record)?;
+                let printed = printed.as_slice();
+                let kept = &printed[..printed.len().min(MAX_PRINTED_DIGEST)];
+                Outcome::ManifestDigest {
+                    digest: String::from_utf8_lossy(kept).trim_end().to_owned(),
+                }
+            }
+            Effect::Backoff { attempt } => {
+                match self.cancel.sleep(backoff(self.retry_delay, *attempt)) {
+                    None => Outcome::BackoffElapsed,
+                    Some(reason) => return Err(EffectError::Cancelled { reason }),
+                }
+            }
+            Effect::Continue => Outcome::Continued,
+            Effect::Publish {
+                digest,
+                content,
+                staging,
+            } => {
+                let placement = self.store.publish(*digest, content, staging, self.cancel)?;
+                Outcome::Published {
+                    placement,
+                    read_back: self.store.read(*digest)?,
+                }
+            }
+        })
+    }
+
+    /// `skopeo copy` writes an index, and `version`, into a directory of the attempt.
+    fn copy_index(
+        &self,
+        request: &Request,
+        staging: &Staging,
+        attempt: u32,
+        record: &mut Option<CommandRecord>,
+    ) -> Result<ManifestBytes, EffectError> {
+        if attempt > 1 {
+            // All attempts together take no more space than one.
+            let previous = self.store.attempt_dir(staging, attempt - 1);
+            self.store.disk().remove(&previous)?;
+        }
+        let to = &self.store.attempt_dir(staging, attempt);
+        self.store.disk().make_dir(to)?;
+        self.run(&SkopeoCommand::CopyIndex { request, to }, Some(to), record)?;
+        let entry = self
+            .store
+            .disk()
+            .read(&to.join(MANIFEST), MAX_MANIFEST_SIZE)?;
+        match entry {
+            CacheEntry::File { content } => Ok(content),
+            CacheEntry::Oversized { size, .. } => Err(failure(
+                FailureKind::TooLarge,
+                format!("skopeo copied a manifest of {size} bytes"),
+            )),
+            CacheEntry::Absent | CacheEntry::NotAFile => Err(failure(
+                FailureKind::Other,
+                format!("skopeo exited with 0 and left no {MANIFEST}"),
+            )),
+        }
+    }
+
+    fn run(
+        &self,
+        command: &SkopeoCommand<'_>,
+        output_dir: Option<&Path>,
+        record: &mut Option<CommandRecord>,
+    ) -> Result<ManifestBytes, EffectError> {
+        match self.source {
+            ByteSource::Skopeo(skopeo) => skopeo
+                .run(command, output_dir, self.cancel, record)
+                .map(ManifestBytes::from),
+            ByteSource::Cache(_) => Err(failure(
+                FailureKind::Other,
+                "a cache runs no skopeo command".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Publishing ignores cancellation: the bytes are verified and one rename away from being
+/// committed.
+const fn is_cancellable(effect: &Effect<'_, ManifestBytes>) -> bool {
+    !matches!(effect, Effect::Publish { .. } | Effect::Continue)
+}
+
+/// The bytes of another cache's object, unverified.
+fn read_from_cache(cache: &Store, request: &Request) -> Result<ManifestBytes, EffectError> {
+    match cache.read(request.digest())? {
+        CacheEntry::File { content } => Ok(content),
+        CacheEntry::Absent => {
+            let message = format!("no such object in {}", cache.root().display());
+            Err(failure(FailureKind::NotFound, message))
+        }
+        CacheEntry::Oversized { size, .. } => {
+            Err(failure(FailureKind::TooLarge, format!("{size} bytes")))
+        }
+        CacheEntry::NotAFile => Err(failure(
+            FailureKind::Other,
+            "the object is not a file".to_owned(),
+        )),
+    }
+}
+
+fn failure(kind: FailureKind, message: String) -> EffectError {
+    EffectError::Command { kind, message }
+}

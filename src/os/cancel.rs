@@ -1,0 +1,137 @@
+//! Cancellation token that every blocking wait polls.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use skopeo_index_core::machine::CancelReason;
+
+use super::best_effort;
+
+/// Cancels every wait of a run. It is a pipe that is never drained: once a byte is in
+/// it, every poll of it returns at once.
+#[derive(Debug)]
+pub struct CancelToken {
+    reader: OwnedFd,
+    writer: OwnedFd,
+    reason: OnceLock<CancelReason>,
+    deadline: Option<Instant>,
+}
+
+impl CancelToken {
+    /// A token that is cancelled at `deadline`, if any.
+    ///
+    /// # Errors
+    /// Where the process has no descriptors left.
+    pub fn new(deadline: Option<Instant>) -> io::Result<Self> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        Ok(Self {
+            reader,
+            writer,
+            reason: OnceLock::new(),
+            deadline,
+        })
+    }
+
+    /// Cancels at SIGINT and SIGTERM as well. A second signal of the same kind ends the
+    /// process at once.
+    ///
+    /// # Errors
+    /// Where the handlers can't be installed.
+    pub fn on_signals(&self) -> io::Result<()> {
+        for signal in [SIGINT, SIGTERM] {
+            let received = Arc::default();
+            // The handler that reads the flag comes before the one that sets it.
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&received))?;
+            signal_hook::flag::register(signal, received)?;
+            signal_hook::low_level::pipe::register(signal, self.writer.try_clone()?)?;
+        }
+        Ok(())
+    }
+
+    /// Cancels. The first reason counts.
+    pub fn cancel(&self, reason: CancelReason) {
+        if self.reason.set(reason).is_ok() {
+            // An empty pipe takes a byte, and a closed one has no readers.
+            best_effort(rustix::io::write(&self.writer, &[1]));
+        }
+    }
+
+    /// The reason, once cancelled.
+    #[must_use]
+    pub fn cancelled(&self) -> Option<CancelReason> {
+        self.sleep(Duration::ZERO)
+    }
+
+    /// Sleeps for `time`; returns the reason as soon as it is cancelled.
+    #[must_use]
+    pub fn sleep(&self, time: Duration) -> Option<CancelReason> {
+        let until = Instant::now() + time;
+        loop {
+            if self.is_signalled() {
+                return Some(*self.reason.get().unwrap_or(&CancelReason::Interrupted));
+            }
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| deadline <= now) {
+                return Some(CancelReason::Deadline);
+            }
+            let left = until.saturating_duration_since(now);
+            if left.is_zero() {
+                return None;
+            }
+            let left = self.time_left(left);
+            let mut fds = [PollFd::new(&self.reader, PollFlags::IN)];
+            // The loop checks again, also after EINTR.
+            best_effort(poll(&mut fds, Some(&timespec(left))));
+        }
+    }
+
+    /// `time`, or the time until the deadline, whichever is less.
+    #[must_use]
+    pub fn time_left(&self, time: Duration) -> Duration {
+        self.deadline.map_or(time, |at| {
+            time.min(at.saturating_duration_since(Instant::now()))
+        })
+    }
+
+    fn is_signalled(&self) -> bool {
+        let mut fds = [PollFd::new(&self.reader, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
+    }
+}
+
+impl AsFd for CancelToken {
+    /// A descriptor that is readable once the token is cancelled other than by its
+    /// deadline.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+/// Installs no-op handlers for SIGINT and SIGTERM. Unlike `SIG_IGN`, handlers are reset
+/// by exec, so skopeo still reacts to these signals.
+///
+/// # Errors
+/// Where the handlers can't be installed.
+pub fn ignore_signals() -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::default())?;
+    }
+    Ok(())
+}
+
+/// A duration for poll(2), rounded up to a millisecond so that a loop doesn't spin in
+/// the last one, and cut to an hour.
+#[must_use]
+pub fn timespec(time: Duration) -> Timespec {
+    let time = time.min(Duration::from_secs(3600)) + Duration::from_micros(999);
+    // At most an hour: it fits.
+    Timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    }
+}

@@ -1,0 +1,17 @@
+//! Operating-system primitives that the rest of the program shares. All `unsafe` is in
+//! [`process`].
+
+mod cancel;
+mod file;
+mod group_commit;
+mod lock;
+mod process;
+
+pub use cancel::{CancelToken, ignore_signals, timespec};
+pub(crate) use file::{open_nofollow, parent_dir, random_bytes, sync_dir};
+pub(crate) use group_commit::GroupCommit;
+pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
+pub(crate) use process::{kill_with_parent, take_inherited_fd};
+
+/// Ignores the result of an operation whose failure changes nothing. The call says why.
+pub fn best_effort<T, E>(_: Result<T, E>) {}

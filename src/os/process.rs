@@ -1,0 +1,48 @@
+//! What std and rustix have no safe way to do. All `unsafe` of the workspace is here.
+#![allow(
+    unsafe_code,
+    reason = "each block says why it is sound; there is no safe way"
+)]
+
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::io::{Errno, FdFlags};
+use rustix::process::Signal;
+
+/// Has the kernel kill a child when the thread that started it ends.
+pub(crate) fn kill_with_parent(child: &mut Command) {
+    let parent = rustix::process::getpid();
+    let set_death_signal = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // If the parent ended before the call above, no signal will come.
+        match rustix::process::getppid() {
+            Some(pid) if pid == parent => Ok(()),
+            _ => Err(Errno::CHILD.into()),
+        }
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed; the
+    // closure makes two system calls (prctl, getppid) and allocates nothing.
+    unsafe {
+        child.pre_exec(set_death_signal);
+    }
+}
+
+/// Takes ownership of a descriptor that the process was started with. Call it once for a
+/// number, before anything else opens descriptors.
+///
+/// # Errors
+/// Where there is no such descriptor, or it is stdin, stdout or stderr.
+pub(crate) fn take_inherited_fd(number: RawFd) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: the borrowed number is used only to ask the kernel whether it is open,
+    // which is sound for any number but -1.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, and nothing in this process owns it yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

@@ -1,0 +1,92 @@
+//! One run: sweep, record its beginning, fetch, record its end, close. The command line
+//! and the osbuild service both use it.
+
+use std::num::NonZeroUsize;
+
+use skopeo_index_core::audit::SourceInfo;
+use skopeo_index_core::machine::FetchPolicy;
+use skopeo_index_core::request::Request;
+
+use crate::audit_log::{LogError, LogWriter, Recorder};
+use crate::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
+use crate::skopeo::identify;
+
+/// What a run needs.
+pub struct SessionConfig<'a> {
+    /// Performs effects: the cache, and where bytes come from.
+    pub performer: Performer<'a>,
+    /// The rules of every fetch.
+    pub policy: FetchPolicy,
+    /// Number of concurrent fetches.
+    pub jobs: NonZeroUsize,
+    /// Records every transition.
+    pub log: Option<&'a LogWriter<'a>>,
+    /// Shows progress.
+    pub display: &'a dyn Observer,
+    /// Shows what went wrong beside the fetches.
+    pub warn: &'a dyn Fn(&str),
+}
+
+/// A run.
+pub struct Session<'a> {
+    config: SessionConfig<'a>,
+    recorder: Option<Recorder<'a>>,
+}
+
+impl<'a> Session<'a> {
+    /// Removes stale staging directories, and records the beginning of the run.
+    ///
+    /// # Errors
+    /// Where the beginning can't be recorded.
+    pub fn begin(config: SessionConfig<'a>) -> Result<Self, LogError> {
+        let Performer { store, cancel, .. } = config.performer;
+        if let Err(error) = store.sweep() {
+            (config.warn)(&format!("could not clean up after earlier runs: {error}"));
+        }
+        let begin = |log| {
+            let source = match config.performer.source {
+                ByteSource::Skopeo(skopeo) => SourceInfo::Skopeo(identify(skopeo.runner, cancel)),
+                ByteSource::Cache(cache) => SourceInfo::Cache(absolute(cache.root())),
+            };
+            Recorder::begin(log, store.root(), config.policy, source)
+        };
+        let recorder = config.log.map(begin).transpose()?;
+        Ok(Self { config, recorder })
+    }
+
+    /// Fetches all requests, and reports each in their order.
+    pub fn fetch(&self, requests: &[Request], report: impl FnMut(&FetchReport)) {
+        // A veto comes before the display shows the transition.
+        let mut observers: Vec<&dyn Observer> = Vec::new();
+        observers.extend(
+            self.recorder
+                .as_ref()
+                .map(|recorder| recorder as &dyn Observer),
+        );
+        observers.push(self.config.display);
+        let executor = Executor {
+            performer: self.config.performer,
+            policy: self.config.policy,
+            jobs: self.config.jobs,
+            observers: &observers,
+        };
+        executor.run(requests, report);
+    }
+
+    /// Records the end of the run, and removes its staging directory.
+    ///
+    /// # Errors
+    /// Where the end can't be recorded.
+    pub fn end(self) -> Result<(), LogError> {
+        let recorded = self.recorder.map_or(Ok(()), Recorder::end);
+        if let Err(error) = self.config.performer.store.remove_staging_dir() {
+            (self.config.warn)(&error.to_string());
+        }
+        recorded
+    }
+}
+
+fn absolute(path: &std::path::Path) -> String {
+    let absolute = std::path::absolute(path);
+    absolute.as_deref().unwrap_or(path).display().to_string()
+}

@@ -1,8 +1,0 @@
-use skopeo_index::machine::Staged;
-
-/// Nor does it come from nowhere.
-fn default() -> Staged {
-    Default::default()
-}
-
-fn main() {}

@@ -1,9 +1,0 @@
-use skopeo_index::machine::{Fetch, Outcome};
-
-/// A state is used up by its step.
-fn reuse(fetch: Fetch) {
-    let _first = fetch.step(Outcome::Absent);
-    let _second = fetch.step(Outcome::Absent);
-}
-
-fn main() {}
