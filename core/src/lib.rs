@@ -1,4 +1,32 @@
-//! The pure core of skopeo-index.
+//! Verifies container image indexes by digest: the pure core of `skopeo-index`.
+//!
+//! No I/O, no clock, no randomness: the caller performs effects and passes the results
+//! in. Tests, model checkers, fuzzers and other programs drive it without a process, a
+//! file or a network.
+//!
+//! ```text
+//!            hit, rehashed                    (bytes)        (an index)     (SHA-256 = digest)   (durable)
+//!  Pending ───────────────────────────────────────────────────────────────────────────────────▶ Committed
+//!     │ miss                                                                                        ▲
+//!     ▼                                                                                             │
+//!  Staged ──────▶ Copied ──────▶ Inspected ──────▶ Verified ────────────────────────────────────────┘
+//!     ▲  │ transient failure: next attempt, after a backoff
+//!     └──┘                     any state ──▶ Failed(state it failed in, cause)
+//! ```
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`machine`] | a fetch as a typed state machine: start here |
+//! | [`index`] | bytes → an index, or the rule that they break |
+//! | [`request`] | image names, references, locations and osbuild items, strictly parsed |
+//! | [`skopeo`] | skopeo's commands, and what its messages mean |
+//! | [`osbuild`] | the messages of osbuild's host-service protocol |
+//! | [`audit`] | the audit log: records, Merkle tree, verification, statements |
+//! | [`digest`], [`escape`] | SHA-256 digests; escaping of untrusted text |
+//!
+//! `examples/drive.rs` drives a fetch by hand, and `examples/verify_log.rs` verifies an
+//! audit log.
+#![forbid(unsafe_code)]
 
 pub mod audit;
 pub mod digest;

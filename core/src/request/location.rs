@@ -42,7 +42,7 @@ pub enum StorageLocationError {
     )]
     Character(char),
     /// Longer than a path may be.
-    #[error("the storage location has {0} bytes, more than a path may have ({LOCATION_MAX})")]
+    #[error("the storage location has {0} bytes, more than a path may have ({MAX_STORAGE_LOCATION_LEN})")]
     TooLong(usize),
 }
 

@@ -63,7 +63,7 @@ pub enum NameError {
     #[error("the image name is 64 hexadecimal digits, which is an image's id, not its name")]
     ImageId,
     /// Longer than a name may be.
-    #[error("the image name has {0} characters with its registry, more than {NAME_MAX}")]
+    #[error("the image name has {0} characters with its registry, more than {MAX_NAME_LEN}")]
     TooLong(usize),
 }
 
