@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use loopback::{Registry, Relay, samples};
+use test_support::loopback::{Registry, Relay, samples};
 
 /// Runs of each command of a pair.
 const RUNS: usize = 9;
@@ -206,7 +206,7 @@ fn hits(count: usize) {
     let mut items = serde_json::Map::new();
     for n in 0..count {
         let document = samples::distinct(n);
-        let digest = loopback::digest(&document);
+        let digest = test_support::loopback::digest(&document);
         fs::write(dir.path().join(&digest), document).expect("an object");
         items.insert(
             digest,

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 use skopeo_index::cli::Status;
 use skopeo_index::fetch::{ByteSource, Performer};
 use skopeo_index::fetch::{Executor, FetchId, FetchReport, Observer, Transition, Veto};
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let oci = registry.put(samples::oci_index(3));
     let docker = registry.put(samples::docker_list(4));
     let image = registry.put(samples::single_image());
-    let tampered = loopback::digest(b"what was pushed");
+    let tampered = test_support::loopback::digest(b"what was pushed");
     registry.put_as(&tampered, samples::nested());
 
     let show = |title: &str, digests: &[&str], end: End| {

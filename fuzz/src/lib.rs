@@ -15,7 +15,7 @@ pub mod request;
 pub mod stderr;
 pub mod step;
 
-#[path = "../../tests/core/doubt.rs"]
+
 mod doubt;
 #[path = "../../tests/core/json.rs"]
 #[allow(dead_code, reason = "its writer is for the tests of the core")]

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
-use loopback::samples;
+use test_support::loopback::samples;
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
 use skopeo_index::os::CancelToken;
 use skopeo_index::skopeo::RunError;

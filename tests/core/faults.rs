@@ -1,6 +1,6 @@
 //! A disk that fails, at each of its calls in turn.
 
-use loopback::samples;
+use test_support::loopback::samples;
 use skopeo_index::store::{RealDisk, Seen, Store};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;

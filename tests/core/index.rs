@@ -7,7 +7,7 @@ use skopeo_index_core::index::{
     MediaTypeOrigin, Descriptor, Index, MAX_MANIFEST_SIZE, MAX_SUMMARY_PLATFORMS, MediaType, NotAnIndex,
 };
 
-use loopback::samples;
+use test_support::loopback::samples;
 
 proptest! {
     #![proptest_config(crate::regressions("proptest-regressions/index.txt"))]

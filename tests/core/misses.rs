@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::{Duration, Instant};
 
-use loopback::samples;
+use test_support::loopback::samples;
 use skopeo_index::fetch::Executor;
 use skopeo_index::fetch::{ByteSource, Performer};
 use skopeo_index::os::CancelToken;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use loopback::samples;
+use test_support::loopback::samples;
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
 use skopeo_index::os::CancelToken;
 use skopeo_index::store::{RealDisk, Store};

@@ -57,7 +57,7 @@ fn ran(script: &str) -> Result<CommandOutput, RunError> {
 
 fn gone(process: &Path) -> bool {
     let number = fs::read_to_string(process).expect("its number");
-    loopback::is_gone(number.trim().parse().expect("a number"))
+    test_support::loopback::is_gone(number.trim().parse().expect("a number"))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use loopback::samples;
+use test_support::loopback::samples;
 use proptest::prelude::*;
 use skopeo_index::fetch::backoff;
 use skopeo_index::os::CancelToken;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::str::FromStr;
 
 use insta::assert_snapshot;
-use loopback::samples;
+use test_support::loopback::samples;
 use serde_json::json;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;

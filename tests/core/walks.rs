@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use loopback::samples;
+use test_support::loopback::samples;
 use proptest::prelude::*;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;

@@ -22,7 +22,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use host::{Answer, Host, Version};
-use loopback::samples;
+use test_support::loopback::samples;
 use serde_json::json;
 use skopeo_index::store::{RealDisk, Seen, Store};
 use skopeo_index_core::audit::{

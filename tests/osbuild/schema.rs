@@ -104,7 +104,7 @@ fn property<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
 }
 
 fn digest() -> String {
-    loopback::digest(b"")
+    test_support::loopback::digest(b"")
 }
 
 fn key() -> impl Strategy<Value = String> {

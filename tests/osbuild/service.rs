@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use loopback::{Behaviour, Registry, samples};
+use test_support::loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ fn with_a_log_every_fetch_and_every_copy_is_recorded() {
 /// Two items that fail in other ways, and one that doesn't, last.
 fn failing(registry: &Registry) -> (Value, [String; 3]) {
     let image = registry.put(samples::single_image());
-    let missing = loopback::digest(b"missing");
+    let missing = test_support::loopback::digest(b"missing");
     let index = registry.put(samples::empty());
     let digests = [image, missing, index];
     // In the order of the text: serde_json's maps are sorted.
@@ -136,7 +136,7 @@ fn a_host_that_looks_gets_each_items_own_error() {
         );
         let error = result["error"].as_str().expect("a text");
         match result["success"].as_bool() {
-            Some(true) => assert_eq!(*digest, loopback::digest(&samples::empty())),
+            Some(true) => assert_eq!(*digest, test_support::loopback::digest(&samples::empty())),
             _ => assert!(error.contains("/app@") && error.contains(digest), "{error}"),
         }
     }
@@ -169,7 +169,7 @@ fn a_host_that_does_not_look_gets_an_exception() {
             "{text}"
         );
         assert!(
-            host.object(&loopback::digest(&samples::empty())).exists(),
+            host.object(&test_support::loopback::digest(&samples::empty())).exists(),
             "the others are fetched"
         );
     }
@@ -198,7 +198,7 @@ fn a_success_fits_in_a_packet_for_hosts_that_know_no_other_way() {
     fs::create_dir_all(&files).expect("a directory");
     let cached = |n| {
         let document = samples::distinct(n);
-        let digest = loopback::digest(&document);
+        let digest = test_support::loopback::digest(&document);
         fs::write(files.join(&digest), document).expect("an object");
         digest
     };
@@ -220,8 +220,8 @@ fn registries_prove_who_they_are_as_the_environment_says_where_the_item_does_not
     let dir = tempfile::tempdir().expect("a directory");
     let (skopeo, argv) = (dir.path().join("skopeo"), dir.path().join("argv"));
     fs::write(&skopeo, "#!/bin/sh\necho \"$@\" > \"$OUT\"\nexit 1\n").expect("it");
-    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
-    let digest = loopback::digest(b"");
+    test_support::loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    let digest = test_support::loopback::digest(b"");
     for (said, told) in [
         ("true", "--tls-verify=true"),
         ("false", "--tls-verify=false"),
@@ -287,7 +287,7 @@ fn what_other_sources_keep_is_left_alone() {
     fs::create_dir_all(&files).expect("a directory");
     let theirs = [
         "sha256:0".to_owned(),
-        loopback::digest(b"a package"),
+        test_support::loopback::digest(b"a package"),
         "md5:1".to_owned(),
         "staging-x".to_owned(),
     ];
@@ -316,32 +316,32 @@ fn bad_items_fail_alone_and_touch_nothing() {
         (good.to_uppercase(), json!({ "image": { "name": name } })),
         (good[..70].to_owned(), json!({ "image": { "name": name } })),
         (
-            loopback::digest(b"1"),
+            test_support::loopback::digest(b"1"),
             json!({ "image": { "name": "--authfile=/etc/shadow" } }),
         ),
         (
-            loopback::digest(b"2"),
+            test_support::loopback::digest(b"2"),
             json!({ "image": { "name": format!("{name}@{good}") } }),
         ),
         (
-            loopback::digest(b"3"),
+            test_support::loopback::digest(b"3"),
             json!({ "image": {
             "name": name, "containers-transport": "containers-storage", "storage-location": "/a+/b",
         } }),
         ),
         (
-            loopback::digest(b"4"),
+            test_support::loopback::digest(b"4"),
             json!({ "image": {
             "name": name, "containers-transport": "containers-storage", "storage-location": "../a",
         } }),
         ),
         (
-            loopback::digest(b"5"),
+            test_support::loopback::digest(b"5"),
             json!({ "image": { "name": name, "containers-transport": "dir" } }),
         ),
-        (loopback::digest(b"6"), json!({ "image": { "name": 1 } })),
+        (test_support::loopback::digest(b"6"), json!({ "image": { "name": 1 } })),
         (
-            loopback::digest(b"7"),
+            test_support::loopback::digest(b"7"),
             json!({ "image": { "name": name }, "more": 1 }),
         ),
     ];
@@ -427,7 +427,7 @@ fn thousands_of_items_come_and_go_by_memfd() {
     let digests: Vec<String> = (0..3000)
         .map(|n| {
             let document = samples::distinct(n);
-            let digest = loopback::digest(&document);
+            let digest = test_support::loopback::digest(&document);
             fs::write(files.join(&digest), document).expect("an object");
             digest
         })
@@ -478,7 +478,7 @@ fn a_hang_up_in_mid_fetch_ends_it_within_a_second_and_leaves_nothing() {
         "#!/bin/sh\necho $$ > \"$GROUP_FILE\"\nexec skopeo \"$@\"\n",
     )
     .expect("it");
-    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    test_support::loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
     let mut host = Host::start_with(Version::V190, |command| {
         command
             .env("SKOPEO_INDEX_SKOPEO", &skopeo)
@@ -515,7 +515,7 @@ fn a_hang_up_in_mid_fetch_ends_it_within_a_second_and_leaves_nothing() {
 
 #[test]
 fn a_hang_up_ends_the_wait_for_a_lock_as_well() {
-    let digest = loopback::digest(&samples::empty());
+    let digest = test_support::loopback::digest(&samples::empty());
     let mut host = Host::start(Version::V190);
     let ours = host.cache().join("org.osbuild.files/.skopeo-index");
     fs::create_dir_all(&ours).expect("a directory");
@@ -552,7 +552,7 @@ fn skopeo_is_not_started_deaf_to_signals() {
     let (skopeo, ignored) = (dir.path().join("skopeo"), dir.path().join("ignored"));
     let script = "#!/bin/sh\ngrep SigIgn /proc/self/status > \"$OUT\"\nexec skopeo \"$@\"\n";
     fs::write(&skopeo, script).expect("it");
-    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    test_support::loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
     let host = Host::start_with(Version::V190, |command| {
         command
             .env("SKOPEO_INDEX_SKOPEO", &skopeo)

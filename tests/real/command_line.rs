@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use loopback::{Behaviour, Registry, samples};
+use test_support::loopback::{Behaviour, Registry, samples};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 use skopeo_index::skopeo::SkopeoBinary;
 
@@ -178,7 +178,7 @@ fn tells_its_number<'c>(cache: &Cache, command: &'c mut Command) -> &'c mut Comm
     let skopeo = cache.beside("skopeo");
     let script = "#!/bin/sh\necho $$ > \"$NUMBER_FILE\"\nexec skopeo \"$@\"\n";
     fs::write(&skopeo, script).expect("it");
-    loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
+    test_support::loopback::run("chmod", &["+x", skopeo.to_str().expect("UTF-8")]);
     command
         .arg("--skopeo")
         .arg(&skopeo)
@@ -246,7 +246,7 @@ fn a_killed_run_takes_skopeo_with_it_and_leaves_nothing_that_the_next_does_not_s
         skopeos_number(&cache),
         Instant::now() + Duration::from_secs(60),
     );
-    while !loopback::is_gone(skopeo) {
+    while !test_support::loopback::is_gone(skopeo) {
         assert!(Instant::now() < far, "skopeo lives on");
         std::thread::yield_now();
     }
@@ -292,10 +292,10 @@ fn a_full_disk_fails_the_fetch_and_leaves_nothing() {
     let reference = format!("{}/app@{digest}", registry.address());
     fs::create_dir(cache.path()).expect("a directory");
     let dir = cache.path().display().to_string();
-    loopback::run("mount", &["-t", "tmpfs", "-o", "size=512k", "tmpfs", &dir]);
+    test_support::loopback::run("mount", &["-t", "tmpfs", "-o", "size=512k", "tmpfs", &dir]);
     let ran = cache.fetch(&[&reference]);
     let left = cache.objects();
-    loopback::run("umount", &[&dir]);
+    test_support::loopback::run("umount", &[&dir]);
     ran.assert_status(1).assert_says("No space left on device");
     assert_eq!(left, [""; 0]);
 }

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 
 use crate::harness::Cache;
 use crate::harness::ended;
@@ -74,7 +74,7 @@ fn a_failing_item_stops_no_other_and_the_first_decides_the_status() {
         registry.put(samples::empty()),
     );
     let of = |digest: &str| format!("{}/app@{digest}", registry.address());
-    let missing = of(&loopback::digest(b"missing"));
+    let missing = of(&test_support::loopback::digest(b"missing"));
     let ran = cache.fetch(&[&of(&index), &missing, &of(&image)]);
     ran.assert_status(13)
         .assert_says("single image")

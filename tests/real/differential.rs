@@ -1,6 +1,6 @@
 //! Ours beside skopeo's own.
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -92,7 +92,7 @@ fn skopeo_gives_the_same_bytes_and_for_every_index_the_same_digest() {
             continue;
         }
         std::fs::write(&file, document).expect("a file");
-        let skopeos = loopback::run(
+        let skopeos = test_support::loopback::run(
             "skopeo",
             &["manifest-digest", file.to_str().expect("UTF-8")],
         );
@@ -113,7 +113,7 @@ fn skopeo_gives_the_same_bytes_and_for_every_index_the_same_digest() {
     // Ours keeps those, and only those.
     let references: Vec<String> = documents
         .iter()
-        .map(|document| format!("{}/app@{}", registry.address(), loopback::digest(document)))
+        .map(|document| format!("{}/app@{}", registry.address(), test_support::loopback::digest(document)))
         .collect();
     let references: Vec<&str> = references.iter().map(String::as_str).collect();
     cache.fetch(&references).assert_status(11);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use base64::Engine;
-use loopback::{DockerRegistry, PASSWORD, USER, samples};
+use test_support::loopback::{DockerRegistry, PASSWORD, USER, samples};
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 
 use crate::harness::Cache;
@@ -101,7 +101,7 @@ fn credentials_open_a_registry_and_wrong_ones_do_not() {
     let auth = cache.beside("auth.json");
     let auth = auth.to_str().expect("UTF-8");
     let log_in = |password: &str| {
-        let credentials = loopback::run(
+        let credentials = test_support::loopback::run(
             "sh",
             &["-c", &format!("printf '{USER}:{password}' | base64 -w0")],
         );

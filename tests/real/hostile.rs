@@ -1,7 +1,7 @@
 //! Registries that don't: the right exit status, nothing in the cache, nothing
 //! left over, and an end.
 
-use loopback::{Behaviour, CONNECT, PING, Registry, TOKEN, samples};
+use test_support::loopback::{Behaviour, CONNECT, PING, Registry, TOKEN, samples};
 
 use crate::harness::Cache;
 use crate::harness::Ended;
@@ -53,7 +53,7 @@ fn refused_for(behaviour: Behaviour, status: i32) -> Ended {
 #[track_caller]
 fn refused_as_other(document: Vec<u8>, status: i32) -> Ended {
     let registry = Registry::start();
-    let digest = loopback::digest(b"what was asked for");
+    let digest = test_support::loopback::digest(b"what was asked for");
     registry.put_as(&digest, document);
     refused(&registry, &digest, status)
 }
@@ -89,11 +89,11 @@ fn a_document_whose_digest_skopeo_is_lied_to_about() {
     // Its digest by skopeo is the one asked for, and by SHA-256 it isn't.
     let registry = Registry::start();
     let payload = String::from_utf8(samples::oci_index(1)).expect("JSON");
-    let digest = loopback::digest(payload.as_bytes());
+    let digest = test_support::loopback::digest(payload.as_bytes());
     registry.put_as(&digest, samples::forged(&payload));
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), samples::forged(&payload)).expect("a file");
-    let skopeo = loopback::run(
+    let skopeo = test_support::loopback::run(
         "skopeo",
         &["manifest-digest", file.path().to_str().expect("UTF-8")],
     );
@@ -273,7 +273,7 @@ fn a_token_that_is_sold_opens_the_registry() {
 #[test]
 fn nobody_there() {
     let cache = Cache::new();
-    let reference = format!("127.0.0.1:1/app@{}", loopback::digest(b""));
+    let reference = format!("127.0.0.1:1/app@{}", test_support::loopback::digest(b""));
     cache
         .fetch(&[&reference, "--retry-times=1"])
         .assert_status(TRANSIENT);
@@ -286,7 +286,7 @@ fn the_deadline_of_the_run_ends_it_and_what_it_stopped_is_told() {
     let of = |digest: &str| format!("{}/app@{digest}", registry.address());
     // It fails first and at once, and the deadline's status wins all the same.
     let nowhere = "containers-storage:[overlay@/no/such/storage]localhost/app";
-    let nowhere = format!("{nowhere}@{}", loopback::digest(b""));
+    let nowhere = format!("{nowhere}@{}", test_support::loopback::digest(b""));
     let silent: Vec<_> = (0..3)
         .map(|n| {
             let digest = registry.put(samples::distinct(n));

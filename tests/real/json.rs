@@ -3,7 +3,7 @@
 use std::fs;
 
 use insta::assert_snapshot;
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 use serde_json::Value;
 use skopeo_index::skopeo::SkopeoBinary;
 
@@ -42,7 +42,7 @@ fn of_fetch_and_its_progress() {
     let good = of(registry.put(samples::oci_index(2)));
     let bad = of(registry.put(samples::single_image()));
     let missing = "containers-storage:[overlay@/no/such/storage]localhost/app";
-    let missing = format!("{missing}@{}", loopback::digest(b"missing"));
+    let missing = format!("{missing}@{}", test_support::loopback::digest(b"missing"));
     let fetch = ["--format=json", "--progress=json", "--jobs=1"];
     let ran = cache.fetch(&[&fetch[..], &[&good, &bad, &missing, &good]].concat());
     ran.assert_status(11);
@@ -75,8 +75,8 @@ fn of_verify() {
         .fetch(&references.each_ref().map(String::as_str))
         .assert_status(0);
     fs::write(cache.object(&digests[1]), "x").expect("the object");
-    fs::write(cache.object(&loopback::digest(b"x")), "x").expect("an object");
-    let missing = loopback::digest(b"missing");
+    fs::write(cache.object(&test_support::loopback::digest(b"x")), "x").expect("an object");
+    let missing = test_support::loopback::digest(b"missing");
     let ran = cache.run(["verify", "--format=json", "--quarantine"]);
     // The first by its digest is no index, another is corrupt.
     ran.assert_status(11);

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 
-use loopback::{Behaviour, Registry, samples};
+use test_support::loopback::{Behaviour, Registry, samples};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
@@ -93,7 +93,7 @@ fn what_is_asked_for_twice_is_counted_once() {
 fn debug_shows_commands_and_what_skopeo_wrote_where_it_failed() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let good = put(&registry, samples::oci_index(3));
-    let missing = format!("{}/app@{}", registry.address(), loopback::digest(b"x"));
+    let missing = format!("{}/app@{}", registry.address(), test_support::loopback::digest(b"x"));
     let command = format!(
         "skopeo --debug --command-timeout=125s inspect --raw --tls-verify=false docker://{good} ("
     );

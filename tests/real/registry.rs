@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loopback::{Behaviour, Registry, samples};
+use test_support::loopback::{Behaviour, Registry, samples};
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 
 use crate::harness::Cache;
@@ -208,7 +208,7 @@ fn what_does_not_resolve_says_why() {
     resolve(&format!("{at}/app:missing"))
         .assert_status(13)
         .assert_says("hint: are name and digest right");
-    resolve(&format!("{at}/app@{}", loopback::digest(b"")))
+    resolve(&format!("{at}/app@{}", test_support::loopback::digest(b"")))
         .assert_status(2)
         .assert_says("it has a digest already");
     registry.behave("v1", Behaviour::status("503 Service Unavailable"));
@@ -290,7 +290,7 @@ fn a_corrupt_object_is_quarantined_and_fetched_anew() {
 fn a_transient_failure_is_tried_again() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let digest = registry.put(samples::empty());
-    let unavailable = loopback::Behaviour::status("503 Service Unavailable");
+    let unavailable = test_support::loopback::Behaviour::status("503 Service Unavailable");
     registry.behave_once(&digest, [unavailable.clone(), unavailable]);
     let reference = format!("{}/app@{digest}", registry.address());
     cache

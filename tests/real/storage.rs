@@ -1,6 +1,6 @@
 //! Container storages.
 
-use loopback::{DockerRegistry, Storage};
+use test_support::loopback::{DockerRegistry, Storage};
 
 use crate::harness::Cache;
 
@@ -54,7 +54,7 @@ fn a_storage_that_is_not_there_is_not_made() {
         "containers-storage:[overlay@{}]localhost/app",
         location.display()
     );
-    let reference = format!("{name}@{}", loopback::digest(b""));
+    let reference = format!("{name}@{}", test_support::loopback::digest(b""));
     for args in [["fetch", &reference], ["resolve", &name]] {
         cache
             .run(args)
@@ -76,7 +76,7 @@ fn an_image_that_the_storage_has_not_is_not_found() {
     let registry = DockerRegistry::plain();
     let storage = Storage::with_list(&registry);
     let cache = Cache::new();
-    let reference = format!("{}@{}", storage.name(), loopback::digest(b"another"));
+    let reference = format!("{}@{}", storage.name(), test_support::loopback::digest(b"another"));
     let location = storage.location().to_str().expect("UTF-8");
     cache
         .run(["fetch", &reference, "--storage-location", location])

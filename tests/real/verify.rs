@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 
 use crate::harness::Cache;
 use crate::harness::ended;
@@ -29,7 +29,7 @@ fn verify_tells_what_is_sound_corrupt_and_another_sources() {
     in_store(&fetch).assert_status(0);
     let files = store.join("sources/org.osbuild.files");
     fs::write(files.join(&corrupt), "x").expect("the object");
-    let other = loopback::digest(b"a package");
+    let other = test_support::loopback::digest(b"a package");
     fs::write(files.join(&other), "a package").expect("an object");
     fs::write(files.join("md5:1"), "x").expect("a file");
 
@@ -57,7 +57,7 @@ fn verify_tells_what_is_sound_corrupt_and_another_sources() {
 fn in_a_cache_of_our_own_everything_is_an_index() {
     let cache = Cache::new();
     fs::create_dir(cache.path()).expect("a directory");
-    let other = loopback::digest(b"a package");
+    let other = test_support::loopback::digest(b"a package");
     fs::write(cache.object(&other), "a package").expect("an object");
     let ran = cache.run(["verify"]);
     ran.assert_status(11);

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use host::{Host, Version};
-use loopback::{Behaviour, Registry, samples};
+use test_support::loopback::{Behaviour, Registry, samples};
 use skopeo_index::store::{RealDisk, Seen, Store};
 use skopeo_index_core::audit::{KeepObjects, ParsedLine, Severity, Verifier};
 use skopeo_index_core::digest::Digest;

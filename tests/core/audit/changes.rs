@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loopback::samples;
+use test_support::loopback::samples;
 use proptest::prelude::*;
 use skopeo_index_core::audit::{Finding, FindingKind, Severity};
 use skopeo_index_core::digest::Digest;

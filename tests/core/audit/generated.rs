@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use loopback::samples;
+use test_support::loopback::samples;
 use proptest::prelude::*;
 use skopeo_index::audit_log::{LogWriter, Recorder};
 use skopeo_index::fetch::Observer;

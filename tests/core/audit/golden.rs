@@ -92,6 +92,6 @@ fn an_independent_computation_finds_the_same() {
     let files = ["log", "checkpoint", "proof", "leaves"].map(golden);
     let files = files.iter().map(|file| file.to_str().expect("UTF-8"));
     let args: Vec<_> = [script].into_iter().chain(files).collect();
-    let said = loopback::run("python3", &args);
+    let said = test_support::loopback::run("python3", &args);
     assert_eq!(String::from_utf8_lossy(&said).trim(), "ok");
 }

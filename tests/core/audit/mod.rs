@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use loopback::samples;
+use test_support::loopback::samples;
 use serde_json::Value;
 use skopeo_index::audit_log::{LogWriter, Recorder, Supply};
 use skopeo_index::os::CancelToken;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use loopback::samples;
+use test_support::loopback::samples;
 use serde_json::Value;
 use skopeo_index_core::audit::{
     Finding, FindingKind, KeepObjects, MAX_RECORD_LEN, ParsedLine, Record, RecordError, Verifier,

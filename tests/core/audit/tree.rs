@@ -228,7 +228,7 @@ fn an_independent_computation_agrees_on_leaves_chain_root_and_proof() {
     for seq in ["0", "7", "40"] {
         let proof = print(&["audit", "prove", &log, "--seq", seq], "proof");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/core/audit.py");
-        let said = loopback::run("python3", &[script, &log, &checkpoint, &proof]);
+        let said = test_support::loopback::run("python3", &[script, &log, &checkpoint, &proof]);
         assert_eq!(String::from_utf8_lossy(&said).trim(), "ok");
         let check = [
             "audit",

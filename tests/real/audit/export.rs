@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 use serde_json::Value;
 
 use crate::harness::Cache;

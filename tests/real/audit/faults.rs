@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 use serde_json::Value;
 use skopeo_index_core::digest::Digest;
 
@@ -18,7 +18,7 @@ fn on_a_full_disk_nothing_is_committed_without_its_record_and_the_log_verifies()
     let small = cache.beside("small");
     fs::create_dir(&small).expect("a directory");
     let small = small.display().to_string();
-    loopback::run("mount", &["-t", "tmpfs", "-o", "size=16k", "tmpfs", &small]);
+    test_support::loopback::run("mount", &["-t", "tmpfs", "-o", "size=16k", "tmpfs", &small]);
     let log = format!("{small}/log");
     let references: Vec<String> = (0..30)
         .map(|n| {
@@ -35,10 +35,10 @@ fn on_a_full_disk_nothing_is_committed_without_its_record_and_the_log_verifies()
     let verified = cache.run(["audit", "verify", &log]);
     let shown = cache.run(["audit", "show", &log, "--format=json"]);
     // With room again, the log goes on.
-    loopback::run("mount", &["-o", "remount,size=1m", &small]);
+    test_support::loopback::run("mount", &["-o", "remount,size=1m", &small]);
     let more = cache.fetch(&[&references[0], "--audit-log", &log]);
     let again = cache.run(["audit", "verify", &log]);
-    loopback::run("umount", &[&small]);
+    test_support::loopback::run("umount", &[&small]);
 
     ran.assert_status(1).assert_says("No space left on device");
     assert!(
@@ -131,7 +131,7 @@ impl Torn {
             "--skopeo=true",
             "--audit-log",
         ]);
-        let missing = loopback::digest(b"missing");
+        let missing = test_support::loopback::digest(b"missing");
         run.arg(self.log()).arg(format!("localhost/app@{missing}"));
         let mut run = match wrapper {
             [] => run,

@@ -13,7 +13,7 @@ mod show;
 use std::fs;
 use std::process::Stdio;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 use serde_json::Value;
 
 use crate::harness::Cache;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 
 use crate::harness::Cache;
 
@@ -89,7 +89,7 @@ fn an_index_that_came_by_another_way_is_told() {
         .assert_status(0);
     cache.fetch(&[&reference(&without)]).assert_status(0);
     // Another source's, which is no index.
-    fs::write(cache.object(&loopback::digest(b"rpm")), "rpm").expect("a file");
+    fs::write(cache.object(&test_support::loopback::digest(b"rpm")), "rpm").expect("a file");
     let dir = cache.path().display().to_string();
     let told = cache.run(["audit", "verify", &log, "--cache", &dir]);
     told.assert_status(0);

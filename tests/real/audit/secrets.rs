@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 
-use loopback::{DockerRegistry, samples};
+use test_support::loopback::{DockerRegistry, samples};
 
 use super::host::{self, Host, Version};
 use crate::harness::Cache;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use loopback::{Registry, samples};
+use test_support::loopback::{Registry, samples};
 use serde_json::Value;
 
 use super::host::{self, Host, Version};
@@ -97,7 +97,7 @@ fn what_is_not_sound_is_told_and_the_rest_is_shown() {
 #[test]
 fn the_summary_has_the_checkpoint() {
     let (cache, log, _) = two_runs();
-    let missing = format!("localhost/app@{}", loopback::digest(b"missing"));
+    let missing = format!("localhost/app@{}", test_support::loopback::digest(b"missing"));
     let run = |more: &str| cache.fetch(&[&missing, "--offline", "--audit-log", &log, more]);
     let json = run("--progress=json");
     json.assert_status(13);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
-use crate::Behaviour;
+use crate::loopback::Behaviour;
 
 /// Before anything is asked for, for [`Registry::behave`].
 pub const CONNECT: &str = "";
@@ -74,7 +74,7 @@ impl Registry {
     /// Serves a document or a blob under its digest, and gives that.
     pub fn put(&self, bytes: impl Into<Vec<u8>>) -> String {
         let bytes = bytes.into();
-        let digest = crate::digest(&bytes);
+        let digest = crate::loopback::digest(&bytes);
         self.put_as(&digest, bytes);
         digest
     }

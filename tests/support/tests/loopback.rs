@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use loopback::{Behaviour, DockerRegistry, PASSWORD, Registry, Relay, Storage, USER, samples};
+use test_support::loopback::{Behaviour, DockerRegistry, PASSWORD, Registry, Relay, Storage, USER, samples};
 
 /// What a registry must have ended within, whatever it was doing.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -147,17 +147,17 @@ fn skopeo_is_lied_to_about_a_digest() {
     let payload = String::from_utf8(samples::docker_list(2)).expect("UTF-8");
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), samples::forged(&payload)).expect("a file");
-    let said = loopback::run(
+    let said = test_support::loopback::run(
         "skopeo",
         &["manifest-digest", &file.path().display().to_string()],
     );
     assert_eq!(
         String::from_utf8_lossy(&said).trim(),
-        loopback::digest(payload.as_bytes())
+        test_support::loopback::digest(payload.as_bytes())
     );
     assert_ne!(
-        loopback::digest(&samples::forged(&payload)),
-        loopback::digest(payload.as_bytes())
+        test_support::loopback::digest(&samples::forged(&payload)),
+        test_support::loopback::digest(payload.as_bytes())
     );
 }
 
@@ -167,7 +167,7 @@ fn samples_are_as_large_as_asked_for_and_differ() {
         assert_eq!(samples::of_size(size).len(), size);
     }
     let digests: std::collections::HashSet<_> = (0..1000)
-        .map(|n| loopback::digest(&samples::distinct(n)))
+        .map(|n| test_support::loopback::digest(&samples::distinct(n)))
         .collect();
     assert_eq!(digests.len(), 1000);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::samples;
+use crate::loopback::samples;
 
 /// The one user of a registry with a password.
 pub const USER: &str = "alice";
@@ -79,7 +79,7 @@ impl DockerRegistry {
         let dir = tempfile::tempdir().expect("a directory");
         let path = |name: &str| dir.path().join(name).display().to_string();
         fs::create_dir(dir.path().join("certs")).expect("a directory");
-        crate::run(
+        crate::loopback::run(
             "openssl",
             &[
                 "req",
@@ -131,7 +131,7 @@ impl DockerRegistry {
     /// # Panics
     /// Where the registry refuses it.
     pub fn push(&self, repository: &str, manifest: &[u8], media_type: &str) -> String {
-        let digest = crate::digest(manifest);
+        let digest = crate::loopback::digest(manifest);
         let path = format!("/v2/{repository}/manifests/{digest}");
         self.request("PUT", &path, media_type, manifest);
         digest
@@ -145,7 +145,7 @@ impl DockerRegistry {
         let layer = empty_layer();
         let config = serde_json::json!({
             "architecture": architecture, "os": "linux", "config": {},
-            "rootfs": { "type": "layers", "diff_ids": [crate::digest(&[0; 1024])] },
+            "rootfs": { "type": "layers", "diff_ids": [crate::loopback::digest(&[0; 1024])] },
         });
         let config = config.to_string().into_bytes();
         let blob = |media_type: &str, bytes: &[u8]| {
@@ -167,7 +167,7 @@ impl DockerRegistry {
     }
 
     fn push_blob(&self, repository: &str, bytes: &[u8]) -> String {
-        let digest = crate::digest(bytes);
+        let digest = crate::loopback::digest(bytes);
         let answer = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), "", b"");
         let location = answer
             .lines()
@@ -257,5 +257,5 @@ fn empty_layer() -> Vec<u8> {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("layer");
     fs::write(&file, [0; 1024]).expect("a file");
-    crate::run("gzip", &["-nc", &file.display().to_string()])
+    crate::loopback::run("gzip", &["-nc", &file.display().to_string()])
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::DockerRegistry;
-use crate::samples;
+use crate::loopback::DockerRegistry;
+use crate::loopback::samples;
 
 /// An overlay storage that has one image of a list, and with it the list.
 pub struct Storage {
@@ -38,7 +38,7 @@ impl Storage {
         let list = list.to_string().into_bytes();
         let digest = registry.push("list", &list, samples::OCI_INDEX);
         let name = format!("{}/list", registry.address());
-        crate::run(
+        crate::loopback::run(
             "skopeo",
             &[
                 "copy",

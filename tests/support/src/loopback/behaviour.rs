@@ -69,14 +69,14 @@ impl Behaviour {
         error
     }
 
-    /// 401, with the address of a token, [`crate::TOKEN`] of a registry.
+    /// 401, with the address of a token, [`crate::loopback::TOKEN`] of a registry.
     #[must_use]
     pub fn bearer(registry: &str) -> Self {
         let mut error = Self::unauthorized();
         if let Self::Status { headers, .. } = &mut error {
             *headers = vec![format!(
                 "WWW-Authenticate: Bearer realm=\"http://{registry}{}\",service=\"loopback\"",
-                crate::TOKEN
+                crate::loopback::TOKEN
             )];
         }
         error

@@ -2,11 +2,11 @@
 
 use skopeo_index_core::index::MediaType;
 
-use crate::json::Json;
-use crate::json::Json::Array;
-use crate::json::Json::Number;
-use crate::json::Json::Object;
-use crate::json::Json::Text;
+use super::json::Json;
+use super::json::Json::Array;
+use super::json::Json::Number;
+use super::json::Json::Object;
+use super::json::Json::Text;
 
 fn folded(key: &str) -> String {
     let unfolded = key.replace('\u{17f}', "s").replace('\u{212a}', "k");

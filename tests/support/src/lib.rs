@@ -1,0 +1,21 @@
+//! What the tests of skopeo-index share.
+//!
+//! | to test | use |
+//! |---|---|
+//! | against a registry, well-behaved or hostile | [`loopback`] |
+//! | parsing, against a second and slower reader | [`oracle`] |
+//! | store, executor or session without skopeo | `program::fakes` |
+//! | the binary, with a cache of its own | `program::harness` |
+//! | the osbuild source, from the host's side | `program::host` |
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on fails"
+)]
+
+pub mod loopback;
+pub mod oracle;
+#[cfg(feature = "program")]
+pub mod program;
