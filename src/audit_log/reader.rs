@@ -39,7 +39,7 @@ pub enum ReadError {
         /// The log.
         path: PathBuf,
         /// The first such finding.
-        finding: Finding,
+        finding: Box<Finding>,
     },
     /// The log changed between verification and use.
     #[error("{}: the log was changed while it was read", Escaped(&.0.to_string_lossy()))]
@@ -143,7 +143,7 @@ pub fn read_intact_log(log: &Path) -> Result<Checkpoint, ReadError> {
         bad.map_or(Ok(()), |finding| {
             Err(ReadError::NotIntact {
                 path: log.to_owned(),
-                finding: finding.clone(),
+                finding: Box::new(finding.clone()),
             })
         })
     };

@@ -1,78 +1,72 @@
-//! `skopeo-index fetch --dry-run`: looks at the cache, and changes nothing.
+//! `skopeo-index fetch --dry-run`: reads the cache, and changes nothing.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use serde_json::json;
+use skopeo_index::skopeo::CommandRunner;
+use skopeo_index::store::Store;
+use skopeo_index_core::machine::{Network, ObjectStatus};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::method_commands;
 
 use super::exit::ExitStatus;
 use super::options::{Format, RunArgs, SkopeoArgs};
 use super::output::{self, CliError};
-use skopeo_index_core::machine::{Method, Network};
-use skopeo_index_core::request::Request;
-use skopeo_index_core::skopeo::SkopeoCommand;
-use skopeo_index::store::{RealDisk, Seen, Store};
+use super::shell;
 
-/// What stands for the directory that method copy makes for each attempt.
+/// Stands for the directory of an attempt (method copy).
 const STAGING: &str = "STAGING";
 
 pub(super) fn run(
     run: &RunArgs,
     skopeo: &SkopeoArgs,
     format: Format,
-    store: &Store<RealDisk>,
+    store: &Store,
     requests: &[Request],
 ) -> Result<ExitStatus, CliError> {
-    let runner = skopeo.runner();
+    let binary = skopeo.binary();
+    let program = binary.program();
     for request in requests {
         let digest = request.digest();
-        let seen = store
-            .read(digest)
-            .map_err(|fault| CliError::other(fault.to_string()))?;
-        let (state, commands) = match seen {
-            _ if seen.hashes_to(digest) => ("cached", Vec::new()),
-            Seen::Absent => ("missing", commands(run, skopeo, request)),
-            _ => ("corrupt", commands(run, skopeo, request)),
+        let (cache, commands) = match store.read(digest)?.status(digest) {
+            ObjectStatus::Intact { .. } | ObjectStatus::NotAnIndex(_) => ("cached", Vec::new()),
+            ObjectStatus::Missing => ("missing", commands(run, skopeo, request)),
+            ObjectStatus::Corrupt => ("corrupt", commands(run, skopeo, request)),
         };
-        let typed = commands
-            .iter()
-            .map(|argv| output::shell(runner.program(), argv));
-        let typed: Vec<String> = typed.collect();
         match format {
             Format::Json => output::json_line(&json!({
                 "reference": request.to_string(), "source": request.skopeo_source(),
-                "cache": state,
-                "commands": commands.iter().map(|argv| words(runner.program(), argv)).collect::<Vec<_>>(),
+                "cache": cache,
+                "commands": commands.iter().map(|argv| words(program, argv)).collect::<Vec<_>>(),
             }))?,
-            Format::Text if typed.is_empty() => output::line(&format!("{state}\t{request}"))?,
+            Format::Text if commands.is_empty() => output::line(&format!("{cache}\t{request}"))?,
             Format::Text => {
-                let typed = typed.join(" && ");
-                output::line(&format!("{state}\t{request}\t{typed}"))?;
+                let lines = commands
+                    .iter()
+                    .map(|argv| shell::command_line(program, argv));
+                let lines = lines.collect::<Vec<_>>().join(" && ");
+                output::line(&format!("{cache}\t{request}\t{lines}"))?;
             }
         }
     }
-    Ok(ExitStatus::Done)
+    Ok(ExitStatus::Success)
 }
 
-/// What a fetch of something that isn't in the cache runs.
+/// The commands of a miss.
 fn commands(run: &RunArgs, skopeo: &SkopeoArgs, request: &Request) -> Vec<Vec<OsString>> {
-    let plan = run.plan(skopeo.attempts());
+    let policy = run.policy(skopeo.attempts());
+    if policy.network == Network::Offline {
+        return Vec::new();
+    }
     let dir = Path::new(STAGING);
     let file = &dir.join("manifest.json");
-    let commands = match (plan.network, plan.method) {
-        (Network::Offline, _) => Vec::new(),
-        (Network::Allowed, Method::Raw) => vec![SkopeoCommand::InspectRaw(request)],
-        (Network::Allowed, Method::SkopeoCopy) => vec![
-            SkopeoCommand::CopyIndex { request, to: dir },
-            SkopeoCommand::InspectDir { from: dir },
-            SkopeoCommand::ManifestDigest { file },
-        ],
-    };
-    let (options, time) = (skopeo.options(), skopeo.command_timeout());
-    commands
+    let commands = method_commands(policy.method, request, dir, file);
+    let (options, timeout) = (skopeo.options(), skopeo.command_timeout());
+    let argv = commands
         .iter()
-        .map(|command| command.argv(&options, time))
-        .collect()
+        .map(|command| command.argv(&options, timeout));
+    argv.collect()
 }
 
 fn words(program: &Path, argv: &[OsString]) -> Vec<String> {

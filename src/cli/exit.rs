@@ -6,59 +6,60 @@ use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind};
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// All is there.
-    Done = 0,
-    /// Anything that has no status of its own.
+pub(super) enum ExitStatus {
+    /// Everything that was asked for is there.
+    Success = 0,
+    /// A failure without a status of its own.
     Other = 1,
-    /// The command line, or the input it names, can't be understood.
+    /// The command line, or the input that it names, is not valid.
     Usage = 2,
     /// The bytes have another digest.
     DigestMismatch = 10,
-    /// The bytes are no index.
+    /// The bytes are not an index.
     NotAnIndex = 11,
-    /// The registry wants other credentials.
+    /// The registry requires other credentials.
     Authentication = 12,
-    /// There is nothing of that name or digest.
+    /// No such name or digest.
     NotFound = 13,
-    /// Transient failures, and no attempts left.
-    GaveUp = 14,
+    /// Transient failures in every attempt.
+    RetriesExhausted = 14,
     /// An object of the cache is corrupt.
-    Corrupt = 15,
-    /// The audit log is broken.
+    CacheCorrupt = 15,
+    /// The audit log was changed.
     AuditBroken = 16,
-    /// The audit log is cut short.
-    AuditCut = 17,
-    /// The run's deadline has passed.
+    /// The end of the audit log is missing.
+    AuditTruncated = 17,
+    /// The deadline of the run was exceeded.
     Deadline = 124,
     /// SIGINT or SIGTERM.
     Interrupted = 130,
 }
 
-/// What `--help` says of exit statuses.
+/// Exit statuses in `--help`.
 pub(super) const HELP: &str = "\
 Exit status:
-  0 all there             10 digest mismatch      14 transient failures, attempts used up
+  0 success               10 digest mismatch      14 transient failures, retries exhausted
   1 other failure         11 not an index         15 cache object corrupt
-  2 usage                 12 authentication       16 audit log broken, 17 cut short
+  2 usage                 12 authentication       16 audit log broken, 17 truncated
                           13 not found            124 deadline, 130 interrupted
-Of several failures, the first item's decides; where the deadline or a signal stopped an
-item, 124 or 130.";
+If several items fail, the first one in the request sets the status; 124 or 130 take
+precedence.";
 
 impl ExitStatus {
-    /// Of several ends the first failure decides, unless the run was stopped.
+    /// Combines the statuses of two items: the first failure counts, unless the run was
+    /// cancelled.
     #[must_use]
-    pub const fn and(self, next: Self) -> Self {
+    pub(super) const fn and(self, next: Self) -> Self {
         match (self, next) {
             (Self::Deadline | Self::Interrupted, _) => self,
-            (Self::Done, _) | (_, Self::Deadline | Self::Interrupted) => next,
+            (Self::Success, _) | (_, Self::Deadline | Self::Interrupted) => next,
             _ => self,
         }
     }
 
-    /// The status that a failed fetch ends with.
+    /// The status of a failed fetch.
     #[must_use]
-    pub const fn of(cause: &Cause) -> Self {
+    pub(super) const fn of_cause(cause: &Cause) -> Self {
         match cause {
             Cause::NotAnIndex { .. } => Self::NotAnIndex,
             Cause::DigestMismatch { .. }
@@ -67,33 +68,36 @@ impl ExitStatus {
             Cause::ReadBackMismatch { .. }
             | Cause::Offline {
                 quarantined: Some(_),
-            } => Self::Corrupt,
+            } => Self::CacheCorrupt,
             Cause::Offline { quarantined: None } => Self::NotFound,
-            Cause::EffectFailed { trouble } => Self::of_trouble(trouble),
-            Cause::RetriesExhausted { .. } => Self::GaveUp,
+            Cause::EffectFailed { error } => Self::of_error(error),
+            Cause::RetriesExhausted { .. } => Self::RetriesExhausted,
         }
     }
 
-    /// The status that trouble outside a fetch ends with.
+    /// The status of a failed effect.
     #[must_use]
-    pub const fn of_trouble(trouble: &EffectError) -> Self {
-        match trouble {
-            EffectError::Command { class, .. } => match class {
+    pub(super) const fn of_error(error: &EffectError) -> Self {
+        match error {
+            EffectError::Command { kind, .. } => match kind {
                 FailureKind::NotFound => Self::NotFound,
                 FailureKind::Authentication => Self::Authentication,
                 FailureKind::DigestMismatch => Self::DigestMismatch,
                 FailureKind::NotAnIndex | FailureKind::TooLarge => Self::NotAnIndex,
-                FailureKind::RateLimited | FailureKind::Server | FailureKind::Network | FailureKind::Timeout => {
-                    Self::GaveUp
-                }
-                FailureKind::Tls | FailureKind::NoSkopeo | FailureKind::Other => Self::Other,
+                FailureKind::RateLimited
+                | FailureKind::Server
+                | FailureKind::Network
+                | FailureKind::Timeout => Self::RetriesExhausted,
+                FailureKind::Tls
+                | FailureKind::PlainHttp
+                | FailureKind::SkopeoNotFound
+                | FailureKind::SkopeoNotStarted
+                | FailureKind::Other => Self::Other,
             },
-            EffectError::Cancelled {
-                why: CancelReason::Deadline,
-            } => Self::Deadline,
-            EffectError::Cancelled {
-                why: CancelReason::Interrupted | CancelReason::HungUp,
-            } => Self::Interrupted,
+            EffectError::Cancelled { reason } => match reason {
+                CancelReason::Deadline => Self::Deadline,
+                CancelReason::Interrupted | CancelReason::HungUp => Self::Interrupted,
+            },
             EffectError::Disk { .. } | EffectError::AuditLog { .. } => Self::Other,
         }
     }
@@ -107,21 +111,18 @@ impl From<ExitStatus> for ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use super::ExitStatus::{self, Corrupt, Deadline, Done, Interrupted, NotFound};
+    use super::ExitStatus::{self, CacheCorrupt, Deadline, Interrupted, NotFound, Success};
 
     #[test]
-    fn the_first_failure_decides_unless_the_run_was_stopped() {
-        for (ends, decided) in [
-            (&[][..], Done),
-            (&[Done, NotFound, Corrupt, Done], NotFound),
-            (&[NotFound, Deadline, Corrupt], Deadline),
+    fn first_failure_sets_the_status_unless_cancelled() {
+        for (items, expected) in [
+            (&[][..], Success),
+            (&[Success, NotFound, CacheCorrupt, Success], NotFound),
+            (&[NotFound, Deadline, CacheCorrupt], Deadline),
             (&[NotFound, Interrupted, Deadline], Interrupted),
         ] {
-            assert_eq!(
-                ends.iter().copied().fold(Done, ExitStatus::and),
-                decided,
-                "{ends:?}"
-            );
+            let combined = items.iter().copied().fold(Success, ExitStatus::and);
+            assert_eq!(combined, expected, "{items:?}");
         }
     }
 }

@@ -4,23 +4,24 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{ArgAction, ValueEnum};
+use clap::ArgAction;
+use skopeo_index::audit_log::LogWriter;
+use skopeo_index::fetch::{ByteSource, FetchReport, Performer};
+use skopeo_index::session::{Session, SessionConfig};
+use skopeo_index::skopeo::Skopeo;
+use skopeo_index::store::Store;
+use skopeo_index_core::request::Request;
 
-use super::cache::Cache;
+use super::cache::CacheLocation;
+use super::debug::DebugRunner;
 use super::dry_run;
+use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::input::{self, ReferenceDefaults};
+use super::location::LocationDefaults;
 use super::options::{Format, RunArgs, SkopeoArgs, boolean};
 use super::output::{self, CliError, json_line};
-use super::precedence::Exclusive;
-use super::progress::{self, DebugRunner, Mode, Progress};
-use super::source::SourceDefaults;
-use skopeo_index::audit_log::{LogError, LogWriter, Recorder, Supply};
-use skopeo_index::fetch::{Executor, FetchReport, Observer};
-use skopeo_index::fetch::{ByteSource, Performer};
-use skopeo_index_core::request::Request;
-use skopeo_index::skopeo;
-use skopeo_index::store::{RealDisk, Store};
+use super::progress::{Progress, ProgressMode};
 
 /// Fetch indexes into a cache
 ///
@@ -29,21 +30,21 @@ use skopeo_index::store::{RealDisk, Store};
 pub(super) struct Args {
     #[arg(
         value_name = "NAME@DIGEST",
-        help = "What to fetch: [docker://]NAME@sha256:…, or \
+        help = "Indexes to fetch: [docker://]NAME@sha256:…, or \
                 containers-storage:[[overlay@DIR]]NAME@sha256:…"
     )]
     references: Vec<String>,
-    /// An osbuild manifest, or just the items of its skopeo-index source; - is stdin
+    /// osbuild manifest, or just the items of its skopeo-index source; - is stdin
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     #[command(flatten)]
-    cache: Exclusive<Cache>,
+    cache: Exclusive<CacheLocation>,
     #[command(flatten)]
     run: RunArgs,
-    /// Say what would be fetched, and by which command
+    /// Print what would be fetched and the commands that would run
     #[arg(long)]
     dry_run: bool,
-    /// How results are printed
+    /// Output format of results
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// How progress is shown
@@ -53,43 +54,19 @@ pub(super) struct Args {
         env = "SKOPEO_INDEX_PROGRESS",
         default_value = "auto"
     )]
-    progress: ProgressArg,
-    /// Show errors only
+    progress: ProgressMode,
+    /// Print errors only
     #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue, value_parser = boolean)]
     quiet: bool,
     #[command(flatten)]
-    images: Exclusive<SourceDefaults>,
+    locations: Exclusive<LocationDefaults>,
     #[command(flatten)]
     skopeo: SkopeoArgs,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ProgressArg {
-    /// Bars on a terminal, plain lines elsewhere.
-    Auto,
-    /// A line for each index.
-    Plain,
-    /// A JSON object for each transition, on stderr.
-    Json,
-    /// Nothing but errors.
-    None,
-}
-
-impl Args {
-    fn mode(&self) -> Mode {
-        match self.progress {
-            _ if self.quiet => Mode::None,
-            ProgressArg::Auto if progress::on_terminal() => Mode::Bars,
-            ProgressArg::Auto | ProgressArg::Plain => Mode::Plain,
-            ProgressArg::Json => Mode::Json,
-            ProgressArg::None => Mode::None,
-        }
-    }
-}
-
 pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     let defaults = ReferenceDefaults {
-        images: &args.images.0,
+        locations: &args.locations.0,
         tls_verify: args.skopeo.tls_verify(),
     };
     let manifest = args.manifest.as_deref();
@@ -99,86 +76,72 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     }
     let store = args.cache.0.open()?;
     let distinct = distinct(&requests);
-    let dropped = distinct.iter().filter_map(|request| dropped_tag(request));
+    let notes: Vec<String> = distinct
+        .iter()
+        .filter_map(|r| dropped_tag_note(r))
+        .collect();
     if args.dry_run {
-        dropped.for_each(|text| output::print_stderr(&text));
+        notes.iter().for_each(|note| output::print_stderr(note));
         return dry_run::run(&args.run, &args.skopeo, args.format, &store, &requests);
     }
 
     let started = Instant::now();
-    let cancel = args.skopeo.cancel()?;
-    cancel
-        .on_signals()
-        .map_err(|e| CliError::other(format!("cannot handle signals: {e}")))?;
-    let (runner, options) = (args.skopeo.runner(), args.skopeo.options());
-    let progress = Progress::new(args.mode(), distinct.len(), &options);
-    dropped.for_each(|text| progress.note(&text));
-    if let Err(fault) = store.sweep() {
-        progress.note(&format!("cannot sweep what dead processes left: {fault}"));
-    }
+    let cancel = args.skopeo.cancel_on_signals()?;
+    let (binary, options) = (args.skopeo.binary(), args.skopeo.options());
+    let mode = match args.quiet {
+        true => ProgressMode::None,
+        false => args.progress,
+    };
+    let progress = Progress::new(mode, distinct.len(), &options);
+    notes.iter().for_each(|note| progress.note(note));
 
-    let plan = args.run.plan(args.skopeo.attempts());
-    let unrecorded = |error: LogError| CliError::other(error.to_string());
     let log = args
         .run
         .audit_log()
-        .map(|log| LogWriter::open(log, &cancel))
-        .transpose();
-    let log = log.map_err(unrecorded)?;
-    let begin = |log| {
-        let skopeo = skopeo::identify(&runner, &cancel);
-        Recorder::begin(log, store.root(), plan, Supply::Skopeo(skopeo.into()))
+        .map(|log| LogWriter::open(log, &cancel));
+    let log = log.transpose()?;
+    let note = |text: &str| progress.note(text);
+    let runner = DebugRunner {
+        skopeo: &binary,
+        print: &note,
     };
-    let recorder = log.as_ref().map(begin).transpose().map_err(unrecorded)?;
-    // First what may refuse to go on, then what shows.
-    let mut witnesses: Vec<&dyn Observer> = Vec::new();
-    witnesses.extend(recorder.as_ref().map(|recorder| recorder as &dyn Observer));
-    witnesses.push(&progress);
-
-    let executor = Executor {
+    let session = Session::begin(SessionConfig {
         performer: Performer {
             store: &store,
-            engine: ByteSource::Skopeo {
-                runner: &DebugRunner {
-                    skopeo: &runner,
-                    tell: &|text| progress.note(text),
-                },
+            source: ByteSource::Skopeo(Skopeo {
+                runner: &runner,
                 options: &options,
                 command_timeout: args.skopeo.command_timeout(),
-            },
+            }),
             retry_delay: args.skopeo.retry_delay(),
             cancel: &cancel,
         },
-        plan,
+        policy: args.run.policy(args.skopeo.attempts()),
         jobs: args.run.jobs(),
-        witnesses: &witnesses,
-    };
-    let (mut status, mut printed) = (ExitStatus::Done, Ok(()));
-    let ran = executor.run(&requests, |report| {
-        if let Err(failure) = &report.result {
-            status = status.and(ExitStatus::of(&failure.cause));
+        log: log.as_ref(),
+        display: &progress,
+        warn: &note,
+    })?;
+    let (mut status, mut printed) = (ExitStatus::Success, Ok(()));
+    session.fetch(&requests, |report| {
+        if let Err(failed) = &report.result {
+            status = status.and(ExitStatus::of_cause(failed.cause()));
         }
         if printed.is_ok() {
             printed = print(args.format, report, &store);
         }
     });
-    let ended = recorder.map_or(Ok(()), Recorder::end).map_err(unrecorded);
-    if let Err(fault) = store.close() {
-        progress.note(&format!("{fault}"));
-    }
-    // The whole log is read for it.
-    let shown = log.as_ref().filter(|_| args.mode() != Mode::None);
+    let ended = session.end();
+    // A checkpoint takes reading the whole log.
+    let shown = log.as_ref().filter(|_| mode != ProgressMode::None);
     let checkpoint = shown.and_then(|log| log.checkpoint().ok());
     progress.finish(started.elapsed(), checkpoint.as_ref());
     printed?;
     ended?;
-    match ran {
-        Ok(()) => Ok(status),
-        Err(halt) => Err(CliError::other(format!("{halt:?}"))),
-    }
+    Ok(status)
 }
 
-fn print(format: Format, report: &FetchReport, store: &Store<RealDisk>) -> Result<(), CliError> {
+fn print(format: Format, report: &FetchReport, store: &Store) -> Result<(), CliError> {
     match (format, &report.result) {
         (Format::Json, _) => json_line(&output::result_json(report, store.root())),
         (Format::Text, Ok(_)) => {
@@ -188,7 +151,7 @@ fn print(format: Format, report: &FetchReport, store: &Store<RealDisk>) -> Resul
     }
 }
 
-/// Each request once.
+/// Each request once, in their order.
 fn distinct(requests: &[Request]) -> Vec<&Request> {
     let mut seen = HashSet::new();
     requests
@@ -197,10 +160,10 @@ fn distinct(requests: &[Request]) -> Vec<&Request> {
         .collect()
 }
 
-/// What is told of a request whose tag skopeo isn't given.
-fn dropped_tag(request: &Request) -> Option<String> {
+/// Says that a request's tag is not passed to skopeo.
+fn dropped_tag_note(request: &Request) -> Option<String> {
     let tag = request.dropped_tag()?;
     Some(format!(
-        "{request}: the tag \"{tag}\" is dropped: with a digest beside it, the digest says what to fetch"
+        "{request}: the tag \"{tag}\" is ignored, because the digest decides what is fetched"
     ))
 }

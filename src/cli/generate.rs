@@ -1,16 +1,17 @@
-//! `skopeo-index completions` and `skopeo-index man`, from the same definition
-//! as the command line itself.
+//! `skopeo-index completions` and `skopeo-index man`, generated from the definition of
+//! the command line.
 
 use std::io;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use skopeo_index_core::escape::quote;
 
 use super::Cli;
 use super::exit::ExitStatus;
 use super::output::CliError;
 
-/// Print a shell's completions
+/// Generate shell completions
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
     /// The shell
@@ -20,7 +21,7 @@ pub(super) struct Completions {
 /// Print a man page
 #[derive(Debug, clap::Args)]
 pub(super) struct Man {
-    /// The page of a subcommand, like `fetch`
+    /// Subcommand of the page, like `fetch`
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -37,7 +38,7 @@ pub(super) fn man(args: &Man) -> Result<ExitStatus, CliError> {
     let page = match &args.command {
         None => command,
         Some(name) => {
-            let unknown = || CliError::usage(format!("no command {}", skopeo_index_core::escape::quote(name)));
+            let unknown = || CliError::usage(format!("no such command: {}", quote(name)));
             command.find_subcommand(name).ok_or_else(unknown)?.clone()
         }
     };
@@ -48,5 +49,5 @@ pub(super) fn man(args: &Man) -> Result<ExitStatus, CliError> {
 
 fn write(bytes: &[u8]) -> Result<ExitStatus, CliError> {
     io::Write::write_all(&mut io::stdout().lock(), bytes)?;
-    Ok(ExitStatus::Done)
+    Ok(ExitStatus::Success)
 }

@@ -1,4 +1,4 @@
-//! What to do about a failure, where that is known.
+//! Hints: what to do about a failure, decided by its kind.
 
 use std::path::PathBuf;
 
@@ -6,62 +6,64 @@ use skopeo_index_core::machine::{Cause, EffectError, FailureKind};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
 /// What to do about a failed fetch.
-pub(super) fn of(cause: &Cause, options: &SkopeoOptions) -> Option<String> {
+pub(super) fn of_cause(cause: &Cause, options: &SkopeoOptions) -> Option<String> {
     match cause {
-        Cause::EffectFailed { trouble } | Cause::RetriesExhausted { trouble, .. } => of_trouble(trouble, options),
+        Cause::EffectFailed { error } | Cause::RetriesExhausted { error, .. } => {
+            of_error(error, options)
+        }
         Cause::DigestMismatch { .. } => Some(
-            "the registry, or something on the way to it, sends other bytes than asked for; \
-             nothing was kept"
-                .to_owned(),
+            "the registry (or a proxy) returned different content; nothing was stored".to_owned(),
         ),
         Cause::Offline { .. } => Some("fetch it once without --offline".to_owned()),
         _ => None,
     }
 }
 
-/// What to do about trouble.
-pub(super) fn of_trouble(trouble: &EffectError, options: &SkopeoOptions) -> Option<String> {
-    let EffectError::Command { class, message } = trouble else {
+/// What to do about a failed effect.
+pub(super) fn of_error(error: &EffectError, options: &SkopeoOptions) -> Option<String> {
+    let EffectError::Command { kind, .. } = error else {
         return None;
     };
-    match class {
-        // Not where it can't be started: no permission, no descriptors.
-        FailureKind::NoSkopeo if message.ends_with(" is not there") => Some(
-            "install it by `apt-get install skopeo` or `dnf install skopeo`, or say where it is by \
-             --skopeo PATH"
-                .to_owned(),
-        ),
-        FailureKind::Authentication => Some(format!(
-            "log in by `skopeo login REGISTRY`, or give --authfile FILE; looked for {}",
-            auth_files(options).join(", ")
-        )),
-        FailureKind::Tls if message.contains("server gave HTTP response to HTTPS client") => {
-            Some("the registry speaks plain HTTP: --tls-verify=false allows that".to_owned())
+    let hint = match kind {
+        FailureKind::SkopeoNotFound => {
+            "install it with `apt-get install skopeo` or `dnf install skopeo`, or set its path \
+             with --skopeo"
         }
-        FailureKind::Tls => Some(
-            "give the certificate authority of the registry by --cert-dir DIR (with a *.crt file)"
-                .to_owned(),
-        ),
-        FailureKind::NotFound => Some("are name and digest right, and may you read that name?".to_owned()),
-        FailureKind::RateLimited => Some("log in by `skopeo login REGISTRY`, or try again later".to_owned()),
-        FailureKind::TooLarge => Some("an index has at most 4 MiB: is it the digest of one image?".to_owned()),
-        _ => None,
-    }
+        FailureKind::Authentication => {
+            return Some(format!(
+                "log in with `skopeo login REGISTRY`, or pass --authfile FILE; credentials were \
+                 looked for in {}",
+                auth_files(options).join(", ")
+            ));
+        }
+        FailureKind::PlainHttp => "the registry speaks plain HTTP; --tls-verify=false allows that",
+        FailureKind::Tls => {
+            "pass the registry's certificate authority with --cert-dir DIR (a *.crt file in it)"
+        }
+        FailureKind::NotFound => {
+            "check the image name and digest, and that your account can pull it"
+        }
+        FailureKind::RateLimited => "log in with `skopeo login REGISTRY`, or retry later",
+        FailureKind::TooLarge => {
+            "indexes are limited to 4 MiB; the digest may be that of a single image"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
-/// Where skopeo looks for credentials (containers-auth.json(5)), and whether
-/// there is a file.
+/// Where skopeo looks for credentials (containers-auth.json(5)), and which files exist.
 fn auth_files(options: &SkopeoOptions) -> Vec<String> {
     let var = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    let one = options
+    let explicit = options
         .authfile
         .clone()
         .or_else(|| var("REGISTRY_AUTH_FILE"));
-    let files = match one {
+    let files = match explicit {
         Some(file) => vec![file],
         None => {
             let home = var("HOME").unwrap_or_else(|| PathBuf::from("/root"));
@@ -77,9 +79,9 @@ fn auth_files(options: &SkopeoOptions) -> Vec<String> {
             ]
         }
     };
-    let shown = |file: PathBuf| {
-        let there = if file.exists() { "" } else { " (not there)" };
-        format!("{}{there}", file.display())
+    let describe = |file: PathBuf| {
+        let missing = if file.exists() { "" } else { " (missing)" };
+        format!("{}{missing}", file.display())
     };
-    files.into_iter().map(shown).collect()
+    files.into_iter().map(describe).collect()
 }

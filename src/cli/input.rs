@@ -7,67 +7,69 @@ use std::path::Path;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-
-use super::output::CliError;
-use super::source::SourceDefaults;
+use skopeo_index_core::escape::{Escaped, quote};
 use skopeo_index_core::osbuild::SOURCE;
-use skopeo_index_core::request::{Items, Reference, Request, TlsVerify};
-use skopeo_index_core::escape;
+use skopeo_index_core::request::{Items, Location, Reference, Request, TlsVerify};
 
-/// The most bytes of a manifest of osbuild's; the largest known have a tenth.
-const MANIFEST_FILE_MAX: u64 = 256 << 20;
+use super::location::LocationDefaults;
+use super::output::CliError;
 
-/// What goes for what doesn't say otherwise.
-#[derive(Debug)]
+/// Maximum size of an osbuild manifest; the largest known have a tenth of it.
+const MAX_INPUT_SIZE: u64 = 256 << 20;
+
+/// Defaults for references that do not set a transport or TLS mode.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct ReferenceDefaults<'a> {
-    pub(super) images: &'a SourceDefaults,
+    pub(super) locations: &'a LocationDefaults,
     pub(super) tls_verify: TlsVerify,
 }
 
 impl ReferenceDefaults<'_> {
-    /// A reference as a request; it has to have a digest.
+    pub(super) fn location(&self, reference: &Reference) -> Location {
+        self.locations.location(reference, self.tls_verify)
+    }
+
+    /// A reference with a digest as a request.
     fn request(&self, text: &str) -> Result<Request, String> {
         let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
         let digest = reference.digest().ok_or_else(|| {
-            format!("it has no digest: `skopeo-index resolve {reference}` tells which it has now")
+            format!("missing digest; run `skopeo-index resolve {reference}` to get the current one")
         })?;
-        Ok(Request::new(
-            reference.name().clone(),
-            self.images.source(&reference, self.tls_verify),
-            digest,
-        ))
+        let location = self.location(&reference);
+        Ok(Request::new(reference.name().clone(), location, digest))
     }
 }
 
-/// The requests of a command line, in its order, those of the manifest last.
+/// The requests of a command line: its references in their order, then the manifest's
+/// items.
 pub(super) fn requests(
     references: &[String],
     manifest: Option<&Path>,
     defaults: &ReferenceDefaults<'_>,
 ) -> Result<Vec<Request>, CliError> {
-    let (mut requests, mut wrong) = (Vec::new(), Vec::new());
+    let (mut requests, mut invalid) = (Vec::new(), Vec::new());
     for text in references {
         match defaults.request(text) {
             Ok(request) => requests.push(request),
-            Err(why) => wrong.push(format!("{}: {why}", escape::quote(text))),
+            Err(reason) => invalid.push(format!("{}: {reason}", quote(text))),
         }
     }
     if let Some(path) = manifest {
-        let of = |error: String| CliError::usage(format!("{}: {error}", path.display()));
-        let items = read(path).map_err(|error| of(error.to_string()))?;
-        let items: Manifest = serde_json::from_slice(&items)
-            .map_err(|error| of(escape::Escaped(&error.to_string()).to_string()))?;
-        for (key, item) in items.0.0 {
+        let usage = |error: String| CliError::usage(format!("{}: {error}", path.display()));
+        let bytes = read(path).map_err(|error| usage(error.to_string()))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| usage(Escaped(&error.to_string()).to_string()))?;
+        for (key, item) in manifest.0.0 {
             match Request::from_item(&key, &item) {
                 Ok(request) => requests.push(request.with_default_tls_verify(defaults.tls_verify)),
-                Err(why) => wrong.push(format!("item {}: {why}", escape::quote(&key))),
+                Err(error) => invalid.push(format!("item {}: {error}", quote(&key))),
             }
         }
     }
-    if wrong.is_empty() {
+    if invalid.is_empty() {
         Ok(requests)
     } else {
-        Err(CliError::usage(wrong.join("\nerror: ")))
+        Err(CliError::usage(invalid.join("\nerror: ")))
     }
 }
 
@@ -79,16 +81,15 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
         Box::new(File::open(path)?)
     };
     let mut bytes = Vec::new();
-    from.take(MANIFEST_FILE_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MANIFEST_FILE_MAX {
-        return Err(io::Error::other(format!(
-            "it has more than {MANIFEST_FILE_MAX} bytes"
-        )));
+    from.take(MAX_INPUT_SIZE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_INPUT_SIZE {
+        let message = format!("larger than {MAX_INPUT_SIZE} bytes");
+        return Err(io::Error::other(message));
     }
     Ok(bytes)
 }
 
-/// An osbuild manifest's items of our source, or just items.
+/// The items of our source in an osbuild manifest, or in an object of items.
 ///
 /// ```text
 /// {"version": "2", "sources": {"org.osbuild.skopeo-index": {"items": {…}}}, …}
@@ -98,13 +99,13 @@ struct Manifest(Items);
 
 impl<'de> Deserialize<'de> for Manifest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(ReadManifest).map(Self)
+        from.deserialize_map(ManifestVisitor).map(Self)
     }
 }
 
-struct ReadManifest;
+struct ManifestVisitor;
 
-impl<'de> Visitor<'de> for ReadManifest {
+impl<'de> Visitor<'de> for ManifestVisitor {
     type Value = Items;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,10 +124,8 @@ impl<'de> Visitor<'de> for ReadManifest {
                 _ => items.0.push((key.clone(), from.next_value::<Value>()?)),
             }
             if !seen.insert(key.clone()) {
-                return Err(de::Error::custom(format!(
-                    "{} is there twice",
-                    escape::quote(&key)
-                )));
+                let message = format!("duplicate key {}", quote(&key));
+                return Err(de::Error::custom(message));
             }
         }
         Ok(sources.map_or(items, |sources| sources.ours.unwrap_or_default().items))
@@ -144,10 +143,10 @@ struct SourceItems {
     items: Items,
 }
 
-/// What to say where a manifest has none of our items.
+/// The error of an empty request.
 pub(super) fn nothing_to_fetch(manifest: Option<&Path>) -> CliError {
     match manifest {
-        Some(path) => CliError::usage(format!("{}: no items of {SOURCE} in it", path.display())),
-        None => CliError::usage("nothing to fetch: give NAME@DIGEST, or --manifest FILE"),
+        Some(path) => CliError::usage(format!("{}: no items of {SOURCE}", path.display())),
+        None => CliError::usage("nothing to fetch; pass NAME@DIGEST or --manifest FILE"),
     }
 }

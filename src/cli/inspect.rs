@@ -1,91 +1,88 @@
 //! `skopeo-index inspect`.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use indicatif::DecimalBytes;
 use serde_json::json;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::quote;
+use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, Platform};
+use skopeo_index_core::machine::{CacheEntry, ObjectStatus};
 
-use super::cache::Cache;
+use super::cache::CacheLocation;
+use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::input;
 use super::options::Format;
-use super::output::{self, CliError};
-use super::precedence::Exclusive;
-use skopeo_index_core::digest::Digest;
-use skopeo_index_core::index::{MediaTypeOrigin, Descriptor, Index, MAX_MANIFEST_SIZE, Platform};
-use skopeo_index::store::Seen;
-use skopeo_index_core::escape;
+use super::output::{self, CliError, of_io};
+use super::table::{Table, cell};
 
-/// Show what an index holds: platforms, digests, sizes
+/// Show an index's platforms, digests and sizes
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A digest of the cache, or a file; - is stdin
+    /// A digest in the cache, or a file; - is stdin
     #[arg(value_name = "DIGEST|FILE")]
-    what: String,
+    object: String,
     #[command(flatten)]
-    cache: Exclusive<Cache>,
-    /// How it is printed
+    cache: Exclusive<CacheLocation>,
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    let bytes = match args.what.parse::<Digest>() {
-        Ok(digest) => cached(digest, &args.cache.0)?,
-        Err(why) if args.what.starts_with("sha256:") => {
-            let what = escape::quote(&args.what);
-            return Err(CliError::usage(format!("{what} is no digest: {why}")));
+    let bytes = match args.object.parse::<Digest>() {
+        Ok(digest) => read_object(digest, &args.cache.0)?,
+        Err(error) if args.object.starts_with("sha256:") => {
+            return Err(CliError::usage(format!("{}: {error}", quote(&args.object))));
         }
-        Err(_) => file(Path::new(&args.what))?,
+        Err(_) => read_file(Path::new(&args.object))?,
     };
-    let index = Index::parse(&bytes)
-        .map_err(|why| CliError::new(ExitStatus::NotAnIndex, format!("not an image index: {why}")))?;
+    let index = Index::parse(&bytes).map_err(not_an_index)?;
     let (digest, size) = (Digest::of(&bytes), bytes.len());
     match args.format {
-        Format::Json => json(&index, digest, size)?,
-        Format::Text => table(&index, digest, size)?,
+        Format::Json => print_json(&index, digest, size)?,
+        Format::Text => print_table(&index, digest, size)?,
     }
-    Ok(ExitStatus::Done)
+    Ok(ExitStatus::Success)
 }
 
-fn file(path: &Path) -> Result<Vec<u8>, CliError> {
-    input::read(path).map_err(|error| {
-        let status = match error.kind() {
-            ErrorKind::NotFound => ExitStatus::NotFound,
-            _ => ExitStatus::Other,
-        };
-        CliError::new(status, format!("{}: {error}", path.display()))
-    })
+fn not_an_index(reason: impl std::fmt::Display) -> CliError {
+    CliError::new(
+        ExitStatus::NotAnIndex,
+        format!("not an image index: {reason}"),
+    )
 }
 
-/// A cached object, rehashed.
-fn cached(digest: Digest, cache: &Cache) -> Result<Vec<u8>, CliError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+    input::read(path)
+        .map_err(|error| CliError::new(of_io(&error), format!("{}: {error}", path.display())))
+}
+
+/// Reads an object of the cache, and rehashes it.
+fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Vec<u8>, CliError> {
     let store = cache.open()?;
     let object = store.object(digest);
-    match store
-        .read(digest)
-        .map_err(|fault| CliError::other(fault.to_string()))?
-    {
-        Seen::Absent => Err(CliError::new(
+    let entry = store.read(digest)?;
+    match (entry.status(digest), entry) {
+        (ObjectStatus::Missing, _) => Err(CliError::new(
             ExitStatus::NotFound,
-            format!("{} is not there", object.display()),
+            format!("{}: no such object", object.display()),
         )),
-        Seen::Bytes(bytes) if Digest::of(&bytes) == digest => Ok(bytes),
-        seen if seen.hashes_to(digest) => {
-            let why = format!("not an image index: more than {MANIFEST_MAX} bytes");
-            Err(CliError::new(ExitStatus::NotAnIndex, why))
+        (ObjectStatus::Intact { .. }, CacheEntry::File { content }) => {
+            Ok(content.as_slice().to_vec())
         }
-        _ => Err(
-            CliError::new(ExitStatus::Corrupt, format!("{} is corrupt", object.display())).hint(Some(
-                "`skopeo-index verify --quarantine` moves it aside".to_owned(),
-            )),
-        ),
+        (ObjectStatus::NotAnIndex(reason), _) => Err(not_an_index(reason)),
+        (ObjectStatus::Corrupt | ObjectStatus::Intact { .. }, _) => {
+            let message = format!("{}: corrupt object", object.display());
+            let hint = "`skopeo-index verify --quarantine` moves it to quarantine".to_owned();
+            Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
+        }
     }
 }
 
-fn json(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
-    let shown = |manifest: &Descriptor| {
+fn print_json(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
+    let manifest = |manifest: &Descriptor| {
         json!({
             "digest": manifest.digest(),
             "size": manifest.size(),
@@ -95,44 +92,38 @@ fn json(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
             "artifactType": manifest.artifact_type(),
         })
     };
-    let manifests: Vec<_> = index.manifests().iter().map(shown).collect();
+    let manifests: Vec<_> = index.manifests().iter().map(manifest).collect();
     output::json_line(&json!({
         "digest": digest, "size": size, "mediaType": index.media_type(), "manifests": manifests,
     }))
 }
 
-fn table(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
-    let declared = match index.media_type_origin() {
+fn print_table(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
+    let origin = match index.media_type_origin() {
         MediaTypeOrigin::Explicit => "",
         MediaTypeOrigin::Implied => " (implied)",
     };
     output::line(&format!(
-        "{digest}\n{}{declared}, {} manifests, {size} bytes\n",
+        "{digest}\n{}{origin}, {} manifests, {size} bytes\n",
         index.media_type(),
         index.manifests().len(),
     ))?;
-    let rows: Vec<[String; 4]> = index
-        .manifests()
-        .iter()
-        .map(|manifest| {
-            [
-                manifest.platform().map_or_else(|| "-".to_owned(), platform),
-                DecimalBytes(manifest.size()).to_string(),
-                output::cell(manifest.digest()),
-                output::cell(manifest.media_type()),
-            ]
-        })
-        .collect();
-    for line in output::columns(["PLATFORM", "SIZE", "DIGEST", "MEDIA TYPE"], &rows) {
-        output::line(&line)?;
+    let mut table = Table::new(["PLATFORM", "SIZE", "DIGEST", "MEDIA TYPE"]);
+    for manifest in index.manifests() {
+        table.push([
+            manifest.platform().map_or_else(|| "-".to_owned(), platform),
+            DecimalBytes(manifest.size()).to_string(),
+            cell(manifest.digest()),
+            cell(manifest.media_type()),
+        ])?;
     }
-    Ok(())
+    table.print()
 }
 
-/// Lists for Windows have a platform more than once, each of another version.
+/// A platform with its version: lists for Windows have one platform in several versions.
 fn platform(platform: &Platform) -> String {
     match platform.os_version() {
-        Some(version) if !version.is_empty() => format!("{platform} {}", output::cell(version)),
+        Some(version) if !version.is_empty() => format!("{platform} {}", cell(version)),
         _ => platform.to_string(),
     }
 }

@@ -1,25 +1,28 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 //!
-//! Data goes to stdout, everything else to stderr. [`ExitStatus`] has the exit
+//! Data goes to stdout, everything else to stderr. [`exit::ExitStatus`] lists the exit
 //! statuses.
 
 mod audit;
 mod cache;
+mod debug;
 mod dry_run;
+mod exclusive;
 mod exit;
 mod fetch;
 mod generate;
 mod hint;
 mod input;
 mod inspect;
+mod location;
 mod options;
 mod output;
-mod precedence;
 mod progress;
 mod resolve;
 mod service;
-mod source;
+mod shell;
 mod states;
+mod table;
 mod verify;
 
 use std::ffi::OsString;
@@ -27,22 +30,22 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-pub use exit::ExitStatus;
-use output::CliError;
-
+use skopeo_index::os::best_effort;
 use skopeo_index_core::osbuild::SOURCE;
 
-/// Fetches container image indexes by digest, and proves what lands in the cache
+use exit::ExitStatus;
+use output::CliError;
+
+/// Fetches container image indexes by digest, and verifies what lands in the cache
 #[derive(Debug, Parser)]
 #[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    subcommand: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Fetch(fetch::Args),
     Resolve(resolve::Args),
     Inspect(inspect::Args),
@@ -53,25 +56,23 @@ enum Command {
     Man(generate::Man),
 }
 
-/// Runs the command line and gives the exit status.
+/// Runs the command line and returns its exit status.
 #[must_use]
-pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let done = if is_service(&args) {
-        parsed(&args).and_then(|args| service::run(&args))
+    let result = if is_service(&args) {
+        parse(&args).and_then(|args| service::run(&args))
     } else {
-        parsed(&args).and_then(command)
+        parse(&args).and_then(run_command)
     };
-    match done {
-        Ok(status) => status.into(),
-        Err(problem) => {
-            error.print();
-            problem.status.into()
-        }
-    }
+    let status = result.unwrap_or_else(|error| {
+        error.print();
+        error.status
+    });
+    status.into()
 }
 
-/// Whether an osbuild host calls: by the source's name, or with its socket.
+/// Whether an osbuild host started the program: by the source's name, or with a socket.
 fn is_service(args: &[OsString]) -> bool {
     let name = args.first().and_then(|path| Path::new(path).file_name());
     let first = args.get(1).map(|argument| argument.to_string_lossy());
@@ -79,27 +80,27 @@ fn is_service(args: &[OsString]) -> bool {
         || first.is_some_and(|first| first.starts_with("--service-"))
 }
 
-fn parsed<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
+fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
     P::try_parse_from(args).map_err(|usage| {
-        // Nothing helps where it can't be printed.
-        let _closed = usage.print();
+        // The exit status tells enough where stderr is closed.
+        best_effort(usage.print());
         CliError::silent(if usage.use_stderr() {
             ExitStatus::Usage
         } else {
-            ExitStatus::Done
+            ExitStatus::Success
         })
     })
 }
 
-fn command(cli: Cli) -> Result<ExitStatus, CliError> {
-    match cli.command {
-        Command::Fetch(args) => fetch::run(args),
-        Command::Resolve(args) => resolve::run(args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Audit(args) => audit::run(&args),
-        Command::States(args) => states::run(&args),
-        Command::Completions(args) => generate::completions(&args),
-        Command::Man(args) => generate::man(&args),
+fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
+    match cli.subcommand {
+        CliCommand::Fetch(args) => fetch::run(args),
+        CliCommand::Resolve(args) => resolve::run(args),
+        CliCommand::Inspect(args) => inspect::run(&args),
+        CliCommand::Verify(args) => verify::run(&args),
+        CliCommand::Audit(args) => audit::run(&args),
+        CliCommand::States(args) => states::run(&args),
+        CliCommand::Completions(args) => generate::completions(&args),
+        CliCommand::Man(args) => generate::man(&args),
     }
 }

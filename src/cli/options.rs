@@ -1,64 +1,69 @@
-//! Options that several subcommands have, and the osbuild service by the
-//! environment.
+//! Options that several subcommands share, and the osbuild service by the environment.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args, ValueEnum};
-
-use super::output::CliError;
 use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::SkopeoBinary;
 use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
-use skopeo_index::skopeo::SkopeoBinary;
 
-/// How many commands run at once, if nothing else is said. Commands mostly wait
-/// for a registry, and `make bench` measures both ends: of 32 behind 50 ms of
-/// latency all at once, and on a loopback no slower than fewer.
-const JOBS: usize = 32;
+use super::output::CliError;
 
-/// How skopeo is called.
+/// Default number of concurrent fetches. They mostly wait for a registry: `make bench`
+/// measures that 32 are enough behind 50 ms of latency, and no slower than fewer on a
+/// loopback.
+const DEFAULT_JOBS: usize = 32;
+
+/// Maximum number of concurrent fetches: each has a process and three descriptors.
+const MAX_JOBS: usize = 1000;
+
+/// Maximum of timeouts and delays; a longer one is a typing error.
+const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How skopeo is run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry and skopeo")]
 pub(super) struct SkopeoArgs {
     /// Credentials, as `skopeo login` writes them
     #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_AUTHFILE")]
     authfile: Option<PathBuf>,
-    /// A directory with *.crt, *.cert and *.key files for the registry
+    /// Directory of the registry's *.crt, *.cert and *.key files
     #[arg(long, value_name = "DIR", env = "SKOPEO_INDEX_CERT_DIR")]
     cert_dir: Option<PathBuf>,
-    /// Whether a registry has to prove who it is; without it, registries.conf decides
+    /// Require HTTPS and verify certificates [default: from registries.conf]
     #[arg(
         long, value_name = "BOOL", env = "SKOPEO_INDEX_TLS_VERIFY",
         num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = tls_verify
     )]
     tls_verify: Option<TlsVerify>,
-    /// Time for one command of skopeo
+    /// Timeout for each skopeo command
     #[arg(
         long, value_name = "DURATION", env = "SKOPEO_INDEX_COMMAND_TIMEOUT",
-        default_value = "2m", value_parser = command_time
+        default_value = "2m", value_parser = timeout
     )]
     command_timeout: Duration,
-    /// How often a transient failure is tried again
+    /// Number of retries after a transient failure
     #[arg(long, value_name = "N", env = "SKOPEO_INDEX_RETRY_TIMES", default_value_t = 2,
           value_parser = clap::value_parser!(u32).range(..=100))]
     retry_times: u32,
-    /// The pause before the second attempt; it doubles from one to the next
+    /// Delay before the first retry; doubles each time
     #[arg(
         long, value_name = "DURATION", env = "SKOPEO_INDEX_RETRY_DELAY",
-        default_value = "1s", value_parser = pause
+        default_value = "1s", value_parser = delay
     )]
     retry_delay: Duration,
-    /// Time for the whole run
+    /// Timeout for the whole run
     #[arg(
         long, value_name = "DURATION", env = "SKOPEO_INDEX_DEADLINE",
         value_parser = positive_duration
     )]
     deadline: Option<Duration>,
-    /// The skopeo to run: a path, or a name on PATH
+    /// skopeo program: a path, or a name on PATH
     #[arg(
         long,
         value_name = "PATH",
@@ -66,7 +71,7 @@ pub(super) struct SkopeoArgs {
         default_value = "skopeo"
     )]
     skopeo: PathBuf,
-    /// Show skopeo's commands, and their debugging output where they fail
+    /// Print each skopeo command, and its debug output if it fails
     #[arg(long, env = "SKOPEO_INDEX_DEBUG", action = ArgAction::SetTrue, value_parser = boolean)]
     debug: bool,
 }
@@ -91,7 +96,7 @@ impl SkopeoArgs {
         }
     }
 
-    pub(super) fn runner(&self) -> SkopeoBinary {
+    pub(super) fn binary(&self) -> SkopeoBinary {
         SkopeoBinary::new(self.skopeo.clone())
     }
 
@@ -111,27 +116,32 @@ impl SkopeoArgs {
         self.deadline
     }
 
-    /// Ends the run at its deadline.
-    pub(super) fn cancel(&self) -> Result<CancelToken, CliError> {
-        let deadline = self
-            .deadline
-            .and_then(|time| Instant::now().checked_add(time));
-        CancelToken::new(deadline)
-            .map_err(|error| CliError::other(format!("cannot make a pipe: {error}")))
+    /// A token that is cancelled at the deadline, and by SIGINT and SIGTERM.
+    pub(super) fn cancel_on_signals(&self) -> Result<CancelToken, CliError> {
+        let cancel = cancel_token(self.deadline)?;
+        let handled = cancel.on_signals();
+        handled.map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
+        Ok(cancel)
     }
+}
+
+pub(super) fn cancel_token(deadline: Option<Duration>) -> Result<CancelToken, CliError> {
+    let deadline = deadline.and_then(|time| Instant::now().checked_add(time));
+    CancelToken::new(deadline)
+        .map_err(|error| CliError::other(format!("cannot create a pipe: {error}")))
 }
 
 /// How requests are fetched.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// How many are fetched at once
-    #[arg(short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS", default_value_t = NonZeroUsize::new(JOBS).unwrap_or(NonZeroUsize::MIN), value_parser = jobs)]
+    /// Number of concurrent fetches
+    #[arg(short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS", default_value_t = NonZeroUsize::new(DEFAULT_JOBS).unwrap_or(NonZeroUsize::MIN), value_parser = jobs)]
     jobs: NonZeroUsize,
-    /// How skopeo is asked: `raw` by `inspect --raw`, `copy` by the three commands of osbuild's
-    /// Python source
+    /// How to run skopeo: `raw` uses `skopeo inspect --raw`; `copy` runs the three commands
+    /// that osbuild's Python source runs
     #[arg(long, value_enum, env = "SKOPEO_INDEX_METHOD", default_value = "raw")]
     method: MethodArg,
-    /// Use the cache only: what isn't there is a failure
+    /// Never contact a registry; fail if something is not in the cache
     #[arg(long, env = "SKOPEO_INDEX_OFFLINE", action = ArgAction::SetTrue, value_parser = boolean)]
     offline: bool,
     /// Append a record of every transition to this log
@@ -154,13 +164,13 @@ impl RunArgs {
         self.audit_log.as_deref()
     }
 
-    pub(super) const fn plan(&self, attempts: Attempts) -> FetchPolicy {
+    pub(super) const fn policy(&self, attempts: Attempts) -> FetchPolicy {
         FetchPolicy {
+            attempts,
             method: match self.method {
                 MethodArg::Raw => Method::Raw,
                 MethodArg::Copy => Method::SkopeoCopy,
             },
-            attempts,
             network: if self.offline {
                 Network::Offline
             } else {
@@ -170,25 +180,25 @@ impl RunArgs {
     }
 }
 
-/// How results are printed.
+/// Format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people.
+    /// Human-readable text
     Text,
-    /// For programs.
+    /// JSON Lines
     Json,
 }
 
-/// How a variable says yes or no; one that is empty says no.
+/// Parses a boolean variable; empty means false.
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
         "" | "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
-        _ => Err("it is neither yes nor no: say true or false".to_owned()),
+        _ => Err("expected true or false".to_owned()),
     }
 }
 
-/// One that is empty says nothing: nobody means to be less safe by that.
+/// Empty means unset, so that an empty variable never disables TLS verification.
 fn tls_verify(text: &str) -> Result<TlsVerify, String> {
     Ok(match (text, boolean(text)?) {
         ("", _) => TlsVerify::Unset,
@@ -197,36 +207,29 @@ fn tls_verify(text: &str) -> Result<TlsVerify, String> {
     })
 }
 
-/// The most fetches at once: each has a process, and three descriptors.
-const JOBS_MAX: usize = 1000;
-
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     let jobs = text.parse().map_err(|error| format!("{error}"))?;
     match NonZeroUsize::new(jobs) {
-        Some(jobs) if jobs.get() <= JOBS_MAX => Ok(jobs),
-        _ => Err(format!("it has to be from 1 to {JOBS_MAX}")),
+        Some(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
+        _ => Err(format!("must be between 1 and {MAX_JOBS}")),
     }
 }
 
-/// The longest time for a command, and the longest pause: beyond it somebody
-/// has mistyped.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn pause(text: &str) -> Result<Duration, String> {
+fn delay(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text).map_err(|error| error.to_string())? {
-        time if time <= DAY => Ok(time),
-        _ => Err("it has to be a day at most".into()),
+        time if time <= MAX_DURATION => Ok(time),
+        _ => Err("must be at most 1 day".into()),
     }
 }
 
-fn command_time(text: &str) -> Result<Duration, String> {
-    positive_duration(text).and_then(|_| pause(text))
+fn timeout(text: &str) -> Result<Duration, String> {
+    positive_duration(text).and_then(|_| delay(text))
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.is_zero() {
-        Err("it has to be more than nothing".into())
+        Err("must be greater than zero".into())
     } else {
         Ok(time)
     }

@@ -1,37 +1,41 @@
-//! `skopeo-index states`: the machine, drawn from its table.
+//! `skopeo-index states`: the state machine, drawn from its table.
 
 use clap::ValueEnum;
+use skopeo_index_core::machine::{State, TABLE, TableRow};
 
 use super::exit::ExitStatus;
 use super::output::{self, CliError};
-use skopeo_index_core::machine::{State, TABLE, TableRow};
+use super::table::Table;
 
 /// Draw the state machine that every fetch runs through
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// As what
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
-    format: Drawing,
+    format: StatesFormat,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Drawing {
+enum StatesFormat {
     Text,
     Mermaid,
     Dot,
 }
 
+/// The states in which a fetch ends.
+const FINAL: [State; 2] = [State::Committed, State::Failed];
+
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    let drawn = match args.format {
-        Drawing::Text => text(),
-        Drawing::Mermaid => mermaid(),
-        Drawing::Dot => dot(),
+    let lines = match args.format {
+        StatesFormat::Text => text()?,
+        StatesFormat::Mermaid => mermaid(),
+        StatesFormat::Dot => dot(),
     };
-    output::line(drawn.trim_end())?;
-    Ok(ExitStatus::Done)
+    output::line(&lines.join("\n"))?;
+    Ok(ExitStatus::Success)
 }
 
-/// `Outcome [condition]`, as UML writes it.
+/// `Outcome [condition]`, as in UML.
 fn label(row: &TableRow) -> String {
     if row.when.is_empty() {
         row.on.to_string()
@@ -40,45 +44,36 @@ fn label(row: &TableRow) -> String {
     }
 }
 
-fn text() -> String {
-    let rows: Vec<[String; 3]> = TABLE
-        .iter()
-        .map(|row| [row.from.to_string(), label(row), row.to.to_string()])
-        .collect();
-    let mut lines: Vec<_> = output::columns(["STATE", "OUTCOME", "NEXT"], &rows).collect();
+fn text() -> Result<Vec<String>, CliError> {
+    let mut table = Table::new(["STATE", "OUTCOME", "NEXT"]);
+    for row in TABLE {
+        table.push([row.from.to_string(), label(row), row.to.to_string()])?;
+    }
+    let mut lines = table.take_lines();
+    let [committed, failed] = FINAL;
     lines.push(String::new());
     lines.push(format!(
-        "It begins with {} and ends with {} or {}.",
-        State::Pending,
-        State::Committed,
-        State::Failed
+        "A fetch begins in {} and ends in {committed} or {failed}.",
+        State::Pending
     ));
-    lines.join("\n")
+    Ok(lines)
 }
 
-fn mermaid() -> String {
-    let mut lines = vec![
-        "stateDiagram-v2".to_owned(),
-        format!("    [*] --> {}", State::Pending),
-    ];
-    lines.extend(
-        TABLE
-            .iter()
-            .map(|row| format!("    {} --> {}: {}", row.from, row.to, label(row))),
-    );
-    lines.extend([State::Committed, State::Failed].map(|end| format!("    {end} --> [*]")));
-    lines.join("\n")
+fn mermaid() -> Vec<String> {
+    let begin = format!("    [*] --> {}", State::Pending);
+    let rows = TABLE.iter();
+    let rows = rows.map(|row| format!("    {} --> {}: {}", row.from, row.to, label(row)));
+    let ends = FINAL.map(|end| format!("    {end} --> [*]"));
+    let head = ["stateDiagram-v2".to_owned(), begin];
+    head.into_iter().chain(rows).chain(ends).collect()
 }
 
-fn dot() -> String {
-    let mut lines = vec!["digraph fetch {".to_owned(), "    rankdir=LR;".to_owned()];
-    lines
-        .extend([State::Committed, State::Failed].map(|end| format!("    {end} [peripheries=2];")));
-    lines.extend(
-        TABLE
-            .iter()
-            .map(|row| format!("    {} -> {} [label=\"{}\"];", row.from, row.to, label(row))),
-    );
-    lines.push("}".to_owned());
-    lines.join("\n")
+fn dot() -> Vec<String> {
+    let head = ["digraph fetch {".to_owned(), "    rankdir=LR;".to_owned()];
+    let ends = FINAL.map(|end| format!("    {end} [peripheries=2];"));
+    let rows = TABLE.iter();
+    let rows =
+        rows.map(|row| format!("    {} -> {} [label=\"{}\"];", row.from, row.to, label(row)));
+    let lines = head.into_iter().chain(ends).chain(rows);
+    lines.chain(["}".to_owned()]).collect()
 }

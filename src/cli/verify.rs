@@ -5,126 +5,51 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use super::cache::Cache;
-use super::exit::ExitStatus;
-use super::options::Format;
-use super::output::{self, CliError};
-use super::precedence::Exclusive;
-use skopeo_index::os::CancelToken;
+use skopeo_index::store::{DiskError, QuarantineOutcome, Store};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE};
-use skopeo_index::store::{DiskError, QuarantineOutcome, RealDisk, Seen, Store};
 use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::machine::ObjectStatus;
 
-/// Rehash the cache and say what is sound, corrupt or left over
+use super::cache::CacheLocation;
+use super::exclusive::Exclusive;
+use super::exit::ExitStatus;
+use super::options::{self, Format};
+use super::output::{self, CliError};
+
+/// Rehash the cache and report intact, corrupt and leftover objects
 ///
-/// Without digests, every object is looked at.
+/// Without digests, every object is checked.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which objects to look at
+    /// Objects to check
     #[arg(value_name = "DIGEST")]
     digests: Vec<Digest>,
     #[command(flatten)]
-    cache: Exclusive<Cache>,
-    /// Move corrupt objects aside, and sweep what dead processes left
+    cache: Exclusive<CacheLocation>,
+    /// Quarantine corrupt objects and remove leftovers of crashed runs
     #[arg(long)]
     quarantine: bool,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-}
-
-/// What an object is.
-enum ObjectReport {
-    /// An index, and its bytes hash to its name.
-    Sound,
-    /// Its bytes hash to its name, and are no index, for this reason.
-    NotAnIndex(String),
-    Corrupt,
-    Missing,
-    /// What the system said.
-    Unreadable(String),
 }
 
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Counts {
-    sound: usize,
+    intact: usize,
     not_an_index: usize,
     corrupt: usize,
     missing: usize,
     unreadable: usize,
 }
 
-/// What lies in a cache beside its objects.
+/// What is in the cache's private directory.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Leftovers {
     quarantined: Vec<String>,
-    left_over: Vec<String>,
-}
-
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    let everything = args.digests.is_empty();
-    let shared = matches!(args.cache.0, Cache::InStore(_));
-    if args.quarantine && everything && shared {
-        return Err(CliError::usage(
-            "other sources keep objects in an osbuild store: say which to quarantine by their digests",
-        ));
-    }
-    let store = args.cache.0.open()?;
-    is_there(store.root())?;
-    let digests = match everything {
-        true => store.objects().map_err(problem)?,
-        false => args.digests.clone(),
-    };
-    let (mut counts, mut status) = (Counts::default(), ExitStatus::Done);
-    for digest in digests {
-        let found = look(&store, digest)?;
-        *counts.of(&found) += 1;
-        let aside = match found {
-            ObjectReport::Corrupt if args.quarantine => moved(&store, digest)?,
-            _ => None,
-        };
-        let of = match &found {
-            // Another source's, unless it was asked for by name.
-            ObjectReport::NotAnIndex(_) if everything && shared => ExitStatus::Done,
-            found => found.status(),
-        };
-        status = status.and(of);
-        match args.format {
-            Format::Json => output::json_line(&found.json(digest, aside.as_deref()))?,
-            Format::Text if of == found.status() => {
-                output::line(&found.text(digest, aside.as_deref()))?;
-            }
-            Format::Text => {}
-        }
-    }
-    let rest = Leftovers {
-        quarantined: store.quarantined().map_err(problem)?,
-        left_over: match args.quarantine {
-            true => store.sweep().map_err(problem)?,
-            false => store.left_over().map_err(problem)?,
-        },
-    };
-    match args.format {
-        Format::Json => output::json_line(&VerifyReport {
-            cache: store.root(),
-            counts,
-            rest,
-        })?,
-        Format::Text => summary(
-            &counts,
-            &rest,
-            if args.quarantine {
-                "swept"
-            } else {
-                "left over"
-            },
-        )?,
-    }
-    Ok(status)
+    stale_staging: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -133,124 +58,173 @@ struct VerifyReport<'a> {
     #[serde(flatten)]
     counts: Counts,
     #[serde(flatten)]
-    rest: Leftovers,
+    leftovers: Leftovers,
 }
 
-fn summary(counts: &Counts, rest: &Leftovers, swept: &str) -> Result<(), CliError> {
-    let names = rest.left_over.iter();
-    names
-        .map(|name| format!("{swept}\t{}", Escaped(name)))
-        .try_for_each(|text| output::line(&text))?;
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    let everything = args.digests.is_empty();
+    let shared = matches!(args.cache.0, CacheLocation::InStore(_));
+    if args.quarantine && everything && shared {
+        return Err(CliError::usage(
+            "--quarantine in an osbuild store requires digests: other sources keep objects there",
+        ));
+    }
+    let store = args.cache.0.open()?;
+    check_cache_exists(store.root())?;
+    let digests = match everything {
+        true => store.objects()?,
+        false => args.digests.clone(),
+    };
+    let (mut counts, mut status) = (Counts::default(), ExitStatus::Success);
+    for digest in digests {
+        let object = Object::check(&store, digest)?;
+        *counts.of(&object) += 1;
+        let quarantined = match &object.status {
+            Ok(ObjectStatus::Corrupt) if args.quarantine => quarantine(&store, digest)?,
+            _ => None,
+        };
+        // Another source's object, unless its digest was given.
+        let foreign =
+            matches!(object.status, Ok(ObjectStatus::NotAnIndex(_))) && everything && shared;
+        if !foreign {
+            status = status.and(object.exit_status());
+        }
+        match args.format {
+            Format::Json => output::json_line(&object.json(quarantined.as_deref()))?,
+            Format::Text if foreign => {}
+            Format::Text => output::line(&object.text(quarantined.as_deref()))?,
+        }
+    }
+    let (stale_staging, action) = match args.quarantine {
+        true => (store.sweep()?, "removed"),
+        false => (store.stale_staging()?, "stale"),
+    };
+    let leftovers = Leftovers {
+        quarantined: store.quarantined()?,
+        stale_staging,
+    };
+    match args.format {
+        Format::Json => output::json_line(&VerifyReport {
+            cache: store.root(),
+            counts,
+            leftovers,
+        })?,
+        Format::Text => print_summary(&counts, &leftovers, action)?,
+    }
+    Ok(status)
+}
+
+fn print_summary(counts: &Counts, leftovers: &Leftovers, action: &str) -> Result<(), CliError> {
+    for name in &leftovers.stale_staging {
+        output::line(&format!("{action}\t{}", Escaped(name)))?;
+    }
     let Counts {
-        sound,
+        intact,
         not_an_index,
         corrupt,
         missing,
         unreadable,
     } = counts;
     output::line(&format!(
-        "{sound} sound, {corrupt} corrupt, {missing} missing, {unreadable} unreadable, \
-         {not_an_index} not an index; {} in quarantine, {} {swept}",
-        rest.quarantined.len(),
-        rest.left_over.len()
+        "{intact} intact, {corrupt} corrupt, {missing} missing, {unreadable} unreadable, \
+         {not_an_index} not an index; {} in quarantine, {} {action} staging directories",
+        leftovers.quarantined.len(),
+        leftovers.stale_staging.len()
     ))
 }
 
-/// A cache that isn't there has nothing sound in it.
-fn is_there(cache: &Path) -> Result<(), CliError> {
+/// A missing cache has no intact objects.
+fn check_cache_exists(cache: &Path) -> Result<(), CliError> {
     match std::fs::metadata(cache) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(CliError::new(
             ExitStatus::NotFound,
-            format!("there is no cache at {}", cache.display()),
+            format!("no cache at {}", cache.display()),
         )),
-        // Anything else is told where it is listed.
+        // Listing it reports any other error.
         _ => Ok(()),
     }
 }
 
-fn look(store: &Store<RealDisk>, digest: Digest) -> Result<ObjectReport, CliError> {
-    Ok(match store.read(digest) {
-        Err(fault @ DiskError::Io { .. }) => ObjectReport::Unreadable(fault.to_string()),
-        Err(halt) => return Err(problem(halt)),
-        Ok(Seen::Absent) => ObjectReport::Missing,
-        Ok(seen) if !seen.hashes_to(digest) => ObjectReport::Corrupt,
-        Ok(Seen::Bytes(bytes)) => match Index::parse(&bytes) {
-            Ok(_) => ObjectReport::Sound,
-            Err(why) => ObjectReport::NotAnIndex(why.to_string()),
-        },
-        Ok(_) => ObjectReport::NotAnIndex(format!("more than {MANIFEST_MAX} bytes")),
-    })
+/// An object of the cache.
+struct Object {
+    digest: Digest,
+    /// What it is, or why it can't be read.
+    status: Result<ObjectStatus, String>,
+}
+
+impl Object {
+    fn check(store: &Store, digest: Digest) -> Result<Self, CliError> {
+        let status = match store.read(digest) {
+            Ok(entry) => Ok(entry.status(digest)),
+            Err(error @ DiskError::Io { .. }) => Err(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { digest, status })
+    }
+
+    const fn exit_status(&self) -> ExitStatus {
+        match &self.status {
+            Ok(ObjectStatus::Intact { .. }) => ExitStatus::Success,
+            Ok(ObjectStatus::NotAnIndex(_)) => ExitStatus::NotAnIndex,
+            Ok(ObjectStatus::Corrupt) => ExitStatus::CacheCorrupt,
+            Ok(ObjectStatus::Missing) => ExitStatus::NotFound,
+            Err(_) => ExitStatus::Other,
+        }
+    }
+
+    fn reason(&self) -> Option<String> {
+        match &self.status {
+            Ok(ObjectStatus::NotAnIndex(reason)) => Some(reason.to_string()),
+            Err(error) => Some(error.clone()),
+            Ok(_) => None,
+        }
+    }
+
+    const fn word(&self) -> &'static str {
+        match &self.status {
+            Ok(ObjectStatus::Intact { .. }) => "intact",
+            Ok(ObjectStatus::NotAnIndex(_)) => "not-an-index",
+            Ok(ObjectStatus::Corrupt) => "corrupt",
+            Ok(ObjectStatus::Missing) => "missing",
+            Err(_) => "unreadable",
+        }
+    }
+
+    fn json(&self, quarantined: Option<&str>) -> Value {
+        json!({
+            "digest": self.digest, "status": self.word(), "reason": self.reason(),
+            "quarantined": quarantined,
+        })
+    }
+
+    fn text(&self, quarantined: Option<&str>) -> String {
+        let word = match self.exit_status() {
+            ExitStatus::Success => self.word().to_owned(),
+            _ => self.word().to_uppercase().replace('-', " "),
+        };
+        let reason = self.reason().map(|reason| format!("\t{reason}"));
+        let quarantined = quarantined.map(|name| format!("\tmoved to {name}"));
+        let (reason, quarantined) = (reason.unwrap_or_default(), quarantined.unwrap_or_default());
+        format!("{word}\t{}{reason}{quarantined}", self.digest)
+    }
 }
 
 impl Counts {
-    const fn of(&mut self, found: &ObjectReport) -> &mut usize {
-        match found {
-            ObjectReport::Sound => &mut self.sound,
-            ObjectReport::NotAnIndex(_) => &mut self.not_an_index,
-            ObjectReport::Corrupt => &mut self.corrupt,
-            ObjectReport::Missing => &mut self.missing,
-            ObjectReport::Unreadable(_) => &mut self.unreadable,
+    const fn of(&mut self, object: &Object) -> &mut usize {
+        match &object.status {
+            Ok(ObjectStatus::Intact { .. }) => &mut self.intact,
+            Ok(ObjectStatus::NotAnIndex(_)) => &mut self.not_an_index,
+            Ok(ObjectStatus::Corrupt) => &mut self.corrupt,
+            Ok(ObjectStatus::Missing) => &mut self.missing,
+            Err(_) => &mut self.unreadable,
         }
     }
 }
 
-impl ObjectReport {
-    const fn status(&self) -> ExitStatus {
-        match self {
-            Self::Sound => ExitStatus::Done,
-            Self::NotAnIndex(_) => ExitStatus::NotAnIndex,
-            Self::Corrupt => ExitStatus::Corrupt,
-            Self::Missing => ExitStatus::NotFound,
-            Self::Unreadable(_) => ExitStatus::Other,
-        }
-    }
-
-    fn why(&self) -> Option<&str> {
-        match self {
-            Self::NotAnIndex(why) | Self::Unreadable(why) => Some(why),
-            Self::Sound | Self::Corrupt | Self::Missing => None,
-        }
-    }
-
-    fn json(&self, digest: Digest, aside: Option<&str>) -> Value {
-        let found = match self {
-            Self::Sound => "sound",
-            Self::NotAnIndex(_) => "not-an-index",
-            Self::Corrupt => "corrupt",
-            Self::Missing => "missing",
-            Self::Unreadable(_) => "unreadable",
-        };
-        json!({ "digest": digest, "found": found, "why": self.why(), "quarantined": aside })
-    }
-
-    fn text(&self, digest: Digest, aside: Option<&str>) -> String {
-        let found = match self {
-            Self::Sound => "sound",
-            Self::NotAnIndex(_) => "NOT AN INDEX",
-            Self::Corrupt => "CORRUPT",
-            Self::Missing => "MISSING",
-            Self::Unreadable(_) => "UNREADABLE",
-        };
-        let why = self
-            .why()
-            .map_or_else(String::new, |why| format!("\t{why}"));
-        let aside = aside.map_or_else(String::new, |name| format!("\tmoved to {name}"));
-        format!("{found}\t{digest}{why}{aside}")
-    }
-}
-
-fn moved(store: &Store<RealDisk>, digest: Digest) -> Result<Option<String>, CliError> {
-    let cancel = CancelToken::new(None).map_err(|error| CliError::other(error.to_string()))?;
-    match store.quarantine(digest, &cancel).map_err(problem)? {
+fn quarantine(store: &Store, digest: Digest) -> Result<Option<String>, CliError> {
+    let cancel = options::cancel_token(None)?;
+    match store.quarantine(digest, &cancel)? {
         QuarantineOutcome::Quarantined(name) => Ok(Some(name)),
         QuarantineOutcome::Kept(_) => Ok(None),
     }
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is a function for map_err"
-)]
-fn problem(fault: DiskError) -> CliError {
-    CliError::other(fault.to_string())
 }

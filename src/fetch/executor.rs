@@ -172,6 +172,10 @@ impl Executor<'_> {
         report
     }
 
+    #[expect(
+        clippy::result_large_err,
+        reason = "a report holds either by value"
+    )]
     fn result(&self, id: FetchId, request: &Request) -> Result<Committed<ManifestBytes>, Failed> {
         let mut fetch = Fetch::new(Task {
             request: request.clone(),

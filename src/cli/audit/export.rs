@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
-use super::read::{self, Runs};
+use skopeo_index::audit_log::{OpenRuns, ReadError, read_intact_log, read_lines};
 use skopeo_index_core::audit::{CompactRange, Entry, Record, statement};
-use crate::cli::exit::ExitStatus;
-use crate::cli::output::CliError;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
+use tempfile::NamedTempFile;
 
-/// Which fetches; all, if nothing is said.
+use crate::cli::exit::ExitStatus;
+use crate::cli::output::CliError;
+
+/// Which fetches are exported; all by default.
 #[derive(Clone, Copy)]
 pub(super) struct ExportFilter {
     pub(super) digest: Option<Digest>,
@@ -22,76 +22,85 @@ pub(super) struct ExportFilter {
 }
 
 impl ExportFilter {
-    fn takes(self, record: &Record, request: &Request) -> bool {
+    fn matches(self, record: &Record, request: &Request) -> bool {
         self.digest.is_none_or(|digest| digest == request.digest())
             && self.seq.is_none_or(|seq| seq == record.seq)
     }
 }
 
-pub(super) fn run(file: &Path, which: ExportFilter, to: Option<&Path>) -> Result<ExitStatus, CliError> {
+pub(super) fn run(
+    log: &Path,
+    filter: ExportFilter,
+    to: Option<&Path>,
+) -> Result<ExitStatus, CliError> {
     let Some(to) = to else {
-        state(file, which, io::stdout().lock(), CliError::from)?;
-        return Ok(ExitStatus::Done);
+        write_statements(log, filter, io::stdout().lock(), CliError::from)?;
+        return Ok(ExitStatus::Success);
     };
     let failed = |error: io::Error| CliError::other(format!("{}: {error}", to.display()));
-    refuse_to_replace(to, file)?;
+    check_output(to, log)?;
     let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let mut whole = tempfile::Builder::new();
-    // As the umask has it.
-    let whole = whole.permissions(Permissions::from_mode(0o666));
-    let whole = whole.tempfile_in(dir.unwrap_or(Path::new(".")));
-    let mut whole: NamedTempFile = whole.map_err(failed)?;
-    state(file, which, &mut whole, failed)?;
-    whole.as_file().sync_all().map_err(failed)?;
-    whole.persist(to).map_err(|error| failed(error.error))?;
-    Ok(ExitStatus::Done)
+    let mut builder = tempfile::Builder::new();
+    // Permissions as the umask has it.
+    let builder = builder.permissions(Permissions::from_mode(0o666));
+    let file = builder.tempfile_in(dir.unwrap_or(Path::new(".")));
+    let mut file: NamedTempFile = file.map_err(failed)?;
+    write_statements(log, filter, &mut file, failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(to).map_err(|error| failed(error.error))?;
+    Ok(ExitStatus::Success)
 }
 
-/// Neither the log itself nor a device is to be written over.
-fn refuse_to_replace(to: &Path, log: &Path) -> Result<(), CliError> {
-    let (Ok(there), log) = (fs::metadata(to), fs::metadata(log).ok()) else {
+/// Refuses to replace the log itself, or something other than a file.
+fn check_output(to: &Path, log: &Path) -> Result<(), CliError> {
+    let (Ok(existing), log) = (fs::metadata(to), fs::metadata(log).ok()) else {
         return Ok(());
     };
-    let why = if log.is_some_and(|log| (log.dev(), log.ino()) == (there.dev(), there.ino())) {
-        "it is the log itself"
-    } else if there.is_file() {
+    let is_same = |log: fs::Metadata| (log.dev(), log.ino()) == (existing.dev(), existing.ino());
+    let reason = if log.is_some_and(is_same) {
+        "this is the log itself"
+    } else if existing.is_file() {
         return Ok(());
     } else {
-        "it is not a file"
+        "not a regular file"
     };
-    Err(CliError::usage(format!("{}: {why}", to.display())))
+    Err(CliError::usage(format!("{}: {reason}", to.display())))
 }
 
-/// Writes statements of what was found sound, and of nothing that came since.
-fn state(
-    file: &Path,
-    which: ExportFilter,
+/// Writes statements of the records that were verified, and not of later ones.
+fn write_statements(
+    log: &Path,
+    filter: ExportFilter,
     mut to: impl Write,
-    unwritten: impl Fn(io::Error) -> CliError,
+    write_error: impl Fn(io::Error) -> CliError,
 ) -> Result<(), CliError> {
-    let checkpoint = read::sound(file)?;
-    let (mut runs, mut frontier, mut stated) = (Runs::default(), CompactRange::default(), 0);
-    read::lines(file, |line| {
-        if frontier.size() == checkpoint.size {
+    let checkpoint = read_intact_log(log)?;
+    let (mut runs, mut range) = (OpenRuns::default(), CompactRange::default());
+    let mut written = 0;
+    read_lines(log, |line| {
+        if range.size() == checkpoint.size {
             return Ok(());
         }
-        frontier.push(line.leaf());
+        range.push(line.leaf_hash());
         if let Some(record) = line.record()
-            && let Some(run) = runs.ended(record)
-            && let Entry::Transition { request, .. } = &record.op
-            && which.takes(record, request)
-            && let Some(statement) = statement(record, line.leaf(), run)
+            && let Some(run) = runs.fetch_end(record)
+            && let Entry::Transition { request, .. } = &record.entry
+            && filter.matches(record, request)
+            && let Some(statement) = statement(record, line.leaf_hash(), run)
         {
-            writeln!(to, "{statement}").map_err(&unwritten)?;
-            stated += 1;
+            writeln!(to, "{statement}").map_err(&write_error)?;
+            written += 1;
         }
-        Ok(())
+        Ok::<_, CliError>(())
     })?;
-    if frontier.root() != checkpoint.root {
-        return Err(read::changed_meanwhile(file));
+    if range.root() != checkpoint.root {
+        return Err(ReadError::Changed(log.to_owned()).into());
     }
-    if stated == 0 {
-        return Err(CliError::new(ExitStatus::NotFound, "no such fetch has ended"));
+    if written == 0 {
+        return Err(CliError::new(
+            ExitStatus::NotFound,
+            "no completed fetch matches (see `audit show`)",
+        ));
     }
-    to.flush().map_err(unwritten)
+    to.flush().map_err(write_error)
 }

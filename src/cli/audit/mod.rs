@@ -1,53 +1,52 @@
 //! `skopeo-index audit`.
 
 mod export;
-mod objects;
 mod prove;
-mod read;
 mod show;
 mod verify;
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Subcommand};
+use skopeo_index::audit_log::read_intact_log;
+use skopeo_index_core::digest::Digest;
 
 use super::exit::ExitStatus;
 use super::options::Format;
 use super::output::{self, CliError};
-use skopeo_index_core::digest::Digest;
 
-/// Check, show and export an audit log
+/// Verify, show and export an audit log
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    subcommand: AuditCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Check chain, sequence and form, replay every fetch
+enum AuditCommand {
+    /// Verify the hash chain, numbering and format, and replay every fetch
     Verify {
-        /// The log; may be left out with --proof
+        /// The log; not needed with --proof
         #[arg(required_unless_present = "proof")]
         file: Option<PathBuf>,
         /// Rehash every object that was committed to this cache
         #[arg(long, value_name = "DIR")]
         cache: Option<PathBuf>,
-        /// What `audit checkpoint` printed before: nothing was cut or changed since
+        /// Check against a saved checkpoint: nothing was removed or changed since
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
-        /// What `audit prove` printed: its record is in the log of the checkpoint
+        /// Check that the record of this proof is in the log of the checkpoint
         #[arg(long, value_name = "FILE", requires = "checkpoint", conflicts_with_all = ["file", "cache"])]
         proof: Option<PathBuf>,
-        /// How it is printed
+        /// Output format
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// List the fetches that have ended
+    /// List completed fetches
     ///
-    /// Checks the log as `verify` does, and tells on stderr what isn't sound.
+    /// Verifies the log as `verify` does, and reports on stderr what is wrong with it.
     Show(show::Args),
-    /// Print how much there is and its root, to be kept elsewhere
+    /// Print the log's size and Merkle root, to store elsewhere
     Checkpoint {
         /// The log
         file: PathBuf,
@@ -56,11 +55,11 @@ enum Command {
     Prove {
         /// The log
         file: PathBuf,
-        /// The record's number
+        /// Sequence number of the record
         #[arg(long, value_name = "N")]
         seq: u64,
     },
-    /// Print fetches as statements, a JSON document a line
+    /// Export fetches as in-toto statements, one JSON document per line
     #[command(group = ArgGroup::new("which").required(true))]
     Export {
         /// The log
@@ -77,15 +76,15 @@ enum Command {
         /// All fetches
         #[arg(long, group = "which")]
         all: bool,
-        /// Where to; stdout without it
+        /// Output file [default: stdout]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    match &args.command {
-        Command::Verify {
+    match &args.subcommand {
+        AuditCommand::Verify {
             file,
             cache,
             checkpoint,
@@ -93,29 +92,28 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             format,
         } => match (proof, checkpoint.as_deref(), file) {
             (Some(proof), Some(checkpoint), _) => prove::check(proof, checkpoint, *format),
-            (_, checkpoint, Some(file)) => verify::run(file, cache.as_deref(), checkpoint, *format),
-            _ => Err(CliError::usage("say which log")),
+            (_, checkpoint, Some(log)) => verify::run(log, cache.as_deref(), checkpoint, *format),
+            _ => Err(CliError::usage("no log given")),
         },
-        Command::Show(args) => show::run(args),
-        Command::Checkpoint { file } => {
-            let checkpoint = read::sound(file)?.to_string();
+        AuditCommand::Show(args) => show::run(args),
+        AuditCommand::Checkpoint { file } => {
+            let checkpoint = read_intact_log(file)?.to_string();
             output::line(checkpoint.trim_end())?;
-            Ok(ExitStatus::Done)
+            Ok(ExitStatus::Success)
         }
-        Command::Prove { file, seq } => prove::run(file, *seq),
-        Command::Export {
+        AuditCommand::Prove { file, seq } => prove::run(file, *seq),
+        AuditCommand::Export {
             file,
             digest,
             seq,
             output,
             ..
         } => {
-            // One of the three was given.
-            let which = export::ExportFilter {
+            let filter = export::ExportFilter {
                 digest: *digest,
                 seq: *seq,
             };
-            export::run(file, which, output.as_deref())
+            export::run(file, filter, output.as_deref())
         }
     }
 }

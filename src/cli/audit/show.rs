@@ -1,103 +1,100 @@
 //! `skopeo-index audit show`.
 
-use std::mem;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::json;
-
-use super::read::{self, Runs};
-use skopeo_index_core::audit::{Entry, Finding, KeepObjects, Record, RunInfo};
-use crate::cli::exit::ExitStatus;
-use crate::cli::output;
-use crate::cli::output::CliError;
+use skopeo_index::audit_log::{OpenRuns, is_bad, verify_log};
+use skopeo_index_core::audit::{
+    Entry, Finding, KeepObjects, ParsedLine, Record, RunInfo, SourceInfo,
+};
 use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::{Event, Outcome, State};
 use skopeo_index_core::request::Request;
-use skopeo_index_core::escape::Escaped;
+
+use crate::cli::exit::ExitStatus;
+use crate::cli::output::{self, CliError, of_severity};
+use crate::cli::table::Table;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The log
     file: PathBuf,
-    /// Only those of this digest
+    /// Only fetches of this digest
     #[arg(long)]
     digest: Option<Digest>,
-    /// Only those of this run
+    /// Only fetches of this run
     #[arg(long)]
     run: Option<String>,
-    /// Only those that failed
+    /// Only failed fetches
     #[arg(long)]
     failed: bool,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    format: ShowFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
+enum ShowFormat {
+    /// Human-readable table
     Table,
-    /// For programs.
+    /// JSON Lines
     Json,
 }
-
-/// How many rows are looked at for the width of columns.
-const ROWS: usize = 256;
 
 const HEAD: [&str; 7] = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "SKOPEO", "HOW"];
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    let (mut runs, mut table, mut worst) = (Runs::default(), Table::default(), None);
+    let (mut runs, mut table, mut worst) = (OpenRuns::default(), Table::new(HEAD), None);
     let mut warn = |findings: &[Finding]| {
-        for finding in findings.iter().filter(|finding| read::is_bad(finding)) {
-            worst = worst.max(Some(finding.what.severity()));
-            let what = Escaped(&finding.to_string()).to_string();
-            output::print_stderr(&format!("{}: {what}", args.file.display()));
+        for finding in findings.iter().filter(|finding| is_bad(finding)) {
+            worst = worst.max(Some(finding.kind.severity()));
+            let finding = Escaped(&finding.to_string()).to_string();
+            output::print_stderr(&format!("{}: {finding}", args.file.display()));
         }
     };
-    let (_, findings) = read::checked(&args.file, None, KeepObjects::Nothing, |line, findings| {
+    let take = |line: &ParsedLine, findings: Vec<Finding>| {
         warn(&findings);
         let Some(record) = line.record() else {
             return Ok(());
         };
-        match (runs.ended(record), &record.op) {
+        match (runs.fetch_end(record), &record.entry) {
             (Some(run), Entry::Transition { event, request, .. })
-                if args.wants(record, event, request) =>
+                if args.matches(record, event, request) =>
             {
-                let ended = FetchRow {
+                let row = FetchRow {
                     record,
                     run,
                     event,
                     request,
                 };
                 match args.format {
-                    Format::Json => output::json_line(&ended.json()),
-                    Format::Table => table.push(ended.row()),
+                    ShowFormat::Json => output::json_line(&row.json()),
+                    ShowFormat::Table => table.push(row.cells()),
                 }
             }
             _ => Ok(()),
         }
-    })?;
-    if args.format == Format::Table {
-        table.finish()?;
+    };
+    let (_, findings) = verify_log::<CliError>(&args.file, None, KeepObjects::No, take)?;
+    if args.format == ShowFormat::Table {
+        table.print()?;
     }
     warn(&findings);
-    Ok(read::status(worst))
+    Ok(of_severity(worst))
 }
 
 impl Args {
-    fn wants(&self, record: &Record, event: &Event, request: &Request) -> bool {
+    fn matches(&self, record: &Record, event: &Event, request: &Request) -> bool {
+        let run = self.run.as_deref();
         self.digest.is_none_or(|digest| digest == request.digest())
-            && self
-                .run
-                .as_ref()
-                .is_none_or(|run| run == record.run.as_str())
+            && run.is_none_or(|run| run == record.run.as_str())
             && (event.to == State::Failed || !self.failed)
     }
 }
 
-/// A fetch that has ended.
+/// A completed fetch.
 struct FetchRow<'r> {
     record: &'r Record,
     run: &'r RunInfo,
@@ -106,20 +103,26 @@ struct FetchRow<'r> {
 }
 
 impl FetchRow<'_> {
-    /// Fit for a terminal.
+    /// How it ended, as printable text.
     fn how(&self) -> String {
-        let (event, from) = (self.event, &self.run.from);
-        match (&event.outcome, &event.cause, from) {
+        let event = self.event;
+        match (&event.outcome, &event.cause, &self.run.source) {
             (_, Some(cause), _) => cause.to_string(),
-            (Outcome::ObjectReport { .. }, None, _) => "in the cache, rehashed".to_owned(),
-            (_, None, Some(from)) => format!("copied from {}, SHA-256 = digest", Escaped(from)),
-            (_, None, None) => format!("fetched, attempt {}, SHA-256 = digest", event.attempt),
+            (Outcome::LookedUp { .. }, None, _) => "in the cache, rehashed".to_owned(),
+            (_, None, SourceInfo::Cache(cache)) => {
+                format!("copied from {}, SHA-256 = digest", Escaped(cache))
+            }
+            (_, None, SourceInfo::Skopeo(_)) => {
+                format!("fetched, attempt {}, SHA-256 = digest", event.attempt)
+            }
         }
     }
 
     fn skopeo(&self) -> &str {
-        let skopeo = self.run.skopeo.as_ref();
-        skopeo.map_or("-", |skopeo| &skopeo.version)
+        match &self.run.source {
+            SourceInfo::Skopeo(skopeo) => &skopeo.version,
+            SourceInfo::Cache(_) => "-",
+        }
     }
 
     fn json(&self) -> serde_json::Value {
@@ -130,7 +133,7 @@ impl FetchRow<'_> {
         })
     }
 
-    fn row(&self) -> [String; 7] {
+    fn cells(&self) -> [String; 7] {
         let outcome = match self.event.to {
             State::Failed => "FAILED",
             _ => "committed",
@@ -144,47 +147,5 @@ impl FetchRow<'_> {
             Escaped(self.skopeo()).to_string(),
             self.how(),
         ]
-    }
-}
-
-/// Prints rows as they come, in columns that are as wide as the widest so far.
-struct Table {
-    widths: [usize; 7],
-    rows: Vec<[String; 7]>,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        let rows = vec![HEAD.map(str::to_owned)];
-        Self {
-            widths: [0; 7],
-            rows,
-        }
-    }
-}
-
-impl Table {
-    fn push(&mut self, row: [String; 7]) -> Result<(), CliError> {
-        self.rows.push(row);
-        match self.rows.len() {
-            ..ROWS => Ok(()),
-            _ => self.finish(),
-        }
-    }
-
-    fn finish(&mut self) -> Result<(), CliError> {
-        for row in &self.rows {
-            for (width, cell) in self.widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        for row in mem::take(&mut self.rows) {
-            let cells = row.iter().zip(self.widths);
-            let cells: Vec<_> = cells
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
-            output::line(cells.join("  ").trim_end())?;
-        }
-        Ok(())
     }
 }

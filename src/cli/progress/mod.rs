@@ -1,7 +1,6 @@
 //! Progress on stderr: bars on a terminal, plain lines off it, JSON for programs.
 
 mod bars;
-mod loud;
 mod summary;
 
 use std::io::{self, IsTerminal};
@@ -9,41 +8,40 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bars::Bars;
+use clap::ValueEnum;
 use indicatif::DecimalBytes;
-pub(super) use loud::DebugRunner;
 use serde_json::{Value, json};
-use summary::{Stopped, Summary, stop_of};
+use skopeo_index::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
+use skopeo_index_core::audit::Checkpoint;
+use skopeo_index_core::machine::{Failed, Outcome, State};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
+use summary::{Cancelled, RunSummary, cancel_reason};
 
 use super::{hint, output};
-use skopeo_index_core::audit::Checkpoint;
-use skopeo_index::fetch::{Failure, FetchId, FetchReport, Observer, Transition, Veto};
-use skopeo_index_core::machine::{Outcome, Provenance, State};
-use skopeo_index_core::request::Request;
-use skopeo_index_core::skopeo::SkopeoOptions;
 
 /// How progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    Bars,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressMode {
+    /// Bars on a terminal, plain lines elsewhere
+    Auto,
+    /// A line for each index
     Plain,
+    /// A JSON object for each transition, on stderr
     Json,
+    /// Errors only
     None,
-}
-
-/// Whether somebody looks at stderr.
-pub(super) fn on_terminal() -> bool {
-    io::stderr().is_terminal()
 }
 
 /// Shows what happens to a run's fetches.
 pub(super) struct Progress<'a> {
-    show: Show,
+    display: Display,
     total: usize,
-    summary: Mutex<Summary>,
+    summary: Mutex<RunSummary>,
     options: &'a SkopeoOptions,
 }
 
-enum Show {
+enum Display {
     Bars(Bars),
     Plain,
     Json,
@@ -51,50 +49,48 @@ enum Show {
 }
 
 impl<'a> Progress<'a> {
-    /// Of `total` fetches.
-    pub(super) fn new(mode: Mode, total: usize, options: &'a SkopeoOptions) -> Self {
-        let show = match mode {
-            Mode::Bars => Show::Bars(Bars::new(total)),
-            Mode::Plain => Show::Plain,
-            Mode::Json => Show::Json,
-            Mode::None => Show::None,
+    /// Progress of `total` fetches.
+    pub(super) fn new(mode: ProgressMode, total: usize, options: &'a SkopeoOptions) -> Self {
+        let display = match mode {
+            ProgressMode::Auto if io::stderr().is_terminal() => Display::Bars(Bars::new(total)),
+            ProgressMode::Auto | ProgressMode::Plain => Display::Plain,
+            ProgressMode::Json => Display::Json,
+            ProgressMode::None => Display::None,
         };
         Self {
-            show,
+            display,
             total,
             summary: Mutex::default(),
             options,
         }
     }
 
-    /// Tells something that isn't a failure.
+    /// Shows something that is not a failure.
     pub(super) fn note(&self, text: &str) {
-        match &self.show {
-            Show::Bars(bars) => bars.line(text),
-            Show::Plain => output::print_stderr(&format!("{} {text}", now())),
-            Show::Json => print_stderr_json("note", json!({ "text": text })),
-            Show::None => {}
+        match &self.display {
+            Display::Bars(bars) => bars.line(text),
+            Display::Plain => output::print_stderr(&format!("{} {text}", now())),
+            Display::Json => print_event("note", json!({ "text": text })),
+            Display::None => {}
         }
     }
 
-    /// Ends the display: whether the run was stopped, and its sum.
+    /// Ends the display: whether the run was cancelled, and its summary.
     pub(super) fn finish(&self, took: Duration, checkpoint: Option<&Checkpoint>) {
         let summary = self.summary().clone();
-        if let Some(stopped) = &summary.stopped {
-            self.stopped(stopped);
+        if let Some(cancelled) = &summary.cancelled {
+            self.cancelled(cancelled);
         }
-        if let (Some(checkpoint), Show::Bars(_) | Show::Plain) = (checkpoint, &self.show) {
+        if let (Some(checkpoint), Display::Bars(_) | Display::Plain) = (checkpoint, &self.display) {
             let checkpoint = checkpoint.to_string();
-            self.note(&format!(
-                "audit log: {}",
-                checkpoint.trim_end().replace('\n', " ")
-            ));
+            let fields = checkpoint.trim_end().replace('\n', " ");
+            self.note(&format!("audit log: {fields}"));
         }
         let text = format!("{summary} in {}", seconds(took));
-        match &self.show {
-            Show::Bars(bars) => bars.finish(&text),
-            Show::Plain => output::print_stderr(&format!("{} {text}", now())),
-            Show::Json => print_stderr_json(
+        match &self.display {
+            Display::Bars(bars) => bars.finish(&text),
+            Display::Plain => output::print_stderr(&format!("{} {text}", now())),
+            Display::Json => print_event(
                 "summary",
                 json!({
                     "fetched": summary.fetched, "cached": summary.cached,
@@ -103,133 +99,133 @@ impl<'a> Progress<'a> {
                     "milliseconds": millis(took),
                 }),
             ),
-            Show::None => {}
+            Display::None => {}
         }
     }
 
-    /// What stops everything is told once.
-    fn stopped(&self, Stopped { why, count, first }: &Stopped) {
-        let (total, first) = (self.total, &first.1);
-        let message =
-            format!("{why}: {count} of {total} were not fetched, the first of them {first}");
+    /// Shows once what cancelled many fetches.
+    fn cancelled(&self, cancelled: &Cancelled) {
+        let Cancelled {
+            reason,
+            count,
+            first: (_, first),
+        } = cancelled;
+        let total = self.total;
+        let message = format!("{reason}: {count} of {total} not fetched (first: {first})");
         let json = json!({
-            "error": why.to_string(), "notFetched": count, "of": total, "first": first.to_string(),
+            "error": reason.to_string(), "notFetched": count, "of": total,
+            "first": first.to_string(),
         });
-        self.error(&message, None, "stopped", json);
+        self.error(&message, None, "cancelled", json);
     }
 
-    fn failed(&self, request: &Request, failure: &Failure) {
-        let hint = hint::of(&failure.cause, self.options);
+    fn failed(&self, request: &Request, failed: &Failed) {
+        let hint = hint::of_cause(failed.cause(), self.options);
         let json = json!({
             "reference": request.to_string(), "source": request.skopeo_source(),
-            "error": failure.to_string(), "hint": hint,
+            "state": failed.state(), "error": failed.cause().to_string(), "hint": hint,
         });
-        self.error(
-            &format!("{request}: {failure}"),
-            hint.as_deref(),
-            "error",
-            json,
-        );
+        if self.options.debug == SkopeoDebug::On {
+            self.note(&format!("{request}: failed in state {}", failed.state()));
+        }
+        self.error(&failed.to_string(), hint.as_deref(), "error", json);
     }
 
     fn error(&self, message: &str, hint: Option<&str>, event: &str, json: Value) {
         let text = output::error_text(message, hint);
-        match &self.show {
-            Show::Bars(bars) => bars.line(&text),
-            Show::Plain => output::print_stderr(&format!("{} {text}", now())),
-            Show::None => output::print_stderr(&text),
-            Show::Json => print_stderr_json(event, json),
+        match &self.display {
+            Display::Bars(bars) => bars.line(&text),
+            Display::Plain | Display::None => output::print_stderr(&text),
+            Display::Json => print_event(event, json),
         }
     }
 
-    fn summary(&self) -> MutexGuard<'_, Summary> {
+    fn summary(&self) -> MutexGuard<'_, RunSummary> {
         self.summary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Progress<'_> {
-    fn began(&self, of: FetchId, request: &Request) {
-        if let Show::Bars(bars) = &self.show {
-            bars.began(of, request);
+    fn began(&self, id: FetchId, request: &Request) {
+        if let Display::Bars(bars) = &self.display {
+            bars.began(id, request);
         }
     }
 
-    fn transition(&self, of: FetchId, request: &Request, step: &Transition) -> Result<(), Veto> {
-        match &self.show {
-            Show::Json => print_stderr_json("transition", transition_json(of, request, step)),
-            Show::Bars(bars) => bars.moved(of, step.event.to),
-            Show::Plain | Show::None => {}
+    fn transition(
+        &self,
+        id: FetchId,
+        request: &Request,
+        transition: &Transition,
+    ) -> Result<(), Veto> {
+        let event = &transition.event;
+        match &self.display {
+            Display::Json => print_event("transition", transition_json(id, request, transition)),
+            Display::Bars(bars) => bars.moved(id, event.to),
+            Display::Plain | Display::None => {}
         }
-        if let (State::Staged, Outcome::Failed { trouble }) = (step.event.to, &step.event.outcome)
-        {
+        if let (State::Staged, Outcome::Failed { error }) = (event.to, &event.outcome) {
             self.note(&format!(
-                "{request}: attempt {}: {trouble}; trying again",
-                step.event.attempt
+                "{request}: attempt {}: {error}; retrying",
+                event.attempt
             ));
         }
         Ok(())
     }
 
-    fn ended(&self, of: FetchId, report: &FetchReport) {
+    fn ended(&self, id: FetchId, report: &FetchReport) {
         let done = {
             let mut summary = self.summary();
-            summary.count(of, report);
+            summary.count(id, report);
             summary.done()
         };
-        match (&self.show, &report.result) {
-            (Show::Bars(bars), _) => bars.ended(of, done),
-            (Show::Plain, Ok(committed)) => {
-                let how = match committed.provenance() {
-                    Provenance::Hit => "cached",
-                    Provenance::Fetched { .. } => "fetched",
-                };
-                let size = DecimalBytes(committed.size());
-                output::print_stderr(&format!(
-                    "{} {done}/{} {} {how}, {}, {} manifests, {size}",
-                    now(),
-                    self.total,
-                    report.request,
-                    committed.index().media_type,
-                    committed.index().manifests,
-                ));
-            }
+        let request = &report.request;
+        match (&self.display, &report.result) {
+            (Display::Bars(bars), _) => bars.ended(id, done),
+            (Display::Plain, Ok(committed)) => output::print_stderr(&format!(
+                "{} {done}/{} {request} {}, {}, {} manifests, {}",
+                now(),
+                self.total,
+                committed.provenance().as_str(),
+                committed.index().media_type,
+                committed.index().manifests,
+                DecimalBytes(committed.size()),
+            )),
             _ => {}
         }
-        if let Ok(committed) = &report.result
-            && let Some(name) = committed.quarantined()
-        {
-            self.note(&format!(
-                "{}: the object in the cache was corrupt and is now {name}",
-                report.request
-            ));
-        }
-        if let Err(failure) = &report.result
-            && stop_of(&failure.cause).is_none()
-        {
-            self.failed(&report.request, failure);
+        match &report.result {
+            Ok(committed) => {
+                if let Some(name) = committed.quarantined() {
+                    self.note(&format!(
+                        "{request}: the object in the cache was corrupt and is now {name}"
+                    ));
+                }
+            }
+            // A cancellation is shown once, at the end.
+            Err(failed) if cancel_reason(failed.cause()).is_some() => {}
+            Err(failed) => self.failed(request, failed),
         }
     }
 }
 
-fn transition_json(of: FetchId, request: &Request, step: &Transition) -> Value {
+fn transition_json(id: FetchId, request: &Request, transition: &Transition) -> Value {
     let mut json = json!({
-        "item": of.0, "reference": request.to_string(), "source": request.skopeo_source(),
+        "item": id.0, "reference": request.to_string(), "source": request.skopeo_source(),
     });
     if let (Value::Object(json), Ok(Value::Object(event))) =
-        (&mut json, serde_json::to_value(&step.event))
+        (&mut json, serde_json::to_value(&transition.event))
     {
         json.extend(event);
-        if let Some(command) = &step.command {
-            let argv: Vec<_> = command.argv.iter().map(|a| a.to_string_lossy()).collect();
-            json.insert("argv".to_owned(), json!(argv));
-            json.insert("milliseconds".to_owned(), json!(millis(command.took)));
+        if let Some(command) = &transition.command {
+            json.insert("argv".to_owned(), json!(command.argv));
+            json.insert("milliseconds".to_owned(), json!(command.milliseconds));
         }
     }
     json
 }
 
 /// Writes an event to stderr.
-fn print_stderr_json(event: &str, mut value: Value) {
+fn print_event(event: &str, mut value: Value) {
     if let Value::Object(map) = &mut value {
         map.insert("event".to_owned(), event.into());
         map.insert("time".to_owned(), now().into());
@@ -241,7 +237,7 @@ fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }
 
-fn seconds(took: Duration) -> String {
+pub(super) fn seconds(took: Duration) -> String {
     format!("{:.2} s", took.as_secs_f64())
 }
 

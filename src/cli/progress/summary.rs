@@ -1,38 +1,37 @@
-//! What a run has done.
+//! Summary of a run.
 
 use indicatif::DecimalBytes;
-
 use skopeo_index::fetch::{FetchId, FetchReport};
 use skopeo_index_core::machine::{CancelReason, Cause, EffectError, Provenance};
 use skopeo_index_core::request::Request;
 
-/// The sum of a run's fetches; one that was asked for twice is one.
+/// Counts of a run's fetches; duplicates of a request count once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Summary {
+pub(super) struct RunSummary {
     pub(super) fetched: usize,
     pub(super) cached: usize,
     pub(super) failed: usize,
     pub(super) bytes: u64,
-    pub(super) stopped: Option<Stopped>,
+    pub(super) cancelled: Option<Cancelled>,
 }
 
-/// The fetches that ended with the run, before their own end.
+/// Fetches that were cancelled with the run.
 #[derive(Clone, Debug)]
-pub(super) struct Stopped {
-    pub(super) why: CancelReason,
+pub(super) struct Cancelled {
+    pub(super) reason: CancelReason,
     pub(super) count: usize,
-    /// By the order of the request.
+    /// The first in the order of the request.
     pub(super) first: (FetchId, Request),
 }
 
-impl Summary {
+impl RunSummary {
     /// Adds a report.
-    pub(super) fn count(&mut self, of: FetchId, report: &FetchReport) {
+    pub(super) fn count(&mut self, id: FetchId, report: &FetchReport) {
         match &report.result {
-            Err(failure) => {
+            Err(failed) => {
                 self.failed += 1;
-                if let Some(why) = stop_of(&failure.cause) {
-                    self.stop(why, of, &report.request);
+                if let Some(reason) = cancel_reason(failed.cause()) {
+                    self.cancel(reason, id, &report.request);
                 }
             }
             Ok(committed) if *committed.provenance() == Provenance::Hit => self.cached += 1,
@@ -43,47 +42,43 @@ impl Summary {
         }
     }
 
-    /// How many have ended.
+    /// The number of fetches that have ended.
     pub(super) const fn done(&self) -> usize {
         self.fetched + self.cached + self.failed
     }
 
-    fn stop(&mut self, why: CancelReason, of: FetchId, request: &Request) {
-        let stopped = self.stopped.get_or_insert_with(|| Stopped {
-            why,
+    fn cancel(&mut self, reason: CancelReason, id: FetchId, request: &Request) {
+        let cancelled = self.cancelled.get_or_insert_with(|| Cancelled {
+            reason,
             count: 0,
-            first: (of, request.clone()),
+            first: (id, request.clone()),
         });
-        stopped.count += 1;
-        if of < stopped.first.0 {
-            stopped.first = (of, request.clone());
+        cancelled.count += 1;
+        if id < cancelled.first.0 {
+            cancelled.first = (id, request.clone());
         }
     }
 }
 
-impl std::fmt::Display for Summary {
+impl std::fmt::Display for RunSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            fetched,
-            cached,
-            failed,
-            bytes,
-            ..
-        } = self;
-        let bytes = DecimalBytes(*bytes);
         write!(
             f,
-            "{fetched} fetched, {cached} cached, {failed} failed; {bytes}"
+            "{} fetched, {} cached, {} failed; {}",
+            self.fetched,
+            self.cached,
+            self.failed,
+            DecimalBytes(self.bytes)
         )
     }
 }
 
-/// Why the run was stopped, where that ended a fetch.
-pub(super) const fn stop_of(cause: &Cause) -> Option<CancelReason> {
+/// Why the run was cancelled, where that ended a fetch.
+pub(super) const fn cancel_reason(cause: &Cause) -> Option<CancelReason> {
     match cause {
         Cause::EffectFailed {
-            trouble: EffectError::Cancelled { why },
-        } => Some(*why),
+            error: EffectError::Cancelled { reason },
+        } => Some(*reason),
         _ => None,
     }
 }

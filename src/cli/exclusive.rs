@@ -1,30 +1,33 @@
-//! Options that exclude each other: one on the command line outweighs another's
-//! environment variable.
+//! Mutually exclusive options, where one on the command line takes precedence over the
+//! environment variable of another.
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
-/// Options of which not all can be meant.
-pub(super) trait Exclusive_: Sized {
-    /// As they are parsed.
+/// A value of mutually exclusive options.
+pub(super) trait ExclusiveOptions: Sized {
+    /// The options, as clap parses them.
     type Options: Args;
 
-    /// What is meant. `typed` says whether an option stands on the command line.
+    /// Selects the value. `on_command_line` says whether an option was typed.
     ///
     /// # Errors
-    /// What can't be meant.
-    fn of(options: Self::Options, typed: &dyn Fn(&str) -> bool) -> Result<Self, &'static str>;
+    /// Which options can't be combined.
+    fn select(
+        options: Self::Options,
+        on_command_line: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, &'static str>;
 }
 
-/// What is meant by such options.
+/// The selected value.
 #[derive(Clone, Debug)]
 pub(super) struct Exclusive<T>(pub(super) T);
 
-impl<T: Exclusive_> FromArgMatches for Exclusive<T> {
+impl<T: ExclusiveOptions> FromArgMatches for Exclusive<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        T::of(T::Options::from_arg_matches(matches)?, &typed)
+        let on_command_line = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        T::select(T::Options::from_arg_matches(matches)?, &on_command_line)
             .map(Self)
             .map_err(|why| Error::raw(ErrorKind::ArgumentConflict, format!("{why}\n")))
     }
@@ -35,7 +38,7 @@ impl<T: Exclusive_> FromArgMatches for Exclusive<T> {
     }
 }
 
-impl<T: Exclusive_> Args for Exclusive<T> {
+impl<T: ExclusiveOptions> Args for Exclusive<T> {
     fn augment_args(command: Command) -> Command {
         T::Options::augment_args(command)
     }

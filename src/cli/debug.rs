@@ -1,0 +1,60 @@
+//! `--debug`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index_core::escape::{Escaped, redact_credentials};
+use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoDebug, SkopeoOptions};
+
+use super::progress::seconds;
+use super::shell;
+
+/// How many lines of a failed command's stderr are printed, from its end.
+const MAX_LINES: usize = 100;
+
+/// Runs skopeo; with `--debug` prints each command, and its stderr if it fails.
+pub(super) struct DebugRunner<'a> {
+    pub(super) skopeo: &'a dyn CommandRunner,
+    pub(super) print: &'a (dyn Fn(&str) + Sync),
+}
+
+impl CommandRunner for DebugRunner<'_> {
+    fn run(
+        &self,
+        command: &SkopeoCommand<'_>,
+        options: &SkopeoOptions,
+        limits: &CommandLimits<'_>,
+        cancel: &CancelToken,
+    ) -> Result<CommandOutput, RunError> {
+        let started = Instant::now();
+        let result = self.skopeo.run(command, options, limits, cancel);
+        if options.debug == SkopeoDebug::On {
+            let argv = command.argv(options, limits.timeout);
+            let line = shell::command_line(self.program(), &argv);
+            (self.print)(&format!("{line} ({})", seconds(started.elapsed())));
+            match &result {
+                Ok(output) if output.exit != Exit::Status(0) => self.print_stderr(&output.stderr),
+                Err(RunError::TimedOut { stderr, .. }) => self.print_stderr(stderr),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    fn program(&self) -> &Path {
+        self.skopeo.program()
+    }
+}
+
+impl DebugRunner<'_> {
+    fn print_stderr(&self, stderr: &[u8]) {
+        let stderr = redact_credentials(&String::from_utf8_lossy(stderr));
+        let lines: Vec<&str> = stderr.lines().collect();
+        let end = &lines[lines.len().saturating_sub(MAX_LINES)..];
+        let shown = end.iter().map(|line| format!("  {}", Escaped(line)));
+        let shown = shown.collect::<Vec<_>>().join("\n");
+        (self.print)(&format!("stderr of skopeo:\n{shown}"));
+    }
+}
