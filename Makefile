@@ -3,16 +3,16 @@
 CARGO   ?= cargo
 PREFIX  ?= /usr/local
 DESTDIR ?=
-# Nothing outside of PREFIX is touched unasked, and osbuild's packages look in
-# /usr/lib/osbuild: for these, PREFIX=/usr or OSBUILD=/usr/lib/osbuild.
+# Only PREFIX is written to. osbuild's packages look in /usr/lib/osbuild: for these, set
+# PREFIX=/usr or OSBUILD=/usr/lib/osbuild.
 OSBUILD ?= $(PREFIX)/lib/osbuild
 
-# What `build` makes, and `install` takes.
+# Built by `build`, used by `install`.
 BIN     ?= target/release/skopeo-index
 COMMANDS = fetch resolve inspect verify audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
-.PHONY: build demo test check bench proof fuzz coverage setup install uninstall package
+.PHONY: build demo test check msrv bench proof fuzz coverage setup install uninstall package
 
 build:
 	$(CARGO) build --release --locked
@@ -22,29 +22,39 @@ demo:
 	$(CARGO) run --locked --example demo
 
 test: setup
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
 
-check:
+check: msrv
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
+	@! command -v typos >/dev/null || typos
+
+# The MSRV is declared once. Clippy's incompatible_msrv (part of `check`) finds newer std
+# functions; this finds dependencies that need a newer compiler.
+msrv:
+	@$(CARGO) metadata --locked --format-version 1 | python3 -c 'import json, sys; \
+	  v = lambda s: tuple(map(int, (s.split(".") + ["0", "0"])[:3])); \
+	  p = json.load(sys.stdin)["packages"]; ours = next(x["rust_version"] for x in p if x["name"] == "skopeo-index"); \
+	  bad = [x["name"] + " " + x["rust_version"] for x in p if x["rust_version"] and v(x["rust_version"]) > v(ours)]; \
+	  sys.exit("above the MSRV " + ours + ": " + ", ".join(bad) if bad else 0)'
 
 bench: setup build
 	$(CARGO) bench --locked
 
-# What `test` does in a short form, in the long one: about a quarter of an hour.
+# The long form of what `test` does in a short one: about a quarter of an hour.
 proof: export SKOPEO_INDEX_PROOF = long
 proof: setup
 	$(CARGO) test --locked --release --test model --test loom -- --nocapture --test-threads=1
 	$(CARGO) test --locked --release --test crash --test soak -- --nocapture
 	$(MAKE) fuzz SECONDS=20
 
-# Every target for so long, from the corpora that are kept. cargo-fuzz wants a
-# nightly toolchain; without one, the stable is told to be as free.
+# Every target for SECONDS, from the committed corpora. cargo-fuzz needs a nightly
+# toolchain; on stable, RUSTC_BOOTSTRAP=1 enables the same flags.
 SECONDS ?= 60
 FUZZ = $(if $(findstring nightly,$(shell rustup toolchain list 2>/dev/null)),cargo +nightly,RUSTC_BOOTSTRAP=1 cargo) fuzz
 TARGETS = audit digest index packet request stderr step
-# Seven links across all crates would take longer than a short run.
+# LTO off: linking seven targets would take longer than fuzzing.
 fuzz: export CARGO_PROFILE_RELEASE_LTO = off
 fuzz: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 fuzz:
@@ -56,8 +66,8 @@ fuzz:
 	    $$(test ! -f $$dict || echo -dict=$$dict); \
 	done
 
-# Lines that the tests reach, of the binary that they run as well; what is killed
-# leaves no figures. The tools are to be as new as the toolchain's LLVM.
+# Line coverage, of the binary that the tests run as well. A killed process leaves no
+# figures. The tools must be as new as the toolchain's LLVM.
 LLVM ?= 22
 coverage: export CARGO_LLVM_COV_SETUP = no
 coverage: export LLVM_COV = llvm-cov-$(LLVM)
@@ -65,15 +75,15 @@ coverage: export LLVM_PROFDATA = llvm-profdata-$(LLVM)
 coverage: setup
 	cargo llvm-cov --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-llvm-cov
 	command -v $(LLVM_COV) >/dev/null || apt-get install -q -y llvm-$(LLVM)
-	$(CARGO) llvm-cov --failure-mode all --locked --lib --bins --test core --test osbuild --test real
+	$(CARGO) llvm-cov --failure-mode all --locked --workspace --exclude skopeo-index-fuzz --lib --bins --tests
 
-# The real parts: skopeo itself, a registry and a tracer for the tests.
+# Real parts for the tests: skopeo, a registry, a tracer.
 setup:
 	@sh .ci/setup test
 
-# As root, who needs no toolchain: builds nothing.
+# Builds nothing, so that root needs no toolchain.
 install:
-	@test -x $(BIN) || { echo "$(BIN) is not there: run \`make build\` first" >&2; exit 1; }
+	@test -x $(BIN) || { echo "$(BIN) not found: run \`make build\` first" >&2; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/skopeo-index
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	umask 022; $(BIN) man > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index.1
@@ -97,8 +107,8 @@ uninstall:
 	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index \
 	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index.meta.json
 
-# A Debian and an RPM package, each with exactly what `install` puts. osbuild's own
-# package has the Python source, so ours lies beside it.
+# A Debian and an RPM package with exactly the files of `install`. osbuild's own package
+# has the Python source, so ours is installed beside it.
 STAGED = $(CURDIR)/target/package
 package: build
 	cargo deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb

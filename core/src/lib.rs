@@ -34,5 +34,6 @@ pub mod escape;
 pub mod index;
 pub mod machine;
 pub mod osbuild;
+pub mod redact;
 pub mod request;
 pub mod skopeo;

@@ -1,0 +1,201 @@
+//! Removes secrets from foreign text: what skopeo and registries print may repeat the
+//! credentials that were sent to them.
+//!
+//! One [`Redactor`] stands at the one place where foreign text enters the program. It
+//! replaces known secrets wherever they stand, credentials by their shape, and of every
+//! URL all but scheme, host and path.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Stands for a removed secret.
+pub const REDACTED: &str = "***";
+
+/// Secrets shorter than this are replaced as whole words only, so that a password of one
+/// letter doesn't garble every message.
+const MIN_ANYWHERE: usize = 4;
+
+/// Length from which a random-looking path segment may be a capability.
+const MIN_CAPABILITY: usize = 24;
+
+/// Removes secrets from text.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    /// Longest first, so that a part of a secret is not replaced before the whole.
+    secrets: Vec<String>,
+}
+
+/// containers-auth.json(5), as far as it holds secrets.
+#[derive(Deserialize)]
+struct AuthFile {
+    #[serde(default)]
+    auths: BTreeMap<String, AuthEntry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AuthEntry {
+    auth: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
+}
+
+impl AuthEntry {
+    fn secrets(self) -> impl Iterator<Item = String> {
+        let decoded = self.auth.as_deref().and_then(|auth| {
+            let engines = [STANDARD, STANDARD_NO_PAD];
+            let bytes = engines.iter().find_map(|e| e.decode(auth.trim()).ok())?;
+            String::from_utf8(bytes).ok()
+        });
+        let password = decoded
+            .as_deref()
+            .and_then(|pair| pair.split_once(':'))
+            .map(|(_, password)| password.to_owned());
+        let given = [self.auth, self.password, self.identitytoken, self.registrytoken];
+        given.into_iter().chain([decoded, password]).flatten()
+    }
+}
+
+impl Redactor {
+    /// A redactor of these secrets, in every form in which they may be printed.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
+        let forms: BTreeSet<String> = secrets
+            .into_iter()
+            .map(|secret| secret.trim().to_owned())
+            .filter(|secret| !secret.is_empty())
+            .flat_map(|secret| [percent_encoded(&secret), go_quoted(&secret), secret])
+            .collect();
+        let mut secrets: Vec<String> = forms.into_iter().collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets }
+    }
+
+    /// A redactor of the secrets in credentials files. A file that is not valid has no
+    /// secrets that skopeo could have sent.
+    #[must_use]
+    pub fn of_auth_files<'f>(files: impl IntoIterator<Item = &'f [u8]>) -> Self {
+        let entries = files
+            .into_iter()
+            .filter_map(|json| serde_json::from_slice::<AuthFile>(json).ok())
+            .flat_map(|file| file.auths.into_values());
+        Self::new(entries.flat_map(AuthEntry::secrets))
+    }
+
+    /// The text without secrets.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let known = self.secrets.iter().fold(text.to_owned(), |text, secret| {
+            replace_secret(&text, secret)
+        });
+        redact_urls(&redact_schemes(&known))
+    }
+}
+
+fn replace_secret(text: &str, secret: &str) -> String {
+    if secret.len() >= MIN_ANYWHERE {
+        return text.replace(secret, REDACTED);
+    }
+    let is_word = |c: char| c.is_alphanumeric();
+    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
+        let bounded = !before.ends_with(is_word) && !after.starts_with(is_word);
+        clean.push_str(before);
+        clean.push_str(if bounded { REDACTED } else { secret });
+        rest = after;
+    }
+    clean + rest
+}
+
+/// Replaces credentials that follow the name of an authentication scheme (RFC 9110,
+/// section 11.6.2), and JSON Web Tokens, which begin with the base64 of `{"`.
+fn redact_schemes(text: &str) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find(is_token) {
+        let end = rest[start..].find(|c| !is_token(c)).map_or(rest.len(), |n| start + n);
+        let (before, token) = (&rest[..start], &rest[start..end]);
+        clean.push_str(before);
+        let lower = clean.trim_end_matches(' ').to_ascii_lowercase();
+        let follows_scheme = before.ends_with(' ')
+            && (lower.ends_with("bearer") || lower.ends_with("basic"))
+            && token.len() >= 8
+            && !token.contains("realm=");
+        let is_jwt = token.starts_with("eyJ") && token.len() >= MIN_CAPABILITY;
+        clean.push_str(if follows_scheme || is_jwt { REDACTED } else { token });
+        rest = &rest[end..];
+    }
+    clean + rest
+}
+
+/// Keeps scheme, host and path of every URL (RFC 3986): no userinfo, query or fragment.
+fn redact_urls(text: &str) -> String {
+    let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + "://".len());
+        clean.push_str(before);
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '\\' | '`'))
+            .unwrap_or(after.len());
+        let (url, tail) = after.split_at(end);
+        let (url, cut) = match url.find(['?', '#']) {
+            Some(query) => (&url[..query], true),
+            None => (url, false),
+        };
+        let path = url.find('/').unwrap_or(url.len());
+        let (authority, path) = url.split_at(path);
+        // `docker://name@sha256:…` names a digest, not a user.
+        let host = match authority.rfind('@') {
+            Some(user) if !authority[user..].starts_with("@sha256:") => {
+                clean.push_str(REDACTED);
+                &authority[user..]
+            }
+            _ => authority,
+        };
+        clean.push_str(host);
+        let segments: Vec<String> = path.split('/').map(redact_segment).collect();
+        clean.push_str(&segments.join("/"));
+        if cut {
+            clean.push_str("?");
+            clean.push_str(REDACTED);
+            // What a message appends to a URL stays: `URL": refused`, `URL: EOF`.
+            if let Some(colon) = after[..end].rfind(':').filter(|c| c + 1 == end) {
+                clean.push_str(&after[colon..end]);
+            }
+        }
+        rest = tail;
+    }
+    clean + rest
+}
+
+/// Cuts a path segment that looks like a capability in the middle. Digests stay.
+fn redact_segment(segment: &str) -> String {
+    let random = |c: char| c.is_ascii_alphanumeric() || "-_=.~".contains(c);
+    let varied = segment.bytes().any(|b| b.is_ascii_digit())
+        && segment.bytes().any(|b| b.is_ascii_uppercase())
+        && segment.bytes().any(|b| b.is_ascii_lowercase());
+    if segment.len() < MIN_CAPABILITY || !segment.chars().all(random) || !varied {
+        return segment.to_owned();
+    }
+    format!("{}{REDACTED}", &segment[..4])
+}
+
+/// Percent-encoding of all but unreserved characters (RFC 3986, section 2.3).
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+/// The text within quotes, as Go's `%q` and JSON write it.
+fn go_quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
