@@ -22,7 +22,7 @@ pub fn check_objects<E: From<DiskError>>(
     let mut note = |kind| report(Finding { at: None, kind });
     let (here, elsewhere) = objects_of(committed, cache);
     let objects = if here.is_empty() && !committed.is_empty() {
-        note(FindingKind::NoSuchCache)?;
+        note(FindingKind::UnknownCache)?;
         committed.values().collect()
     } else {
         if elsewhere > 0 {
@@ -44,7 +44,7 @@ pub fn check_objects<E: From<DiskError>>(
         if !objects.contains_key(&digest)
             && let ObjectStatus::Intact { .. } = store.read(digest)?.status(digest)
         {
-            let kind = FindingKind::NoRecord(digest);
+            let kind = FindingKind::UnrecordedObject(digest);
             report(Finding { at: None, kind })?;
         }
     }

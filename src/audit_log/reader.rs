@@ -97,7 +97,7 @@ pub fn read_lines<E: From<ReadError>>(
     std::thread::scope(|scope| {
         let (mut batch, mut parsing) = (Batch::default(), VecDeque::new());
         let torn = loop {
-            match lines.next().map_err(unreadable)? {
+            match lines.next_line().map_err(unreadable)? {
                 Some(LogLine::Line(line)) => batch.push(line),
                 Some(LogLine::TooLong(leaf)) => batch.lines.push(Err(leaf)),
                 Some(LogLine::Torn(torn)) => break torn.to_vec(),
@@ -129,7 +129,7 @@ pub fn verify_log<E: From<ReadError>>(
     mut take: impl FnMut(&ParsedLine, Vec<Finding>) -> Result<(), E>,
 ) -> Result<(LogSummary, Vec<Finding>), E> {
     let mut verifier = Verifier::new(checkpoint, keep);
-    let torn = read_lines(log, |line| take(line, verifier.line(line)))?;
+    let torn = read_lines(log, |line| take(line, verifier.check_line(line)))?;
     Ok(verifier.finish(&torn))
 }
 

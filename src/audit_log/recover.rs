@@ -184,7 +184,7 @@ impl LogWriter<'_> {
         const RECOVERED: &[u8] = b"{\"entry\":{\"recovered\":";
         let mut names = BTreeSet::new();
         let mut lines = self.lines(at);
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.next_line()? {
             if let LogLine::Line(line) = line
                 && line.starts_with(RECOVERED)
                 && let Ok(record) = Record::parse(line)

@@ -105,7 +105,7 @@ impl<'c> LogWriter<'c> {
         let origin = origin.ok_or_else(|| self.broken("no record was appended"))?;
         let mut range = CompactRange::default();
         let mut lines = self.lines(u64::MAX);
-        while let Some(line) = lines.next().map_err(self.context("read"))? {
+        while let Some(line) = lines.next_line().map_err(self.context("read"))? {
             match line {
                 LogLine::Line(line) => range.push(leaf_hash(line)),
                 LogLine::TooLong(leaf) => range.push(leaf),

@@ -1,4 +1,4 @@
-//! Checkpoints and proofs: what is kept elsewhere, and what is checked by it.
+//! Checkpoints of a log, and proofs that a record is in the log of a checkpoint.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,109 +9,96 @@ use serde::{Deserialize, Serialize};
 
 use super::id::LogId;
 use super::merkle::{NodeHash, leaf_hash, root_from_inclusion_proof};
-use super::record::{Hex, Record};
+use super::record::{HexHash, Record};
 
-/// How much of a log there was, and its root (C2SP tlog-checkpoint, without
-/// signatures, which are for whoever keeps it to make and to check).
+/// A log's size and Merkle root, in the text form of a C2SP tlog-checkpoint without
+/// signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The log.
+    /// The log; C2SP calls this the origin.
     pub origin: LogId,
-    /// How many records.
+    /// Number of records.
     pub size: u64,
-    /// RFC 6962 root of their leaves.
+    /// RFC 6962 root of their leaf hashes.
     pub root: NodeHash,
 }
 
-/// Why a text is no checkpoint, or a proof doesn't hold.
+/// Why a text is not a checkpoint, or an inclusion proof is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
-    /// Not origin, size and root on a line each.
-    #[error("it is not a checkpoint: three lines, origin, size and root in base64")]
+    /// The text does not have origin, size and root, one per line.
+    #[error("not a checkpoint: expected three lines: origin, size, root in base64")]
     Malformed,
     /// The proof is for another log or another size.
-    #[error("proof and checkpoint are of different logs or sizes")]
+    #[error("the proof is for another log or another size than the checkpoint")]
     Mismatch,
-    /// The proof's record is none, or another one.
-    #[error("the proof's line is not that record: {0}")]
+    /// The proof's line is not a record, or has another sequence number than the proof.
+    #[error("invalid record in the proof: {0}")]
     Record(String),
-    /// The path leads to another root.
-    #[error("the record is not in the log of that checkpoint")]
+    /// The proof's path leads to another root.
+    #[error("the record is not in the log of the checkpoint")]
     NotIncluded,
 }
 
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}\n{}\n{}",
-            self.origin.as_str(),
-            self.size,
-            base64(&self.root)
-        )
+        let (origin, root) = (self.origin.as_str(), STANDARD.encode(self.root));
+        writeln!(f, "{origin}\n{}\n{root}", self.size)
     }
 }
 
 impl FromStr for Checkpoint {
     type Err = CheckpointError;
 
-    /// Reads one; what follows a blank line (signatures) is not looked at.
+    /// Parses the first three lines. Extension lines and signatures are ignored.
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
-        let mut lines = text.lines();
-        let mut line = || {
-            lines
-                .next()
-                .filter(|line| !line.is_empty())
-                .ok_or(CheckpointError::Malformed)
+        let parse = || {
+            let mut lines = text.lines();
+            let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
+            let checkpoint = Self {
+                origin: origin.to_owned().try_into().ok()?,
+                size: size.parse().ok()?,
+                root: STANDARD.decode(root).ok()?.try_into().ok()?,
+            };
+            // "the ASCII decimal representation of the number of leaves in the tree, with
+            // no leading zeroes"
+            (checkpoint.size.to_string() == size).then_some(checkpoint)
         };
-        let (origin, size, root) = (line()?, line()?, line()?);
-        // A size has one form, so that a checkpoint has one.
-        let parsed: u64 = size.parse().map_err(|_| CheckpointError::Malformed)?;
-        if parsed.to_string() != size {
-            return Err(CheckpointError::Malformed);
-        }
-        let root = unbase64(root).ok_or(CheckpointError::Malformed)?;
-        Ok(Self {
-            origin: origin
-                .to_owned()
-                .try_into()
-                .map_err(|_| CheckpointError::Malformed)?,
-            size: parsed,
-            root,
-        })
+        parse().ok_or(CheckpointError::Malformed)
     }
 }
 
-/// That a record is in a log of some size (RFC 6962, section 2.1.1).
+/// Shows that a record is in a log of a given size (RFC 6962, section 2.1.1).
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InclusionProof {
     /// The record's line.
     record: String,
-    /// Its number.
+    /// The record's sequence number.
     seq: u64,
     /// The size of the log.
     size: u64,
-    /// The hashes from the leaf to the root.
-    path: Vec<Hex>,
+    /// The siblings from the leaf to the root.
+    path: Vec<HexHash>,
 }
 
 impl InclusionProof {
-    /// Makes one of a line and its path.
+    /// Combines a line with its path.
     #[must_use]
     pub fn new(record: String, seq: u64, size: u64, path: Vec<NodeHash>) -> Self {
         Self {
             record,
             seq,
             size,
-            path: path.into_iter().map(Hex).collect(),
+            path: path.into_iter().map(HexHash).collect(),
         }
     }
 
-    /// Checks it against a checkpoint, without the log, and gives the record.
+    /// Checks the proof against a checkpoint, without the log, and returns the record.
     ///
     /// # Errors
-    /// [`CheckpointError`].
+    /// Where the record is not shown to be in the log of the checkpoint.
     pub fn check(&self, checkpoint: &Checkpoint) -> Result<Record, CheckpointError> {
         let line = self.record.as_bytes();
         let record = Record::parse(line).map_err(|e| CheckpointError::Record(e.to_string()))?;
@@ -119,10 +106,9 @@ impl InclusionProof {
             return Err(CheckpointError::Mismatch);
         }
         if record.seq != self.seq {
-            return Err(CheckpointError::Record(format!(
-                "it has number {}",
-                record.seq
-            )));
+            let (found, expected) = (record.seq, self.seq);
+            let reason = format!("sequence number is {found}, expected {expected}");
+            return Err(CheckpointError::Record(reason));
         }
         let path: Vec<NodeHash> = self.path.iter().map(|hash| hash.0).collect();
         match root_from_inclusion_proof(leaf_hash(line), self.seq, self.size, &path) {
@@ -130,14 +116,4 @@ impl InclusionProof {
             _ => Err(CheckpointError::NotIncluded),
         }
     }
-}
-
-/// A hash in base64 (RFC 4648, section 4).
-fn base64(hash: &NodeHash) -> String {
-    STANDARD.encode(hash)
-}
-
-/// The hash of a base64 text; the decoder takes one form only.
-fn unbase64(text: &str) -> Option<NodeHash> {
-    STANDARD.decode(text).ok()?.try_into().ok()
 }

@@ -1,141 +1,143 @@
-//! What a check of a log finds.
+//! What verification of a log reports.
 
 use super::id::{LogId, RunId, Timestamp};
 use super::record::RecordError;
 use crate::digest::Digest;
 use crate::machine::ObjectStatus;
 
-/// Something that isn't as it should be.
+/// Something that verification reports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{kind}", at.map_or_else(String::new, |at| format!("record {at}: ")))]
 pub struct Finding {
-    /// The record's place in the file, from 0; none for the log as a whole.
+    /// Position of the line in the file, from 0; `None` if it is about the whole log.
     pub at: Option<u64>,
-    /// What is wrong.
+    /// What was found.
     pub kind: FindingKind,
 }
 
 /// How bad a finding is, from the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Worth knowing, as after a crash.
+    /// Not an error: what a crash leaves, for example.
     Note,
-    /// The log is fine, and an object isn't.
+    /// The log is intact, an object in the cache is not.
     Object,
-    /// The log's end is missing.
+    /// The end of the log is missing.
     Truncated,
     /// The log was changed.
     Broken,
 }
 
-/// What a finding tells.
+/// What verification found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FindingKind {
-    /// The line is no record.
+    /// The line is not a record.
     #[error("{0}")]
-    Record(RecordError),
-    /// A record of another log.
-    #[error("it is of another log, {}", .0.as_str())]
-    OtherLog(LogId),
-    /// A record is missing, doubled or moved.
-    #[error("its number is {found}, and {expected} would follow")]
+    InvalidRecord(RecordError),
+    /// The record is of another log.
+    #[error("the record is of another log, {}", .0.as_str())]
+    ForeignRecord(LogId),
+    /// A record is missing, duplicated or moved.
+    #[error("sequence number is {found}, expected {expected}")]
     Sequence {
-        /// The number after that of the record before.
+        /// The sequence number after the previous one.
         expected: u64,
-        /// The number it has.
+        /// The record's sequence number.
         found: u64,
     },
-    /// The record before is another than the one that this was written after.
-    #[error("it doesn't follow the record before, which was changed or replaced")]
+    /// The record was written after another line than the previous one.
+    #[error("`prev` is not the leaf hash of the previous line, which was changed or replaced")]
     Chain,
-    /// The log doesn't begin with its genesis, or begins twice.
-    #[error("a log begins with one genesis")]
+    /// The first record is not a genesis, or another one is.
+    #[error("the first record must be a genesis, and no other")]
     Genesis,
-    /// A record of a run that hasn't begun, or begins twice.
-    #[error("run {} {why}", run.as_str())]
+    /// The record does not fit its run: the run has not begun, begins twice, or ends with
+    /// other counts.
+    #[error("run {} {reason}", run.as_str())]
     Run {
         /// The run.
         run: RunId,
-        /// What is wrong with it.
-        why: &'static str,
+        /// What is wrong, as a predicate.
+        reason: &'static str,
     },
-    /// The fetch's records can't be a fetch's.
-    #[error("fetch {fetch} doesn't replay: {why}")]
+    /// The state machine does not make this transition.
+    #[error("fetch {fetch} can't be replayed: {reason}")]
     Replay {
-        /// Which fetch of the run.
+        /// Number of the fetch in its run.
         fetch: u64,
-        /// What is wrong.
-        why: String,
+        /// Where record and replay differ.
+        reason: String,
     },
-    /// A crash had cut a line short, which was moved aside.
-    #[error("a line that a crash had cut short ({bytes} bytes) was kept aside as {file}")]
-    Recovered {
-        /// How many bytes it had.
+    /// A torn line was saved.
+    #[error("a torn line ({bytes} bytes) was saved as {file}")]
+    RecoveredLine {
+        /// Its length in bytes.
         bytes: u64,
-        /// The file they are kept in.
+        /// The file that it was saved to.
         file: String,
     },
     /// The clock was set back.
-    #[error("it was written at {}, before the record before it at {}", now.as_str(), then.as_str())]
+    #[error("clock set back from {} to {}", previous.as_str(), time.as_str())]
     Clock {
-        /// The time of the record before.
-        then: Timestamp,
-        /// The time of this one.
-        now: Timestamp,
+        /// Time of the previous record.
+        previous: Timestamp,
+        /// Time of this record.
+        time: Timestamp,
     },
-    /// A run that hasn't ended.
-    #[error("run {} has no end: it was killed, or still runs, or the log's end is missing", .0.as_str())]
+    /// A run without an `end` record.
+    #[error("run {} never finished: it was killed, is still running, or the log is truncated", .0.as_str())]
     UnfinishedRun(RunId),
-    /// Not even a beginning.
-    #[error("there is no record: a log has at least its genesis")]
-    Empty,
-    /// The last line has no end.
-    #[error("the last line is cut short ({0} bytes); the next run keeps it aside")]
-    Torn(u64),
-    /// The checkpoint is another log's.
+    /// The log has no records.
+    #[error("the log is empty: expected at least a genesis record")]
+    EmptyLog,
+    /// The last line is torn, with this length in bytes.
+    #[error("the last line is torn ({0} bytes); the next run saves it and continues")]
+    TornLine(u64),
+    /// The checkpoint is of another log.
     #[error("the checkpoint is of another log, {}", .0.as_str())]
-    OtherCheckpoint(LogId),
-    /// Records that there were are missing.
-    #[error("the checkpoint has {expected} records, and the log {found}")]
-    Shorter {
-        /// At the time of the checkpoint.
+    ForeignCheckpoint(LogId),
+    /// The log has fewer records than the checkpoint.
+    #[error("the log has {found} records, the checkpoint {expected}")]
+    TruncatedLog {
+        /// Size in the checkpoint.
         expected: u64,
-        /// Now.
+        /// Size of the log.
         found: u64,
     },
-    /// Records from before the checkpoint were changed.
+    /// Records from before the checkpoint, of this size, were changed.
     #[error("the first {0} records are not those of the checkpoint: the log was rewritten")]
-    Rewritten(u64),
-    /// A committed object isn't in the cache as it was.
-    #[error("{digest} was committed and is {}", status_text(status))]
+    RewrittenLog(u64),
+    /// A committed object is no longer intact.
+    #[error("{digest} was committed and is {} now", status_text(status))]
     Object {
-        /// The object.
+        /// The object's name.
         digest: Digest,
         /// What it is now.
         status: ObjectStatus,
     },
-    /// An index that came into the cache by another way.
-    #[error("{0} is in the cache, and no record tells of it")]
-    NoRecord(Digest),
-    /// Objects that are not looked for.
-    #[error("{0} objects were committed to other caches, and were not looked for")]
+    /// The cache has an index that no record says was committed.
+    #[error("{0} is in the cache without a record")]
+    UnrecordedObject(Digest),
+    /// Number of objects that were committed to other caches.
+    #[error("{0} objects in other caches were not checked")]
     OtherCaches(u64),
-    /// The log tells of no such cache.
-    #[error(
-        "no run of the log used this cache (was it moved?): the objects of all runs were looked for"
-    )]
-    NoSuchCache,
+    /// No run used the checked cache.
+    #[error("no run used this cache (was it moved?): checked for the objects of all runs")]
+    UnknownCache,
 }
 
-fn status_text(status: &ObjectStatus) -> &'static str {
+const fn status_text(status: &ObjectStatus) -> &'static str {
     match status {
-        ObjectStatus::Missing => "no longer in the cache",
-        _ => "corrupt",
+        ObjectStatus::Intact { .. } => "intact",
+        ObjectStatus::NotAnIndex(_) => "not an index",
+        ObjectStatus::Corrupt => "corrupt",
+        ObjectStatus::Missing => "missing",
     }
 }
 
 impl Severity {
-    /// Its name, for programs.
+    /// The name in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -148,43 +150,43 @@ impl Severity {
 }
 
 impl FindingKind {
-    /// How bad it is.
+    /// How bad the finding is.
     #[must_use]
     pub const fn severity(&self) -> Severity {
-        self.sort().1
+        self.classify().1
     }
 
-    /// Its name, for programs.
+    /// The name in JSON.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        self.sort().0
+        self.classify().0
     }
 
-    const fn sort(&self) -> (&'static str, Severity) {
+    const fn classify(&self) -> (&'static str, Severity) {
         match self {
-            Self::Recovered { .. } => ("recovered", Severity::Note),
+            Self::RecoveredLine { .. } => ("recovered-line", Severity::Note),
             Self::Clock { .. } => ("clock", Severity::Note),
             Self::UnfinishedRun(_) => ("unfinished-run", Severity::Note),
-            Self::NoRecord(_) => ("no-record", Severity::Note),
+            Self::UnrecordedObject(_) => ("unrecorded-object", Severity::Note),
             Self::OtherCaches(_) => ("other-caches", Severity::Note),
-            Self::NoSuchCache => ("no-such-cache", Severity::Note),
+            Self::UnknownCache => ("unknown-cache", Severity::Note),
             Self::Object {
                 status: ObjectStatus::Missing,
                 ..
             } => ("object-missing", Severity::Object),
             Self::Object { .. } => ("object-corrupt", Severity::Object),
-            Self::Empty => ("empty", Severity::Truncated),
-            Self::Torn(_) => ("torn", Severity::Truncated),
-            Self::Shorter { .. } => ("shorter", Severity::Truncated),
-            Self::Record(_) => ("record", Severity::Broken),
-            Self::OtherLog(_) => ("other-log", Severity::Broken),
+            Self::EmptyLog => ("empty-log", Severity::Truncated),
+            Self::TornLine(_) => ("torn-line", Severity::Truncated),
+            Self::TruncatedLog { .. } => ("truncated-log", Severity::Truncated),
+            Self::InvalidRecord(_) => ("invalid-record", Severity::Broken),
+            Self::ForeignRecord(_) => ("foreign-record", Severity::Broken),
             Self::Sequence { .. } => ("sequence", Severity::Broken),
             Self::Chain => ("chain", Severity::Broken),
             Self::Genesis => ("genesis", Severity::Broken),
             Self::Run { .. } => ("run", Severity::Broken),
             Self::Replay { .. } => ("replay", Severity::Broken),
-            Self::OtherCheckpoint(_) => ("other-checkpoint", Severity::Broken),
-            Self::Rewritten(_) => ("rewritten", Severity::Broken),
+            Self::ForeignCheckpoint(_) => ("foreign-checkpoint", Severity::Broken),
+            Self::RewrittenLog(_) => ("rewritten-log", Severity::Broken),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Names of logs and runs, and times.
+//! Ids of logs and runs, and timestamps.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,39 +7,39 @@ use serde::{Deserialize, Serialize};
 use crate::digest::hex;
 use crate::escape::quote;
 
-/// A log's name: 128 random bits, shown as `skopeo-index/<32 hex>`.
+/// A log's id: `skopeo-index/` and 128 random bits in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct LogId(String);
 
-/// A run's name: 64 random bits in hexadecimal.
+/// A run's id: 64 random bits in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RunId(String);
 
-/// A time: UTC, RFC 3339 with milliseconds.
+/// A time in UTC: RFC 3339 with milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Timestamp(String);
 
-/// A text that is no name of a log or a run, or no time.
+/// A text that is not a valid id or timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not {what}", quote(found))]
+#[error("invalid {name}: {}", quote(text))]
 pub struct InvalidId {
-    found: String,
-    what: &'static str,
+    name: &'static str,
+    text: String,
 }
 
 const LOG_PREFIX: &str = "skopeo-index/";
 
 impl LogId {
-    /// Makes the name of a new log of random bytes.
+    /// Makes the id of a new log from random bytes.
     #[must_use]
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(format!("{LOG_PREFIX}{}", hex(&bytes)))
     }
 
-    /// The name.
+    /// The id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -50,21 +50,24 @@ impl TryFrom<String> for LogId {
     type Error = InvalidId;
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        let good = text
-            .strip_prefix(LOG_PREFIX)
-            .is_some_and(|hex| is_hex(hex, 16));
-        checked(good, text, "the name of a log").map(Self)
+        let digits = text.strip_prefix(LOG_PREFIX);
+        validate(
+            "log id",
+            digits.is_some_and(|digits| is_hex(digits, 16)),
+            text,
+        )
+        .map(Self)
     }
 }
 
 impl RunId {
-    /// Makes the name of a new run of random bytes.
+    /// Makes the id of a new run from random bytes.
     #[must_use]
     pub fn from_random(bytes: [u8; 8]) -> Self {
         Self(hex(&bytes))
     }
 
-    /// The name.
+    /// The id's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,28 +78,26 @@ impl TryFrom<String> for RunId {
     type Error = InvalidId;
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        checked(is_hex(&text, 8), text, "the name of a run").map(Self)
+        validate("run id", is_hex(&text, 8), text).map(Self)
     }
 }
 
 impl Timestamp {
-    /// The text.
+    /// The timestamp's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl Timestamp {
-    /// How long before `other` it is; `None` where it isn't.
+    /// The time since `earlier`; `None` unless that is earlier.
     #[must_use]
-    pub fn before(&self, other: &Self) -> Option<Duration> {
-        // Texts of one form and one zone: in the order of what they tell.
-        if self.0 >= other.0 {
+    pub fn duration_since(&self, earlier: &Self) -> Option<Duration> {
+        // Fast path: texts of one length and time zone sort by time.
+        if self.0 <= earlier.0 {
             return None;
         }
-        let read = |time: &Self| humantime::parse_rfc3339(&time.0).ok();
-        read(other)?.duration_since(read(self)?).ok()
+        let parse = |time: &Self| humantime::parse_rfc3339(&time.0).ok();
+        parse(self)?.duration_since(parse(earlier)?).ok()
     }
 }
 
@@ -110,22 +111,22 @@ impl TryFrom<String> for Timestamp {
     type Error = InvalidId;
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        let good = text.len() == "2026-01-01T00:00:00.000Z".len()
+        let is_valid = text.len() == "2026-01-01T00:00:00.000Z".len()
             && humantime::parse_rfc3339(&text).is_ok();
-        checked(good, text, "a time in UTC with milliseconds").map(Self)
+        validate("UTC timestamp with milliseconds", is_valid, text).map(Self)
     }
 }
 
-fn checked(good: bool, found: String, what: &'static str) -> Result<String, InvalidId> {
-    if good {
-        Ok(found)
+fn validate(name: &'static str, is_valid: bool, text: String) -> Result<String, InvalidId> {
+    if is_valid {
+        Ok(text)
     } else {
-        Err(InvalidId { found, what })
+        Err(InvalidId { name, text })
     }
 }
 
-/// Whether a text is so many bytes in lower-case hexadecimal.
+/// Whether the text is this number of bytes in lower-case hexadecimal.
 fn is_hex(text: &str, bytes: usize) -> bool {
-    let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.len() == 2 * bytes && text.bytes().all(digit)
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 2 * bytes && text.bytes().all(is_digit)
 }

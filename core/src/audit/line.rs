@@ -1,4 +1,4 @@
-//! A log's lines, read in bounded memory.
+//! Reads a log's lines in bounded memory.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,114 +6,113 @@ use sha2::Digest as _;
 
 use super::merkle::{NodeHash, leaf_hasher};
 
-/// The longest line, without its newline: far beyond any record, whose texts are
-/// bounded. No longer one is written, and what is torn is never longer.
+/// Maximum length of a line in bytes, without its newline. Records have bounded texts and
+/// stay far below it.
 pub const MAX_RECORD_LEN: usize = 1 << 20;
 
-/// A part of a log.
+/// A line of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLine<'l> {
-    /// A line without its newline.
+    /// A line, without its newline.
     Line(&'l [u8]),
-    /// The leaf of a line that is longer than any record.
+    /// The leaf hash of a line of more than [`MAX_RECORD_LEN`] bytes.
     TooLong(NodeHash),
-    /// What is behind the last newline.
+    /// The torn line: the bytes after the last newline.
     Torn(&'l [u8]),
 }
 
-/// Reads a log, a piece at a time.
+/// Reads a log line by line.
 #[derive(Debug)]
 pub struct LineReader<R> {
-    from: R,
+    reader: R,
     line: Vec<u8>,
 }
 
 impl<R: BufRead> LineReader<R> {
-    /// Begins where the reader is.
+    /// Starts where the reader is.
     #[must_use]
-    pub const fn new(from: R) -> Self {
+    pub const fn new(reader: R) -> Self {
         let line = Vec::new();
-        Self { from, line }
+        Self { reader, line }
     }
 
-    /// The next piece; `None` at the end.
+    /// Reads the next line; `None` at the end.
     ///
     /// # Errors
-    /// Those of reading.
-    #[allow(clippy::should_implement_trait, reason = "it lends what it has read")]
-    pub fn next(&mut self) -> io::Result<Option<LogLine<'_>>> {
+    /// Those of the reader.
+    pub fn next_line(&mut self) -> io::Result<Option<LogLine<'_>>> {
         self.line.clear();
-        let mut bounded = (&mut self.from).take(MAX_RECORD_LEN as u64 + 1);
+        let mut bounded = (&mut self.reader).take(MAX_RECORD_LEN as u64 + 1);
         bounded.read_until(b'\n', &mut self.line)?;
         Ok(match self.line.strip_suffix(b"\n") {
             Some(line) => Some(LogLine::Line(line)),
             None if self.line.is_empty() => None,
             None if self.line.len() <= MAX_RECORD_LEN => Some(LogLine::Torn(&self.line)),
-            None => Some(LogLine::TooLong(rest(&mut self.from, &self.line)?)),
+            None => Some(LogLine::TooLong(hash_rest(&mut self.reader, &self.line)?)),
         })
     }
 }
 
-/// The leaf of a line of which that much was read.
-fn rest(from: &mut impl BufRead, begun: &[u8]) -> io::Result<NodeHash> {
-    let mut sha = leaf_hasher(begun);
+/// The leaf hash of a line whose start was read; reads the rest of it.
+fn hash_rest(reader: &mut impl BufRead, start: &[u8]) -> io::Result<NodeHash> {
+    let mut hasher = leaf_hasher(start);
     loop {
-        let more = from.fill_buf()?;
-        let end = more.iter().position(|byte| *byte == b'\n');
-        sha.update(&more[..end.unwrap_or(more.len())]);
-        let (read, is_last) = (
-            end.map_or(more.len(), |end| end + 1),
-            end.is_some() || more.is_empty(),
-        );
-        from.consume(read);
+        let bytes = reader.fill_buf()?;
+        let newline = bytes.iter().position(|byte| *byte == b'\n');
+        hasher.update(&bytes[..newline.unwrap_or(bytes.len())]);
+        let is_last = newline.is_some() || bytes.is_empty();
+        let read = newline.map_or(bytes.len(), |newline| newline + 1);
+        reader.consume(read);
         if is_last {
-            return Ok(sha.finalize().into());
+            return Ok(hasher.finalize().into());
         }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used, reason = "a test that can't go on fails")]
 mod tests {
     use super::*;
     use crate::audit::leaf_hash;
 
     #[test]
-    fn a_line_of_any_length_is_a_piece_and_so_is_what_has_no_end() {
+    fn line_reader_returns_lines_of_every_length_and_the_torn_line() {
         let longest = vec![b'x'; MAX_RECORD_LEN];
-        let long = [&longest[..], b"yz"].concat();
-        let log = [&b"\na\n"[..], &longest, b"\n", &long, b"\nb\n", &longest].concat();
-        let mut seen = Vec::new();
+        let too_long = [&longest[..], b"yz"].concat();
+        let log = [
+            &b"\na\n"[..],
+            &longest,
+            b"\n",
+            &too_long,
+            b"\nb\n",
+            &longest,
+        ]
+        .concat();
+        let mut found = Vec::new();
         let mut lines = LineReader::new(io::BufReader::with_capacity(7, &log[..]));
-        while let Some(piece) = lines.next().expect("memory can be read") {
-            seen.push(match piece {
-                LogLine::Line(line) => (0, leaf_hash(line)),
-                LogLine::TooLong(hash) => (1, hash),
-                LogLine::Torn(torn) => (2, leaf_hash(torn)),
+        while let Some(line) = lines.next_line().expect("memory can be read") {
+            found.push(match line {
+                LogLine::Line(line) => ("line", leaf_hash(line)),
+                LogLine::TooLong(hash) => ("too long", hash),
+                LogLine::Torn(torn) => ("torn", leaf_hash(torn)),
             });
         }
         let expected = [
-            (0, leaf_hash(b"")),
-            (0, leaf_hash(b"a")),
-            (0, leaf_hash(&longest)),
-            (1, leaf_hash(&long)),
-            (0, leaf_hash(b"b")),
-            (2, leaf_hash(&longest)),
+            ("line", leaf_hash(b"")),
+            ("line", leaf_hash(b"a")),
+            ("line", leaf_hash(&longest)),
+            ("too long", leaf_hash(&too_long)),
+            ("line", leaf_hash(b"b")),
+            ("torn", leaf_hash(&longest)),
         ];
-        assert_eq!(seen, expected);
+        assert_eq!(found, expected);
     }
 
     #[test]
-    fn what_has_no_end_and_is_too_long_is_no_torn_line() {
+    fn torn_line_longer_than_any_record_is_too_long() {
         let log = vec![b'x'; MAX_RECORD_LEN + 1];
         let mut lines = LineReader::new(&log[..]);
-        let mut next = || {
-            lines
-                .next()
-                .expect("memory can be read")
-                .map(|piece| format!("{piece:?}"))
-        };
-        let too_long = format!("{:?}", LogLine::TooLong(leaf_hash(&log)));
-        assert_eq!((next(), next()), (Some(too_long), None));
+        let too_long = Some(LogLine::TooLong(leaf_hash(&log)));
+        assert_eq!(lines.next_line().expect("memory can be read"), too_long);
+        assert_eq!(lines.next_line().expect("memory can be read"), None);
     }
 }

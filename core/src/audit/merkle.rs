@@ -4,22 +4,22 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 of the tree.
+/// A SHA-256 hash in the tree: of a leaf or of an inner node.
 pub type NodeHash = [u8; 32];
 
-/// "MTH({d(0)}) = SHA-256(0x00 || d(0))": the leaf of a line without its newline.
+/// The leaf hash of a line without its newline: "MTH({d(0)}) = SHA-256(0x00 || d(0))".
 #[must_use]
 pub fn leaf_hash(line: &[u8]) -> NodeHash {
     leaf_hasher(line).finalize().into()
 }
 
-/// The same, of a line that goes on.
-pub(super) fn leaf_hasher(line: &[u8]) -> Sha256 {
-    Sha256::new_with_prefix([0]).chain_update(line)
+/// Computes a leaf hash incrementally, from the start of a line.
+pub(super) fn leaf_hasher(start: &[u8]) -> Sha256 {
+    Sha256::new_with_prefix([0]).chain_update(start)
 }
 
 /// `SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))`.
-fn node(left: &NodeHash, right: &NodeHash) -> NodeHash {
+fn inner_hash(left: &NodeHash, right: &NodeHash) -> NodeHash {
     Sha256::new_with_prefix([1])
         .chain_update(left)
         .chain_update(right)
@@ -27,8 +27,8 @@ fn node(left: &NodeHash, right: &NodeHash) -> NodeHash {
         .into()
 }
 
-/// The roots of the complete subtrees of a growing log, which is all that its
-/// root needs: as many as its size has bits set.
+/// The roots of a growing tree's complete subtrees, from which its root is computed. There
+/// are as many as its size has bits set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompactRange {
     size: u64,
@@ -37,116 +37,117 @@ pub struct CompactRange {
 }
 
 impl CompactRange {
-    /// How many leaves there are.
+    /// Number of leaves.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Adds a leaf.
-    pub fn push(&mut self, leaf: NodeHash) {
-        let mut root = leaf;
-        // Each trailing one of the size is a subtree that this one completes.
+    /// Appends a leaf.
+    pub fn push(&mut self, leaf_hash: NodeHash) {
+        let mut root = leaf_hash;
+        // Each trailing one of the size is a subtree that this leaf merges.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.roots.pop() {
-                root = node(&left, &root);
+                root = inner_hash(&left, &root);
             }
         }
         self.roots.push(root);
         self.size += 1;
     }
 
-    /// "The hash of an empty list is the hash of an empty string".
+    /// The root of the tree.
     #[must_use]
     pub fn root(&self) -> NodeHash {
-        let folded = self
-            .roots
-            .iter()
-            .rev()
-            .copied()
-            .reduce(|right, left| node(&left, &right));
-        folded.unwrap_or_else(|| Sha256::digest([]).into())
+        let roots = self.roots.iter().rev().copied();
+        let root = roots.reduce(|right, left| inner_hash(&left, &right));
+        // "The hash of an empty list is the hash of an empty string"
+        root.unwrap_or_else(|| Sha256::digest([]).into())
     }
 }
 
-/// The largest power of two smaller than `n`, which is 2 or more.
-const fn split(n: u64) -> u64 {
+/// "the largest power of two smaller than n", which is 2 or more.
+const fn split_point(n: u64) -> u64 {
     1 << (u64::BITS - 1 - (n - 1).leading_zeros())
 }
 
-/// Makes the path of a leaf while all leaves go by (RFC 6962, section 2.1.1), in
-/// memory for the path alone.
+/// Computes the path of one leaf from all leaf hashes in their order (RFC 6962, section
+/// 2.1.1). Its memory is proportional to the path, not to the tree.
 pub struct InclusionProofBuilder {
-    seen: u64,
-    /// The subtrees beside the leaf, from its own to the root's: their leaves'
-    /// places, and their roots so far.
-    beside: Vec<(Range<u64>, CompactRange)>,
+    /// Number of leaves so far.
+    size: u64,
+    /// The sibling subtrees on the way from the leaf to the root: the positions of their
+    /// leaves, and the leaves so far.
+    siblings: Vec<(Range<u64>, CompactRange)>,
 }
 
 impl InclusionProofBuilder {
-    /// The path of leaf `at` of `size`; empty where there is no such leaf.
+    /// Starts the path of leaf `at` in a tree of `size` leaves. It is empty if the tree has
+    /// no such leaf.
     #[must_use]
     pub fn new(at: u64, size: u64) -> Self {
-        let (mut tree, mut beside) = (0..size, Vec::new());
+        let (mut tree, mut siblings) = (0..size, Vec::new());
         while tree.contains(&at) && tree.end - tree.start > 1 {
-            let middle = tree.start + split(tree.end - tree.start);
+            let middle = tree.start + split_point(tree.end - tree.start);
             let (left, right) = (tree.start..middle, middle..tree.end);
-            let (with, without) = if at < middle {
+            let (subtree, sibling) = if at < middle {
                 (left, right)
             } else {
                 (right, left)
             };
-            beside.push((without, CompactRange::default()));
-            tree = with;
+            siblings.push((sibling, CompactRange::default()));
+            tree = subtree;
         }
-        beside.reverse();
-        Self { seen: 0, beside }
+        siblings.reverse();
+        Self { size: 0, siblings }
     }
 
-    /// Takes the next leaf.
-    pub fn push(&mut self, leaf: NodeHash) {
-        let mut beside = self.beside.iter_mut();
-        if let Some((_, root)) = beside.find(|(leaves, _)| leaves.contains(&self.seen)) {
-            root.push(leaf);
+    /// Appends the next leaf.
+    pub fn push(&mut self, leaf_hash: NodeHash) {
+        let mut siblings = self.siblings.iter_mut();
+        if let Some((_, sibling)) = siblings.find(|(leaves, _)| leaves.contains(&self.size)) {
+            sibling.push(leaf_hash);
         }
-        self.seen += 1;
+        self.size += 1;
     }
 
-    /// The path, once all leaves were taken.
+    /// Returns the path, once all leaves were appended.
     #[must_use]
-    pub fn path(self) -> Vec<NodeHash> {
-        self.beside.iter().map(|(_, root)| root.root()).collect()
+    pub fn into_path(self) -> Vec<NodeHash> {
+        let siblings = self.siblings.iter();
+        siblings.map(|(_, sibling)| sibling.root()).collect()
     }
 }
 
-/// The root that a leaf and its path lead to (RFC 9162, section 2.1.3.2); `None`
-/// where the path has not as many hashes as such a leaf's.
+/// The root that results from the hash and path of leaf `at` (RFC 9162, section 2.1.3.2);
+/// `None` if the path is too long or too short for a tree of `size` leaves.
 #[must_use]
 pub fn root_from_inclusion_proof(
-    leaf: NodeHash,
+    leaf_hash: NodeHash,
     at: u64,
     size: u64,
     path: &[NodeHash],
 ) -> Option<NodeHash> {
-    let (mut at, mut last) = (at, size.checked_sub(1)?);
-    if at > last {
+    // The RFC's fn and sn: positions of the node and of the last one, level by level.
+    let (mut node, mut last) = (at, size.checked_sub(1)?);
+    if node > last {
         return None;
     }
-    let mut root = leaf;
+    let mut root = leaf_hash;
     for hash in path {
         if last == 0 {
             return None;
         }
-        if at & 1 == 1 || at == last {
-            root = node(hash, &root);
-            while at & 1 == 0 && at != 0 {
-                at >>= 1;
+        if node & 1 == 1 || node == last {
+            root = inner_hash(hash, &root);
+            while node & 1 == 0 && node != 0 {
+                node >>= 1;
                 last >>= 1;
             }
         } else {
-            root = node(&root, hash);
+            root = inner_hash(&root, hash);
         }
-        at >>= 1;
+        node >>= 1;
         last >>= 1;
     }
     (last == 0).then_some(root)

@@ -1,14 +1,16 @@
-//! The audit log: every transition of every fetch, tamper-evident.
+//! The audit log's format: tamper-evident records of every transition of every fetch.
 //!
 //! ```text
-//!  Event ──▶ Recorder ──▶ Log: {"log":…,"op":{…},"prev":…,…,"trailer":…}\n
-//!                                     leaf = SHA-256(0x00 ‖ line)      └─ SHA-256 of the line before it
-//!  Verifier ◀── lines: trailer, canonical form, sequence, prev = leaf before, replay through `step`
-//!  Checkpoint: origin, size, RFC 6962 root over all leaves
+//!  {"entry":{…},"log":…,"prev":…,…,"trailer":…}\n     leaf hash = SHA-256(0x00 ‖ line)
+//!                         │                └─ SHA-256 of the record before it
+//!                         └─ leaf hash of the previous line
+//!
+//!  line ─▶ ParsedLine ─▶ Verifier ─▶ Finding: trailer, canonical form, sequence, prev, replay
+//!  leaf hashes ─▶ CompactRange ─▶ Checkpoint: log id, size, RFC 6962 root
 //! ```
 //!
-//! JSON Lines in a canonical form: keys sorted, ASCII, integers only, no
-//! insignificant spaces. The stored line's bytes are hashed, not a re-encoding.
+//! Records are JSON Lines in canonical form: keys sorted, ASCII, integers only, no
+//! insignificant spaces. The stored line is hashed, not a re-encoding of it.
 
 mod canonical;
 mod checkpoint;

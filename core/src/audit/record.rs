@@ -1,7 +1,6 @@
-//! Records: one line each.
+//! Records, one per line.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,59 +9,60 @@ use super::canonical;
 use super::id::{LogId, RunId, Timestamp};
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
-use crate::digest::Digest;
+use crate::digest::{Digest, DigestError, hex};
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
 use crate::skopeo::Exit;
 
-/// The form of records that is written.
+/// The schema version that is written and read.
 const SCHEMA: u64 = 1;
 
-/// What stands between a record and its trailer, and behind that.
+/// The text around a trailer.
 const TRAILER: (&str, &str) = (",\"trailer\":\"", "\"}");
 
-/// Which skopeo was used.
+/// The skopeo binary of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkopeoIdentity {
-    /// Where it is.
+    /// Its path.
     pub path: String,
-    /// SHA-256 of the program.
+    /// SHA-256 of the file; `None` if it could not be read.
     pub sha256: Option<Digest>,
-    /// What `skopeo --version` prints.
+    /// The output of `skopeo --version`.
     pub version: String,
 }
 
-/// A command that was run for a transition.
+/// The skopeo command of a transition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandRecord {
-    /// Its arguments, without the program.
+    /// The arguments, without the program.
     pub argv: Vec<String>,
-    /// Its exit status; absent where it has none.
+    /// The exit status, if it exited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
-    /// How long it took.
+    /// The duration.
     pub milliseconds: u64,
-    /// The signal that ended it, if one did.
+    /// The signal that killed it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
 }
 
 impl CommandRecord {
-    /// A command with its arguments, without the program.
+    /// Describes a command. `argv` is without the program; `exit` is `None` if the command
+    /// was not started or did not end.
     #[must_use]
-    pub fn new(argv: &[OsString], exit: Option<Exit>, took: Duration) -> Self {
+    pub fn new(argv: &[OsString], exit: Option<Exit>, duration: Duration) -> Self {
         let (exit, signal) = match exit {
             Some(Exit::Status(status)) => (Some(status), None),
             Some(Exit::Signal(signal)) => (None, Some(signal)),
             None => (None, None),
         };
-        let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+        let to_text = |argument: &OsString| argument.to_string_lossy().into_owned();
         Self {
-            argv: argv.iter().map(text).collect(),
+            argv: argv.iter().map(to_text).collect(),
             exit,
-            milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             signal,
         }
     }
@@ -72,29 +72,29 @@ impl CommandRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SourceInfo {
-    /// Another cache: an absolute path.
+    /// Another cache, with its absolute path.
     Cache(String),
-    /// skopeo.
+    /// skopeo, from a registry or a container storage.
     Skopeo(SkopeoIdentity),
 }
 
-/// A run: who, by which rules, from where.
+/// The configuration of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunInfo {
-    /// The cache: an absolute path.
+    /// Absolute path of the cache.
     pub cache: String,
     /// The rules of its fetches.
     pub policy: FetchPolicy,
-    /// Where its bytes come from.
+    /// Where its manifest bytes come from.
     pub source: SourceInfo,
     /// The user id of the process.
     pub uid: u32,
-    /// The version of skopeo-index.
+    /// Version of the program.
     pub version: String,
 }
 
-/// What a record tells.
+/// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     rename_all = "kebab-case",
@@ -102,118 +102,122 @@ pub struct RunInfo {
     deny_unknown_fields
 )]
 pub enum Entry {
-    /// The log begins.
+    /// The log was created.
     Genesis {
-        /// Our version.
+        /// Version of the program.
         version: String,
     },
-    /// A run begins.
+    /// A run began.
     Run(RunInfo),
-    /// A fetch went from state to state.
+    /// A fetch changed its state.
     Transition {
-        /// The command that was run for it.
+        /// The command that led to it, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<CommandRecord>,
         /// The transition.
         event: Event,
-        /// Which fetch of the run.
+        /// Number of the fetch in its run.
         fetch: u64,
-        /// What is fetched.
+        /// The fetch's request.
         request: Request,
     },
-    /// A run has ended.
+    /// A run ended.
     End {
-        /// Fetches that ended with an object.
+        /// Number of committed fetches.
         committed: u64,
-        /// Fetches that didn't.
+        /// Number of failed fetches.
         failed: u64,
-        /// Fetches of these whose last records could not be written.
+        /// Number of fetches, of both, whose last record could not be written.
         unrecorded: u64,
     },
-    /// A line that a crash had cut short was moved aside.
+    /// A torn line was saved.
     Recovered {
-        /// How many bytes it had.
+        /// Its length in bytes.
         bytes: u64,
-        /// The name of the file they are kept in.
+        /// Name of the file that it was saved to, in the log's directory.
         file: String,
-        /// Their SHA-256.
+        /// Its SHA-256.
         sha256: Digest,
     },
 }
 
-/// A record with what chains it to the others.
+/// A line of the log: an entry, and its links to the log and to the previous line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// What it says.
+    /// The content.
     pub entry: Entry,
-    /// The log that it belongs to.
+    /// The log that the record belongs to.
     pub log: LogId,
-    /// The leaf of the record before; zeros for the first.
-    #[serde(serialize_with = "write_hex", deserialize_with = "read_hex")]
+    /// Leaf hash of the previous line; zeros in the first record.
+    #[serde(
+        serialize_with = "serialize_hash",
+        deserialize_with = "deserialize_hash"
+    )]
     pub prev: NodeHash,
-    /// The run that wrote it.
+    /// The run that wrote the record.
     pub run: RunId,
-    /// The form of the record.
+    /// The schema version.
     pub schema: Schema,
-    /// Its number, from 0.
+    /// Sequence number, from 0.
     pub seq: u64,
-    /// When it was written.
+    /// Time of writing.
     pub time: Timestamp,
 }
 
-/// The one form of records that is known here.
+/// The supported schema version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Schema;
 
-/// 32 bytes in hexadecimal.
+/// A hash, serialised in hexadecimal.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct Hex(pub(super) NodeHash);
+pub(super) struct HexHash(pub(super) NodeHash);
 
-/// Why a line is no record.
+/// Why a line is not a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
-    /// No record is so long.
-    #[error("it is longer than any record ({MAX_RECORD_LEN} bytes)")]
+    /// The line is longer than a record may be.
+    #[error("a record has at most {MAX_RECORD_LEN} bytes")]
     TooLong,
-    /// The line doesn't have the SHA-256 that stands in it.
-    #[error("its trailer is not SHA-256 of what is before it: it was changed, or cut")]
+    /// The trailer is missing, or is not SHA-256 of the record before it.
+    #[error("hash mismatch: the record was changed or truncated")]
     Trailer,
-    /// Not a record's JSON.
-    #[error("it is not a record: {0}")]
+    /// The line does not have the structure of a record.
+    #[error("not a record: {0}")]
     Json(String),
-    /// Another way to write the same.
-    #[error("it is not in canonical form")]
+    /// The record is serialised in another way.
+    #[error("not in canonical form")]
     NotCanonical,
-    /// A form of records that isn't known here.
-    #[error("its schema is {0}, and this version knows {SCHEMA}")]
+    /// The record has another schema version.
+    #[error("unsupported schema version {0}: expected {SCHEMA}")]
     Schema(u64),
 }
 
 impl Record {
-    /// The record as a line, without the newline.
+    /// Serialises the record as a line, without the newline.
     #[must_use]
     pub fn to_line(&self) -> String {
         let mut line = canonical::to_string(self);
         line.pop();
-        let sum = Digest::of(line.as_bytes()).hex();
-        format!("{line}{}{sum}{}", TRAILER.0, TRAILER.1)
+        let sha256 = Digest::of(line.as_bytes()).hex();
+        format!("{line}{}{sha256}{}", TRAILER.0, TRAILER.1)
     }
 
-    /// Reads a line.
+    /// Parses a line without its newline.
     ///
     /// # Errors
-    /// [`RecordError`].
+    /// The first check that fails: length, trailer, structure, canonical form.
     pub fn parse(line: &[u8]) -> Result<Self, RecordError> {
         if line.len() > MAX_RECORD_LEN {
             return Err(RecordError::TooLong);
         }
-        let written = without_trailer(line).ok_or(RecordError::Trailer)?;
-        let record = serde_json::from_str(&written).map_err(|error| unread(&written, &error))?;
-        // Whatever a parser overlooks or takes in another form isn't written so.
-        if canonical::to_string(&record) == written {
+        let json = verify_trailer(line).ok_or(RecordError::Trailer)?;
+        let record = serde_json::from_str(&json).map_err(|error| parse_error(&json, &error))?;
+        // Also refuses what serde tolerates: other orders of keys, spaces, defaults.
+        if canonical::to_string(&record) == json {
             Ok(record)
         } else {
             Err(RecordError::NotCanonical)
@@ -221,53 +225,47 @@ impl Record {
     }
 }
 
-/// Why a record can't be read: there may be a good reason.
-fn unread(written: &str, error: &serde_json::Error) -> RecordError {
+/// Tells another schema version from a record with an invalid structure.
+fn parse_error(json: &str, error: &serde_json::Error) -> RecordError {
     #[derive(Deserialize)]
-    struct Form {
+    struct AnyRecord {
         schema: u64,
     }
-    match serde_json::from_str(written) {
-        Ok(Form { schema }) if schema != SCHEMA => RecordError::Schema(schema),
+    match serde_json::from_str(json) {
+        Ok(AnyRecord { schema }) if schema != SCHEMA => RecordError::Schema(schema),
         _ => RecordError::Json(error.to_string()),
     }
 }
 
-/// The record as JSON, if its trailer is right.
-fn without_trailer(line: &[u8]) -> Option<String> {
+/// The record's JSON without the trailer, if that is its SHA-256.
+fn verify_trailer(line: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(line).ok()?;
     let line = line.strip_suffix(TRAILER.1)?;
-    let (record, sum) = line.split_at_checked(line.len().checked_sub(64)?)?;
+    let (record, sha256) = line.split_at_checked(line.len().checked_sub(64)?)?;
     let record = record.strip_suffix(TRAILER.0)?;
-    (Digest::of(record.as_bytes()).hex() == sum).then(|| format!("{record}}}"))
+    (Digest::of(record.as_bytes()).hex() == sha256).then(|| format!("{record}}}"))
 }
 
-impl fmt::Display for Hex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::digest::hex(&self.0))
-    }
-}
+impl TryFrom<String> for HexHash {
+    type Error = DigestError;
 
-impl TryFrom<String> for Hex {
-    type Error = crate::digest::DigestError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, DigestError> {
         Digest::from_hex(&text).map(|digest| Self(*digest.as_bytes()))
     }
 }
 
-impl From<Hex> for String {
-    fn from(hex: Hex) -> Self {
-        hex.to_string()
+impl From<HexHash> for String {
+    fn from(hash: HexHash) -> Self {
+        hex(&hash.0)
     }
 }
 
-fn write_hex<S: Serializer>(hash: &NodeHash, to: S) -> Result<S::Ok, S::Error> {
-    Hex(*hash).serialize(to)
+fn serialize_hash<S: Serializer>(hash: &NodeHash, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex(hash))
 }
 
-fn read_hex<'de, D: Deserializer<'de>>(from: D) -> Result<NodeHash, D::Error> {
-    Hex::deserialize(from).map(|hex| hex.0)
+fn deserialize_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeHash, D::Error> {
+    HexHash::deserialize(deserializer).map(|hash| hash.0)
 }
 
 impl TryFrom<u64> for Schema {

@@ -1,4 +1,4 @@
-//! Checks a log, line by line. Pure, and of bounded memory.
+//! Verifies a log line by line, in memory bounded by the open runs and kept objects.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -7,245 +7,224 @@ use super::checkpoint::Checkpoint;
 use super::finding::{Finding, FindingKind};
 use super::id::{LogId, RunId, Timestamp};
 use super::merkle::{CompactRange, NodeHash, leaf_hash};
-use super::record::{Entry, Record, RecordError};
+use super::record::{Entry, Record, RecordError, RunInfo};
 use crate::digest::Digest;
 use crate::machine::{ContentInfo, Event, Fetch, FetchPolicy, State, Task};
 use crate::request::Request;
 
-/// What a log holds, whatever was found.
+/// What a log holds, whatever was found in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSummary {
-    /// Where it stands now; `None` for a log without a record.
+    /// The log's present checkpoint; `None` for a log without a record.
     pub checkpoint: Option<Checkpoint>,
-    /// Every cache that a run used, with the objects that were committed to it, if
-    /// these were to be kept: each with the place of the last record that says so.
+    /// The caches that runs used, and the objects committed to each; empty with
+    /// [`KeepObjects::No`].
     pub committed: BTreeMap<String, Objects>,
 }
 
-/// Objects, each with the place of a record.
+/// Committed objects, each with the position of its last `Committed` record.
 pub type Objects = BTreeMap<Digest, u64>;
 
-/// By how much a clock may be set back without a word.
-const SET_BACK: Duration = Duration::from_secs(60);
+/// By how much a clock may be set back before it is reported.
+const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// Whether a [`Verifier`] keeps the digests of what was committed.
+/// Whether a [`Verifier`] keeps the committed digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepObjects {
-    /// It does, some 40 bytes for each object.
+    /// They are kept: about 40 bytes per object.
     Yes,
-    /// It doesn't.
+    /// They are not kept.
     No,
 }
 
-/// A line of a log, read: what can be known of it by itself.
+/// A parsed line of a log.
 pub struct ParsedLine {
-    leaf: NodeHash,
-    // Boxed, since there may be many lines that are none.
+    leaf_hash: NodeHash,
+    // Boxed, because there may be many lines that are not records.
     record: Result<Box<Record>, RecordError>,
 }
 
 impl ParsedLine {
-    /// Reads one without its newline. Lines may be read in any order, at once.
+    /// Parses a line without its newline. Lines can be parsed in parallel.
     #[must_use]
     pub fn parse(line: &[u8]) -> Self {
         Self {
-            leaf: leaf_hash(line),
+            leaf_hash: leaf_hash(line),
             record: Record::parse(line).map(Box::new),
         }
     }
 
-    /// One that is too long for a record, of which only its leaf is known.
+    /// A line that is too long for a record.
     #[must_use]
-    pub const fn too_long(leaf: NodeHash) -> Self {
+    pub const fn too_long(leaf_hash: NodeHash) -> Self {
         Self {
-            leaf,
+            leaf_hash,
             record: Err(RecordError::TooLong),
         }
     }
 
-    /// Its leaf.
+    /// The line's leaf hash.
     #[must_use]
     pub const fn leaf_hash(&self) -> NodeHash {
-        self.leaf
+        self.leaf_hash
     }
 
-    /// Its record, if it is one.
+    /// The record, if the line is one.
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
         self.record.as_deref().ok()
     }
 }
 
-/// Takes the lines of a log in their order.
+/// Verifies the lines of a log in their order.
 pub struct Verifier {
     checkpoint: Option<Checkpoint>,
-    /// The root at the checkpoint's size.
-    root_then: Option<NodeHash>,
-    keep: KeepObjects,
+    /// The log's root at the checkpoint's size.
+    root_at_checkpoint: Option<NodeHash>,
+    keep_objects: KeepObjects,
     committed: BTreeMap<String, Objects>,
-    frontier: CompactRange,
+    tree: CompactRange,
     prev: NodeHash,
     next_seq: u64,
-    /// Of the record before.
-    time: Option<Timestamp>,
+    /// Time of the previous record.
+    last_time: Option<Timestamp>,
     log: Option<LogId>,
-    runs: HashMap<RunId, OpenRun>,
+    open_runs: HashMap<RunId, OpenRun>,
 }
 
-/// A run that hasn't ended.
+/// A run without an `end` record so far.
 struct OpenRun {
     cache: String,
     policy: FetchPolicy,
-    open: HashMap<u64, Fetch<ContentInfo>>,
+    open_fetches: HashMap<u64, Fetch<ContentInfo>>,
     committed: u64,
     failed: u64,
 }
 
 impl Verifier {
-    /// One at a log's beginning, which checks it against a checkpoint, if there
-    /// is one.
+    /// Starts at the beginning of a log. With a checkpoint, the log is compared with it.
     #[must_use]
-    pub fn new(checkpoint: Option<Checkpoint>, keep: KeepObjects) -> Self {
+    pub fn new(checkpoint: Option<Checkpoint>, keep_objects: KeepObjects) -> Self {
         Self {
             checkpoint,
-            root_then: None,
-            keep,
+            root_at_checkpoint: None,
+            keep_objects,
             committed: BTreeMap::new(),
-            frontier: CompactRange::default(),
+            tree: CompactRange::default(),
             prev: [0; 32],
             next_seq: 0,
-            time: None,
+            last_time: None,
             log: None,
-            runs: HashMap::new(),
+            open_runs: HashMap::new(),
         }
     }
 
-    /// Takes the next line, and says what is wrong with it.
-    pub fn line(&mut self, line: &ParsedLine) -> Vec<Finding> {
-        let at = Some(self.frontier.size());
-        let mut found = Vec::new();
+    /// Verifies the next line, and returns what is wrong with it.
+    pub fn check_line(&mut self, line: &ParsedLine) -> Vec<Finding> {
+        let at = Some(self.tree.size());
+        let mut kinds = Vec::new();
         match &line.record {
             Ok(record) => {
-                self.check_chain(record, &mut found);
-                self.check_entry(record, &mut found);
+                self.check_chain(record, &mut kinds);
+                self.check_entry(record, &mut kinds);
                 self.next_seq = record.seq.wrapping_add(1);
             }
             Err(error) => {
-                found.push(FindingKind::Record(error.clone()));
+                kinds.push(FindingKind::InvalidRecord(error.clone()));
                 self.next_seq = self.next_seq.wrapping_add(1);
             }
         }
-        self.prev = line.leaf;
-        self.frontier.push(self.prev);
-        if self
-            .checkpoint
-            .as_ref()
-            .is_some_and(|then| then.size == self.frontier.size())
-        {
-            self.root_then = Some(self.frontier.root());
+        self.prev = line.leaf_hash;
+        self.tree.push(line.leaf_hash);
+        let checkpoint = self.checkpoint.as_ref();
+        if checkpoint.is_some_and(|checkpoint| checkpoint.size == self.tree.size()) {
+            self.root_at_checkpoint = Some(self.tree.root());
         }
-        found.into_iter().map(|kind| Finding { at, kind }).collect()
+        kinds.into_iter().map(|kind| Finding { at, kind }).collect()
     }
 
-    /// Takes what is behind the last newline.
+    /// Ends the verification. `torn` is the torn line, or empty.
     #[must_use]
     pub fn finish(self, torn: &[u8]) -> (LogSummary, Vec<Finding>) {
-        let mut found = Vec::new();
-        let size = self.frontier.size();
+        let mut kinds = Vec::new();
+        let (size, root) = (self.tree.size(), self.tree.root());
         if !torn.is_empty() {
-            found.push(FindingKind::Torn(torn.len() as u64));
+            kinds.push(FindingKind::TornLine(torn.len() as u64));
         } else if size == 0 {
-            found.push(FindingKind::Empty);
+            kinds.push(FindingKind::EmptyLog);
         }
-        if let Some(then) = &self.checkpoint {
-            if self.log.as_ref().is_some_and(|log| *log != then.origin) {
-                found.push(FindingKind::OtherCheckpoint(then.origin.clone()));
+        if let Some(Checkpoint {
+            origin,
+            size: expected,
+            root,
+        }) = self.checkpoint
+        {
+            if self.log.as_ref().is_some_and(|log| *log != origin) {
+                kinds.push(FindingKind::ForeignCheckpoint(origin));
             }
-            match self.root_then {
-                None if then.size > size => {
-                    found.push(FindingKind::Shorter {
-                        expected: then.size,
-                        found: size,
-                    });
-                }
-                Some(root) if root != then.root => found.push(FindingKind::Rewritten(then.size)),
-                _ => {}
+            if expected > size {
+                let found = size;
+                kinds.push(FindingKind::TruncatedLog { expected, found });
+            } else if self.root_at_checkpoint.is_some_and(|found| found != root) {
+                kinds.push(FindingKind::RewrittenLog(expected));
             }
         }
-        let mut unended: Vec<_> = self.runs.into_keys().collect();
-        unended.sort();
-        found.extend(unended.into_iter().map(FindingKind::UnfinishedRun));
-        let root = self.frontier.root();
-        let checkpoint = self.log.map(|origin| Checkpoint { origin, size, root });
-        let findings = found
-            .into_iter()
-            .map(|kind| Finding { at: None, kind })
-            .collect();
-        (
-            LogSummary {
-                checkpoint,
-                committed: self.committed,
-            },
-            findings,
-        )
+        let mut unfinished: Vec<_> = self.open_runs.into_keys().collect();
+        unfinished.sort();
+        kinds.extend(unfinished.into_iter().map(FindingKind::UnfinishedRun));
+        let summary = LogSummary {
+            checkpoint: self.log.map(|origin| Checkpoint { origin, size, root }),
+            committed: self.committed,
+        };
+        let finding = |kind| Finding { at: None, kind };
+        (summary, kinds.into_iter().map(finding).collect())
     }
 
-    /// Whether a record follows the one before.
-    fn check_chain(&mut self, record: &Record, found: &mut Vec<FindingKind>) {
-        let first = self.frontier.size() == 0;
-        if first != matches!(record.entry, Entry::Genesis { .. }) {
-            found.push(FindingKind::Genesis);
+    /// Checks that a record continues the log.
+    fn check_chain(&mut self, record: &Record, kinds: &mut Vec<FindingKind>) {
+        let is_first = self.tree.size() == 0;
+        if is_first != matches!(record.entry, Entry::Genesis { .. }) {
+            kinds.push(FindingKind::Genesis);
         }
-        match &self.log {
-            None => self.log = Some(record.log.clone()),
-            Some(log) if *log != record.log => {
-                found.push(FindingKind::OtherLog(record.log.clone()))
-            }
-            Some(_) => {}
+        if *self.log.get_or_insert_with(|| record.log.clone()) != record.log {
+            kinds.push(FindingKind::ForeignRecord(record.log.clone()));
         }
-        if record.seq != self.next_seq {
-            found.push(FindingKind::Sequence {
-                expected: self.next_seq,
-                found: record.seq,
-            });
+        let (expected, found) = (self.next_seq, record.seq);
+        if found != expected {
+            kinds.push(FindingKind::Sequence { expected, found });
         }
         if record.prev != self.prev {
-            found.push(FindingKind::Chain);
+            kinds.push(FindingKind::Chain);
         }
-        let now = &record.time;
-        if let Some(then) = self.time.replace(now.clone())
-            && now.before(&then).is_some_and(|by| by > SET_BACK)
+        if let Some(previous) = self.last_time.replace(record.time.clone())
+            && let Some(skew) = previous.duration_since(&record.time)
+            && skew > CLOCK_SKEW_TOLERANCE
         {
-            let now = now.clone();
-            found.push(FindingKind::Clock { then, now });
+            let time = record.time.clone();
+            kinds.push(FindingKind::Clock { previous, time });
         }
     }
 
-    /// Whether what a record tells can be.
-    fn check_entry(&mut self, record: &Record, found: &mut Vec<FindingKind>) {
-        let wrong = |why| FindingKind::Run {
+    /// Checks that a record's entry follows from the earlier ones of its run.
+    fn check_entry(&mut self, record: &Record, kinds: &mut Vec<FindingKind>) {
+        const NOT_OPEN: &str = "has not begun or has already ended";
+        let wrong_run = |reason| FindingKind::Run {
             run: record.run.clone(),
-            why,
+            reason,
         };
         match &record.entry {
             Entry::Genesis { .. } => {}
-            Entry::Recovered { bytes, file, .. } => found.push(FindingKind::Recovered {
+            Entry::Recovered { bytes, file, .. } => kinds.push(FindingKind::RecoveredLine {
                 bytes: *bytes,
                 file: file.clone(),
             }),
-            Entry::Run(begun) => {
-                if self.keep == KeepObjects::Yes {
-                    self.committed.entry(begun.cache.clone()).or_default();
+            Entry::Run(info) => {
+                if self.keep_objects == KeepObjects::Yes {
+                    self.committed.entry(info.cache.clone()).or_default();
                 }
-                let run = OpenRun {
-                    cache: begun.cache.clone(),
-                    policy: begun.policy,
-                    open: HashMap::new(),
-                    committed: 0,
-                    failed: 0,
-                };
-                if self.runs.insert(record.run.clone(), run).is_some() {
-                    found.push(wrong("begins twice"));
+                let run = OpenRun::new(info);
+                if self.open_runs.insert(record.run.clone(), run).is_some() {
+                    kinds.push(wrong_run("begins twice"));
                 }
             }
             Entry::Transition {
@@ -253,74 +232,88 @@ impl Verifier {
                 fetch,
                 request,
                 ..
-            } => match self.runs.get_mut(&record.run) {
-                None => found.push(wrong("has not begun, or has ended")),
+            } => match self.open_runs.get_mut(&record.run) {
+                None => kinds.push(wrong_run(NOT_OPEN)),
                 Some(run) => match run.replay(*fetch, request, event) {
                     Ok(State::Committed) => {
-                        let at = self.frontier.size();
-                        // Caches are there only where objects are kept.
+                        // Has the run's cache with `KeepObjects::Yes` only.
                         if let Some(objects) = self.committed.get_mut(&run.cache) {
-                            objects.insert(request.digest(), at);
+                            objects.insert(request.digest(), self.tree.size());
                         }
                     }
                     Ok(_) => {}
-                    Err(why) => found.push(FindingKind::Replay { fetch: *fetch, why }),
+                    Err(reason) => kinds.push(FindingKind::Replay {
+                        fetch: *fetch,
+                        reason,
+                    }),
                 },
             },
             Entry::End {
                 committed,
                 failed,
                 unrecorded,
-            } => match self.runs.remove(&record.run) {
-                None => found.push(wrong("has not begun, or has ended")),
-                Some(run) => {
-                    let recorded = run.committed.saturating_add(run.failed);
-                    let told = committed.saturating_add(*failed);
-                    // An unrecorded one may have some records or none. One whose
-                    // success couldn't be made durable failed, with all its records.
-                    let sound = run.open.len() as u64 <= *unrecorded
-                        && recorded.saturating_add(*unrecorded) == told
-                        && *committed <= run.committed;
-                    if !sound {
-                        found.push(wrong("ends with other fetches than it has records of"));
-                    }
+            } => match self.open_runs.remove(&record.run) {
+                None => kinds.push(wrong_run(NOT_OPEN)),
+                Some(run) if !run.can_end(*committed, *failed, *unrecorded) => {
+                    kinds.push(wrong_run("ends with numbers that don't fit its records"));
                 }
+                Some(_) => {}
             },
         }
     }
 }
 
 impl OpenRun {
-    /// Does the transition again, and compares.
+    fn new(info: &RunInfo) -> Self {
+        Self {
+            cache: info.cache.clone(),
+            policy: info.policy,
+            open_fetches: HashMap::new(),
+            committed: 0,
+            failed: 0,
+        }
+    }
+
+    /// Whether the numbers of an `end` record fit the run's records. An unrecorded fetch may
+    /// have some records, but not its last one. A fetch whose `Committed` record could not
+    /// be fsynced has all of its records and counts as failed.
+    fn can_end(&self, committed: u64, failed: u64, unrecorded: u64) -> bool {
+        let recorded = self.committed.saturating_add(self.failed);
+        self.open_fetches.len() as u64 <= unrecorded
+            && recorded.saturating_add(unrecorded) == committed.saturating_add(failed)
+            && committed <= self.committed
+    }
+
+    /// Repeats a transition, and compares it with its record.
     fn replay(&mut self, fetch: u64, request: &Request, event: &Event) -> Result<State, String> {
-        let task = Task {
-            request: request.clone(),
-            policy: self.policy,
-        };
-        let state = match self.open.remove(&fetch) {
-            Some(state) if state.task().request != *request => {
-                return Err("it is of another request than before".to_owned());
-            }
-            Some(state) => state,
-            None => Fetch::new(task),
-        };
-        let (next, again) = state
+        let state = self.open_fetches.remove(&fetch).unwrap_or_else(|| {
+            Fetch::new(Task {
+                request: request.clone(),
+                policy: self.policy,
+            })
+        });
+        if state.task().request != *request {
+            return Err("its request is not that of its earlier records".to_owned());
+        }
+        let (next, expected) = state
             .step(event.outcome.clone())
-            .map_err(|refused| refused.to_string())?;
-        if again != *event {
+            .map_err(|refusal| refusal.to_string())?;
+        if (event.from, event.to) != (expected.from, expected.to) {
             return Err(format!(
-                "it leads from {} to {}, and not from {} to {}",
-                again.from, again.to, event.from, event.to
+                "transition is {} to {}, expected {} to {}",
+                event.from, event.to, expected.from, expected.to
             ));
         }
-        let reached = next.state();
-        match reached {
+        if *event != expected {
+            return Err("its attempt or cause is not that of the replay".to_owned());
+        }
+        match event.to {
             State::Committed => self.committed += 1,
             State::Failed => self.failed += 1,
             _ => {
-                self.open.insert(fetch, next);
+                self.open_fetches.insert(fetch, next);
             }
         }
-        Ok(reached)
+        Ok(event.to)
     }
 }
