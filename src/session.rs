@@ -23,7 +23,7 @@ pub struct SessionConfig<'a> {
     pub log: Option<&'a LogWriter<'a>>,
     /// Shows progress.
     pub display: &'a dyn Observer,
-    /// Shows what went wrong beside the fetches.
+    /// Shows warnings that belong to no fetch.
     pub warn: &'a dyn Fn(&str),
 }
 

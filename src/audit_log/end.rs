@@ -69,7 +69,7 @@ impl LogWriter<'_> {
         let newline = end.iter().rposition(|byte| *byte == b'\n');
         let (lines, torn) = end.split_at(newline.map_or(0, |at| at + 1));
         if torn.len() > MAX_RECORD_LEN {
-            return Err(self.broken("it has no newline"));
+            return Err(self.broken("no newline"));
         }
         let found = match lines.strip_suffix(b"\n") {
             None => None,
@@ -108,7 +108,7 @@ impl LogWriter<'_> {
         let seq = record.seq.checked_add(1);
         Ok(LogEnd {
             length,
-            seq: seq.ok_or_else(|| self.broken("its sequence number is the largest one"))?,
+            seq: seq.ok_or_else(|| self.broken("no sequence number follows"))?,
             prev: leaf_hash(line),
             log: record.log,
         })

@@ -26,7 +26,7 @@ const BATCH_LINES: usize = 1 << 13;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The system refused.
-    #[error("{}: {error}", Escaped(&.path.to_string_lossy()))]
+    #[error("cannot read {}: {error}", Escaped(&.path.to_string_lossy()))]
     Io {
         /// The log.
         path: PathBuf,

@@ -102,7 +102,8 @@ impl<'c> LogWriter<'c> {
     /// Where the log can't be read.
     pub fn checkpoint(&self) -> Result<Checkpoint, LogError> {
         let origin = self.state().last.as_ref().map(|last| last.end.log.clone());
-        let origin = origin.ok_or_else(|| self.broken("no record was appended"))?;
+        let origin = origin.ok_or_else(|| io::Error::other("no record was appended"));
+        let origin = origin.map_err(self.context("read"))?;
         let mut range = CompactRange::default();
         let mut lines = self.lines(u64::MAX);
         while let Some(line) = lines.next_line().map_err(self.context("read"))? {

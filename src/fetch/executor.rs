@@ -79,7 +79,7 @@ pub struct FetchReport {
     pub result: Result<Committed<ManifestBytes>, Failed>,
 }
 
-/// Fetches requests by means of a [`Performer`].
+/// Runs fetches, whose effects a [`Performer`] performs.
 pub struct Executor<'a> {
     /// Performs effects.
     pub performer: Performer<'a>,
@@ -98,30 +98,30 @@ impl Executor<'_> {
     /// Fetches all requests, and reports each in their order, as soon as those before it
     /// have been reported.
     pub fn run(&self, requests: &[Request], mut report: impl FnMut(&FetchReport)) {
-        let groups = grouped(requests);
-        let (mut waiting, mut first) = (HashMap::new(), 0);
-        let mut take = |positions: &[usize], fetched: Arc<FetchReport>| {
+        let groups = group_by_digest(requests);
+        let (mut waiting, mut next_position) = (HashMap::new(), 0);
+        let mut deliver = |positions: &[usize], fetched: Arc<FetchReport>| {
             waiting.extend(positions.iter().map(|at| (*at, Arc::clone(&fetched))));
-            while let Some(fetched) = waiting.remove(&first) {
+            while let Some(fetched) = waiting.remove(&next_position) {
                 report(&fetched);
-                first += 1;
+                next_position += 1;
             }
         };
         let workers = self.jobs.get().min(groups.len());
         if workers == 1 {
             for (request, positions) in groups.iter().flatten() {
-                take(
+                deliver(
                     positions,
                     Arc::new(self.fetch(FetchId(positions[0]), request)),
                 );
             }
             return;
         }
-        let (next, (done, reports)) = (AtomicUsize::new(0), mpsc::channel());
+        let (next, (sender, reports)) = (AtomicUsize::new(0), mpsc::channel());
         let queue = Queue {
             groups: &groups,
             next: &next,
-            done,
+            reports: sender,
         };
         std::thread::scope(|scope| {
             if self.spawn_worker(scope, queue.clone(), workers).is_err() {
@@ -129,7 +129,7 @@ impl Executor<'_> {
             }
             drop(queue);
             for (positions, fetched) in reports {
-                take(positions, fetched);
+                deliver(positions, fetched);
             }
         });
     }
@@ -147,7 +147,7 @@ impl Executor<'_> {
             return Ok(());
         }
         let run = move || {
-            // Where the system has no more threads, fewer do the work.
+            // If the system has no more threads, fewer workers do the work.
             best_effort(self.spawn_worker(scope, queue.clone(), workers - 1));
             queue.drain(|id, request| self.fetch(id, request));
         };
@@ -160,7 +160,7 @@ impl Executor<'_> {
             observer.began(id, request);
         }
         let started = Instant::now();
-        let result = self.result(id, request);
+        let result = self.drive(id, request);
         let report = FetchReport {
             request: request.clone(),
             took: started.elapsed(),
@@ -172,16 +172,13 @@ impl Executor<'_> {
         report
     }
 
-    #[expect(
-        clippy::result_large_err,
-        reason = "a report holds either by value"
-    )]
-    fn result(&self, id: FetchId, request: &Request) -> Result<Committed<ManifestBytes>, Failed> {
+    #[expect(clippy::result_large_err, reason = "a report holds either by value")]
+    fn drive(&self, id: FetchId, request: &Request) -> Result<Committed<ManifestBytes>, Failed> {
         let mut fetch = Fetch::new(Task {
             request: request.clone(),
             policy: self.policy,
         });
-        // Why the fetch can't go on, although its state asks for an effect.
+        // Passed to the machine in place of the next outcome.
         let mut failure: Option<EffectError> = None;
         while let Some(effect) = fetch.wants() {
             let Performed { outcome, command } = match failure.take() {
@@ -241,8 +238,8 @@ impl Executor<'_> {
     }
 }
 
-/// The positions of a request, and its report.
-type Done<'r> = (&'r [usize], Arc<FetchReport>);
+/// A report with the positions of its request.
+type PositionedReport<'r> = (&'r [usize], Arc<FetchReport>);
 
 /// What the workers share.
 #[derive(Clone)]
@@ -250,7 +247,7 @@ struct Queue<'r> {
     groups: &'r [Group<'r>],
     /// Position of the next group.
     next: &'r AtomicUsize,
-    done: mpsc::Sender<Done<'r>>,
+    reports: mpsc::Sender<PositionedReport<'r>>,
 }
 
 impl Queue<'_> {
@@ -258,15 +255,15 @@ impl Queue<'_> {
     fn drain(&self, fetch: impl Fn(FetchId, &Request) -> FetchReport) {
         while let Some(group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             for (request, positions) in group {
-                let fetched = Arc::new(fetch(FetchId(positions[0]), request));
+                let report = Arc::new(fetch(FetchId(positions[0]), request));
                 // The receiver lives as long as the workers.
-                best_effort(self.done.send((positions, fetched)));
+                best_effort(self.reports.send((positions, report)));
             }
         }
     }
 }
 
-fn grouped(requests: &[Request]) -> Vec<Group<'_>> {
+fn group_by_digest(requests: &[Request]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut by_digest: HashMap<Digest, usize> = HashMap::new();
     for (position, request) in requests.iter().enumerate() {

@@ -59,12 +59,12 @@ impl Performer<'_> {
     pub fn perform(&self, effect: &Effect<'_, ManifestBytes>) -> Performed {
         let mut command = None;
         let outcome = self
-            .outcome(effect, &mut command)
+            .try_perform(effect, &mut command)
             .unwrap_or_else(|error| Outcome::Failed { error });
         Performed { outcome, command }
     }
 
-    fn outcome(
+    fn try_perform(
         &self,
         effect: &Effect<'_, ManifestBytes>,
         record: &mut Option<CommandRecord>,
@@ -164,11 +164,11 @@ impl Performer<'_> {
             .read(&to.join(MANIFEST), MAX_MANIFEST_SIZE)?;
         match entry {
             CacheEntry::File { content } => Ok(content),
-            CacheEntry::Oversized { size, .. } => Err(failure(
+            CacheEntry::Oversized { size, .. } => Err(command_error(
                 FailureKind::TooLarge,
                 format!("skopeo copied a manifest of {size} bytes"),
             )),
-            CacheEntry::Absent | CacheEntry::NotAFile => Err(failure(
+            CacheEntry::Absent | CacheEntry::NotAFile => Err(command_error(
                 FailureKind::Other,
                 format!("skopeo exited with 0 and left no {MANIFEST}"),
             )),
@@ -185,7 +185,7 @@ impl Performer<'_> {
             ByteSource::Skopeo(skopeo) => skopeo
                 .run(command, output_dir, self.cancel, record)
                 .map(ManifestBytes::from),
-            ByteSource::Cache(_) => Err(failure(
+            ByteSource::Cache(_) => Err(command_error(
                 FailureKind::Other,
                 "a cache runs no skopeo command".to_owned(),
             )),
@@ -205,18 +205,19 @@ fn read_from_cache(cache: &Store, request: &Request) -> Result<ManifestBytes, Ef
         CacheEntry::File { content } => Ok(content),
         CacheEntry::Absent => {
             let message = format!("no such object in {}", cache.root().display());
-            Err(failure(FailureKind::NotFound, message))
+            Err(command_error(FailureKind::NotFound, message))
         }
-        CacheEntry::Oversized { size, .. } => {
-            Err(failure(FailureKind::TooLarge, format!("{size} bytes")))
-        }
-        CacheEntry::NotAFile => Err(failure(
+        CacheEntry::Oversized { size, .. } => Err(command_error(
+            FailureKind::TooLarge,
+            format!("{size} bytes"),
+        )),
+        CacheEntry::NotAFile => Err(command_error(
             FailureKind::Other,
             "the object is not a file".to_owned(),
         )),
     }
 }
 
-fn failure(kind: FailureKind, message: String) -> EffectError {
+fn command_error(kind: FailureKind, message: String) -> EffectError {
     EffectError::Command { kind, message }
 }

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Shares the syncs of one file or directory. A sync covers whatever was done before it
-/// began, so a caller needs one that begins after its call, no matter who makes it.
+/// began, so a caller needs one that begins after its call, whichever caller makes it.
 #[derive(Debug, Default)]
 pub(crate) struct GroupCommit {
     state: Mutex<State>,

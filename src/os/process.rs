@@ -1,7 +1,8 @@
-//! What std and rustix have no safe way to do. All `unsafe` of the workspace is here.
+//! System calls that std and rustix don't wrap safely. All `unsafe` of the workspace is
+//! here.
 #![allow(
     unsafe_code,
-    reason = "each block says why it is sound; there is no safe way"
+    reason = "std and rustix have no safe wrapper; each block says why it is sound"
 )]
 
 use std::io;
@@ -34,7 +35,7 @@ pub(crate) fn kill_with_parent(child: &mut Command) {
 /// number, before anything else opens descriptors.
 ///
 /// # Errors
-/// Where there is no such descriptor, or it is stdin, stdout or stderr.
+/// Where the descriptor is not open, or is stdin, stdout or stderr.
 pub(crate) fn take_inherited_fd(number: RawFd) -> io::Result<OwnedFd> {
     if number <= 2 {
         return Err(Errno::BADF.into());

@@ -1,4 +1,4 @@
-//! Which skopeo is run.
+//! Identity of the skopeo binary.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,8 +17,7 @@ use crate::os::CancelToken;
 /// Timeout of `skopeo --version`.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Identifies the program that a runner runs. What can't be found out is left
-/// empty.
+/// Identifies the program that a runner runs. What can't be determined is left empty.
 #[must_use]
 pub fn identify(runner: &dyn CommandRunner, cancel: &CancelToken) -> SkopeoIdentity {
     let path = std::path::absolute(runner.program());

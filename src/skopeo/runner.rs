@@ -42,7 +42,7 @@ pub struct CommandLimits<'a> {
 /// Why a command did not end on its own.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There is no such program.
+    /// The program does not exist.
     #[error("{}: command not found", .0.display())]
     NotFound(PathBuf),
     /// It could not be started, or its pipes broke.

@@ -15,13 +15,10 @@ pub trait Disk: Send + Sync {
     /// Creates a directory, unless it exists. Its parent exists.
     ///
     /// # Errors
-    /// [`DiskError`], as for every method, where the system refuses.
+    /// Where the system refuses, as for every method.
     fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError>;
 
     /// Creates a directory in `parent` with a new name that begins with `prefix`.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError>;
 
     /// Takes the lock of a file, which is created if missing. The lock ends when the
@@ -32,45 +29,24 @@ pub trait Disk: Send + Sync {
     fn lock(&self, file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError>;
 
     /// Writes a new file, mode 0644. It must not exist.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError>;
 
     /// Reads a file of at most `max` bytes. A missing file is [`CacheEntry::Absent`].
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn read(&self, file: &Path, max: usize) -> Result<CacheEntry<ManifestBytes>, DiskError>;
 
     /// Makes a file's bytes durable.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn sync_file(&self, file: &Path) -> Result<(), DiskError>;
 
     /// Makes a directory's entries durable.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn sync_dir(&self, dir: &Path) -> Result<(), DiskError>;
 
     /// Renames without replacing.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError>;
 
     /// The names in a directory; none where it is missing.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError>;
 
     /// Removes a file, or a directory with its contents, if it exists.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     fn remove(&self, path: &Path) -> Result<(), DiskError>;
 }
 

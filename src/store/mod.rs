@@ -37,8 +37,8 @@ const PRIVATE_DIR: &str = ".skopeo-index";
 /// Directory of corrupt objects, in [`PRIVATE_DIR`].
 const QUARANTINE: &str = "quarantine";
 
-/// Retries when other processes publish, quarantine or remove the same object at the
-/// same time.
+/// Tries to give an object its name, while other processes publish, quarantine or remove
+/// it.
 const PUBLISH_TRIES: u32 = 8;
 
 /// Errors tolerated when syncing ancestors of the cache: they may not be ours.
@@ -113,26 +113,17 @@ impl Store {
     }
 
     /// Creates the directory of the cache, unless it exists.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     pub fn create(&self) -> Result<(), DiskError> {
         self.make_dir(&self.root)
     }
 
     /// Reads an object.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     pub fn read(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
         self.disk.read(&self.object(digest), MAX_MANIFEST_SIZE)
     }
 
     /// Reads an object and makes it durable: its writer may have crashed before its
     /// fsync, or never call it (osbuild's Python source).
-    ///
-    /// # Errors
-    /// Where the system refuses.
     pub fn look_up(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
         let entry = self.read(digest)?;
         if let CacheEntry::File { .. } = entry {
@@ -218,9 +209,6 @@ impl Store {
     }
 
     /// The digests of all objects, of this source and others, sorted.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     pub fn objects(&self) -> Result<Vec<Digest>, DiskError> {
         let digest = |name: OsString| name.to_str()?.parse().ok();
         let names = self.disk.list(&self.root)?;
@@ -230,9 +218,6 @@ impl Store {
     }
 
     /// The names of quarantined objects, relative to the cache, sorted.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     pub fn quarantined(&self) -> Result<Vec<String>, DiskError> {
         let names = self.disk.list(&self.private_dir().join(QUARANTINE))?;
         let name = |name: &OsString| quarantined_name(&name.to_string_lossy());

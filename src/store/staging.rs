@@ -11,8 +11,8 @@ use super::{DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
 /// Name prefix of staging directories.
 const PREFIX: &str = "staging-";
 
-/// Retries when creating the staging directory: between mkdir and flock another process
-/// may remove it as stale.
+/// Tries to create the staging directory: between mkdir and flock another process may
+/// remove it as stale.
 const CREATE_TRIES: u32 = 16;
 
 /// The staging directory of this process.
@@ -52,18 +52,12 @@ impl Store {
     }
 
     /// Removes what a fetch has staged in its attempts.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), DiskError> {
         self.disk.remove(&self.staging_path(staging, "object"))?;
         (1..=attempts).try_for_each(|attempt| self.disk.remove(&self.attempt_dir(staging, attempt)))
     }
 
     /// Removes this process's staging directory.
-    ///
-    /// # Errors
-    /// Where the system refuses.
     pub fn remove_staging_dir(&self) -> Result<(), DiskError> {
         let mut staging_dir = self
             .staging_dir
