@@ -109,7 +109,7 @@ pub enum FindingKind {
     #[error("the first {0} records are not those of the checkpoint: the log was rewritten")]
     RewrittenLog(u64),
     /// A committed object is no longer intact.
-    #[error("{digest} was committed and is {} now", status_text(status))]
+    #[error("{digest} was committed and is now {}", status_text(status))]
     Object {
         /// The object's name.
         digest: Digest,
