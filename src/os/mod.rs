@@ -1,5 +1,5 @@
 //! Operating-system primitives that the rest of the program shares. All `unsafe` is in
-//! [`process`].
+//! `process`.
 
 mod cancel;
 mod file;
