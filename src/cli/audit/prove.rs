@@ -35,7 +35,7 @@ pub(super) fn run(log: &Path, seq: u64) -> Result<ExitStatus, CliError> {
         at += 1;
         Ok::<_, CliError>(())
     })?;
-    let path = builder.path();
+    let path = builder.into_path();
     let is_included = |(_, leaf): &(_, _)| {
         root_from_inclusion_proof(*leaf, seq, checkpoint.size, &path) == Some(checkpoint.root)
     };
