@@ -1,7 +1,7 @@
-//! Digests: `sha256:` and 64 lower-case hexadecimal digits, nothing else.
+//! Digests: `sha256:` and 64 lower-case hexadecimal digits.
 //!
-//! The OCI image-spec (descriptor.md, "Digests") allows other algorithms and
-//! the cache does not: one name, one form, one function.
+//! The OCI image-spec (descriptor.md, "Digests") allows other algorithms; the cache does
+//! not, so that every object has exactly one name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,11 +9,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
-/// The SHA-256 of some bytes, as content-addressed names use it.
+/// A SHA-256 digest, shown as `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// The one algorithm, with the separator that follows it in a digest.
+/// The algorithm and its separator.
 const PREFIX: &str = "sha256:";
 
 impl Digest {
@@ -26,45 +26,43 @@ impl Digest {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// Takes 32 raw bytes for a digest.
+    /// Wraps the 32 bytes of a SHA-256.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 raw bytes.
+    /// The 32 bytes of the SHA-256.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Reads the 64 hexadecimal digits alone.
+    /// Parses the 64 hexadecimal digits alone.
     pub(crate) fn from_hex(hex: &str) -> Result<Self, DigestError> {
         let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-        if pairs.len() != 32 || !rest.is_empty() {
-            return Err(DigestError::Length(hex.chars().count()));
-        }
-        let mut bytes = [0; 32];
+        let (mut bytes, mut any) = ([0; 32], 0);
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
-            if high > 15 || low > 15 {
-                let none = |digit: &u8| NIBBLES[usize::from(*digit)] > 15;
-                let at = hex.as_bytes().iter().position(none).unwrap_or_default();
-                return Err(DigestError::Character(PREFIX.len() + at));
-            }
-            *byte = high << 4 | low;
+            any |= nibble(*high) | nibble(*low);
+            *byte = nibble(*high) << 4 | nibble(*low);
         }
-        Ok(Self(bytes))
+        if any < 16 && pairs.len() == 32 && rest.is_empty() {
+            return Ok(Self(bytes));
+        }
+        let invalid = hex.bytes().position(|digit| nibble(digit) > 15);
+        Err(invalid.map_or(DigestError::Length(hex.len()), |at| {
+            DigestError::Character(PREFIX.len() + at)
+        }))
     }
 
-    /// The 64 hexadecimal digits, without the algorithm.
+    /// The 64 hexadecimal digits, without the prefix `sha256:`.
     #[must_use]
     pub fn hex(&self) -> String {
         hex(&self.0)
     }
 }
 
-/// Bytes in lower-case hexadecimal.
+/// Encodes bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -75,22 +73,32 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// Whether a text is `len` lower-case hexadecimal digits.
+pub(crate) fn is_hex(text: &str, len: usize) -> bool {
+    text.len() == len && text.bytes().all(|digit| nibble(digit) < 16)
+}
+
+/// The value of a lower-case hexadecimal digit; 16 for any other byte.
+const fn nibble(digit: u8) -> u8 {
+    NIBBLES[digit as usize]
+}
+
 /// Why a text is not a digest.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// It does not start with `sha256:`.
-    #[error("a digest starts with \"sha256:\"")]
+    /// The text does not start with `sha256:`.
+    #[error("invalid digest: expected \"sha256:\" and 64 hex digits")]
     Algorithm,
-    /// There are not 64 characters behind the algorithm.
-    #[error("a digest has 64 hexadecimal digits, not {0}")]
+    /// The number of hexadecimal digits is this, not 64.
+    #[error("invalid digest: expected 64 hex digits after \"sha256:\", got {0}")]
     Length(usize),
-    /// A character other than `0-9` and `a-f`.
-    #[error("a digest has only the digits 0-9 and a-f (character {0} is none)")]
+    /// The byte at this offset of the text is not one of `0-9` and `a-f`.
+    #[error("invalid digest: unexpected character at position {0}, expected 0-9 or a-f")]
     Character(usize),
 }
 
-/// What each byte is as a hexadecimal digit; 16 for those that are none. A log
-/// has five digests a line, so this is a table.
+/// A table for speed: a log has five digests a line.
 const NIBBLES: [u8; 256] = {
     let mut nibbles = [16; 256];
     let digits = b"0123456789abcdef";

@@ -1,4 +1,4 @@
-//! Text that nobody vouches for, made fit for a terminal, a log line, a reply.
+//! Escaping, truncation and redaction of untrusted text.
 
 use std::fmt;
 use std::io;
@@ -6,12 +6,11 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// Shows a text with everything escaped that could do more than be read:
-/// control characters (ANSI escapes start with one), invisible and
-/// bidirectional format characters, line and paragraph separators.
+/// Shows a text with control characters (ANSI escapes start with one), invisible and
+/// bidirectional format characters, line and paragraph separators escaped.
 ///
-/// The escapes are Rust's (`\u{1b}`, `\n`); a backslash becomes two, so that
-/// an escape can be told from a text that spells one.
+/// The escapes are Rust's (`\u{1b}`, `\n`). A backslash is doubled, so that escaping is
+/// reversible.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 
@@ -36,17 +35,16 @@ fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The most of an error text that is kept, in bytes: a registry writes as much
-/// as it likes.
+/// Limit of an error text in bytes: a registry's message can have any length.
 pub const MAX_ERROR_TEXT: usize = 2048;
 
-/// Cuts a text to [`MAX_ERROR_TEXT`] bytes at a character's border, and says so.
+/// Truncates a text to [`MAX_ERROR_TEXT`] bytes, as [`truncate`] does.
 #[must_use]
 pub fn truncate_message(text: &str) -> String {
     truncate(text, MAX_ERROR_TEXT)
 }
 
-/// Cuts a text to `max` bytes at a character's border, and says so.
+/// Truncates a text to `max` bytes at a character boundary, and appends its full length.
 #[must_use]
 pub fn truncate(text: &str, max: usize) -> String {
     if text.len() <= max {
@@ -57,8 +55,8 @@ pub fn truncate(text: &str, max: usize) -> String {
     format!("{kept}… ({} bytes in all)", text.len())
 }
 
-/// Replaces what stands between `://` and `@` within one address: credentials
-/// of a proxy or registry, which must not reach a log or an error.
+/// Replaces the user information of each URL by `***`: credentials of a proxy or
+/// registry must not reach a log or an error.
 #[must_use]
 pub fn redact_credentials(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
@@ -70,7 +68,7 @@ pub fn redact_credentials(text: &str) -> String {
             .find(|c: char| c == '/' || c == '?' || c == '#' || c == '"' || c.is_whitespace())
             .unwrap_or(after.len());
         rest = match after[..authority].rfind('@') {
-            // `docker://name@sha256:…` names a digest, not a user.
+            // In `docker://name@sha256:…`, `name` is not a user.
             Some(end) if !after[end..].starts_with("@sha256:") => {
                 clean.push_str("***");
                 &after[end..]
@@ -82,17 +80,17 @@ pub fn redact_credentials(text: &str) -> String {
     clean
 }
 
-/// The field of a JSON object or a key, shortened and quoted for an error.
+/// Truncates, escapes and quotes a text for an error.
 #[must_use]
 pub fn quote(text: &str) -> String {
     format!("\"{}\"", Escaped(&truncate_message(text)))
 }
 
-/// Writes JSON without insignificant spaces, everything beyond ASCII as
-/// `\uXXXX`, so that no character of it does more than be read.
+/// Writes JSON without insignificant spaces. Everything beyond ASCII is escaped as
+/// `\uXXXX`, so that the output is printable ASCII.
 ///
 /// # Errors
-/// Those of writing, and of a value that is not JSON.
+/// If writing fails, or if the value has no form in JSON.
 pub fn write_json(to: impl io::Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(to, Ascii))
 }

@@ -22,7 +22,7 @@
 //! | [`skopeo`] | skopeo's commands, and what its messages mean |
 //! | [`osbuild`] | the messages of osbuild's host-service protocol |
 //! | [`audit`] | the audit log: records, Merkle tree, verification, statements |
-//! | [`digest`], [`escape`] | SHA-256 digests; escaping of untrusted text |
+//! | [`digest`], [`escape`], [`keys`] | SHA-256 digests; escaping of untrusted text; duplicate keys in JSON |
 //!
 //! `examples/drive.rs` drives a fetch by hand, and `examples/verify_log.rs` verifies an
 //! audit log.
@@ -32,6 +32,7 @@ pub mod audit;
 pub mod digest;
 pub mod escape;
 pub mod index;
+pub mod keys;
 pub mod machine;
 pub mod osbuild;
 pub mod redact;

@@ -1,13 +1,15 @@
-//! One manifest of an index: its descriptor, and the platform it is for.
+//! The descriptors in an index, and their platforms.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::json::{Ambiguity, DuplicateKey, Node, Object};
+use crate::digest::is_hex;
 use crate::escape;
 
-/// Points to one manifest of an index (OCI image-spec, descriptor.md).
+/// One entry of an index: media type, digest, size and platform of a manifest (OCI
+/// image-spec, descriptor.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     media_type: String,
@@ -17,10 +19,8 @@ pub struct Descriptor {
     artifact_type: Option<String>,
 }
 
-/// What an image runs on (OCI image-spec, image-index.md).
-///
-/// It is shown as `linux/arm64/v8`, escaped and shortened: nobody vouches for
-/// these texts.
+/// The platform that an image runs on (OCI image-spec, image-index.md), shown as
+/// `linux/arm64/v8`, escaped and truncated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
     os: String,
@@ -29,88 +29,98 @@ pub struct Platform {
     os_version: Option<String>,
 }
 
-/// What is wrong with a descriptor. Keys are named as in `platform.os`.
+/// The first rule that a descriptor breaks. Keys of the platform are written `platform.os`.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DescriptorError {
-    /// A list's entry is something else.
-    #[error("it is not an object")]
+    /// The entry is not an object.
+    #[error("not an object")]
     NotAnObject,
-    /// A required key isn't there.
+    /// A required key is missing.
     #[error("{key} is missing")]
     Missing {
         /// The key.
         key: String,
     },
-    /// A value of another type.
+    /// A value has the wrong type.
     #[error("{key} is not {expected}")]
     Type {
-        /// The type that the specification requires.
+        /// The type that the specification requires, with its article.
         expected: String,
         /// The key.
         key: String,
     },
-    /// A media type without a character.
+    /// The media type is an empty string.
     #[error("mediaType is empty")]
     EmptyMediaType,
-    /// Outside the grammar of digests, or of the wrong length for its algorithm.
-    #[error("digest {} is not of the form ALGORITHM:ENCODED", escape::quote(found))]
+    /// The digest is outside the grammar, or has the wrong length for its algorithm.
+    #[error(
+        "invalid digest {}: expected ALGORITHM:ENCODED (sha256: 64 hex digits, sha512: 128)",
+        escape::quote(found)
+    )]
     InvalidDigest {
-        /// What stands there.
+        /// The document's digest.
         found: String,
     },
-    /// Two keys that a reader may take for one.
-    #[error("{} stands there twice", escape::quote(key))]
+    /// An object has one key twice, at least to case-insensitive readers.
+    #[error("duplicate key {}", escape::quote(key))]
     DuplicateKey {
-        /// One of the two.
+        /// The key.
         key: String,
     },
-    /// A key that some readers take for a deciding one.
-    #[error("{} is a deciding key in another spelling", escape::quote(key))]
+    /// A key differs only by case from one that decides.
+    #[error(
+        "ambiguous key {}: case-insensitive readers treat it as {}",
+        escape::quote(key),
+        escape::quote(name)
+    )]
     AmbiguousKey {
-        /// The key as it is spelt.
+        /// The key in the document's spelling.
         key: String,
+        /// The key in the specification's spelling.
+        name: String,
     },
 }
 
 impl Descriptor {
-    /// The media type of the manifest; any is legal.
+    /// The media type of the manifest; every non-empty text is legal.
     #[must_use]
     pub fn media_type(&self) -> &str {
         &self.media_type
     }
 
-    /// The digest of the manifest, of any algorithm.
+    /// The digest of the manifest; the algorithm need not be SHA-256.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// The size of the manifest in bytes.
+    /// The size of the manifest in bytes, at most 2^63 - 1.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// The platform that the manifest is for.
+    /// The platform of the image; optional in the specification.
     #[must_use]
     pub const fn platform(&self) -> Option<&Platform> {
         self.platform.as_ref()
     }
 
-    /// The type of an artifact that is no image.
+    /// The type of an artifact other than an image, like a signature.
     #[must_use]
     pub fn artifact_type(&self) -> Option<&str> {
         self.artifact_type.as_deref()
     }
 
     /// Reads one entry of `manifests`.
-    pub(super) fn read(node: &Node<'_>, repeated: DuplicateKey) -> Result<Self, DescriptorError> {
+    pub(super) fn read(node: &Node<'_>, duplicate: DuplicateKey) -> Result<Self, DescriptorError> {
         let Node::Object(object) = node else {
             return Err(DescriptorError::NotAnObject);
         };
-        if let Some(key) = repeated {
-            return Err(Ambiguity::Duplicate(key).into());
+        if let Some(key) = duplicate {
+            return Err(DescriptorError::DuplicateKey { key });
         }
         object.reject_ambiguous_keys(&[
             "mediaType",
@@ -144,11 +154,11 @@ impl Descriptor {
         Ok(Self {
             media_type: media_type.to_owned(),
             digest: digest.to_owned(),
-            size: size.ok_or_else(|| not("", "size", "an integer from 0 to 2^63 - 1"))?,
+            size: size.ok_or_else(|| wrong_type("", "size", "an integer from 0 to 2^63 - 1"))?,
             platform: match object.get("platform") {
                 None | Some(Node::Null) => None,
                 Some(Node::Object(platform)) => Some(Platform::read(platform)?),
-                Some(_) => return Err(not("", "platform", "an object")),
+                Some(_) => return Err(wrong_type("", "platform", "an object")),
             },
             artifact_type: optional(object, "", "artifactType")?,
         })
@@ -162,19 +172,19 @@ impl Platform {
         &self.os
     }
 
-    /// The processor's architecture, like `arm64`.
+    /// The CPU architecture, like `arm64`.
     #[must_use]
     pub fn architecture(&self) -> &str {
         &self.architecture
     }
 
-    /// The variant of the processor, like `v8`.
+    /// The variant of the CPU, like `v8`.
     #[must_use]
     pub fn variant(&self) -> Option<&str> {
         self.variant.as_deref()
     }
 
-    /// The version of the operating system (Windows).
+    /// The version of the operating system; used for Windows.
     #[must_use]
     pub fn os_version(&self) -> Option<&str> {
         self.os_version.as_deref()
@@ -195,75 +205,73 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Longer than any platform's name, short enough for a table.
-        const SHOWN: usize = 32;
+        /// Limit of each part in characters: more than real platforms have, few enough for
+        /// a table.
+        const MAX_PART_LEN: usize = 32;
         let show = |part: &str, f: &mut fmt::Formatter<'_>| {
-            let end = part.char_indices().nth(SHOWN).map(|(at, _)| at);
+            let end = part.char_indices().nth(MAX_PART_LEN).map(|(at, _)| at);
             escape::Escaped(&part[..end.unwrap_or(part.len())]).fmt(f)?;
             f.write_str(if end.is_some() { "…" } else { "" })
         };
         show(&self.os, f)?;
         f.write_str("/")?;
         show(&self.architecture, f)?;
-        // Go writes an absent variant as "".
-        self.variant
-            .iter()
-            .filter(|v| !v.is_empty())
-            .try_for_each(|variant| {
+        match self.variant.as_deref() {
+            // Go programs may write "" for an absent variant.
+            None | Some("") => Ok(()),
+            Some(variant) => {
                 f.write_str("/")?;
                 show(variant, f)
-            })
-    }
-}
-
-impl From<Ambiguity> for DescriptorError {
-    fn from(doubt: Ambiguity) -> Self {
-        match doubt {
-            Ambiguity::Duplicate(key) => Self::DuplicateKey {
-                key: escape::truncate_message(&key),
-            },
-            Ambiguity::Spelling(key) => Self::AmbiguousKey {
-                key: escape::truncate_message(&key),
-            },
+            }
         }
     }
 }
 
-fn missing(within: &str, key: &str) -> DescriptorError {
-    let key = format!("{within}{key}");
-    DescriptorError::Missing { key }
-}
-
-fn not(within: &str, key: &str, want: &str) -> DescriptorError {
-    let (key, expected) = (format!("{within}{key}"), want.to_owned());
-    DescriptorError::Type { expected, key }
-}
-
-fn required<'o>(
-    object: &'o Object<'_>,
-    within: &str,
-    key: &str,
-) -> Result<&'o str, DescriptorError> {
-    match object.get(key) {
-        None => Err(missing(within, key)),
-        Some(Node::Text(text)) => Ok(text),
-        Some(_) => Err(not(within, key, "a string")),
+impl From<Ambiguity> for DescriptorError {
+    fn from(ambiguity: Ambiguity) -> Self {
+        match ambiguity {
+            Ambiguity::Duplicate { key } => Self::DuplicateKey { key },
+            Ambiguity::Spelling { key, name } => Self::AmbiguousKey { key, name },
+        }
     }
 }
 
-/// A string that may be absent, or null, which Go reads as absent.
+fn missing(prefix: &str, key: &str) -> DescriptorError {
+    let key = format!("{prefix}{key}");
+    DescriptorError::Missing { key }
+}
+
+fn wrong_type(prefix: &str, key: &str, expected: &str) -> DescriptorError {
+    let (key, expected) = (format!("{prefix}{key}"), expected.to_owned());
+    DescriptorError::Type { expected, key }
+}
+
+/// Reads a string; `prefix` precedes the key in errors.
+fn required<'o>(
+    object: &'o Object<'_>,
+    prefix: &str,
+    key: &str,
+) -> Result<&'o str, DescriptorError> {
+    match object.get(key) {
+        None => Err(missing(prefix, key)),
+        Some(Node::Text(text)) => Ok(text),
+        Some(_) => Err(wrong_type(prefix, key, "a string")),
+    }
+}
+
+/// Reads a string that may be absent or null, which Go doesn't distinguish.
 fn optional(
     object: &Object<'_>,
-    within: &str,
+    prefix: &str,
     key: &str,
 ) -> Result<Option<String>, DescriptorError> {
     match object.get(key) {
         None | Some(Node::Null) => Ok(None),
-        Some(_) => required(object, within, key).map(|text| Some(text.to_owned())),
+        Some(_) => required(object, prefix, key).map(|text| Some(text.to_owned())),
     }
 }
 
-/// The grammar of descriptor.md, section "Digests":
+/// Checks a digest against the grammar of descriptor.md, section "Digests":
 ///
 /// ```text
 /// digest                ::= algorithm ":" encoded
@@ -281,15 +289,9 @@ fn is_digest(text: &str) -> bool {
     };
     // "When the algorithm identifier is `sha256`, the encoded portion MUST
     // match /[a-f0-9]{64}/", and for `sha512` /[a-f0-9]{128}/.
-    let hex = |digits| {
-        encoded.len() == digits
-            && encoded
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
     match algorithm {
-        "sha256" => hex(64),
-        "sha512" => hex(128),
+        "sha256" => is_hex(encoded, 64),
+        "sha512" => is_hex(encoded, 128),
         _ => {
             let component = |part: &str| {
                 !part.is_empty() && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z'))

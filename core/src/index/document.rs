@@ -1,5 +1,5 @@
-//! The top of a document. Its list of manifests is read as it passes by, so
-//! that no more of it is held than good descriptors.
+//! Streaming parser of the top-level object. Descriptors are validated as they are read;
+//! nothing else of `manifests` is kept in memory.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use super::descriptor::{Descriptor, DescriptorError};
 use super::json::{DuplicateKey, Key, Node, Object, ReadNode};
 use crate::escape;
 
-/// What a document says, before anything is made of it.
+/// A parsed document, not yet validated.
 pub(super) struct Document<'de> {
     pub(super) top: Object<'de>,
-    /// The list of manifests, or the place of the first flawed one.
+    /// The list of manifests, or the position of the first invalid one.
     pub(super) manifests: Result<Vec<Descriptor>, (u32, DescriptorError)>,
-    /// A key that stands twice in an object outside the list of manifests.
-    pub(super) repeated: DuplicateKey,
+    /// A duplicate key of any object outside the list of manifests.
+    pub(super) duplicate: DuplicateKey,
 }
 
 impl<'de> Document<'de> {
@@ -26,7 +26,7 @@ impl<'de> Document<'de> {
         let document = json.deserialize_map(ReadDocument);
         let whole = document.and_then(|document| json.end().map(|()| document));
         whole.map_err(|error| match error.classify() {
-            // Only the top is asked to be of one type.
+            // Only the top-level value must be of one type.
             Category::Data => NotAnIndex::NotAnObject,
             _ => NotAnIndex::NotJson {
                 reason: escape::truncate_message(&error.to_string()),
@@ -45,30 +45,30 @@ impl<'de> Visitor<'de> for ReadDocument {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Document<'de>, A::Error> {
-        let (mut entries, mut repeated) = (Vec::new(), None);
-        let (mut manifests, mut at) = (Ok(Vec::new()), 0);
+        let (mut entries, mut duplicate) = (Vec::new(), None);
+        let (mut manifests, mut position) = (Ok(Vec::new()), 0);
         while let Some(Key(key)) = from.next_key()? {
-            let mut descriptor = |node: Node<'_>, repeated| {
+            let mut on_element = |node: Node<'_>, duplicate| {
                 if let Ok(list) = &mut manifests {
-                    match Descriptor::read(&node, repeated) {
+                    match Descriptor::read(&node, duplicate) {
                         Ok(descriptor) => list.push(descriptor),
-                        Err(flaw) => manifests = Err((at, flaw)),
+                        Err(error) => manifests = Err((position, error)),
                     }
                 }
-                at += 1;
+                position += 1;
             };
-            let mut read = ReadNode::new(&mut repeated);
+            let mut read = ReadNode::new(&mut duplicate);
             if key == "manifests" {
-                read.each = Some(&mut descriptor);
+                read.on_element = Some(&mut on_element);
             }
             let node = from.next_value_seed(read)?;
             entries.push((key, node));
         }
-        let top = Object::new(entries, &mut repeated);
+        let top = Object::new(entries, &mut duplicate);
         Ok(Document {
             top,
             manifests,
-            repeated,
+            duplicate,
         })
     }
 }

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::descriptor::DescriptorError;
 use super::json::Ambiguity;
 use super::{MAX_MANIFEST_SIZE, MediaType};
-use crate::escape;
+use crate::escape::{Escaped, quote};
 
-/// Why some bytes are not an index.
+/// The first rule that some bytes break.
 ///
-/// Texts of the document are shortened when they are taken and escaped when
-/// they are shown.
+/// Texts from the document are truncated when they are stored and escaped when they are
+/// shown.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(
     rename_all = "kebab-case",
@@ -18,119 +19,114 @@ use crate::escape;
     deny_unknown_fields
 )]
 pub enum NotAnIndex {
-    /// More bytes than a manifest may have.
-    #[error("{size} bytes are more than a manifest may have ({MAX_MANIFEST_SIZE})")]
+    /// The bytes exceed [`MAX_MANIFEST_SIZE`].
+    #[error("{size} bytes exceed the limit of {MAX_MANIFEST_SIZE} bytes")]
     TooLarge {
-        /// The size of the document in bytes, as far as it was read.
+        /// Number of bytes, as far as they were read.
         size: u64,
     },
-    /// Not JSON (RFC 8259), nested deeper than 127 levels, or with a number
-    /// beyond any double.
-    #[error("it is not JSON: {reason}")]
+    /// The bytes are not JSON (RFC 8259), are nested deeper than 127 levels, or have a
+    /// number beyond any double.
+    #[error("the document is not JSON: {reason}")]
     NotJson {
-        /// What is wrong where; nothing of the document is in it.
+        /// The parser's message and position; it contains nothing of the document.
         reason: String,
     },
-    /// JSON, and something else than an object.
-    #[error("it is JSON, but not an object")]
+    /// The document is a JSON value other than an object.
+    #[error("the document is JSON, but not an object")]
     NotAnObject,
-    /// The manifest of one image.
+    /// The document is the manifest of one image.
     #[error(
-        "it is the manifest of a single image{}; give the digest of the index that lists it, \
-         as `skopeo-index resolve NAME:TAG` tells it",
-        of(media_type)
+        "the document is the manifest of a single image{}; to get the digest of the index that \
+         lists it, run: skopeo-index resolve NAME:TAG",
+        in_parentheses(.media_type.as_deref())
     )]
     SingleImage {
-        /// Its media type; without one it was known by its keys.
+        /// Its media type; `None` if its keys gave it away.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         media_type: Option<String>,
     },
-    /// A media type that is neither an index's nor an image's.
+    /// The media type is neither an index's nor an image's.
     #[error(
-        "its media type is {}, neither {} nor {}",
-        escape::quote(found),
+        "mediaType is {}, expected {} or {}",
+        quote(found),
         MediaType::OciImageIndex,
         MediaType::DockerManifestList
     )]
     MediaType {
-        /// The media type as it stands there.
+        /// The document's media type.
         found: String,
     },
-    /// The media type is there and is not a string.
-    #[error("its mediaType is not a string")]
+    /// The media type is not a string.
+    #[error("mediaType is not a string")]
     MediaTypeNotString,
-    /// The version of the schema isn't 2.
-    #[error("its schemaVersion is {}, where the specification wants 2", version(*found))]
+    /// The version of the schema is not 2.
+    #[error("schemaVersion is {}, expected 2", version(*found))]
     SchemaVersion {
-        /// The version, if it is an integer.
+        /// The document's version; `None` if it is missing or not an integer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<i64>,
     },
-    /// The list of manifests isn't there, or null.
-    #[error("it has no list of manifests")]
+    /// The list of manifests is missing or null.
+    #[error("manifests is missing or null")]
     NoManifests,
-    /// The list of manifests is something else.
-    #[error("its manifests are not a list")]
+    /// The list of manifests is not an array.
+    #[error("manifests is not an array")]
     ManifestsNotAList,
-    /// An index that some reader takes for an image (CVE-2021-41190).
+    /// The document is an index that some readers treat as an image (CVE-2021-41190).
     #[error(
-        "it is ambiguous: an index that also has {}, so that some readers take it for an image; \
-         don't use it, and tell whoever published it",
-        escape::quote(key)
+        "ambiguous document: an index with the key {}, which makes some readers treat it as an \
+         image; do not use it, and report it to its publisher",
+        quote(key)
     )]
     AlsoAnImage {
-        /// The key of an image.
+        /// A key that only images have.
         key: String,
     },
-    /// Two keys of one object that a reader may take for one.
-    #[error(
-        "it has the key {} twice in one object: readers differ in which one counts",
-        escape::quote(key)
-    )]
+    /// An object has one key twice, at least to case-insensitive readers.
+    #[error("duplicate key {}: readers differ in which value they use", quote(key))]
     DuplicateKey {
         /// The key.
         key: String,
     },
-    /// A deciding key in another spelling, which only some readers accept.
+    /// A key differs only by case from one that decides.
     #[error(
-        "it has a deciding key spelt {}: some readers take it for that key, others don't",
-        escape::quote(key)
+        "ambiguous key {}: case-insensitive readers treat it as {}",
+        quote(key),
+        quote(name)
     )]
     AmbiguousKey {
-        /// The key as it is spelt.
+        /// The key in the document's spelling.
         key: String,
+        /// The key in the specification's spelling.
+        name: String,
     },
-    /// A descriptor in the list is not one.
-    #[error("manifests[{position}] is not a descriptor: {error}")]
+    /// An entry of the list is not a valid descriptor.
+    #[error("manifests[{position}]: {error}")]
     Descriptor {
-        /// The first rule that it breaks.
+        /// The first rule that the entry breaks.
         error: DescriptorError,
         /// Its position in the list, from 0.
         position: u32,
     },
 }
 
-fn of(media_type: &Option<String>) -> String {
-    let named = |name: &String| format!(" ({})", escape::Escaped(name));
-    media_type.as_ref().map_or_else(String::new, named)
+fn in_parentheses(text: Option<&str>) -> String {
+    text.map_or_else(String::new, |text| format!(" ({})", Escaped(text)))
 }
 
 fn version(found: Option<i64>) -> String {
     found.map_or_else(
         || "missing or not an integer".to_owned(),
-        |number| number.to_string(),
+        |version| version.to_string(),
     )
 }
 
 impl From<Ambiguity> for NotAnIndex {
-    fn from(doubt: Ambiguity) -> Self {
-        match doubt {
-            Ambiguity::Duplicate(key) => Self::DuplicateKey {
-                key: escape::truncate_message(&key),
-            },
-            Ambiguity::Spelling(key) => Self::AmbiguousKey {
-                key: escape::truncate_message(&key),
-            },
+    fn from(ambiguity: Ambiguity) -> Self {
+        match ambiguity {
+            Ambiguity::Duplicate { key } => Self::DuplicateKey { key },
+            Ambiguity::Spelling { key, name } => Self::AmbiguousKey { key, name },
         }
     }
 }

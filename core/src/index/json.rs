@@ -1,11 +1,11 @@
-//! JSON as it stands: every key of every object is seen, none is lost.
+//! JSON values with every key of every object, duplicates included.
 //!
-//! `serde_json::Value` keeps the last of two equal keys and says nothing. RFC
-//! 8259, section 4: "When the names within an object are not unique, the
-//! behavior of software that receives such an object is unpredictable."
+//! `serde_json::Value` silently keeps the last of two equal keys. RFC 8259, section 4:
+//! "When the names within an object are not unique, the behavior of software that
+//! receives such an object is unpredictable."
 //!
-//! What an array holds is checked and dropped: an index is read from objects,
-//! and 4 MiB of `[],[],…` must not grow into a tree.
+//! Elements of arrays are checked and dropped: an index needs only objects, and 4 MiB of
+//! `[],[],…` must not grow into a tree.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,12 +13,15 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A value, as far as an index cares.
+use crate::escape::truncate_message;
+use crate::keys;
+
+/// A JSON value, as far as an index needs it.
 #[derive(Debug)]
 pub(super) enum Node<'de> {
     Null,
     Bool,
-    /// A number without fraction and exponent that Go reads into an `int64`.
+    /// A number that Go reads into an `int64`: in range, without fraction and exponent.
     Integer(i64),
     /// Any other number.
     Number,
@@ -27,31 +30,29 @@ pub(super) enum Node<'de> {
     Object(Object<'de>),
 }
 
-/// The entries of an object in their order.
+/// An object's entries in the document's order.
 #[derive(Debug, Default)]
 pub(super) struct Object<'de>(Box<[(Cow<'de, str>, Node<'de>)]>);
 
-/// The first key that stands twice in one object, wherever that object is.
+/// The first duplicate key of one object, at any depth, truncated.
 pub(super) type DuplicateKey = Option<String>;
 
-/// An object's key, borrowed where it has no escapes.
+/// An object's key, borrowed if it has no escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Key<'k>(#[serde(borrow)] pub(super) Cow<'k, str>);
 
-/// Two readers of one object see different things.
+/// Why two readers of one object may see different things. The texts are truncated.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ambiguity {
-    Duplicate(String),
-    Spelling(String),
+    Duplicate { key: String },
+    Spelling { key: String, name: String },
 }
 
-/// The form in which Go's `encoding/json` compares an ASCII name of a field:
-/// without case, and by Unicode's simple folding, which takes two characters
-/// beyond ASCII for letters.
+/// Folds a key as Go's `encoding/json` does to compare it with an ASCII field name:
+/// Unicode's simple case folding, which maps two characters beyond ASCII to letters.
 ///
-/// Keys with other characters match no ASCII name in any reader, so that
-/// nothing is lost by leaving these as they are.
+/// Other characters beyond ASCII stay: a key with one matches an ASCII name in no reader.
 pub(super) fn fold_case(key: &str) -> String {
     key.chars()
         .map(|c| match c {
@@ -63,13 +64,14 @@ pub(super) fn fold_case(key: &str) -> String {
 }
 
 impl<'de> Object<'de> {
-    /// Takes the entries; a key that stands twice goes to `repeated`.
+    /// Stores the entries, and their first duplicate key if `duplicate` is empty.
     pub(super) fn new(
         entries: Vec<(Cow<'de, str>, Node<'de>)>,
-        repeated: &mut DuplicateKey,
+        duplicate: &mut DuplicateKey,
     ) -> Self {
-        if repeated.is_none() {
-            *repeated = duplicate(entries.iter().map(|(key, _)| &**key)).map(str::to_owned);
+        if duplicate.is_none() {
+            *duplicate = keys::duplicate(entries.iter().map(|(key, _)| key))
+                .map(|key| truncate_message(key));
         }
         Self(entries.into_boxed_slice())
     }
@@ -80,56 +82,49 @@ impl<'de> Object<'de> {
         found.map(|(_, node)| node)
     }
 
-    /// The first entry that isn't null and whose key folds to one of `names`,
-    /// which are folded themselves.
-    pub(super) fn find_image_key(&self, names: &[&str]) -> Option<&str> {
-        let told = |(key, node): &&(Cow<'de, str>, Node<'de>)| {
+    /// Finds the first key that folds to one of the folded `names` and whose value is not
+    /// null.
+    pub(super) fn find_folded(&self, names: &[&str]) -> Option<&str> {
+        let matches = |(key, node): &&(Cow<'de, str>, Node<'de>)| {
             !matches!(node, Node::Null) && names.contains(&fold_case(key).as_str())
         };
-        self.0.iter().find(told).map(|(key, _)| &**key)
+        self.0.iter().find(matches).map(|(key, _)| &**key)
     }
 
-    /// Refuses two keys that Go takes for one, and one of `names` in another
-    /// spelling: Go reads it, others don't.
+    /// Rejects two keys that Go treats as one, and any of `names` in another spelling: Go
+    /// accepts it, other readers don't.
     pub(super) fn reject_ambiguous_keys(&self, names: &[&str]) -> Result<(), Ambiguity> {
-        let twice = duplicate(self.0.iter().map(|(key, _)| fold_case(key)));
-        if let Some(key) = twice {
-            return Err(Ambiguity::Duplicate(key));
+        if let Some(key) = keys::duplicate(self.0.iter().map(|(key, _)| fold_case(key))) {
+            let key = truncate_message(&key);
+            return Err(Ambiguity::Duplicate { key });
         }
-        let respelt = self.0.iter().find(|(key, _)| {
-            let is = |name: &&str| **name != **key && fold_case(name) == fold_case(key);
-            names.iter().any(is)
-        });
-        respelt.map_or(Ok(()), |(key, _)| {
-            Err(Ambiguity::Spelling(key.clone().into_owned()))
-        })
+        for (key, _) in &self.0 {
+            let respelt = |name: &&&str| **name != *key && fold_case(name) == fold_case(key);
+            if let Some(name) = names.iter().find(respelt) {
+                let (key, name) = (truncate_message(key), (*name).to_owned());
+                return Err(Ambiguity::Spelling { key, name });
+            }
+        }
+        Ok(())
     }
 }
 
-/// A key that is there twice.
-fn duplicate<K: Ord>(keys: impl Iterator<Item = K>) -> Option<K> {
-    let mut keys: Vec<K> = keys.collect();
-    keys.sort_unstable();
-    let at = keys.windows(2).position(|pair| pair[0] == pair[1])?;
-    Some(keys.swap_remove(at))
-}
-
-/// Called with a value and the key that stands twice in it.
-type Each<'r> = &'r mut dyn FnMut(Node<'_>, DuplicateKey);
+/// Takes an element of an array, and its first duplicate key.
+type OnElement<'r> = &'r mut dyn FnMut(Node<'_>, DuplicateKey);
 
 /// Reads a [`Node`].
 pub(super) struct ReadNode<'r> {
-    /// Takes the first key that stands twice.
-    pub(super) repeated: &'r mut DuplicateKey,
-    /// Takes what an array holds.
-    pub(super) each: Option<Each<'r>>,
+    duplicate: &'r mut DuplicateKey,
+    /// Takes the elements, if the value is an array; otherwise they are dropped.
+    pub(super) on_element: Option<OnElement<'r>>,
 }
 
 impl<'r> ReadNode<'r> {
-    pub(super) const fn new(repeated: &'r mut DuplicateKey) -> Self {
+    /// The first duplicate key goes to `duplicate`, if that is empty.
+    pub(super) const fn new(duplicate: &'r mut DuplicateKey) -> Self {
         Self {
-            repeated,
-            each: None,
+            duplicate,
+            on_element: None,
         }
     }
 }
@@ -178,17 +173,17 @@ impl<'de> Visitor<'de> for ReadNode<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Node<'de>, A::Error> {
-        let Some(each) = self.each else {
+        let Some(on_element) = self.on_element else {
             while from
-                .next_element_seed(ReadNode::new(self.repeated))?
+                .next_element_seed(ReadNode::new(self.duplicate))?
                 .is_some()
             {}
             return Ok(Node::Array);
         };
         loop {
-            let mut repeated = None;
-            match from.next_element_seed(ReadNode::new(&mut repeated))? {
-                Some(node) => each(node, repeated),
+            let mut duplicate = None;
+            match from.next_element_seed(ReadNode::new(&mut duplicate))? {
+                Some(node) => on_element(node, duplicate),
                 None => return Ok(Node::Array),
             }
         }
@@ -197,8 +192,8 @@ impl<'de> Visitor<'de> for ReadNode<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Node<'de>, A::Error> {
         let mut entries = Vec::new();
         while let Some(Key(key)) = from.next_key()? {
-            entries.push((key, from.next_value_seed(ReadNode::new(self.repeated))?));
+            entries.push((key, from.next_value_seed(ReadNode::new(self.duplicate))?));
         }
-        Ok(Node::Object(Object::new(entries, self.repeated)))
+        Ok(Node::Object(Object::new(entries, self.duplicate)))
     }
 }

@@ -1,11 +1,11 @@
-//! Raw bytes → [`Index`], or why they are not one. Pure and bounded.
+//! Parses raw bytes into an [`Index`], or names the first rule that they break.
 //!
 //! ```text
 //!  bytes ─▶ size ─▶ JSON ─▶ keys once ─▶ not an image ─▶ 2, a list ─▶ descriptors ─▶ Index
 //! ```
 //!
-//! An index is a document that *every* reader takes for one: what two readers
-//! would take for two things (CVE-2021-41190) is refused.
+//! An index is a document that *every* reader takes for one: a document that readers
+//! interpret differently (CVE-2021-41190) is rejected.
 
 mod descriptor;
 mod document;
@@ -16,36 +16,38 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::escape::truncate_message;
+
 pub use descriptor::{Descriptor, DescriptorError, Platform};
 use document::Document;
 pub use error::NotAnIndex;
 use json::Node;
 
-/// The most bytes of a manifest. distribution-spec: "Client and registry
+/// Limit of a manifest's size in bytes. distribution-spec: "Client and registry
 /// implementations SHOULD expect to be able to support manifest pushes of at
 /// least 4 megabytes"; skopeo reads no more than 4 MiB.
 pub const MAX_MANIFEST_SIZE: usize = 4 << 20;
 
-/// The most platforms that a [`IndexSummary`] names: more than real indexes have,
-/// few enough for a log line.
+/// Limit of the platforms in an [`IndexSummary`]: more than real indexes have, few enough
+/// for a log line.
 pub const MAX_SUMMARY_PLATFORMS: usize = 32;
 
 /// The media types of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MediaType {
-    /// The OCI image index.
+    /// OCI image index.
     #[serde(rename = "application/vnd.oci.image.index.v1+json")]
     OciImageIndex,
-    /// Docker's manifest list, version 2.
+    /// Docker manifest list, version 2.
     #[serde(rename = "application/vnd.docker.distribution.manifest.list.v2+json")]
     DockerManifestList,
 }
 
 impl MediaType {
-    /// Both, in the order of preference.
+    /// Both media types, the preferred one first.
     pub const ALL: [Self; 2] = [Self::OciImageIndex, Self::DockerManifestList];
 
-    /// The media type as a registry writes it.
+    /// The media type as documents and HTTP headers write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,12 +63,12 @@ impl fmt::Display for MediaType {
     }
 }
 
-/// Where the media type of an index comes from.
+/// The origin of an index's media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaTypeOrigin {
-    /// The document says it.
+    /// The document contains it.
     Explicit,
-    /// The document is silent: an OCI image index then.
+    /// The document doesn't contain one, so it is an OCI image index.
     Implied,
 }
 
@@ -78,53 +80,52 @@ pub struct Index {
     manifests: Vec<Descriptor>,
 }
 
-/// What events, logs and reports carry of an index; small, whatever the index.
+/// A summary of bounded size for events, logs and reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IndexSummary {
-    /// The number of manifests.
+    /// Number of manifests.
     pub manifests: u32,
-    /// The media type.
+    /// The media type, explicit or implied.
     pub media_type: MediaType,
-    /// Their platforms, each once, in their order, at most
-    /// [`MAX_SUMMARY_PLATFORMS`].
+    /// The first [`MAX_SUMMARY_PLATFORMS`] distinct platforms, in the manifests' order.
     pub platforms: Vec<String>,
 }
 
-/// The media types of one image's manifest, of all ages.
-const IMAGES: [&str; 4] = [
+/// Media types of single images' manifests, old and new.
+const IMAGE_MEDIA_TYPES: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 
-/// Keys that only a single image's manifest has, folded.
+/// Keys that only a single image's manifest has, case-folded.
 const IMAGE_KEYS: [&str; 5] = ["config", "layers", "fslayers", "history", "signatures"];
 
 impl Index {
-    /// Reads an index, or says why the bytes are not one.
+    /// Parses an index.
     ///
     /// # Errors
-    /// The first reason in the order of the picture above, so that a single
-    /// image is called a single image.
+    /// The first broken rule, in the order of the module's picture, so that a single image
+    /// is reported as one.
     pub fn parse(bytes: &[u8]) -> Result<Self, NotAnIndex> {
         if bytes.len() > MAX_MANIFEST_SIZE {
             let size = bytes.len() as u64;
             return Err(NotAnIndex::TooLarge { size });
         }
         let document = Document::read(bytes)?;
-        if let Some(key) = document.repeated {
-            return Err(json::Ambiguity::Duplicate(key).into());
+        if let Some(key) = document.duplicate {
+            return Err(NotAnIndex::DuplicateKey { key });
         }
         let top = &document.top;
         top.reject_ambiguous_keys(&["schemaVersion", "mediaType", "manifests"])?;
 
-        let image_key = top.find_image_key(&IMAGE_KEYS);
-        let listed = !matches!(top.get("manifests"), None | Some(Node::Null));
+        let image_key = top.find_folded(&IMAGE_KEYS);
+        let has_manifests = !matches!(top.get("manifests"), None | Some(Node::Null));
         let (media_type, media_type_origin) = match top.get("mediaType") {
-            Some(node) => (declared_type(node)?, MediaTypeOrigin::Explicit),
-            None if image_key.is_some() && !listed => {
+            Some(node) => (parse_media_type(node)?, MediaTypeOrigin::Explicit),
+            None if image_key.is_some() && !has_manifests => {
                 return Err(NotAnIndex::SingleImage { media_type: None });
             }
             None => (MediaType::OciImageIndex, MediaTypeOrigin::Implied),
@@ -132,17 +133,15 @@ impl Index {
         // image-index.md, schemaVersion: "This REQUIRED property specifies the
         // image manifest schema version. For this version of the specification,
         // this MUST be `2` to ensure backward compatibility".
-        match top.get("schemaVersion") {
-            Some(Node::Integer(2)) => {}
-            Some(Node::Integer(other)) => {
-                return Err(NotAnIndex::SchemaVersion {
-                    found: Some(*other),
-                });
-            }
-            _ => return Err(NotAnIndex::SchemaVersion { found: None }),
+        let found = match top.get("schemaVersion") {
+            Some(Node::Integer(version)) => Some(*version),
+            _ => None,
+        };
+        if found != Some(2) {
+            return Err(NotAnIndex::SchemaVersion { found });
         }
         if let Some(key) = image_key {
-            let key = crate::escape::truncate_message(key);
+            let key = truncate_message(key);
             return Err(NotAnIndex::AlsoAnImage { key });
         }
         // image-index.md, manifests: "This REQUIRED property contains a list of
@@ -162,25 +161,25 @@ impl Index {
         })
     }
 
-    /// The media type, written or implied.
+    /// The media type, explicit or implied.
     #[must_use]
     pub const fn media_type(&self) -> MediaType {
         self.media_type
     }
 
-    /// Whether the document itself says its media type.
+    /// Whether the document contains its media type.
     #[must_use]
     pub const fn media_type_origin(&self) -> MediaTypeOrigin {
         self.media_type_origin
     }
 
-    /// The manifests, in their order.
+    /// The descriptors, in the document's order.
     #[must_use]
     pub fn manifests(&self) -> &[Descriptor] {
         &self.manifests
     }
 
-    /// The short form for events, logs and reports.
+    /// Summarizes the index for events, logs and reports.
     #[must_use]
     pub fn summary(&self) -> IndexSummary {
         let mut platforms = Vec::new();
@@ -190,7 +189,7 @@ impl Index {
                 platforms.push(platform);
             }
         }
-        // 4 MiB have no room for so many.
+        // Never saturates: MAX_MANIFEST_SIZE holds far fewer descriptors.
         let manifests = u32::try_from(self.manifests.len()).unwrap_or(u32::MAX);
         IndexSummary {
             media_type: self.media_type,
@@ -201,8 +200,8 @@ impl Index {
 }
 
 /// image-index.md, mediaType: "When used, this field MUST contain the media type
-/// `application/vnd.oci.image.index.v1+json`." Docker's is its elder twin.
-fn declared_type(node: &Node<'_>) -> Result<MediaType, NotAnIndex> {
+/// `application/vnd.oci.image.index.v1+json`." Docker manifest lists have their own.
+fn parse_media_type(node: &Node<'_>) -> Result<MediaType, NotAnIndex> {
     let Node::Text(text) = node else {
         return Err(NotAnIndex::MediaTypeNotString);
     };
@@ -210,8 +209,8 @@ fn declared_type(node: &Node<'_>) -> Result<MediaType, NotAnIndex> {
         .into_iter()
         .find(|known| known.as_str() == text);
     known.ok_or_else(|| {
-        let found = crate::escape::truncate_message(text);
-        if IMAGES.contains(&found.as_str()) {
+        let found = truncate_message(text);
+        if IMAGE_MEDIA_TYPES.contains(&found.as_str()) {
             NotAnIndex::SingleImage {
                 media_type: Some(found),
             }

@@ -1,4 +1,4 @@
-//! Items of the osbuild source, as a manifest lists them.
+//! Items of the osbuild source.
 //!
 //! ```text
 //! {"sha256:…": {"image": {"name": "…", "tls-verify": true,
@@ -7,65 +7,65 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{
-    ImageName, Location, StorageLocationError, NameError, Request, StorageLocation, TlsVerify, Transport,
-    TransportError,
+    ImageName, Location, NameError, Request, StorageLocation, StorageLocationError, TlsVerify,
+    Transport, TransportError,
 };
 use crate::digest::{Digest, DigestError};
 use crate::escape;
+use crate::keys::reject_duplicates;
 
-/// The entries of a JSON object in their order, each key once.
+/// Keys and values of the source's `items`, unique and in the document's order. Each item is
+/// validated by [`Request::from_item`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Items(pub Vec<(String, Value)>);
 
-/// Why an item is not a request.
+/// Why an item is not valid.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ItemError {
-    /// Its key is no digest.
-    #[error("its key is not a digest: {0}")]
-    Key(#[source] DigestError),
-    /// A required key isn't there.
-    #[error("it has no \"{0}\"")]
+    /// The item's key is not a digest.
+    #[error(transparent)]
+    Key(#[from] DigestError),
+    /// A required key is missing.
+    #[error("{0} is missing")]
     Missing(&'static str),
-    /// A value of another type.
-    #[error("its \"{key}\" is not {want}")]
+    /// A value has the wrong type.
+    #[error("{key} is not {expected}")]
     Type {
         /// The key; `item` is the item itself.
         key: &'static str,
-        /// What it has to be.
-        want: &'static str,
+        /// The type that the source's schema requires, with its article.
+        expected: &'static str,
     },
-    /// A key that the source doesn't know.
-    #[error("it has an unknown key {}", escape::quote(.0))]
+    /// The source's schema doesn't have this key.
+    #[error("unknown key {}", escape::quote(.0))]
     UnknownKey(String),
-    /// Its name is not the name of an image.
+    /// The image name is invalid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// Its transport is none of the two.
+    /// The transport is not supported.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// Its storage location is none.
+    /// The storage location is invalid.
     #[error(transparent)]
     Location(#[from] StorageLocationError),
-    /// A registry has no location on this machine.
-    #[error(
-        "its \"storage-location\" goes with the transport \"containers-storage\" only, \
-         and it is to be fetched by \"docker\""
-    )]
+    /// The item has a storage location, but its transport is `docker`.
+    #[error("storage-location requires the containers-transport \"containers-storage\"")]
     StorageLocationWithDocker,
 }
 
 impl Request {
-    /// Reads one item of the osbuild source.
+    /// Parses one item of the osbuild source.
     ///
     /// # Errors
-    /// Whatever the source's schema doesn't allow, and what skopeo couldn't
-    /// take or would take for something else.
+    /// If the item breaks the source's schema, or if skopeo would reject or misread one of
+    /// its values.
     pub fn from_item(key: &str, item: &Value) -> Result<Self, ItemError> {
-        let digest: Digest = key.parse().map_err(ItemError::Key)?;
+        let digest: Digest = key.parse()?;
         let item = object("item", item, &["image"])?;
         let image = item.get("image").ok_or(ItemError::Missing("image"))?;
         let known = [
@@ -83,12 +83,7 @@ impl Request {
             None => TlsVerify::Unset,
             Some(Value::Bool(true)) => TlsVerify::ItemTrue,
             Some(Value::Bool(false)) => TlsVerify::Never,
-            Some(_) => {
-                return Err(ItemError::Type {
-                    key: "tls-verify",
-                    want: "a boolean",
-                });
-            }
+            Some(_) => return Err(wrong_type("tls-verify", "a boolean")),
         };
         let transport = string(image, "containers-transport")?
             .map(str::parse)
@@ -96,26 +91,27 @@ impl Request {
         let location = string(image, "storage-location")?.filter(|location| !location.is_empty());
         let location: Option<StorageLocation> = location.map(str::parse).transpose()?;
 
-        let source = match (transport.unwrap_or(Transport::Docker), location) {
+        let location = match (transport.unwrap_or_default(), location) {
             (Transport::Docker, None) => Location::Docker { tls_verify },
-            // `docker://[overlay@…]NAME` is no reference to any skopeo.
+            // skopeo rejects `docker://[overlay@…]NAME`.
             (Transport::Docker, Some(_)) => return Err(ItemError::StorageLocationWithDocker),
             (Transport::ContainersStorage, location) => Location::ContainersStorage { location },
         };
-        Ok(Self::new(name, source, digest))
+        Ok(Self::new(name, location, digest))
     }
 }
 
-/// An object that has no keys but `known`.
+const fn wrong_type(key: &'static str, expected: &'static str) -> ItemError {
+    ItemError::Type { key, expected }
+}
+
+/// Reads an object whose keys are all in `known`.
 fn object<'v>(
     key: &'static str,
     value: &'v Value,
     known: &[&str],
 ) -> Result<&'v Map<String, Value>, ItemError> {
-    let object = value.as_object().ok_or(ItemError::Type {
-        key,
-        want: "an object",
-    })?;
+    let object = value.as_object().ok_or(wrong_type(key, "an object"))?;
     let unknown = object.keys().find(|key| !known.contains(&key.as_str()));
     unknown.map_or(Ok(object), |key| {
         Err(ItemError::UnknownKey(escape::truncate_message(key)))
@@ -126,12 +122,7 @@ fn string<'v>(
     object: &'v Map<String, Value>,
     key: &'static str,
 ) -> Result<Option<&'v str>, ItemError> {
-    let text = |value: &'v Value| {
-        value.as_str().ok_or(ItemError::Type {
-            key,
-            want: "a string",
-        })
-    };
+    let text = |value: &'v Value| value.as_str().ok_or(wrong_type(key, "a string"));
     object.get(key).map(text).transpose()
 }
 
@@ -146,14 +137,11 @@ impl<'de> Deserialize<'de> for Items {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Items, A::Error> {
-                let (mut items, mut seen) = (Vec::new(), std::collections::HashSet::new());
-                while let Some(key) = from.next_key::<String>()? {
-                    if !seen.insert(key.clone()) {
-                        let key = escape::quote(&key);
-                        return Err(de::Error::custom(format!("the item {key} is there twice")));
-                    }
-                    items.push((key, from.next_value()?));
+                let mut items = Vec::new();
+                while let Some(item) = from.next_entry()? {
+                    items.push(item);
                 }
+                reject_duplicates(items.iter().map(|(key, _)| key))?;
                 Ok(Items(items))
             }
         }

@@ -1,4 +1,4 @@
-//! Where a local container storage lies.
+//! Directories of local container storages.
 
 use std::fmt;
 use std::path::Path;
@@ -8,58 +8,62 @@ use serde::{Deserialize, Serialize};
 
 use crate::escape;
 
-/// The directory of a container storage: an absolute path that skopeo reads as
-/// nothing but a path.
+/// Directory of a container storage: an absolute path without characters that are special
+/// to skopeo.
 ///
-/// skopeo takes it in brackets, `[DRIVER@LOCATION+RUNROOT:OPTIONS]`, without a
-/// way to quote: `]` would end it, `+` and `:` would extend it, and a `,` would
-/// extend the options of the overlay mount that it tries there. And it creates
-/// a location that doesn't exist, so that `..` must not lead astray.
+/// skopeo takes it in brackets, `[DRIVER@LOCATION+RUNROOT:OPTIONS]`, without quoting: `]`
+/// would end it, `+` and `:` would start the next part, and `,` would start an option of
+/// the overlay mount that skopeo tries there. skopeo creates a missing location, so `..`
+/// is rejected as well.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StorageLocation(String);
 
-/// The most bytes of a location: Linux's `PATH_MAX`, which counts a final NUL.
+/// Limit of a location in bytes: Linux's `PATH_MAX` without the final NUL.
 pub const MAX_STORAGE_LOCATION_LEN: usize = 4095;
 
-/// Why a text is not the location of a storage.
+/// Why a text is not a storage location.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageLocationError {
-    /// Not a path from the root.
-    #[error("the storage location is not an absolute path: begin it with \"/\"")]
+    /// The path is relative.
+    #[error("storage location is not an absolute path: start it with \"/\"")]
     NotAbsolute,
-    /// The root directory itself.
-    #[error("the storage location is the root directory")]
+    /// The path is the root directory.
+    #[error("storage location is the root directory")]
     Root,
-    /// `.` or `..` in it.
-    #[error("the storage location has a \".\" or \"..\" in it: give the path that is meant")]
+    /// The path has a component `.` or `..`.
+    #[error("storage location has a component \".\" or \"..\": use the path without it")]
     Dots,
-    /// A character that means something to skopeo, or that can't be shown as it is.
+    /// The path has a character that is special to skopeo, or that must be escaped.
     #[error(
-        "the storage location has the character \"{}\" in it, which skopeo or a terminal \
-         takes for more than a part of a path",
+        "storage location has the character \"{}\", which is special to skopeo or a terminal",
         escape::Escaped(.0.encode_utf8(&mut [0; 4]))
     )]
     Character(char),
-    /// Longer than a path may be.
-    #[error("the storage location has {0} bytes, more than a path may have ({MAX_STORAGE_LOCATION_LEN})")]
+    /// The path has this many bytes, more than [`MAX_STORAGE_LOCATION_LEN`].
+    #[error("storage location has {0} bytes, the limit is {MAX_STORAGE_LOCATION_LEN}")]
     TooLong(usize),
 }
 
 impl StorageLocation {
-    /// The directory.
+    /// The directory as a path.
     #[must_use]
     pub fn as_path(&self) -> &Path {
         Path::new(&self.0)
     }
 
-    /// The directory, as it was written.
+    /// The directory, as in the input.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
 
-    fn read(text: String) -> Result<Self, StorageLocationError> {
+impl TryFrom<String> for StorageLocation {
+    type Error = StorageLocationError;
+
+    fn try_from(text: String) -> Result<Self, StorageLocationError> {
         if !text.starts_with('/') {
             return Err(StorageLocationError::NotAbsolute);
         }
@@ -86,15 +90,7 @@ impl FromStr for StorageLocation {
     type Err = StorageLocationError;
 
     fn from_str(text: &str) -> Result<Self, StorageLocationError> {
-        Self::read(text.to_owned())
-    }
-}
-
-impl TryFrom<String> for StorageLocation {
-    type Error = StorageLocationError;
-
-    fn try_from(text: String) -> Result<Self, StorageLocationError> {
-        Self::read(text)
+        Self::try_from(text.to_owned())
     }
 }
 

@@ -1,7 +1,7 @@
-//! What to fetch: an image's name, where it is, and the digest of its index.
+//! Requests: image names, locations and digests, strictly parsed.
 //!
-//! Everything here is strictly parsed, so that it can go into an argument of
-//! skopeo, a path or a log line and mean there what it means here.
+//! Each value is safe in an argument of skopeo, a path and a log line: none of its
+//! characters is special there.
 
 mod item;
 mod location;
@@ -17,43 +17,43 @@ use crate::digest::Digest;
 use crate::escape;
 
 pub use item::{ItemError, Items};
-pub use location::{MAX_STORAGE_LOCATION_LEN, StorageLocationError, StorageLocation};
+pub use location::{MAX_STORAGE_LOCATION_LEN, StorageLocation, StorageLocationError};
 pub use name::{ImageName, MAX_NAME_LEN, NameError};
 pub use reference::{Reference, ReferenceError};
 
-/// Whether a registry has to prove who it is.
+/// Whether skopeo requires HTTPS and verifies the registry's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TlsVerify {
-    /// As registries.conf has it: skopeo gets no flag.
+    /// Decided by registries.conf: skopeo is run without `--tls-verify`.
     #[default]
     Unset,
-    /// Yes, unless registries.conf knows better: what an item's `true` says.
-    /// skopeo gets no flag, and no option of ours switches it off.
+    /// An item's `"tls-verify": true`: decided by registries.conf as well, but
+    /// [`Request::with_default_tls_verify`] can't change it to `Never`.
     ItemTrue,
-    /// Yes, whatever registries.conf says.
+    /// Required: `--tls-verify=true` overrides registries.conf.
     Always,
-    /// No: plain HTTP and any certificate will do.
+    /// Not required: `--tls-verify=false` allows plain HTTP and any certificate.
     Never,
 }
 
-/// The ways of skopeo to an image that are taken here.
+/// The supported transports of skopeo.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
-    /// A registry.
+    /// `docker`: a registry.
     #[default]
     Docker,
-    /// The container storage of this machine.
+    /// `containers-storage`: a container storage of this machine.
     ContainersStorage,
 }
 
-/// A transport that isn't taken here.
+/// A text is not a supported transport.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the transport {} is neither \"docker\" nor \"containers-storage\"", escape::quote(.0))]
+#[error("unknown transport {}: expected \"docker\" or \"containers-storage\"", escape::quote(.0))]
 pub struct TransportError(String);
 
-/// Where an image is.
+/// Where an image is: in a registry, or in a container storage of this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(
     rename_all = "kebab-case",
@@ -61,20 +61,20 @@ pub struct TransportError(String);
     deny_unknown_fields
 )]
 pub enum Location {
-    /// In a registry, which the image's name names.
+    /// A registry, which the image name contains.
     Docker {
-        /// Whether it has to prove who it is.
+        /// Whether TLS is required.
         tls_verify: TlsVerify,
     },
-    /// In a container storage of this machine.
+    /// A container storage of this machine.
     ContainersStorage {
-        /// Where the storage lies, if not where storage.conf has it.
+        /// The storage's directory; `None` is that of storage.conf.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<StorageLocation>,
     },
 }
 
-/// An index to fetch. It is shown as `NAME@DIGEST`.
+/// An image name, its location and the digest to fetch. Shown as `NAME@DIGEST`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -84,7 +84,7 @@ pub struct Request {
 }
 
 impl Transport {
-    /// The transport's name, as skopeo and osbuild write it.
+    /// The name of the transport in skopeo and osbuild.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,7 +95,7 @@ impl Transport {
 }
 
 impl Location {
-    /// The transport.
+    /// The transport that skopeo uses for this location.
     #[must_use]
     pub const fn transport(&self) -> Transport {
         match self {
@@ -104,8 +104,8 @@ impl Location {
         }
     }
 
-    /// What to tell skopeo, so that it finds `image` (`NAME[:TAG][@DIGEST]`).
-    fn locate(&self, image: &str) -> String {
+    /// Prefixes `image` (`NAME[:TAG][@DIGEST]`) with transport and location.
+    fn with_transport(&self, image: &str) -> String {
         match self {
             Self::Docker { .. } => format!("docker://{image}"),
             Self::ContainersStorage { location: None } => format!("containers-storage:{image}"),
@@ -117,15 +117,15 @@ impl Location {
         }
     }
 
-    /// What to tell skopeo, so that it finds what `name` is at the moment.
+    /// skopeo's SOURCE argument for a name without a digest: `docker://NAME:TAG`.
     #[must_use]
     pub fn skopeo_source(&self, name: &ImageName) -> String {
-        self.locate(name.as_str())
+        self.with_transport(name.as_str())
     }
 }
 
 impl Request {
-    /// Asks for the index of `digest`.
+    /// Combines name, location and digest, which are valid on their own.
     #[must_use]
     pub const fn new(name: ImageName, location: Location, digest: Digest) -> Self {
         Self {
@@ -135,40 +135,40 @@ impl Request {
         }
     }
 
-    /// The image's name.
+    /// The image name, without the digest.
     #[must_use]
     pub const fn name(&self) -> &ImageName {
         &self.name
     }
 
-    /// Where the image is.
+    /// The location of the image.
     #[must_use]
     pub const fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The digest of the index.
+    /// The digest of the requested index.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The same, with what an option says on TLS where the request doesn't say
-    /// it: [`TlsVerify::Never`] gives way to a request that expects it.
+    /// Applies an option for TLS to a request that doesn't set it. [`TlsVerify::ItemTrue`]
+    /// can be raised to `Always`, but not lowered to `Never`.
     #[must_use]
     pub fn with_default_tls_verify(mut self, option: TlsVerify) -> Self {
         if let Location::Docker { tls_verify } = &mut self.location {
             *tls_verify = match (*tls_verify, option) {
                 (TlsVerify::Unset, option) => option,
                 (TlsVerify::ItemTrue, TlsVerify::Always) => TlsVerify::Always,
-                (said, _) => said,
+                (set, _) => set,
             };
         }
         self
     }
 
-    /// What to tell skopeo: `docker://NAME@DIGEST` without the tag, since no
-    /// skopeo takes tag and digest together there, or
+    /// skopeo's SOURCE argument: `docker://NAME@DIGEST` without the tag, because skopeo
+    /// rejects tag and digest together there, or
     /// `containers-storage:[overlay@LOCATION]NAME:TAG@DIGEST`.
     #[must_use]
     pub fn skopeo_source(&self) -> String {
@@ -176,10 +176,11 @@ impl Request {
             Location::Docker { .. } => self.name.without_tag(),
             Location::ContainersStorage { .. } => self.name.as_str(),
         };
-        self.location.locate(&format!("{name}@{}", self.digest))
+        let image = format!("{name}@{}", self.digest);
+        self.location.with_transport(&image)
     }
 
-    /// The tag that skopeo isn't told.
+    /// The tag that [`Request::skopeo_source`] leaves out.
     #[must_use]
     pub fn dropped_tag(&self) -> Option<&str> {
         match self.location {

@@ -1,9 +1,11 @@
-//! Image names, by the grammar of distribution references.
+//! Image names, in the grammar of distribution's references.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::digest::is_hex;
 
 /// The name of an image: `[DOMAIN[:PORT]/]PATH[:TAG]`, without a digest.
 ///
@@ -13,83 +15,89 @@ use serde::{Deserialize, Serialize};
 /// tag     [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}
 /// ```
 ///
-/// As in skopeo, what stands before the first `/` is a domain if it has a `.`
-/// or a `:` in it or is `localhost`. Whatever is accepted here is accepted by
-/// skopeo, and means the same there.
+/// As in skopeo, the part before the first `/` is a domain if it contains a `.` or a `:`,
+/// or is `localhost`. skopeo accepts every name that is accepted here, and interprets it
+/// in the same way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageName {
     text: String,
-    /// Where the path ends in it.
-    end: usize,
+    /// Byte offset of the path's end.
+    path_end: usize,
 }
 
-/// The most characters of domain and path together, as skopeo completes them
+/// Limit of domain and path together in characters, after skopeo has completed them
 /// (distribution-spec: "Many clients impose a limit of 255 characters").
 pub const MAX_NAME_LEN: usize = 255;
 
-/// Why a text is not the name of an image.
+/// Why a text is not an image name.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing is there.
-    #[error("the image name is empty")]
+    /// The name is empty.
+    #[error("image name is empty")]
     Empty,
-    /// The digest is part of the name.
-    #[error("the image name has a digest or an \"@\" in it: give the digest apart")]
+    /// The name contains an `@`, which precedes a digest.
+    #[error("image name contains \"@\": remove the digest from the name")]
     Digest,
     /// The domain is outside the grammar.
     #[error(
-        "the image name's registry is not DOMAIN[:PORT] (letters, digits, \"-\" within, joined by \".\")"
+        "invalid registry in the image name: expected HOST[:PORT] of letters, digits, \"-\" and \".\""
     )]
     Domain,
     /// The path has an upper-case letter.
     #[error(
-        "the image name has upper-case letters: only a registry (with \".\" or \":PORT\") and a tag may"
+        "image name has upper-case letters: a repository must be lower case, and a registry is \
+         recognized by \".\" or \":PORT\""
     )]
     UpperCase,
     /// The path is outside the grammar.
     #[error(
-        "the image name's path is not made of lower-case letters and digits, \
-         joined by \".\", \"_\", \"__\", \"-\" and \"/\""
+        "invalid path in the image name: expected lower-case letters and digits, separated by \
+         \".\", \"_\", \"__\", \"-\" or \"/\""
     )]
     Path,
     /// The tag is outside the grammar.
     #[error(
-        "the image name's tag is not made of 1 to 128 letters, digits, \"_\", \".\" and \"-\", \
-         the first a letter, a digit or \"_\""
+        "invalid tag in the image name: expected 1 to 128 letters, digits, \"_\", \".\" and \"-\", \
+         not starting with \".\" or \"-\""
     )]
     Tag,
-    /// 64 hexadecimal digits, which readers take for an image's id.
-    #[error("the image name is 64 hexadecimal digits, which is an image's id, not its name")]
+    /// The name is 64 hexadecimal digits, which skopeo reads as an image ID.
+    #[error("image name is an image ID (64 hexadecimal digits): use the name of the image")]
     ImageId,
-    /// Longer than a name may be.
-    #[error("the image name has {0} characters with its registry, more than {MAX_NAME_LEN}")]
+    /// The completed name has this many characters, more than [`MAX_NAME_LEN`].
+    #[error("image name has {0} characters including its registry, the limit is {MAX_NAME_LEN}")]
     TooLong(usize),
 }
 
-/// Where images without a domain come from.
+/// The domain of names without one.
 const DEFAULT_DOMAIN: &str = "docker.io";
 
 impl ImageName {
-    /// Domain and path, as they were written.
+    /// Domain and path, as in the input.
     #[must_use]
     pub fn without_tag(&self) -> &str {
-        &self.text[..self.end]
+        &self.text[..self.path_end]
     }
 
-    /// The tag.
+    /// The tag, without its colon.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.text.get(self.end + 1..)
+        self.text.get(self.path_end + 1..)
     }
 
-    /// Domain, path and tag, as they were written.
+    /// Domain, path and tag, as in the input.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
 
-    fn read(text: String) -> Result<Self, NameError> {
+impl TryFrom<String> for ImageName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);
         }
@@ -118,20 +126,19 @@ impl ImageName {
         if !tag.is_none_or(is_tag) {
             return Err(NameError::Tag);
         }
-        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        if domain.is_none() && path.len() == 64 && path.bytes().all(hex) {
+        if domain.is_none() && is_hex(path, 64) {
             return Err(NameError::ImageId);
         }
         let length = completed_length(domain, path);
         if length > MAX_NAME_LEN {
             return Err(NameError::TooLong(length));
         }
-        let end = text.len() - tag.map_or(0, |tag| tag.len() + 1);
-        Ok(Self { text, end })
+        let path_end = text.len() - tag.map_or(0, |tag| tag.len() + 1);
+        Ok(Self { text, path_end })
     }
 }
 
-/// The length of a name as skopeo completes it: `docker.io/library/NAME`.
+/// The length of a name once skopeo has completed it to `docker.io/library/NAME`.
 fn completed_length(domain: Option<&str>, path: &str) -> usize {
     let domain = match domain {
         None | Some("index.docker.io") => DEFAULT_DOMAIN,
@@ -161,13 +168,13 @@ fn is_domain(text: &str) -> bool {
 fn is_component(text: &str) -> bool {
     let letter = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9');
     let bytes = text.as_bytes();
-    let joined = |run: &[u8]| match run {
+    let separator = |run: &[u8]| match run {
         [b'.' | b'_'] | b"__" => true,
         _ => run.iter().all(|b| *b == b'-'),
     };
     bytes.first().is_some_and(letter)
         && bytes.last().is_some_and(letter)
-        && bytes.split(letter).all(joined)
+        && bytes.split(letter).all(separator)
 }
 
 fn is_tag(text: &str) -> bool {
@@ -181,15 +188,7 @@ impl FromStr for ImageName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        Self::read(text.to_owned())
-    }
-}
-
-impl TryFrom<String> for ImageName {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        Self::read(text)
+        Self::try_from(text.to_owned())
     }
 }
 

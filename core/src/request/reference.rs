@@ -1,13 +1,13 @@
-//! References as people write them on a command line.
+//! References, as users type them.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ImageName, StorageLocationError, NameError, StorageLocation, Transport};
+use super::{ImageName, NameError, StorageLocation, StorageLocationError, Transport};
 use crate::digest::{Digest, DigestError};
 
-/// `[docker://]NAME[:TAG][@DIGEST]`, or
-/// `containers-storage:[[overlay@LOCATION]]NAME[:TAG][@DIGEST]`, in parts.
+/// A parsed `[docker://]NAME[:TAG][@DIGEST]` or
+/// `containers-storage:[[overlay@LOCATION]]NAME[:TAG][@DIGEST]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference {
     transport: Option<Transport>,
@@ -17,42 +17,43 @@ pub struct Reference {
 }
 
 /// Why a text is not a reference.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// The name in it is not the name of an image.
+    /// The image name is invalid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// What follows the `@` is no digest.
-    #[error("what follows \"@\" is not a digest: {0}")]
+    /// The text after the `@` is not a digest.
+    #[error(transparent)]
     Digest(#[from] DigestError),
-    /// The location in it is none.
+    /// The storage location is invalid.
     #[error(transparent)]
     Location(#[from] StorageLocationError),
-    /// The bracket has no end, or is not of the one form.
-    #[error("the bracket behind \"containers-storage:\" is not of the form [overlay@LOCATION]")]
+    /// The bracket is not closed, or not of the supported form.
+    #[error("invalid bracket after \"containers-storage:\": expected [overlay@LOCATION]")]
     Bracket,
 }
 
 impl Reference {
-    /// The transport, if the reference says one.
+    /// The transport, if the reference has one.
     #[must_use]
     pub const fn transport(&self) -> Option<Transport> {
         self.transport
     }
 
-    /// The storage's location, if the reference says one.
+    /// The storage location, if the reference has one.
     #[must_use]
     pub const fn location(&self) -> Option<&StorageLocation> {
         self.location.as_ref()
     }
 
-    /// The image's name.
+    /// The image name, without the digest.
     #[must_use]
     pub const fn name(&self) -> &ImageName {
         &self.name
     }
 
-    /// The digest, if the reference says one.
+    /// The digest, if the reference has one.
     #[must_use]
     pub const fn digest(&self) -> Option<Digest> {
         self.digest
@@ -84,11 +85,10 @@ impl FromStr for Reference {
             Some((name, digest)) => (name, Some(digest.parse()?)),
             None => (rest, None),
         };
-        let name = name.parse()?;
         Ok(Self {
             transport,
             location,
-            name,
+            name: name.parse()?,
             digest,
         })
     }
