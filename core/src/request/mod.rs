@@ -1,7 +1,7 @@
 //! Requests: image names, locations and digests, strictly parsed.
 //!
-//! Each value is safe in an argument of skopeo, a path and a log line: none of its
-//! characters is special there.
+//! Each value can be used in arguments of skopeo, in paths and in log lines without
+//! quoting.
 
 mod item;
 mod location;

@@ -1,4 +1,4 @@
-//! skopeo's commands, typed, and their arguments.
+//! skopeo commands as types, and their command lines.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,82 +7,82 @@ use std::time::Duration;
 use crate::machine::Method;
 use crate::request::{ImageName, Location, Request, TlsVerify};
 
-/// A command of skopeo's. The arguments come from here and nowhere else.
+/// A typed skopeo command line, the only source of arguments for skopeo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkopeoCommand<'a> {
     /// `skopeo inspect --raw SOURCE`: print the manifest's bytes.
     InspectRaw(&'a Request),
-    /// `skopeo inspect --raw docker://NAME:TAG`, to learn a tag's digest.
+    /// `skopeo inspect --raw SOURCE` without a digest, to resolve a tag.
     InspectTag {
-        /// Where the image is.
+        /// The location of the image.
         location: &'a Location,
-        /// The image, with its tag.
+        /// The image name; skopeo reads a missing tag as `latest`.
         name: &'a ImageName,
     },
-    /// `skopeo copy --multi-arch=index-only SOURCE dir:TO`.
+    /// `skopeo copy --multi-arch=index-only SOURCE dir:TO`: copy the index without images.
     CopyIndex {
-        /// What to copy.
+        /// The index to copy.
         request: &'a Request,
-        /// A directory that exists.
+        /// An existing directory.
         to: &'a Path,
     },
-    /// `skopeo inspect --raw dir:FROM`.
+    /// `skopeo inspect --raw dir:FROM`: print the manifest's bytes in a copy.
     InspectDir {
-        /// Where `CopyIndex` has copied to.
+        /// The directory of the copy.
         from: &'a Path,
     },
-    /// `skopeo manifest-digest FILE`.
+    /// `skopeo manifest-digest FILE`: print the digest that skopeo computes.
     ManifestDigest {
-        /// A manifest.
+        /// The file with the manifest.
         file: &'a Path,
     },
-    /// `skopeo --version`.
+    /// `skopeo --version`: print name and version.
     Version,
 }
 
-/// What goes with every command that talks to a registry.
+/// Options of every command that accesses an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SkopeoOptions {
-    /// `--authfile`.
+    /// `--authfile`: file with the registries' credentials.
     pub authfile: Option<PathBuf>,
-    /// `--cert-dir`.
+    /// `--cert-dir`: directory with the registry's CA and client certificates.
     pub cert_dir: Option<PathBuf>,
-    /// Whether skopeo writes its own debugging lines.
+    /// `--debug`: whether skopeo writes debug lines to stderr.
     pub debug: SkopeoDebug,
 }
 
-/// Whether skopeo writes its own debugging lines to stderr.
+/// Whether skopeo writes debug lines to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SkopeoDebug {
-    /// It doesn't.
+    /// skopeo writes only errors and warnings.
     #[default]
     Off,
-    /// It does (`--debug`).
+    /// skopeo is run with `--debug`.
     On,
 }
 
-/// How a command ended.
+/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It exited with this status.
+    /// The process exited with this status.
     Status(i32),
-    /// It was killed by this signal.
+    /// The process was killed by this signal.
     Signal(i32),
 }
 
-/// What a command that ended has left.
+/// Exit, stdout and stderr of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandOutput {
-    /// How it ended.
+    /// The exit of the process.
     pub exit: Exit,
-    /// All of stdout.
+    /// Everything that the process wrote to stdout.
     pub stdout: Vec<u8>,
-    /// The end of stderr.
+    /// The end of stderr, where skopeo writes its fatal line.
     pub stderr: Vec<u8>,
 }
 
-/// The commands of a method, in their order. `dir` is the directory of an attempt, and
-/// `file` the manifest in it (method copy).
+/// The commands of a method, in the order in which they run. Method copy copies to `dir`, the
+/// directory of an attempt, in which `file` is the manifest.
 #[must_use]
 pub fn method_commands<'a>(
     method: Method,
@@ -100,13 +100,13 @@ pub fn method_commands<'a>(
     }
 }
 
-/// How much later than ours skopeo's own timeout fires: it is there for the
-/// case that we are gone and skopeo isn't.
+/// Margin of skopeo's own timeout over ours: skopeo's only matters if this process has
+/// died.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(5);
 
 impl SkopeoCommand<'_> {
-    /// The arguments, without the program's name. `timeout` is ours; skopeo is
-    /// given a little more.
+    /// The arguments, without the program's name. skopeo's own timeout is `timeout` and a
+    /// margin.
     #[must_use]
     pub fn argv(&self, options: &SkopeoOptions, timeout: Duration) -> Vec<OsString> {
         let mut argv = Argv(Vec::with_capacity(10));
@@ -119,43 +119,34 @@ impl SkopeoCommand<'_> {
             format!("{}s", (timeout + TIMEOUT_SLACK).as_secs()),
         );
         match self {
-            Self::InspectRaw(request) => {
-                argv.push("inspect").push("--raw");
-                argv.access("", tls_verify(request.location()), options);
-                argv.push(request.skopeo_source());
-            }
-            Self::InspectTag { location, name } => {
-                argv.push("inspect").push("--raw");
-                argv.access("", tls_verify(location), options);
-                argv.push(location.skopeo_source(name));
-            }
-            Self::CopyIndex { request, to } => {
-                argv.push("copy").push("--multi-arch=index-only");
-                argv.access("src-", tls_verify(request.location()), options);
-                argv.push(request.skopeo_source()).push(dir(to));
-            }
-            Self::InspectDir { from } => {
-                argv.push("inspect").push("--raw").push(dir(from));
-            }
+            Self::InspectRaw(request) => argv
+                .push("inspect")
+                .push("--raw")
+                .access("", request.location(), options)
+                .push(request.skopeo_source()),
+            Self::InspectTag { location, name } => argv
+                .push("inspect")
+                .push("--raw")
+                .access("", location, options)
+                .push(location.skopeo_source(name)),
+            Self::CopyIndex { request, to } => argv
+                .push("copy")
+                .push("--multi-arch=index-only")
+                .access("src-", request.location(), options)
+                .push(request.skopeo_source())
+                .push(dir(to)),
+            Self::InspectDir { from } => argv.push("inspect").push("--raw").push(dir(from)),
+            // `./` keeps a relative path from being read as a flag.
             Self::ManifestDigest { file } => {
-                // "./-x" is no flag; what is absolute stays as it is.
-                argv.push("manifest-digest").push(Path::new(".").join(file));
+                argv.push("manifest-digest").push(Path::new(".").join(file))
             }
             Self::Version => return vec!["--version".into()],
-        }
+        };
         argv.0
     }
 }
 
-/// Only a registry is asked over TLS.
-fn tls_verify(source: &Location) -> TlsVerify {
-    match source {
-        Location::Docker { tls_verify } => *tls_verify,
-        Location::ContainersStorage { .. } => TlsVerify::Unset,
-    }
-}
-
-/// `dir:PATH`.
+/// skopeo's reference to a directory, `dir:PATH`.
 fn dir(path: &Path) -> OsString {
     let mut text = OsString::from("dir:");
     text.push(path);
@@ -177,23 +168,23 @@ impl Argv {
         self.push(argument)
     }
 
-    /// `copy` names the options of its source `--src-…`.
-    fn access(
-        &mut self,
-        prefix: &str,
-        tls_verify: TlsVerify,
-        options: &SkopeoOptions,
-    ) -> &mut Self {
+    /// Adds the options for accessing an image. In `copy`, those of the source have the
+    /// `prefix` `src-`.
+    fn access(&mut self, prefix: &str, location: &Location, options: &SkopeoOptions) -> &mut Self {
         if let Some(file) = &options.authfile {
             self.flag(format!("--{prefix}authfile"), file);
         }
         if let Some(dir) = &options.cert_dir {
             self.flag(format!("--{prefix}cert-dir"), dir);
         }
-        match tls_verify {
-            TlsVerify::Unset | TlsVerify::ItemTrue => self,
-            TlsVerify::Always => self.flag(format!("--{prefix}tls-verify"), "true"),
-            TlsVerify::Never => self.flag(format!("--{prefix}tls-verify"), "false"),
-        }
+        let required = match location {
+            Location::ContainersStorage { .. } => return self,
+            Location::Docker { tls_verify } => match tls_verify {
+                TlsVerify::Unset | TlsVerify::ItemTrue => return self,
+                TlsVerify::Always => "true",
+                TlsVerify::Never => "false",
+            },
+        };
+        self.flag(format!("--{prefix}tls-verify"), required)
     }
 }

@@ -1,4 +1,4 @@
-//! skopeo: its commands as types, and what its messages mean. Nothing is run here.
+//! skopeo's commands as types, and the classification of its failures.
 
 mod command;
 pub mod stderr;

@@ -1,16 +1,16 @@
-//! What skopeo's failures mean: its log line decoded, its message classified.
+//! Classification of skopeo's failures by its log line.
 //!
-//! skopeo writes logrus lines, `time="…" level=fatal msg="…"`, with the message
-//! quoted as Go's `%q` does. The message is a chain, outermost first, of parts
-//! joined by `": "`: skopeo's own words, then the library's, then the network's
-//! or the registry's. A registry's words come last and may say anything, so a
-//! class is told from whole parts, from the left, and never from a substring.
+//! skopeo writes logrus lines, `time="…" level=fatal msg="…"`, with the message quoted as
+//! Go's `%q` does. The message is a chain, outermost first, of parts joined by `": "`: from
+//! skopeo, then from its library, then from the network or the registry. The registry's
+//! text comes last and is untrusted, so whole parts are matched, from the left, and never
+//! substrings.
 
 use super::{CommandOutput, Exit};
 use crate::escape::{redact_credentials, truncate_message};
 use crate::machine::{EffectError, FailureKind};
 
-/// Classifies a command that failed.
+/// Classifies a command that exited with a failure.
 #[must_use]
 pub fn classify_exit(output: &CommandOutput) -> EffectError {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -30,7 +30,7 @@ pub fn classify_exit(output: &CommandOutput) -> EffectError {
     }
 }
 
-/// The message of the last fatal line.
+/// The decoded message of the last line of level `fatal` or `error`.
 #[must_use]
 pub fn fatal_message(stderr: &str) -> Option<String> {
     stderr.lines().rev().find_map(|line| {
@@ -38,12 +38,12 @@ pub fn fatal_message(stderr: &str) -> Option<String> {
         let fatal = fields
             .split(' ')
             .any(|field| matches!(field, "level=fatal" | "level=error"));
-        fatal.then(|| unquoted(message))
+        fatal.then(|| unquote(message))
     })
 }
 
-/// Undoes Go's `%q`; a message without need of quotes stands bare.
-fn unquoted(text: &str) -> String {
+/// Undoes Go's `%q`; logrus writes a message without special characters unquoted.
+fn unquote(text: &str) -> String {
     let Some(quoted) = text.strip_prefix('"') else {
         return text.split(' ').next().unwrap_or_default().to_owned();
     };
@@ -52,16 +52,16 @@ fn unquoted(text: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '"' => break,
-            '\\' => escape(&mut chars, &mut bytes),
+            '\\' => unescape(&mut chars, &mut bytes),
             _ => push(c, &mut bytes),
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// One escape of a Go string (The Go Programming Language Specification, "Rune
+/// Decodes one escape of a Go string (The Go Programming Language Specification, "Rune
 /// literals"): `\n`, `\"`, `\x1b`, `\u00e4`, `\U0001f600`.
-fn escape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
+fn unescape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
     let Some(c) = chars.next() else { return };
     let digits = match c {
         'a' => return bytes.push(0x07),
@@ -81,13 +81,13 @@ fn escape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
         .get(..digits)
         .and_then(|hex| u32::from_str_radix(hex, 16).ok());
     let Some(value) = value else {
-        // Not an escape of Go's after all: keep what stands there.
+        // An invalid escape is kept as text.
         bytes.push(b'\\');
         return push(c, bytes);
     };
     *chars = rest[digits..].chars();
     match u8::try_from(value) {
-        // `\x` is a byte, of a character or of none.
+        // `\x` is a byte, which need not be a whole character.
         Ok(byte) if digits == 2 => bytes.push(byte),
         _ => push(
             char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER),
@@ -100,37 +100,38 @@ fn push(c: char, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// How the part begins behind which a registry speaks.
-const AT_REGISTRY: &str = "reading manifest ";
+/// Start of the part after which the text comes from the registry and is untrusted.
+const READING_MANIFEST: &str = "reading manifest ";
 
-/// The sort of failure that a message tells of.
+/// Classifies a decoded message of skopeo.
 #[must_use]
 pub fn classify(message: &str) -> FailureKind {
-    let parts = parts(of_primary(message));
-    let at_registry = parts.iter().position(|part| part.starts_with(AT_REGISTRY));
-    let (skopeos, registrys) = parts.split_at(at_registry.map_or(parts.len(), |at| at + 1));
-    let of_skopeo = decided(skopeos).next();
-    // Behind `reading manifest D in NAME` stands the registry's error code, and
-    // behind that what the registry likes to say; or a request that failed.
-    let of_registry = || match registrys {
-        [request, network @ ..] if request.starts_with("Get ") => decided(network).next(),
-        [code, detail @ ..] => of_part(first_of(code), detail),
+    let parts = split_parts(primary_message(message));
+    let boundary = parts.iter().position(|p| p.starts_with(READING_MANIFEST));
+    let (trusted, from_registry) = parts.split_at(boundary.map_or(parts.len(), |at| at + 1));
+    // `reading manifest D in NAME` is followed by the registry's error code and its text,
+    // or by a failed request.
+    let registry_kind = || match from_registry {
+        [request, network @ ..] if request.starts_with("Get ") => first_kind(network),
+        [code, detail @ ..] => part_kind(first_code(code), detail),
         [] => None,
     };
-    of_skopeo.or_else(of_registry).unwrap_or(FailureKind::Other)
+    first_kind(trusted)
+        .or_else(registry_kind)
+        .unwrap_or(FailureKind::Other)
 }
 
-/// What the registry itself failed with, where its mirrors (registries.conf)
-/// failed before: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror
-/// may say what it likes, that end included, so the last one counts.
-fn of_primary(message: &str) -> &str {
+/// The primary registry's part of a message in which mirrors (registries.conf) failed
+/// first: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror's text is
+/// untrusted and may contain the delimiter, so the last one counts.
+fn primary_message(message: &str) -> &str {
     let primary = || {
-        let (skopeos, mirrors) = message.split_once("(Mirrors also failed: ")?;
-        let skopeos = parts(skopeos);
-        let by_registry = skopeos.iter().any(|p| p.starts_with(AT_REGISTRY))
-            || decided(&skopeos).next().is_some();
-        // Otherwise these are somebody's words, and not skopeo's.
-        if by_registry || skopeos.last() != Some(&"") {
+        let (before, mirrors) = message.split_once("(Mirrors also failed: ")?;
+        let before = split_parts(before);
+        let is_untrusted =
+            before.iter().any(|p| p.starts_with(READING_MANIFEST)) || first_kind(&before).is_some();
+        // Only skopeo's own note starts a part.
+        if is_untrusted || before.last() != Some(&"") {
             return None;
         }
         let (_, primary) = mirrors.rsplit_once("]): ")?;
@@ -139,45 +140,45 @@ fn of_primary(message: &str) -> &str {
     primary().unwrap_or(message)
 }
 
-/// Of several errors in one answer, `errors:` and a line for each, the first.
-fn first_of(codes: &str) -> &str {
-    let first = codes.strip_prefix("errors:\n");
-    first.map_or(codes, |first| first.lines().next().unwrap_or(first))
+/// The first of several error codes in one response: `errors:` and a line for each.
+fn first_code(codes: &str) -> &str {
+    let lines = codes.strip_prefix("errors:\n");
+    lines.map_or(codes, |lines| lines.lines().next().unwrap_or(lines))
 }
 
-/// The classes of the parts that decide one.
-fn decided<'p>(parts: &'p [&'p str]) -> impl Iterator<Item = FailureKind> + 'p {
-    let of = |(at, part): (usize, &&str)| of_part(part, &parts[at + 1..]);
-    parts.iter().enumerate().filter_map(of)
+/// The kind of the first part that has one.
+fn first_kind(parts: &[&str]) -> Option<FailureKind> {
+    let kind = |(at, part): (usize, &&str)| part_kind(part, &parts[at + 1..]);
+    parts.iter().enumerate().find_map(kind)
 }
 
-/// The class that a part decides, with the parts behind it.
-fn of_part(part: &str, rest: &[&str]) -> Option<FailureKind> {
-    let tail = rest.is_empty();
+/// The kind of a part that is followed by `rest`.
+fn part_kind(part: &str, rest: &[&str]) -> Option<FailureKind> {
+    let is_last = rest.is_empty();
     Some(match part {
         "manifest unknown" | "name unknown" => FailureKind::NotFound,
-        // Behind `invalid username/password` a registry speaks again.
+        // The parts after `invalid username/password` come from the registry.
         "unauthorized" | "denied" | "invalid username/password" => FailureKind::Authentication,
         "x509" | "tls" => FailureKind::Tls,
         "toomanyrequests" | "too many requests to registry" => FailureKind::RateLimited,
         "http" if rest == ["server gave HTTP response to HTTPS client"] => FailureKind::PlainHttp,
-        "received unexpected HTTP status" | "StatusCode" => of_status(rest.first()?),
+        "received unexpected HTTP status" | "StatusCode" => status_kind(rest.first()?),
         _ if part.ends_with("does not resolve to an image ID") => FailureKind::NotFound,
         _ if part.starts_with("parsing manifest list ") => FailureKind::NotAnIndex,
         _ => match part.strip_prefix("invalid status code from registry ") {
-            // Of the ping or the token: it isn't the manifest that is missing.
-            Some(status) if of_status(status) == FailureKind::NotFound => FailureKind::Other,
-            Some(status) => of_status(status),
-            None if tail => return of_last(part),
+            // The response to a ping or a token request: the manifest may well exist.
+            Some(status) if status_kind(status) == FailureKind::NotFound => FailureKind::Other,
+            Some(status) => status_kind(status),
+            None if is_last => return last_part_kind(part),
             None => return None,
         },
     })
 }
 
-/// The class that the last part decides: it is the network's, skopeo's own, or
-/// the usual message of a registry's code (distribution, `errcode`): where a
-/// registry says no more than that, skopeo from 1.10 on leaves the code out.
-fn of_last(part: &str) -> Option<FailureKind> {
+/// The kind of the last part: a message of the network or of skopeo, or the standard
+/// message of an error code (distribution, `errcode`), which skopeo 1.10 and later print
+/// without the code if the registry adds no detail.
+fn last_part_kind(part: &str) -> Option<FailureKind> {
     Some(match part {
         "repository name not known to registry" => FailureKind::NotFound,
         "authentication required" | "requested access to the resource is denied" => {
@@ -188,7 +189,7 @@ fn of_last(part: &str) -> Option<FailureKind> {
         _ if part.starts_with("Manifest does not match provided manifest digest") => {
             FailureKind::DigestMismatch
         }
-        // A manifest's; a token's is less.
+        // The limit of a manifest's size; that of a token's is lower.
         "exceeded maximum allowed size of 4194304 bytes" => FailureKind::TooLarge,
         _ if NETWORK.iter().any(|end| part.ends_with(end)) => FailureKind::Network,
         _ if TLS.iter().any(|end| part.ends_with(end)) => FailureKind::Tls,
@@ -196,7 +197,7 @@ fn of_last(part: &str) -> Option<FailureKind> {
     })
 }
 
-/// Ends of the network's own messages (Go's net package and the kernel's).
+/// Ends of network errors (Go's net package and the kernel).
 const NETWORK: &[&str] = &[
     "connection refused",
     "connection reset by peer",
@@ -212,12 +213,12 @@ const NETWORK: &[&str] = &[
     "no route to host",
 ];
 
-/// Ends of the messages of Go's crypto/tls that don't begin with `tls: `.
+/// Ends of errors of Go's crypto/tls that don't start with `tls: `.
 const TLS: &[&str] = &["first record does not look like a TLS handshake"];
 
-/// An HTTP status, `503 Service Unavailable`, `503 (Service Unavailable)` or
+/// The kind of an HTTP status: `503 Service Unavailable`, `503 (Service Unavailable)` or
 /// `503, BODY`.
-fn of_status(status: &str) -> FailureKind {
+fn status_kind(status: &str) -> FailureKind {
     match status
         .split([' ', ','])
         .next()
@@ -231,8 +232,8 @@ fn of_status(status: &str) -> FailureKind {
     }
 }
 
-/// The chain's parts; what stands in double quotes is not taken apart.
-fn parts(message: &str) -> Vec<&str> {
+/// Splits a message into its parts, except within double quotes.
+fn split_parts(message: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut quoted, mut escaped) = (0, false, false);
     for (at, c) in message.char_indices() {
