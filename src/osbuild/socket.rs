@@ -1,4 +1,5 @@
-//! JSON in packets: whole in the packet, or by a memfd where it is too long.
+//! Messages over a `SOCK_SEQPACKET` socket: in the packet itself, or in an attached memfd if
+//! they are too long for one.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
@@ -14,23 +15,22 @@ use rustix::net::{
 
 use crate::os;
 
-/// A packet that says: the message is in the first descriptor.
+/// The packet that announces a message in the first attached descriptor.
 const VIA_FD: &[u8] = b"<args-via-fd>";
 
-/// The most descriptors that come along with a packet (the kernel's `SCM_MAX_FD`).
-const FDS_MAX: usize = 253;
+/// Limit of the descriptors of a packet (the kernel's `SCM_MAX_FD`).
+const MAX_FDS: usize = 253;
 
-/// The most bytes of a message: far beyond a manifest with a million items.
-const MESSAGE_MAX: u64 = 256 << 20;
+/// Limit of an attached file in bytes: more than a manifest with a million items has.
+const MAX_MESSAGE: u64 = 256 << 20;
 
-/// One end of the host's socket.
+/// This process's end of the host's socket.
 #[derive(Debug)]
 pub struct Channel {
     socket: OwnedFd,
 }
 
-/// A message, and the descriptors that came along with it, which are closed
-/// when it is dropped.
+/// A message and its attached descriptors, which are closed on drop.
 #[derive(Debug)]
 pub struct Message {
     json: Vec<u8>,
@@ -38,36 +38,36 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message itself.
+    /// The bytes of the message, which should be JSON.
     #[must_use]
     pub fn json(&self) -> &[u8] {
         &self.json
     }
 
-    /// What is in the file that came along first, if any came.
+    /// Reads the first attached file, if any.
     ///
     /// # Errors
-    /// [`ChannelError::Descriptor`] where it can't be read.
+    /// [`ChannelError::Descriptor`] if reading fails.
     pub fn attached(&self) -> Result<Option<Vec<u8>>, ChannelError> {
         let read = self.descriptors.first().map(read_all).transpose();
         read.map_err(ChannelError::Descriptor)
     }
 }
 
-/// What is wrong with a packet, or with the socket.
+/// Why sending or receiving failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
-    /// The peer has closed, whether or not it has read all that was sent.
+    /// The host closed the connection, perhaps before it read everything.
     #[error("the host hung up")]
     HungUp,
-    /// The socket itself: nothing can be said any more.
-    #[error("the host's socket: {0}")]
+    /// The socket failed, so that the host can't be reached any more.
+    #[error("cannot use the host's socket: {0}")]
     Socket(io::Error),
-    /// A packet that can't be taken; the next may be fine.
-    #[error("a message that can't be taken: {0}")]
+    /// The packet is invalid; the next one may be valid.
+    #[error("invalid packet: {0}")]
     Packet(&'static str),
-    /// The descriptor that a message is in can't be read.
-    #[error("the message's descriptor can't be read: {0}")]
+    /// The attached file is not readable, or is too large.
+    #[error("cannot read the file attached to the message: {0}")]
     Descriptor(io::Error),
 }
 
@@ -87,43 +87,43 @@ impl From<Errno> for ChannelError {
 }
 
 impl Channel {
-    /// Takes the socket that the host has passed by number.
+    /// Takes ownership of the inherited descriptor `number`.
     ///
     /// # Errors
-    /// Where that is no such socket.
+    /// If it is not open, or not a `SOCK_SEQPACKET` socket.
     pub fn inherited(number: RawFd) -> io::Result<Self> {
         Self::new(os::take_inherited_fd(number)?)
     }
 
-    /// Takes a connected socket.
+    /// Wraps a connected socket, and makes it blocking.
     ///
     /// # Errors
-    /// Where it isn't a `SOCK_SEQPACKET` one.
+    /// If it is not a `SOCK_SEQPACKET` socket.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         if sockopt::socket_type(&socket)? != SocketType::SEQPACKET {
-            return Err(io::Error::other("not a seqpacket socket"));
+            return Err(io::Error::other("not a SOCK_SEQPACKET socket"));
         }
-        // Hosts may have made it non-blocking; every wait here is meant.
+        // The host may have set O_NONBLOCK; `receive` and `send` wait.
         let flags = rustix::fs::fcntl_getfl(&socket)?;
         rustix::fs::fcntl_setfl(&socket, flags - rustix::fs::OFlags::NONBLOCK)?;
         Ok(Self { socket })
     }
 
-    /// The next message; `None` when the peer has closed, as
-    /// [`ChannelError::HungUp`] says where it has left something unread.
+    /// Waits for the next message; `None` once the host has closed the connection.
     ///
     /// # Errors
-    /// [`ChannelError::Packet`] and [`ChannelError::Descriptor`] for a packet
-    /// that is used up and was no message, after which the next can be received.
+    /// [`ChannelError::HungUp`] if the host closed without reading everything. After
+    /// [`ChannelError::Packet`] and [`ChannelError::Descriptor`] the packet is consumed, and
+    /// the next one can be received.
     pub fn receive(&self) -> Result<Option<Message>, ChannelError> {
+        // Ask for the size first, without copying any bytes.
         let (_, size) = retry_on_intr(|| {
-            // No copy is made for the look at the length.
-            let mut none = [0_u8; 0];
-            let look = RecvFlags::PEEK | RecvFlags::TRUNC;
-            recv(&self.socket, &mut none[..], look)
+            let mut empty = [0_u8; 0];
+            let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+            recv(&self.socket, &mut empty[..], flags)
         })?;
         let mut bytes = vec![0; size];
-        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = retry_on_intr(|| {
             let mut slices = [IoSliceMut::new(&mut bytes)];
@@ -143,7 +143,7 @@ impl Channel {
             .flags
             .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
         {
-            return Err(ChannelError::Packet("it was cut short"));
+            return Err(ChannelError::Packet("truncated"));
         }
         bytes.truncate(received.bytes);
         let message = Message {
@@ -153,26 +153,24 @@ impl Channel {
         match message.json() {
             [] => Ok(None),
             VIA_FD => match message.attached()? {
-                // What else came along is of no use to any method.
+                // Methods use no descriptors besides the message's own.
                 Some(json) => Ok(Some(Message {
                     json,
                     descriptors: Vec::new(),
                 })),
-                None => Err(ChannelError::Packet(
-                    "it should have come with a descriptor",
-                )),
+                None => Err(ChannelError::Packet("the attached file is missing")),
             },
             _ => Ok(Some(message)),
         }
     }
 
-    /// Sends a message.
+    /// Sends a message, in an attached memfd if it is too long for a packet.
     ///
     /// # Errors
-    /// [`ChannelError::HungUp`] where the peer is gone.
+    /// [`ChannelError::HungUp`] if the host closed the connection.
     pub fn send(&self, message: &[u8]) -> Result<(), ChannelError> {
         let sent = match self.send_packet(message, &[]) {
-            // More than the socket's buffer holds.
+            // The message exceeds the socket's buffer.
             Err(Errno::MSGSIZE | Errno::NOBUFS) => {
                 self.send_packet(VIA_FD, &[memfd(message)?.as_fd()])
             }
@@ -200,26 +198,27 @@ impl AsFd for Channel {
     }
 }
 
-/// A message's bytes as a file without a name.
+/// Writes a message to an anonymous file.
 fn memfd(message: &[u8]) -> io::Result<File> {
     let mut file = File::from(rustix::fs::memfd_create("message", MemfdFlags::CLOEXEC)?);
     file.write_all(message)?;
-    // The receiver reads from where we leave it.
+    // The receiver shares the file offset, and reads from it.
     file.rewind()?;
     Ok(file)
 }
 
-/// All that is in a message's file. A pipe or a device could keep us waiting.
+/// Reads an attached file. Other types are rejected: a pipe or a device could block.
 fn read_all(descriptor: &OwnedFd) -> io::Result<Vec<u8>> {
     let mut file = File::from(descriptor.try_clone()?);
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a file"));
+        return Err(io::Error::other("not a regular file"));
     }
     file.rewind()?;
     let mut bytes = Vec::new();
-    file.take(MESSAGE_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MESSAGE_MAX {
-        return Err(io::Error::other("too long"));
+    file.take(MAX_MESSAGE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_MESSAGE {
+        let error = format!("larger than the limit of {MAX_MESSAGE} bytes");
+        return Err(io::Error::other(error));
     }
     Ok(bytes)
 }

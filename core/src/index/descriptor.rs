@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{Ambiguity, DuplicateKey, Node, Object};
+use super::json::{
+    Ambiguity, DESCRIPTOR_KEYS, DuplicateKey, Node, Object, PLATFORM_KEYS, specified_key,
+};
 use crate::digest::is_hex;
 use crate::escape;
 
@@ -73,13 +75,11 @@ pub enum DescriptorError {
     #[error(
         "ambiguous key {}: case-insensitive readers treat it as {}",
         escape::quote(key),
-        escape::quote(name)
+        escape::quote(specified_key(key))
     )]
     AmbiguousKey {
         /// The key in the document's spelling.
         key: String,
-        /// The key in the specification's spelling.
-        name: String,
     },
 }
 
@@ -122,13 +122,7 @@ impl Descriptor {
         if let Some(key) = duplicate {
             return Err(DescriptorError::DuplicateKey { key });
         }
-        object.reject_ambiguous_keys(&[
-            "mediaType",
-            "digest",
-            "size",
-            "platform",
-            "artifactType",
-        ])?;
+        object.reject_ambiguous_keys(DESCRIPTOR_KEYS)?;
 
         // descriptor.md, mediaType: "This REQUIRED property contains the media
         // type of the referenced content."
@@ -191,7 +185,7 @@ impl Platform {
     }
 
     fn read(object: &Object<'_>) -> Result<Self, DescriptorError> {
-        object.reject_ambiguous_keys(&["os", "architecture", "variant", "os.version"])?;
+        object.reject_ambiguous_keys(PLATFORM_KEYS)?;
         // image-index.md, platform: architecture and os are each a "REQUIRED
         // property".
         Ok(Self {
@@ -230,8 +224,8 @@ impl fmt::Display for Platform {
 impl From<Ambiguity> for DescriptorError {
     fn from(ambiguity: Ambiguity) -> Self {
         match ambiguity {
-            Ambiguity::Duplicate { key } => Self::DuplicateKey { key },
-            Ambiguity::Spelling { key, name } => Self::AmbiguousKey { key, name },
+            Ambiguity::Duplicate(key) => Self::DuplicateKey { key },
+            Ambiguity::Spelling(key) => Self::AmbiguousKey { key },
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::descriptor::DescriptorError;
-use super::json::Ambiguity;
+use super::json::{Ambiguity, specified_key};
 use super::{MAX_MANIFEST_SIZE, MediaType};
 use crate::escape::{Escaped, quote};
 
@@ -93,13 +93,11 @@ pub enum NotAnIndex {
     #[error(
         "ambiguous key {}: case-insensitive readers treat it as {}",
         quote(key),
-        quote(name)
+        quote(specified_key(key))
     )]
     AmbiguousKey {
         /// The key in the document's spelling.
         key: String,
-        /// The key in the specification's spelling.
-        name: String,
     },
     /// An entry of the list is not a valid descriptor.
     #[error("manifests[{position}]: {error}")]
@@ -125,8 +123,8 @@ fn version(found: Option<i64>) -> String {
 impl From<Ambiguity> for NotAnIndex {
     fn from(ambiguity: Ambiguity) -> Self {
         match ambiguity {
-            Ambiguity::Duplicate { key } => Self::DuplicateKey { key },
-            Ambiguity::Spelling { key, name } => Self::AmbiguousKey { key, name },
+            Ambiguity::Duplicate(key) => Self::DuplicateKey { key },
+            Ambiguity::Spelling(key) => Self::AmbiguousKey { key },
         }
     }
 }

@@ -45,8 +45,22 @@ pub(super) struct Key<'k>(#[serde(borrow)] pub(super) Cow<'k, str>);
 /// Why two readers of one object may see different things. The texts are truncated.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ambiguity {
-    Duplicate { key: String },
-    Spelling { key: String, name: String },
+    Duplicate(String),
+    Spelling(String),
+}
+
+/// Keys that decide what a document is, by the object that has them.
+pub(super) const INDEX_KEYS: &[&str] = &["schemaVersion", "mediaType", "manifests"];
+pub(super) const DESCRIPTOR_KEYS: &[&str] =
+    &["mediaType", "digest", "size", "platform", "artifactType"];
+pub(super) const PLATFORM_KEYS: &[&str] = &["os", "architecture", "variant", "os.version"];
+
+/// The specification's spelling of a key.
+pub(super) fn specified_key(key: &str) -> &str {
+    let keys = [INDEX_KEYS, DESCRIPTOR_KEYS, PLATFORM_KEYS];
+    let specified = keys.into_iter().flatten();
+    let mut matching = specified.filter(|name| fold_case(name) == fold_case(key));
+    matching.next().map_or(key, |name| name)
 }
 
 /// Folds a key as Go's `encoding/json` does to compare it with an ASCII field name:
@@ -95,17 +109,15 @@ impl<'de> Object<'de> {
     /// accepts it, other readers don't.
     pub(super) fn reject_ambiguous_keys(&self, names: &[&str]) -> Result<(), Ambiguity> {
         if let Some(key) = keys::duplicate(self.0.iter().map(|(key, _)| fold_case(key))) {
-            let key = truncate_message(&key);
-            return Err(Ambiguity::Duplicate { key });
+            return Err(Ambiguity::Duplicate(truncate_message(&key)));
         }
-        for (key, _) in &self.0 {
-            let respelt = |name: &&&str| **name != *key && fold_case(name) == fold_case(key);
-            if let Some(name) = names.iter().find(respelt) {
-                let (key, name) = (truncate_message(key), (*name).to_owned());
-                return Err(Ambiguity::Spelling { key, name });
-            }
-        }
-        Ok(())
+        let respelt = self.0.iter().find(|(key, _)| {
+            let is = |name: &&str| **name != **key && fold_case(name) == fold_case(key);
+            names.iter().any(is)
+        });
+        respelt.map_or(Ok(()), |(key, _)| {
+            Err(Ambiguity::Spelling(truncate_message(key)))
+        })
     }
 }
 

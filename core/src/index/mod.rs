@@ -119,7 +119,7 @@ impl Index {
             return Err(NotAnIndex::DuplicateKey { key });
         }
         let top = &document.top;
-        top.reject_ambiguous_keys(&["schemaVersion", "mediaType", "manifests"])?;
+        top.reject_ambiguous_keys(json::INDEX_KEYS)?;
 
         let image_key = top.find_folded(&IMAGE_KEYS);
         let has_manifests = !matches!(top.get("manifests"), None | Some(Node::Null));

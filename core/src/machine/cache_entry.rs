@@ -10,9 +10,9 @@ use crate::index::{IndexSummary, NotAnIndex};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum CacheEntry<C> {
-    /// Nothing.
+    /// The name is free.
     Absent,
-    /// A file.
+    /// A regular file that is small enough for an index.
     File {
         /// All of its bytes.
         content: C,
@@ -42,12 +42,12 @@ pub enum ObjectStatus {
     NotAnIndex(NotAnIndex),
     /// Its bytes don't hash to its name, or it is not a regular file.
     Corrupt,
-    /// There is no object.
+    /// The cache has no object of this name.
     Missing,
 }
 
 impl<C: Content> CacheEntry<C> {
-    /// What the object of `name` is.
+    /// Classifies the entry as the object of `name`.
     #[must_use]
     pub fn status(&self, name: Digest) -> ObjectStatus {
         match self {

@@ -112,7 +112,7 @@ pub enum EffectError {
         /// Who or what cancelled it.
         reason: CancelReason,
     },
-    /// The audit log could not be written: what can't be recorded isn't done.
+    /// The audit log could not be written, so the transition must not be acted on.
     #[error("cannot write the audit log: {}", Escaped(.error))]
     AuditLog {
         /// The log's error text.

@@ -13,7 +13,7 @@ use crate::index::{Index, IndexSummary, NotAnIndex};
 /// A state over `ContentInfo` is another type than the same state over
 /// `ManifestBytes`, so a replayed fetch can't be mistaken for a verified one.
 pub trait Content: Clone + Eq + std::fmt::Debug + sealed::Sealed {
-    /// What the core decides by.
+    /// Digest, size and classification of the bytes.
     fn info(&self) -> &ContentInfo;
 }
 
@@ -23,7 +23,7 @@ mod sealed {
     impl Sealed for super::ContentInfo {}
 }
 
-/// What is derived from bytes: all that the core decides by.
+/// What is derived from bytes. The core decides by nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContentInfo {
@@ -39,9 +39,9 @@ pub struct ContentInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Classification {
-    /// They are.
+    /// The bytes are an index with this summary.
     Index(IndexSummary),
-    /// They are not, for this reason.
+    /// The bytes are not an index, for this reason.
     NotAnIndex(NotAnIndex),
 }
 
@@ -65,8 +65,8 @@ impl Content for ContentInfo {
     }
 }
 
-/// Bytes from outside. Cheap to clone; their [`ContentInfo`] is computed once,
-/// from the bytes themselves.
+/// Fetched or cached bytes. Cheap to clone; [`ContentInfo`] is computed from them once, when
+/// it is first needed.
 #[derive(Clone)]
 pub struct ManifestBytes(Arc<(Vec<u8>, OnceLock<ContentInfo>)>);
 

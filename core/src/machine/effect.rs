@@ -53,7 +53,7 @@ pub enum Effect<'a, C> {
         /// The attempt that made it.
         attempt: u32,
     },
-    /// Nothing: answer [`Outcome::Continued`](super::Outcome::Continued).
+    /// Do nothing; answer [`Outcome::Continued`](super::Outcome::Continued).
     Continue,
     /// Put the bytes into the cache: write, fsync, rename without replacing, fsync
     /// the directory, read back.

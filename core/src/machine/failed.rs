@@ -2,7 +2,7 @@
 
 use super::{Cause, Staging, State, Task};
 
-/// The state in which the fetch failed, and why.
+/// A failed fetch: the state in which it failed, and the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     task: Task,

@@ -107,7 +107,7 @@ use serde::{Deserialize, Serialize};
 /// A fetch in any of its states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetch<C: Content = ManifestBytes> {
-    /// Nothing is known yet, or the cache has no such object.
+    /// The cache was not read yet, or has no usable object.
     Pending(Pending),
     /// Names for the copy are reserved.
     Staged(Staged),

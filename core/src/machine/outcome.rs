@@ -35,9 +35,9 @@ pub enum Outcome<C> {
         /// Its new name, relative to the cache.
         name: String,
     },
-    /// Names are reserved.
+    /// Names in the staging directory are reserved.
     Staged {
-        /// Them.
+        /// The reserved names.
         staging: Staging,
     },
     /// The manifest bytes were fetched.
@@ -68,7 +68,7 @@ pub enum Outcome<C> {
     },
     /// The effect failed.
     Failed {
-        /// Why.
+        /// The kind of failure and its message.
         error: EffectError,
     },
 }

@@ -1,9 +1,9 @@
-//! Nothing is known yet, or the cache was looked at.
+//! The cache was not read yet, or has no usable object.
 
 use super::{CacheEntry, Cause, Committed, Content, Effect, Failed, Fetch, Network, ObjectStatus};
 use super::{Outcome, Staged, State, StepResult, Task};
 
-/// The first state: the cache's object is unknown, or known to be of no use.
+/// The first state: the cache was not read yet, or has no usable object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     task: Task,

@@ -1,4 +1,4 @@
-//! What is fetched, and by which rules.
+//! Tasks: requests and the rules of their fetches.
 
 use std::num::NonZeroU32;
 

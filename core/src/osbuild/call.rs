@@ -1,4 +1,4 @@
-//! Messages: what a host calls, and what it is answered. Pure.
+//! Calls of an osbuild host.
 
 use std::path::PathBuf;
 
@@ -8,44 +8,44 @@ use serde_json::value::RawValue;
 use crate::escape;
 use crate::request::Items;
 
-/// What a host wants.
+/// A method call with the arguments that this source uses.
 #[derive(Debug)]
 pub enum Call {
-    /// Fetch into a store.
+    /// `download`: fetch items into a store.
     Download(DownloadCall),
-    /// Copy from a store to another.
+    /// `copy`: copy items from one store to another.
     Copy(CopyCall),
 }
 
-/// The arguments of `download` that matter to this source.
+/// Arguments of `download`.
 #[derive(Debug)]
 pub struct DownloadCall {
-    /// What to fetch, unread.
+    /// The items to fetch, not validated yet.
     pub items: Items,
-    /// The store's directory of sources.
+    /// The `sources` directory of the store.
     pub cache: PathBuf,
 }
 
-/// The same, as they are written.
+/// Arguments of `download` in the message.
 #[derive(Deserialize)]
 struct DownloadArgs {
-    /// Hosts before v129 pass them as a file of their own.
+    /// `None` on hosts before v129, which pass the items in a file.
     items: Option<Items>,
     cache: PathBuf,
 }
 
-/// The arguments of `copy` that matter to this source.
+/// Arguments of `copy`.
 #[derive(Debug, Deserialize)]
 pub struct CopyCall {
-    /// What to copy, unread.
+    /// The items to copy, not validated yet.
     pub items: Items,
-    /// Where from: a store's directory of sources.
+    /// The `sources` directory of the store to copy from.
     pub cache: PathBuf,
-    /// Where to: another's.
+    /// The `sources` directory of the store to copy to.
     pub dst_cache: PathBuf,
 }
 
-/// A message that is no call.
+/// Why a message is not a valid call. The service replies with it and keeps serving.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ProtocolError(String);
@@ -66,61 +66,61 @@ struct Method<'m> {
 }
 
 impl Call {
-    /// Reads a message; `attached` reads the file that came along with it.
+    /// Parses a message; `attached` reads the file that is attached to its packet, if any.
     ///
     /// # Errors
-    /// [`ProtocolError`], which the host is answered; the service goes on.
+    /// If the message is not a call of a known method, or if `attached` fails.
     pub fn parse<E: std::fmt::Display>(
         message: &[u8],
         attached: impl FnOnce() -> Result<Option<Vec<u8>>, E>,
     ) -> Result<Self, ProtocolError> {
-        let envelope: Envelope<'_> = parse("the message", message)?;
-        match envelope.kind.as_deref() {
-            None | Some("") => return Err(ProtocolError("the message has no type".into())),
-            Some("method") => {}
-            Some(other) => {
-                let other = escape::quote(other);
-                return Err(ProtocolError(format!(
-                    "the message's type {other} is not \"method\""
-                )));
-            }
+        let envelope: Envelope<'_> = parse("message", message)?;
+        let kind = required(
+            "message type",
+            envelope.kind.filter(|kind| !kind.is_empty()),
+        )?;
+        if kind != "method" {
+            let kind = escape::quote(&kind);
+            return Err(ProtocolError(format!(
+                "message type is {kind}, expected \"method\""
+            )));
         }
-        let data = envelope
-            .data
-            .ok_or_else(|| ProtocolError("the message has no data".into()))?;
-        let method: Method<'_> = parse("the message's data", data.get().as_bytes())?;
-        let name = method.name.filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| ProtocolError("the call has no name".into()))?;
+        let data = required("message data", envelope.data)?;
+        let method: Method<'_> = parse("message data", data.get().as_bytes())?;
+        let name = required("method name", method.name.filter(|name| !name.is_empty()))?;
         let args = method.args.map_or("null", RawValue::get).as_bytes();
         match name.as_str() {
             "download" => {
-                let DownloadArgs { items, cache } = parse("the arguments of download", args)?;
+                let DownloadArgs { items, cache } = parse("arguments of download", args)?;
                 let items = match items {
                     Some(items) => items,
                     None => {
                         let file = attached().map_err(|error| ProtocolError(error.to_string()))?;
-                        let none = || ProtocolError("the call has no items".into());
-                        parse("the items", &file.ok_or_else(none)?)?
+                        parse("list of items", &required("list of items", file)?)?
                     }
                 };
                 Ok(Self::Download(DownloadCall { items, cache }))
             }
-            "copy" => parse("the arguments of copy", args).map(Self::Copy),
-            other => Err(ProtocolError(format!(
-                "there is no method {}",
-                escape::quote(other)
-            ))),
+            "copy" => parse("arguments of copy", args).map(Self::Copy),
+            other => {
+                let method = escape::quote(other);
+                Err(ProtocolError(format!("unknown method {method}")))
+            }
         }
     }
 }
 
-/// Reads an object; serde would take a list of its values for one as well.
+fn required<T>(what: &str, value: Option<T>) -> Result<T, ProtocolError> {
+    value.ok_or_else(|| ProtocolError(format!("{what} is missing")))
+}
+
+/// Parses an object. serde also accepts an array of its values, which is rejected here.
 fn parse<'m, T: Deserialize<'m>>(what: &str, json: &'m [u8]) -> Result<T, ProtocolError> {
     if json.trim_ascii_start().first() != Some(&b'{') {
-        return Err(ProtocolError(format!("{what}: not an object")));
+        return Err(ProtocolError(format!("invalid {what}: not an object")));
     }
     serde_json::from_slice(json).map_err(|error| {
         let error = escape::truncate_message(&error.to_string());
-        ProtocolError(format!("{what}: {}", escape::Escaped(&error)))
+        ProtocolError(format!("invalid {what}: {}", escape::Escaped(&error)))
     })
 }

@@ -1,4 +1,4 @@
-//! Items of a call as requests.
+//! Parsing of a call's items, and assembly of their results.
 
 use serde_json::Value;
 
@@ -6,10 +6,10 @@ use super::reply::{ItemResult, ItemResults};
 use crate::escape;
 use crate::request::{ItemError, Items, Request, TlsVerify};
 
-/// The items of a call: requests, and results of those that are not valid.
+/// The items of a call: the requests of valid ones, the results of invalid ones.
 pub struct ItemBatch {
     requests: Vec<Request>,
-    /// One for each item; `None` until it is fetched.
+    /// One result for each item; `None` for a valid item, which is not fetched yet.
     results: Vec<Option<ItemResult>>,
 }
 
@@ -30,7 +30,7 @@ impl ItemBatch {
         Self { requests, results }
     }
 
-    /// The requests, in the order of the items.
+    /// The requests of the valid items, in their order.
     #[must_use]
     pub fn requests(&self) -> &[Request] {
         &self.requests
@@ -40,12 +40,8 @@ impl ItemBatch {
     #[must_use]
     pub fn into_results(self, fetched: Vec<ItemResult>) -> ItemResults {
         let mut fetched = fetched.into_iter();
-        let results = self.results.into_iter();
-        ItemResults(
-            results
-                .filter_map(|known| known.or_else(|| fetched.next()))
-                .collect(),
-        )
+        let result = |invalid: Option<ItemResult>| invalid.or_else(|| fetched.next());
+        ItemResults(self.results.into_iter().filter_map(result).collect())
     }
 }
 

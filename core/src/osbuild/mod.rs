@@ -13,8 +13,8 @@ pub use call::{Call, CopyCall, DownloadCall, ProtocolError};
 pub use items::ItemBatch;
 pub use reply::{ItemResult, ItemResults, exception};
 
-/// The name of the source.
+/// The name of this source in manifests, replies and the file system.
 pub const SOURCE: &str = "org.osbuild.skopeo-index";
 
-/// The directory of an osbuild cache that its file sources share.
+/// The directory of objects in a store's `sources` directory, shared with other sources.
 pub const FILES: &str = "org.osbuild.files";

@@ -1,4 +1,4 @@
-//! Replies: results for each item, and exceptions.
+//! Replies to a host: a result for each item, and exceptions.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::escape;
 use crate::machine::{Committed, Failed, ManifestBytes, Provenance};
 
-/// The result of one item, as hosts from v186 on read it.
+/// The result of one item, as hosts since v186 read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ItemResult {
     success: bool,
@@ -39,7 +39,7 @@ impl ItemResult {
         }
     }
 
-    /// A failure; `error` names the item.
+    /// The result of a failed item; `error` contains the item's name.
     pub(super) fn failed(key: &str, error: String) -> Self {
         Self {
             success: false,
@@ -63,7 +63,7 @@ impl ItemResults {
         self.0.iter().all(|result| result.success)
     }
 
-    /// A summary for people: the first failing item, and the number of others.
+    /// A summary in one line: the first error, and the number of others.
     #[must_use]
     pub fn output(&self) -> String {
         let mut failed = self.0.iter().filter(|result| !result.success);
@@ -77,14 +77,14 @@ impl ItemResults {
         }
     }
 
-    /// The reply without results, for hosts before v186: they ignore its content, and
-    /// hosts before v129 read it from the packet only, so it must be short.
+    /// The reply to hosts before v186. They ignore its content, and hosts before v129 read
+    /// only the packet, so results are left out to keep it short.
     #[must_use]
     pub fn short_reply(&self) -> Value {
         reply(true, &self.output(), &[])
     }
 
-    /// The reply to hosts from v186 on.
+    /// The reply to hosts since v186, with the results.
     #[must_use]
     pub fn reply(mut self) -> Value {
         let (success, output) = (self.success(), self.output());
