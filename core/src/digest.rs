@@ -80,7 +80,11 @@ pub(crate) fn is_hex(text: &str, len: usize) -> bool {
 
 /// The value of a lower-case hexadecimal digit; 16 for any other byte.
 const fn nibble(digit: u8) -> u8 {
-    NIBBLES[digit as usize]
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 16,
+    }
 }
 
 /// Why a text is not a digest.
@@ -97,18 +101,6 @@ pub enum DigestError {
     #[error("invalid digest: unexpected character at position {0}, expected 0-9 or a-f")]
     Character(usize),
 }
-
-/// A table for speed: a log has five digests a line.
-const NIBBLES: [u8; 256] = {
-    let mut nibbles = [16; 256];
-    let digits = b"0123456789abcdef";
-    let mut value = 0;
-    while value < 16 {
-        nibbles[digits[value as usize] as usize] = value;
-        value += 1;
-    }
-    nibbles
-};
 
 impl FromStr for Digest {
     type Err = DigestError;

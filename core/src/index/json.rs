@@ -57,17 +57,16 @@ pub(super) const PLATFORM_KEYS: &[&str] = &["os", "architecture", "variant", "os
 
 /// The specification's spelling of a key.
 pub(super) fn specified_key(key: &str) -> &str {
-    let keys = [INDEX_KEYS, DESCRIPTOR_KEYS, PLATFORM_KEYS];
-    let specified = keys.into_iter().flatten();
-    let mut matching = specified.filter(|name| fold_case(name) == fold_case(key));
-    matching.next().map_or(key, |name| name)
+    let keys = [INDEX_KEYS, DESCRIPTOR_KEYS, PLATFORM_KEYS].concat();
+    let specified = keys.into_iter().find(|name| is_folded_equal(name, key));
+    specified.unwrap_or(key)
 }
 
 /// Folds a key as Go's `encoding/json` does to compare it with an ASCII field name:
 /// Unicode's simple case folding, which maps two characters beyond ASCII to letters.
 ///
 /// Other characters beyond ASCII stay: a key with one matches an ASCII name in no reader.
-pub(super) fn fold_case(key: &str) -> String {
+fn fold_case(key: &str) -> String {
     key.chars()
         .map(|c| match c {
             '\u{17f}' => 's',  // LATIN SMALL LETTER LONG S
@@ -75,6 +74,10 @@ pub(super) fn fold_case(key: &str) -> String {
             _ => c.to_ascii_lowercase(),
         })
         .collect()
+}
+
+fn is_folded_equal(one: &str, other: &str) -> bool {
+    fold_case(one) == fold_case(other)
 }
 
 impl<'de> Object<'de> {
@@ -111,13 +114,14 @@ impl<'de> Object<'de> {
         if let Some(key) = keys::duplicate(self.0.iter().map(|(key, _)| fold_case(key))) {
             return Err(Ambiguity::Duplicate(truncate_message(&key)));
         }
-        let respelt = self.0.iter().find(|(key, _)| {
-            let is = |name: &&str| **name != **key && fold_case(name) == fold_case(key);
-            names.iter().any(is)
-        });
-        respelt.map_or(Ok(()), |(key, _)| {
-            Err(Ambiguity::Spelling(truncate_message(key)))
-        })
+        let is_respelt = |key: &str| {
+            let mut names = names.iter();
+            names.any(|name| *name != key && is_folded_equal(name, key))
+        };
+        match self.0.iter().find(|(key, _)| is_respelt(key)) {
+            Some((key, _)) => Err(Ambiguity::Spelling(truncate_message(key))),
+            None => Ok(()),
+        }
     }
 }
 

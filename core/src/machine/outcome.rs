@@ -112,7 +112,7 @@ impl<C: Content> Outcome<C> {
 }
 
 impl<C> Outcome<C> {
-    /// The outcome's kind, by which the transition table names it.
+    /// The kind of the outcome, as the transition table names it.
     #[must_use]
     pub const fn kind(&self) -> OutcomeKind {
         match self {

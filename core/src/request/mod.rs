@@ -110,9 +110,9 @@ impl Location {
             Self::Docker { .. } => format!("docker://{image}"),
             Self::ContainersStorage { location: None } => format!("containers-storage:{image}"),
             Self::ContainersStorage {
-                location: Some(location),
+                location: Some(dir),
             } => {
-                format!("containers-storage:[overlay@{}]{image}", location.as_str())
+                format!("containers-storage:[overlay@{dir}]{image}")
             }
         }
     }

@@ -219,15 +219,12 @@ const TLS: &[&str] = &["first record does not look like a TLS handshake"];
 /// The kind of an HTTP status: `503 Service Unavailable`, `503 (Service Unavailable)` or
 /// `503, BODY`.
 fn status_kind(status: &str) -> FailureKind {
-    match status
-        .split([' ', ','])
-        .next()
-        .and_then(|code| code.parse::<u16>().ok())
-    {
-        Some(500..=599) => FailureKind::Server,
-        Some(429) => FailureKind::RateLimited,
-        Some(401 | 403) => FailureKind::Authentication,
-        Some(404) => FailureKind::NotFound,
+    let code = status.split([' ', ',']).next().unwrap_or_default();
+    match code.parse::<u16>() {
+        Ok(500..=599) => FailureKind::Server,
+        Ok(429) => FailureKind::RateLimited,
+        Ok(401 | 403) => FailureKind::Authentication,
+        Ok(404) => FailureKind::NotFound,
         _ => FailureKind::Other,
     }
 }
