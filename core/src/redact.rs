@@ -54,7 +54,12 @@ impl AuthEntry {
             .as_deref()
             .and_then(|pair| pair.split_once(':'))
             .map(|(_, password)| password.to_owned());
-        let given = [self.auth, self.password, self.identitytoken, self.registrytoken];
+        let given = [
+            self.auth,
+            self.password,
+            self.identitytoken,
+            self.registrytoken,
+        ];
         given.into_iter().chain([decoded, password]).flatten()
     }
 }
@@ -117,7 +122,9 @@ fn redact_schemes(text: &str) -> String {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(start) = rest.find(is_token) {
-        let end = rest[start..].find(|c| !is_token(c)).map_or(rest.len(), |n| start + n);
+        let end = rest[start..]
+            .find(|c| !is_token(c))
+            .map_or(rest.len(), |n| start + n);
         let (before, token) = (&rest[..start], &rest[start..end]);
         clean.push_str(before);
         let lower = clean.trim_end_matches(' ').to_ascii_lowercase();
@@ -126,7 +133,11 @@ fn redact_schemes(text: &str) -> String {
             && token.len() >= 8
             && !token.contains("realm=");
         let is_jwt = token.starts_with("eyJ") && token.len() >= MIN_CAPABILITY;
-        clean.push_str(if follows_scheme || is_jwt { REDACTED } else { token });
+        clean.push_str(if follows_scheme || is_jwt {
+            REDACTED
+        } else {
+            token
+        });
         rest = &rest[end..];
     }
     clean + rest
@@ -160,7 +171,7 @@ fn redact_urls(text: &str) -> String {
         let segments: Vec<String> = path.split('/').map(redact_segment).collect();
         clean.push_str(&segments.join("/"));
         if cut {
-            clean.push_str("?");
+            clean.push('?');
             clean.push_str(REDACTED);
             // What a message appends to a URL stays: `URL": refused`, `URL: EOF`.
             if let Some(colon) = after[..end].rfind(':').filter(|c| c + 1 == end) {

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use skopeo_index_core::escape::{Escaped, quote};
+use skopeo_index_core::keys::reject_duplicates;
 use skopeo_index_core::osbuild::SOURCE;
 use skopeo_index_core::request::{Items, Location, Reference, Request, TlsVerify};
 
@@ -114,7 +115,7 @@ impl<'de> Visitor<'de> for ManifestVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Items, A::Error> {
         let (mut sources, mut items) = (None, Items::default());
-        let mut seen = std::collections::HashSet::new();
+        let mut keys = Vec::new();
         while let Some(key) = from.next_key::<String>()? {
             match key.as_str() {
                 "sources" => sources = Some(from.next_value::<Sources>()?),
@@ -123,11 +124,9 @@ impl<'de> Visitor<'de> for ManifestVisitor {
                 }
                 _ => items.0.push((key.clone(), from.next_value::<Value>()?)),
             }
-            if !seen.insert(key.clone()) {
-                let message = format!("duplicate key {}", quote(&key));
-                return Err(de::Error::custom(message));
-            }
+            keys.push(key);
         }
+        reject_duplicates(&keys)?;
         Ok(sources.map_or(items, |sources| sources.ours.unwrap_or_default().items))
     }
 }
