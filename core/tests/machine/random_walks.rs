@@ -1,20 +1,20 @@
-//! Walks through the machine: each step answers what the state wants, with
-//! anything that could come of it.
+//! Random walks through the machine: each step answers the wanted effect with any
+//! outcome that it may have.
 
 use std::num::NonZeroU32;
 
-use test_support::loopback::samples;
 use proptest::prelude::*;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;
 use skopeo_index_core::machine::{
-    CancelReason, Cause, ContentInfo, Effect, EffectError, Event, FailureKind, Fetch, FetchPolicy,
-    ManifestBytes, Method, Network, Outcome, Placement, Retry, Staging, State, Task,
+    CacheEntry, CancelReason, Cause, ContentInfo, Effect, EffectError, Event, Failed, FailureKind,
+    Fetch, FetchPolicy, ManifestBytes, Method, Network, Outcome, Placement, Staging, State, Task,
 };
+use test_support::loopback::samples;
 
-use crate::stand_in::request;
+use crate::samples::request;
 
-/// More steps than a walk takes that doesn't find corrupt objects for ever.
+/// More steps than a walk takes, unless it finds corrupt objects without end.
 const STEPS_MAX: usize = 60;
 
 fn document(choice: u8) -> Vec<u8> {
@@ -27,8 +27,8 @@ fn document(choice: u8) -> Vec<u8> {
     }
 }
 
-fn trouble(choice: u8) -> EffectError {
-    let class = match choice % 8 {
+fn error(choice: u8) -> EffectError {
+    let kind = match choice % 8 {
         0 => FailureKind::Network,
         1 => FailureKind::Timeout,
         2 => FailureKind::Server,
@@ -37,39 +37,40 @@ fn trouble(choice: u8) -> EffectError {
         5 => FailureKind::Other,
         _ => {
             return EffectError::Cancelled {
-                why: CancelReason::Interrupted,
+                reason: CancelReason::Interrupted,
             };
         }
     };
     let message = "m".to_owned();
-    EffectError::Command { class, message }
+    EffectError::Command { kind, message }
 }
 
-/// Something that may come of an effect, mostly good.
+/// An outcome that an effect may have, mostly a good one.
 fn outcome(effect: &Effect<'_, ManifestBytes>, sort: u8, choice: u8) -> Outcome<ManifestBytes> {
     let content = || ManifestBytes::from(document(choice));
     if sort % 8 == 7 {
-        let trouble = trouble(choice);
-        return Outcome::Failed { trouble };
+        let error = error(choice);
+        return Outcome::Failed { error };
     }
+    let looked_up = |entry| Outcome::LookedUp { entry };
     match effect {
         Effect::LookUp { .. } | Effect::Quarantine { .. } => match (sort % 8, effect) {
-            (0, _) => Outcome::Found { content: content() },
-            (1, _) => Outcome::FoundNotAFile,
-            (2, _) => Outcome::FoundOversized {
+            (0, _) => looked_up(CacheEntry::File { content: content() }),
+            (1, _) => looked_up(CacheEntry::NotAFile),
+            (2, _) => looked_up(CacheEntry::Oversized {
                 digest: Digest::of(&document(choice)),
                 size: 5 << 20,
-            },
+            }),
             (_, Effect::Quarantine { .. }) => Outcome::Quarantined {
                 name: format!("q.{choice}"),
             },
-            _ => Outcome::Absent,
+            _ => looked_up(CacheEntry::Absent),
         },
         Effect::Stage => Outcome::Staged {
-            at: Staging::new("s/0".into()),
+            staging: Staging::new("s/0".into()),
         },
         Effect::Fetch { .. } if sort.is_multiple_of(2) => Outcome::Failed {
-            trouble: trouble(choice % 4),
+            error: error(choice % 4),
         },
         Effect::Fetch { .. } => Outcome::Fetched { content: content() },
         Effect::ReadCopy { .. } => Outcome::CopyRead { content: content() },
@@ -81,22 +82,32 @@ fn outcome(effect: &Effect<'_, ManifestBytes>, sort: u8, choice: u8) -> Outcome<
         Effect::Publish {
             content: verified, ..
         } if !sort.is_multiple_of(4) => Outcome::Published {
-            content: (*verified).clone(),
-            placed: Placement::New,
+            placement: Placement::New,
+            read_back: CacheEntry::File {
+                content: (*verified).clone(),
+            },
         },
         Effect::Publish { .. } => Outcome::Published {
-            content: content(),
-            placed: Placement::Replaced("q.p".into()),
+            placement: Placement::Replaced("q.p".into()),
+            read_back: match choice % 16 {
+                13 => CacheEntry::Absent,
+                14 => CacheEntry::NotAFile,
+                15 => CacheEntry::Oversized {
+                    digest: Digest::of(&document(choice)),
+                    size: 5 << 20,
+                },
+                _ => CacheEntry::File { content: content() },
+            },
         },
     }
 }
 
-/// A walk: its events, what was wanted before each, and where it ended.
+/// A walk: its events, the attempts that were wanted, the bytes that outcomes had, its end.
 struct Walk {
     task: Task,
-    copied: Vec<u32>,
-    paused: Vec<u32>,
-    brought: Vec<ManifestBytes>,
+    fetches: Vec<u32>,
+    backoffs: Vec<u32>,
+    files: Vec<ManifestBytes>,
     quarantined: Option<String>,
     events: Vec<Event>,
     end: Fetch,
@@ -106,9 +117,9 @@ fn walk(task: Task, choices: &[(u8, u8)]) -> Walk {
     let mut walk = Walk {
         end: Fetch::new(task.clone()),
         task,
-        copied: Vec::new(),
-        paused: Vec::new(),
-        brought: Vec::new(),
+        fetches: Vec::new(),
+        backoffs: Vec::new(),
+        files: Vec::new(),
         quarantined: None,
         events: Vec::new(),
     };
@@ -117,15 +128,19 @@ fn walk(task: Task, choices: &[(u8, u8)]) -> Walk {
             break;
         };
         match &effect {
-            Effect::Fetch { attempt, .. } => walk.copied.push(*attempt),
-            Effect::Backoff { attempt } => walk.paused.push(*attempt),
+            Effect::Fetch { attempt, .. } => walk.fetches.push(*attempt),
+            Effect::Backoff { attempt } => walk.backoffs.push(*attempt),
             _ => {}
         }
         let outcome = outcome(&effect, *sort, *choice);
         match &outcome {
-            Outcome::Found { content } | Outcome::Published { content, .. } => {
-                walk.brought.push(content.clone())
+            Outcome::LookedUp {
+                entry: CacheEntry::File { content },
             }
+            | Outcome::Published {
+                read_back: CacheEntry::File { content },
+                ..
+            } => walk.files.push(content.clone()),
             Outcome::Quarantined { name } => walk.quarantined = Some(name.clone()),
             _ => {}
         }
@@ -133,7 +148,7 @@ fn walk(task: Task, choices: &[(u8, u8)]) -> Walk {
             .end
             .clone()
             .step(outcome)
-            .expect("what was wanted is of use");
+            .expect("a valid outcome");
         assert_eq!(next.task(), &walk.task);
         walk.events.push(event);
         walk.end = next;
@@ -146,7 +161,7 @@ fn task() -> impl Strategy<Value = Task> {
     let network = prop_oneof![9 => Just(Network::Allowed), 1 => Just(Network::Offline)];
     (0..4_u32, method, network).prop_map(|(more, method, network)| Task {
         request: request(Digest::of(&document(0))),
-        plan: FetchPolicy {
+        policy: FetchPolicy {
             method,
             attempts: NonZeroU32::MIN.saturating_add(more),
             network,
@@ -159,13 +174,13 @@ fn choices() -> impl Strategy<Value = Vec<(u8, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..crate::regressions("proptest-regressions/walks.txt") })]
+    #![proptest_config(test_support::property::config(2000, "machine-random-walks.txt"))]
 
     #[test]
-    fn what_was_committed_was_brought_last_and_is_the_index_asked_for(task in task(), choices in choices()) {
+    fn committed_object_is_the_last_file_seen_and_the_requested_index(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
         if let Fetch::Committed(committed) = &walk.end {
-            let last = walk.brought.last().expect("bytes").as_slice();
+            let last = walk.files.last().expect("bytes").as_slice();
             prop_assert_eq!(Digest::of(last), walk.task.request.digest());
             prop_assert_eq!(&Index::parse(last).expect("an index").summary(), committed.index());
             prop_assert_eq!(committed.size(), last.len() as u64);
@@ -173,10 +188,10 @@ proptest! {
     }
 
     #[test]
-    fn a_commit_remembers_what_was_moved_aside(task in task(), choices in choices()) {
+    fn committed_fetch_names_the_quarantined_object(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
-        if let (Fetch::Committed(committed), Some(Event { outcome: Outcome::Published { placed, .. }, .. })) = (&walk.end, walk.events.last()) {
-            let expected = match placed {
+        if let (Fetch::Committed(committed), Some(Event { outcome: Outcome::Published { placement, .. }, .. })) = (&walk.end, walk.events.last()) {
+            let expected = match placement {
                 Placement::Replaced(name) => Some(name.as_str()),
                 _ => walk.quarantined.as_deref(),
             };
@@ -185,53 +200,53 @@ proptest! {
     }
 
     #[test]
-    fn attempts_are_counted_from_1_and_are_no_more_than_planned(task in task(), choices in choices()) {
+    fn attempts_count_from_1_up_to_the_policys_maximum(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
-        let counted: Vec<u32> = (1..).take(walk.copied.len()).collect();
-        prop_assert_eq!(&walk.copied, &counted);
-        prop_assert!(walk.copied.len() <= walk.task.plan.attempts.get() as usize);
-        // One pause between two attempts, none before the first or after the last.
-        prop_assert!(walk.paused.iter().eq(&counted[..walk.paused.len()]));
-        prop_assert!(walk.paused.len() <= walk.copied.len() && walk.copied.len() <= walk.paused.len() + 1);
-        let last = walk.copied.last().copied().unwrap_or(0);
-        let ended_hit = walk.end.state() == State::Committed && walk.copied.is_empty();
+        let counted: Vec<u32> = (1..).take(walk.fetches.len()).collect();
+        prop_assert_eq!(&walk.fetches, &counted);
+        prop_assert!(walk.fetches.len() <= walk.task.policy.attempts.get() as usize);
+        // One backoff between two attempts, none before the first or after the last.
+        prop_assert!(walk.backoffs.iter().eq(&counted[..walk.backoffs.len()]));
+        prop_assert!(walk.backoffs.len() <= walk.fetches.len() && walk.fetches.len() <= walk.backoffs.len() + 1);
+        let last = walk.fetches.last().copied().unwrap_or(0);
+        let ended_hit = walk.end.state() == State::Committed && walk.fetches.is_empty();
         prop_assert!(walk.end.attempt() == last || ended_hit || walk.end.state() == State::Staged, "{:?}", walk.end);
     }
 
     #[test]
-    fn only_trouble_that_may_pass_is_followed_by_another_attempt(task in task(), choices in choices()) {
+    fn only_transient_failures_are_retried(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
         for event in &walk.events {
-            let Outcome::Failed { trouble } = &event.outcome else { continue };
-            let passing = event.from == State::Staged && trouble.retry() == Retry::Worthwhile && event.attempt < walk.task.plan.attempts.get();
-            let paused = walk.paused.contains(&event.attempt);
+            let Outcome::Failed { error } = &event.outcome else { continue };
+            let retried = event.from == State::Staged && error.is_transient() && event.attempt < walk.task.policy.attempts.get();
+            let in_backoff = walk.backoffs.contains(&event.attempt);
             if event.to == State::Failed {
-                prop_assert!(!passing || paused, "{:?}", event);
+                prop_assert!(!retried || in_backoff, "{:?}", event);
             } else {
-                prop_assert!(passing, "{:?}", event);
+                prop_assert!(retried, "{:?}", event);
             }
         }
     }
 
     #[test]
-    fn offline_nobody_is_asked(mut task in task(), choices in choices()) {
-        task.plan.network = Network::Offline;
+    fn offline_fetch_never_stages_or_fetches(mut task in task(), choices in choices()) {
+        task.policy.network = Network::Offline;
         let walk = walk(task, &choices);
-        prop_assert!(walk.copied.is_empty());
+        prop_assert!(walk.fetches.is_empty());
         prop_assert!(!walk.events.iter().any(|event| event.to == State::Staged));
-        let absent = walk.events.iter().any(|event| matches!(event.outcome, Outcome::Absent | Outcome::Quarantined { .. }));
-        let told = walk.end.failed().is_some_and(|failed| matches!(failed.cause(), Cause::Offline { .. }));
-        prop_assert_eq!(absent, told);
+        let absent = walk.events.iter().any(|event| matches!(event.outcome, Outcome::LookedUp { entry: CacheEntry::Absent } | Outcome::Quarantined { .. }));
+        let failed_offline = walk.end.failed().is_some_and(|failed| matches!(failed.cause(), Cause::Offline { .. }));
+        prop_assert_eq!(absent, failed_offline);
     }
 
     #[test]
-    fn what_a_log_keeps_of_a_walk_leads_to_the_same_end(task in task(), choices in choices()) {
+    fn replay_of_recorded_events_reaches_the_same_state(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
         let mut replayed = Fetch::<ContentInfo>::new(walk.task.clone());
         for event in &walk.events {
             let json = serde_json::to_string(event).expect("JSON");
             let read: Event = serde_json::from_str(&json).expect("an event");
-            let (next, again) = replayed.step(read.outcome).expect("the same machine");
+            let (next, again) = replayed.step(read.outcome).expect("a valid outcome");
             prop_assert_eq!(&again, event);
             replayed = next;
         }
@@ -242,7 +257,7 @@ proptest! {
     }
 
     #[test]
-    fn from_state_to_state_there_is_no_gap(task in task(), choices in choices()) {
+    fn each_event_starts_in_the_state_where_the_last_ended(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
         let mut at = State::Pending;
         for event in &walk.events {
@@ -255,9 +270,9 @@ proptest! {
     }
 }
 
-/// The properties above would hold of walks that go nowhere.
+/// The properties above would hold for walks that reach nothing.
 #[test]
-fn walks_go_everywhere() {
+fn random_walks_end_in_every_state() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut ends = std::collections::BTreeMap::new();
@@ -267,7 +282,7 @@ fn walks_go_everywhere() {
             .expect("a walk")
             .current();
         let walk = walk(task, &choices);
-        let at = walk.end.failed().map(skopeo_index::machine::Failed::at);
+        let at = walk.end.failed().map(Failed::state);
         *ends.entry((walk.end.state(), at)).or_insert(0) += 1;
     }
     let failed = [
