@@ -1,15 +1,11 @@
-//! Documents by a second reader.
+//! The parser against the second one of `test_support::oracle`.
 
 use proptest::prelude::*;
 use skopeo_index_core::index::{Index, MediaType};
-
-use crate::doubt::doubt;
-use crate::json::Json;
-use crate::json::Json::Array;
-use crate::json::Json::Number;
-use crate::json::Json::Object;
-use crate::json::Json::Text;
-use crate::json::read;
+use test_support::oracle::index::reject_reason;
+use test_support::oracle::json::Json::{self, Array, Number, Object, Text};
+use test_support::oracle::json::read;
+use test_support::property::config;
 
 fn descriptor() -> impl Strategy<Value = Json> {
     let digest = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|[a-z0-9]{1,3}\\+b3:[a-zA-Z0-9=_-]{1,9}";
@@ -48,7 +44,7 @@ fn descriptor() -> impl Strategy<Value = Json> {
         })
 }
 
-/// Indexes with all that is legal in them, in any order.
+/// Indexes with any legal members, in any order.
 fn index() -> impl Strategy<Value = Json> {
     let annotations =
         prop::collection::btree_map("[a-zA-Zſ.]{1,6}", "[a-zä]{0,4}".prop_map(Text), 0..4)
@@ -75,7 +71,7 @@ fn index() -> impl Strategy<Value = Json> {
         .prop_map(Object)
 }
 
-/// A key as Go would still read it.
+/// A key in a spelling that Go accepts as well.
 fn respelt(key: &str, how: u8) -> String {
     match how % 6 {
         0 => key.to_uppercase(),
@@ -113,7 +109,7 @@ fn value() -> impl Strategy<Value = Json> {
     ]
 }
 
-/// What is done to a document: a member more, another value, another spelling.
+/// A change to a document: a new member, another value, another spelling.
 fn change() -> impl Strategy<Value = (prop::sample::Index, u8, String, Json)> {
     let keys = [
         "config",
@@ -143,45 +139,45 @@ fn changed(document: &mut Json, (at, sort, key, value): (prop::sample::Index, u8
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..crate::regressions("proptest-regressions/readers.txt") })]
+    #![proptest_config(config(1000, "index-oracle.txt"))]
 
     #[test]
-    fn an_index_is_read_however_it_is_written(index in index(), seed: u64) {
-        let text = index.written(seed);
-        prop_assert_eq!(read(text.as_bytes()), Some(index.clone()), "the second reader");
+    fn index_is_accepted_in_any_spelling_of_its_json(index in index(), seed: u64) {
+        let text = index.to_text(seed);
+        prop_assert_eq!(read(text.as_bytes()), Some(index.clone()), "the second parser");
         let parsed = Index::parse(text.as_bytes()).expect("an index");
         let Some(Array(manifests)) = index.member("manifests") else { panic!("{index:?}") };
-        let told: Vec<_> = parsed.manifests().iter().map(|one| (Some(Text(one.digest().to_owned())), Some(Number(one.size().to_string())))).collect();
-        let written: Vec<_> = manifests.iter().map(|one| (one.member("digest").cloned(), one.member("size").cloned())).collect();
-        prop_assert_eq!(told, written);
+        let parsed_members: Vec<_> = parsed.manifests().iter().map(|one| (Some(Text(one.digest().to_owned())), Some(Number(one.size().to_string())))).collect();
+        let expected: Vec<_> = manifests.iter().map(|one| (one.member("digest").cloned(), one.member("size").cloned())).collect();
+        prop_assert_eq!(parsed_members, expected);
         let kind = index.member("mediaType").cloned().unwrap_or(Text(MediaType::OciImageIndex.to_string()));
         prop_assert_eq!(Text(parsed.media_type().to_string()), kind);
         prop_assert_eq!(parsed.summary().manifests as usize, manifests.len());
     }
 
     #[test]
-    fn an_index_is_what_every_reader_takes_for_one_and_nothing_else(mut document in index(), changes in prop::collection::vec(change(), 1..3), seed: u64) {
+    fn parser_agrees_with_oracle_on_changed_documents(mut document in index(), changes in prop::collection::vec(change(), 1..3), seed: u64) {
         changes.into_iter().for_each(|change| changed(&mut document, change));
-        let text = document.written(seed);
-        let (accepted, doubt) = (Index::parse(text.as_bytes()), doubt(&document));
-        prop_assert_eq!(accepted.is_ok(), doubt.is_none(), "{:?}, {:?}: {}", accepted, doubt, text);
+        let text = document.to_text(seed);
+        let (accepted, rejected) = (Index::parse(text.as_bytes()), reject_reason(&document));
+        prop_assert_eq!(accepted.is_ok(), rejected.is_none(), "{:?}, {:?}: {}", accepted, rejected, text);
     }
 
     #[test]
-    fn bytes_that_were_changed_are_read_as_by_the_second_reader(index in index(), seed: u64, at: prop::sample::Index, byte in prop::sample::select(b"\"\\{}[]:, \0\n0aSu\x80\xff".to_vec())) {
-        let mut bytes = index.written(seed).into_bytes();
+    fn parser_agrees_with_oracle_on_changed_bytes(index in index(), seed: u64, at: prop::sample::Index, byte in prop::sample::select(b"\"\\{}[]:, \0\n0aSu\x80\xff".to_vec())) {
+        let mut bytes = index.to_text(seed).into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let (accepted, doubt) = (Index::parse(&bytes), read(&bytes).as_ref().map_or(Some("not JSON"), doubt));
-        prop_assert_eq!(accepted.is_ok(), doubt.is_none(), "{:?}, {:?}: {}", accepted, doubt, String::from_utf8_lossy(&bytes));
+        let (accepted, rejected) = (Index::parse(&bytes), read(&bytes).as_ref().map_or(Some("not JSON"), reject_reason));
+        prop_assert_eq!(accepted.is_ok(), rejected.is_none(), "{:?}, {:?}: {}", accepted, rejected, String::from_utf8_lossy(&bytes));
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_found_at_any_depth(index in index(), at: prop::sample::Index, seed: u64) {
+    fn duplicate_key_at_any_depth_is_rejected(index in index(), at: prop::sample::Index, seed: u64) {
         let mut document = index;
         let objects = document.objects();
         let object = at.index(objects);
-        prop_assume!(document.repeat_a_key_of(object));
-        prop_assert!(Index::parse(document.written(seed).as_bytes()).is_err(), "{:?}", document);
+        prop_assume!(document.duplicate_key_in(object));
+        prop_assert!(Index::parse(document.to_text(seed).as_bytes()).is_err(), "{:?}", document);
     }
 }
