@@ -1,11 +1,11 @@
-//! Texts that nobody vouches for: nothing is lost, nothing leaks, nothing acts.
+//! Tests of `escape`: escaping, truncation and redaction of untrusted text.
 
 use proptest::prelude::*;
 use skopeo_index_core::escape::{
     Escaped, MAX_ERROR_TEXT, quote, redact_credentials, truncate_message,
 };
 
-/// Reads what [`Escaped`] writes.
+/// The inverse of [`Escaped`].
 fn unescaped(shown: &str) -> Option<String> {
     let (mut text, mut chars) = (String::new(), shown.chars());
     while let Some(c) = chars.next() {
@@ -27,7 +27,7 @@ fn unescaped(shown: &str) -> Option<String> {
     Some(text)
 }
 
-/// Texts in which everything that matters is frequent.
+/// Texts with many special characters.
 fn nasty() -> impl Strategy<Value = String> {
     let char = prop_oneof![
         any::<char>(),
@@ -41,22 +41,22 @@ fn nasty() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(crate::regressions("proptest-regressions/text.txt"))]
+    #![proptest_config(test_support::property::config(256, "escape.txt"))]
 
     #[test]
-    fn nothing_escaped_can_do_more_than_be_read(text: String, more in "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{200b}-\u{202e}\u{2066}-\u{2069}\u{feff}]*") {
+    fn escaped_text_has_no_control_or_invisible_characters(text: String, more in "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{200b}-\u{202e}\u{2066}-\u{2069}\u{feff}]*") {
         let shown = Escaped(&format!("{text}{more}")).to_string();
-        let acts = |c: char| c.is_control() || ['\u{200b}', '\u{202e}', '\u{2028}', '\u{2066}', '\u{feff}'].contains(&c);
-        prop_assert!(!shown.contains(acts));
+        let special = |c: char| c.is_control() || ['\u{200b}', '\u{202e}', '\u{2028}', '\u{2066}', '\u{feff}'].contains(&c);
+        prop_assert!(!shown.contains(special));
     }
 
     #[test]
-    fn what_is_escaped_can_be_read_back(text in nasty()) {
+    fn escaped_text_can_be_unescaped(text in nasty()) {
         prop_assert_eq!(unescaped(&Escaped(&text).to_string()), Some(text));
     }
 
     #[test]
-    fn whatever_is_quoted_is_one_bounded_line(text in nasty(), times in 0..200_usize) {
+    fn quoted_text_is_one_bounded_line(text in nasty(), times in 0..200_usize) {
         let line = quote(&text.repeat(times));
         prop_assert!(!line.contains(char::is_control));
         // An escape is at most as long as `\u{10ffff}`, for a character of one byte or more.
@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn a_shortened_text_says_how_long_it_was(text in nasty(), times in 1..200_usize) {
+    fn truncated_text_gives_the_original_length(text in nasty(), times in 1..200_usize) {
         let text = text.repeat(times);
         let short = truncate_message(&text);
         let note = format!("… ({} bytes in all)", text.len());
@@ -79,11 +79,11 @@ proptest! {
     }
 
     #[test]
-    fn credentials_go_from_every_address_of_a_text_and_digests_stay(
+    fn credentials_in_urls_are_redacted_and_digests_kept(
         addresses in prop::collection::vec(("(https?|socks5|docker)", "[a-z]{3,5}", "[A-Z0-9!$&'()*+,;=:@%._~-]{5,9}", any::<bool>(), any::<bool>()), 1..4),
         digest: [u8; 32],
     ) {
-        let digest = skopeo_index::digest::Digest::from_bytes(digest);
+        let digest = skopeo_index_core::digest::Digest::from_bytes(digest);
         let one = |(scheme, user, password, secret, named): &(String, String, String, bool, bool)| {
             let login = if *secret { format!("{user}.user:{password}@") } else { String::new() };
             let image = if *named { format!("/app@{digest}") } else { String::new() };
@@ -95,7 +95,7 @@ proptest! {
 }
 
 #[test]
-fn a_digest_is_no_credential() {
+fn digest_is_not_redacted() {
     for text in [
         "docker://quay.io/app@sha256:00: refused",
         "docker://app@sha256:00",
@@ -105,7 +105,7 @@ fn a_digest_is_no_credential() {
 }
 
 #[test]
-fn credentials_stand_in_an_addresss_authority_only() {
+fn only_the_authority_of_a_url_is_redacted() {
     // RFC 3986, section 3.2: it ends with a slash, a question mark or a number sign.
     for end in ["/", "?", "#", "\"", " ", "\n"] {
         let text = format!("see https://quay.io{end}a@b");
@@ -114,6 +114,6 @@ fn credentials_stand_in_an_addresss_authority_only() {
 }
 
 #[test]
-fn the_usual_escapes_are_short() {
+fn newline_tab_and_backslash_have_short_escapes() {
     assert_eq!(Escaped("a\n\t\\\u{1b}").to_string(), r"a\n\t\\\u{1b}");
 }

@@ -1,4 +1,4 @@
-//! Image names: against the grammar, said a second time, and by skopeo's own word.
+//! Image names, against a second implementation of the grammar and against skopeo.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use skopeo_index_core::request::{ImageName, MAX_NAME_LEN, NameError};
 
-/// How many names real skopeo is asked about.
+/// Number of names that skopeo itself parses.
 const SAMPLE: usize = 60;
 
-/// A piece of a grammar: where it may end in a text, from a place in it.
+/// A piece of a grammar: from a position in a text, every position where it may end.
 type Piece = Box<dyn Fn(&[u8], usize) -> BTreeSet<usize>>;
 
 fn one(of: impl Fn(u8) -> bool + 'static) -> Piece {
@@ -114,7 +114,7 @@ fn grammar() -> Piece {
     all_of(vec![domain, word("/"), path, often(0, 1, tag)])
 }
 
-/// As skopeo reads it: completed first, then held against the grammar.
+/// As skopeo parses it: completed first, then matched against the grammar.
 fn is_name(text: &str, grammar: &Piece) -> bool {
     let completed = match text.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => text.to_owned(),
@@ -125,7 +125,7 @@ fn is_name(text: &str, grammar: &Piece) -> bool {
 }
 
 #[test]
-fn names_are_the_grammars_for_every_short_text() {
+fn parser_agrees_with_grammar_for_every_short_text() {
     let grammar = grammar();
     let alphabet = b"aA._-/:";
     let (mut layer, mut names) = (vec![String::new()], 0);
@@ -137,9 +137,9 @@ fn names_are_the_grammars_for_every_short_text() {
         });
         layer = next.collect();
         for text in &layer {
-            let named = text.parse::<ImageName>().is_ok();
-            assert_eq!(named, is_name(text, &grammar), "{text}");
-            names += usize::from(named);
+            let accepted = text.parse::<ImageName>().is_ok();
+            assert_eq!(accepted, is_name(text, &grammar), "{text}");
+            names += usize::from(accepted);
         }
     }
     assert!(names > 100, "{names}");
@@ -150,7 +150,7 @@ fn component() -> impl Strategy<Value = String> {
 }
 
 /// Names by the grammar of distribution references.
-pub fn name() -> impl Strategy<Value = String> {
+pub(crate) fn name() -> impl Strategy<Value = String> {
     let domain =
         "([a-zA-Z0-9]([a-zA-Z0-9-]{0,4}[a-zA-Z0-9])?\\.[a-z]{2,3}|localhost)(:[1-9][0-9]{0,3})?";
     // A first component with a "." in it would be a domain.
@@ -173,19 +173,19 @@ pub fn name() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..crate::regressions("proptest-regressions/names.txt") })]
+    #![proptest_config(test_support::property::config(1000, "request-name.txt"))]
 
     #[test]
-    fn names_are_the_grammars_for_longer_texts(text in "(localhost/|a\\.b/|h:80/)?[a-z0-9._/:A-]{0,14}([-_./]{1,3}[a-z]{0,3}){0,3}(:[A-Za-z0-9_.-]{0,130})?") {
-        let named = text.parse::<ImageName>().is_ok();
+    fn parser_agrees_with_grammar_for_longer_texts(text in "(localhost/|a\\.b/|h:80/)?[a-z0-9._/:A-]{0,14}([-_./]{1,3}[a-z]{0,3}){0,3}(:[A-Za-z0-9_.-]{0,130})?") {
+        let accepted = text.parse::<ImageName>().is_ok();
         // A port is a number of 16 bits here, of any length there.
         let port = text.split('/').next().and_then(|domain| domain.split_once(':')).is_some_and(|(_, port)| port.len() > 4);
         prop_assume!(!port);
-        prop_assert_eq!(named, is_name(&text, &grammar()), "{}", text);
+        prop_assert_eq!(accepted, is_name(&text, &grammar()), "{}", text);
     }
 
     #[test]
-    fn every_name_of_the_grammar_is_taken_as_it_is(text in name()) {
+    fn name_round_trips_through_text(text in name()) {
         let name: ImageName = text.parse().expect("a name");
         prop_assert_eq!(name.as_str(), &text);
         let whole = name.tag().map_or(name.without_tag().to_owned(), |tag| format!("{}:{tag}", name.without_tag()));
@@ -193,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn a_name_has_nothing_that_skopeo_or_a_shell_could_take_for_more(text: String) {
+    fn accepted_name_has_no_characters_special_to_skopeo_or_a_shell(text: String) {
         if text.parse::<ImageName>().is_ok() {
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:".contains(&b)));
             prop_assert!(!text.starts_with('-') && text.len() <= 255 + 129);
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn a_broken_name_is_refused(text in name(), at: prop::sample::Index, bad in "[^a-zA-Z0-9._/:-]") {
+    fn name_with_an_inserted_special_character_is_rejected(text in name(), at: prop::sample::Index, bad in "[^a-zA-Z0-9._/:-]") {
         let mut broken = text;
         let at = at.index(broken.len() + 1);
         broken.insert_str(at, &bad);
@@ -210,30 +210,33 @@ proptest! {
 }
 
 #[test]
-fn what_is_accepted_here_skopeo_accepts() {
+#[allow(
+    clippy::disallowed_types,
+    reason = "the test runs skopeo; the core doesn't"
+)]
+fn accepted_name_is_accepted_by_skopeo() {
     let mut runner = TestRunner::deterministic();
     let dir = tempfile::tempdir().expect("a directory");
     for _ in 0..SAMPLE {
         let name = name().new_tree(&mut runner).expect("a name").current();
         let name: ImageName = name.parse().expect("a name");
-        // A destination that is parsed last, and a source that is nowhere: skopeo
-        // stumbles over the source's absence, not over the name.
-        let from = format!("dir:{}", dir.path().join("nowhere").display());
+        // skopeo parses the destination before it opens the source, which is missing.
+        let from = format!("dir:{}", dir.path().join("missing").display());
         let to = format!("docker://{}", name.as_str());
-        let ran = std::process::Command::new("skopeo")
+        let output = std::process::Command::new("skopeo")
             .args(["copy", &from, &to])
             .output();
-        let ran = ran.expect("skopeo is not there; `make setup` installs it");
-        let said = String::from_utf8_lossy(&ran.stderr);
+        let output = output.expect("no skopeo: run `make setup`");
+        let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(
-            said.contains("no such file or directory") && !said.contains("Invalid"),
-            "{name}: {said}"
+            stderr.contains("no such file or directory") && !stderr.contains("Invalid"),
+            "{name}: {stderr}"
         );
     }
 }
 
 #[test]
-fn what_skopeo_would_take_for_something_else_is_refused() {
+fn name_that_skopeo_reads_differently_is_rejected() {
     let bad = [
         "",
         "UPPER/app",
@@ -259,7 +262,7 @@ fn what_skopeo_would_take_for_something_else_is_refused() {
 }
 
 #[test]
-fn a_name_is_at_most_as_long_as_skopeo_completes_it() {
+fn length_limit_counts_the_name_as_skopeo_completes_it() {
     let longest = [
         ("", "docker.io/library/".len()),
         ("x/", "docker.io/x/".len()),
@@ -274,4 +277,12 @@ fn a_name_is_at_most_as_long_as_skopeo_completes_it() {
         let longer = format!("{name}a:tag").parse::<ImageName>();
         assert_eq!(longer, Err(NameError::TooLong(MAX_NAME_LEN + 1)), "{name}");
     }
+}
+
+#[test]
+fn every_name_error_has_a_message() {
+    let (long, id) = ("a".repeat(255), "0".repeat(64));
+    let texts = ["", "a@b", "-a.b/c", "App", "a//b", "a:-", &id, &long];
+    let messages = crate::errors::<ImageName>(&texts).replace(&long, "aaa…");
+    insta::assert_snapshot!("error_messages", messages);
 }
