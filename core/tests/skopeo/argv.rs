@@ -1,5 +1,5 @@
-//! Arguments, read back the way skopeo reads them: they never change their
-//! meaning by what a name, a location or a path holds.
+//! Arguments, parsed as skopeo parses them: no name, location or path changes their
+//! meaning.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,18 +12,18 @@ use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::{ImageName, Location, Request, StorageLocation, TlsVerify};
 use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoDebug, SkopeoOptions};
 
-/// What skopeo makes of its arguments.
+/// Arguments as skopeo parses them.
 #[derive(Debug, Default, PartialEq)]
-struct Meaning {
+struct Parsed {
     subcommand: Vec<u8>,
     flags: BTreeMap<Vec<u8>, Vec<u8>>,
     positional: Vec<Vec<u8>>,
 }
 
-/// As cobra does: global flags, the subcommand, then its flags and the rest in
-/// any order; `--` ends the flags. No flag comes twice.
-fn meaning(argv: &[OsString]) -> Meaning {
-    let mut meaning = Meaning::default();
+/// Like cobra: global flags, the subcommand, then its flags and arguments in any order;
+/// `--` ends the flags. A duplicate flag fails.
+fn parse(argv: &[OsString]) -> Parsed {
+    let mut parsed = Parsed::default();
     let mut flags = true;
     for argument in argv.iter().map(|argument| argument.as_bytes()) {
         if flags && argument == b"--" {
@@ -31,19 +31,19 @@ fn meaning(argv: &[OsString]) -> Meaning {
         } else if flags && argument.starts_with(b"-") {
             let equals = argument.iter().position(|b| *b == b'=');
             let (name, value) = argument.split_at(equals.unwrap_or(argument.len()));
-            let again = meaning
+            let again = parsed
                 .flags
                 .insert(name.to_vec(), value.get(1..).unwrap_or_default().to_vec());
             assert_eq!(again, None, "{argv:?}");
             let global = matches!(name, b"--debug" | b"--command-timeout");
-            assert_eq!(global, meaning.subcommand.is_empty(), "{argv:?}");
-        } else if meaning.subcommand.is_empty() {
-            meaning.subcommand = argument.to_vec();
+            assert_eq!(global, parsed.subcommand.is_empty(), "{argv:?}");
+        } else if parsed.subcommand.is_empty() {
+            parsed.subcommand = argument.to_vec();
         } else {
-            meaning.positional.push(argument.to_vec());
+            parsed.positional.push(argument.to_vec());
         }
     }
-    meaning
+    parsed
 }
 
 /// Absolute paths, of any bytes but NUL.
@@ -74,22 +74,24 @@ fn tls_verify() -> impl Strategy<Value = TlsVerify> {
     ])
 }
 
-/// Anything that the parsers let through.
+/// Any request that the parsers accept.
 fn request() -> impl Strategy<Value = Request> {
     let name = "[-a-zA-Z0-9._/:@]{1,30}|[a-z]{1,5}(\\.[a-z]{1,3})?/[a-z]{1,5}(:[A-Z0-9.-]{1,5})?";
     let name = name.prop_filter_map("a name", |text| text.parse::<ImageName>().ok());
-    let location = "/[-a-z@=%$ ./]{1,20}";
-    let location =
-        location.prop_filter_map("a location", |text| text.parse::<StorageLocation>().ok());
-    let source = prop_oneof![
+    let storage = "/[-a-z@=%$ ./]{1,20}";
+    let storage =
+        storage.prop_filter_map("a location", |text| text.parse::<StorageLocation>().ok());
+    let location = prop_oneof![
         tls_verify().prop_map(|tls_verify| Location::Docker { tls_verify }),
-        prop::option::of(location).prop_map(|location| Location::ContainersStorage { location }),
+        prop::option::of(storage).prop_map(|location| Location::ContainersStorage { location }),
     ];
-    (name, source, any::<[u8; 32]>())
-        .prop_map(|(name, source, digest)| Request::new(name, source, Digest::from_bytes(digest)))
+    (name, location, any::<[u8; 32]>())
+        .prop_map(|(name, location, digest)| {
+            Request::new(name, location, Digest::from_bytes(digest))
+        })
 }
 
-/// What the flags of access should be.
+/// The expected flags for credentials and TLS.
 fn access(
     prefix: &str,
     tls_verify: TlsVerify,
@@ -112,24 +114,34 @@ fn access(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..crate::regressions("proptest-regressions/argv.txt") })]
+    #![proptest_config(test_support::property::config(1000, "skopeo-argv.txt"))]
 
     #[test]
-    fn skopeo_reads_from_every_command_what_was_meant(request in request(), options in options(), dir in path(), tag_tls in tls_verify(), seconds in 1..100_000_u64) {
+    fn arguments_of_every_command_parse_to_its_fields(request in request(), options in options(), dir in path(), tag_tls in tls_verify(), seconds in 1..100_000_u64) {
         let tls_verify = match *request.location() {
             Location::Docker { tls_verify } => tls_verify,
             Location::ContainersStorage { .. } => TlsVerify::Unset,
         };
         let source = request.skopeo_source();
+        let name = request.name();
+        let tag_location = match request.location() {
+            Location::Docker { .. } => Location::Docker { tls_verify: tag_tls },
+            storage => storage.clone(),
+        };
+        let tag_tls = match tag_location {
+            Location::Docker { tls_verify } => tls_verify,
+            Location::ContainersStorage { .. } => TlsVerify::Unset,
+        };
+        let tag_source = tag_location.skopeo_source(name).into_bytes();
         let of_dir = [b"dir:", dir.as_os_str().as_bytes()].concat();
         let file = dir.as_os_str().as_bytes().to_vec();
-        let src = source.clone().into_bytes();
+        let src = source.into_bytes();
         let raw = BTreeMap::from([(b"--raw".to_vec(), Vec::new())]);
         let index_only = BTreeMap::from([(b"--multi-arch".to_vec(), b"index-only".to_vec())]);
         let with = |mut one: BTreeMap<_, _>, two: BTreeMap<_, _>| { one.extend(two); one };
         let table: [(SkopeoCommand<'_>, &str, BTreeMap<_, _>, Vec<Vec<u8>>); 5] = [
             (SkopeoCommand::InspectRaw(&request), "inspect", with(raw.clone(), access("", tls_verify, &options)), vec![src.clone()]),
-            (SkopeoCommand::InspectTag { source: &source, tls_verify: tag_tls }, "inspect", with(raw.clone(), access("", tag_tls, &options)), vec![src.clone()]),
+            (SkopeoCommand::InspectTag { location: &tag_location, name }, "inspect", with(raw.clone(), access("", tag_tls, &options)), vec![tag_source]),
             (SkopeoCommand::CopyIndex { request: &request, to: &dir }, "copy", with(index_only, access("src-", tls_verify, &options)), vec![src, of_dir.clone()]),
             (SkopeoCommand::InspectDir { from: &dir }, "inspect", raw, vec![of_dir]),
             (SkopeoCommand::ManifestDigest { file: &dir }, "manifest-digest", BTreeMap::new(), vec![file]),
@@ -140,13 +152,13 @@ proptest! {
             if options.debug == SkopeoDebug::On {
                 flags.insert(b"--debug".to_vec(), Vec::new());
             }
-            let expected = Meaning { subcommand: subcommand.into(), flags, positional };
-            prop_assert_eq!(meaning(&command.argv(&options, Duration::from_secs(seconds))), expected);
+            let expected = Parsed { subcommand: subcommand.into(), flags, positional };
+            prop_assert_eq!(parse(&command.argv(&options, Duration::from_secs(seconds))), expected);
         }
     }
 
     #[test]
-    fn a_source_reads_back_as_what_was_asked_for(request in request()) {
+    fn source_argument_holds_location_name_and_digest(request in request()) {
         let source = request.skopeo_source();
         let digest = format!("@{}", request.digest());
         let image = source.strip_suffix(&digest).expect("the digest at the end");
@@ -171,21 +183,21 @@ proptest! {
 }
 
 #[test]
-fn a_relative_path_is_never_taken_for_a_flag() {
+fn relative_path_is_never_parsed_as_a_flag() {
     let file = Path::new("-cache/x");
     let argv = SkopeoCommand::ManifestDigest { file }
         .argv(&SkopeoOptions::default(), Duration::from_secs(1));
-    let [only] = &meaning(&argv).positional[..] else {
+    let [only] = &parse(&argv).positional[..] else {
         panic!("{argv:?}")
     };
     assert!(only.ends_with(b"-cache/x"), "{argv:?}");
 }
 
 #[test]
-fn global_options_stand_before_the_subcommand() {
+fn global_options_come_before_the_subcommand() {
     let options = SkopeoOptions {
         debug: SkopeoDebug::On,
-        ..Options::default()
+        ..SkopeoOptions::default()
     };
     let file = PathBuf::from("/x");
     let argv =
