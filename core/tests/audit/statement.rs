@@ -1,38 +1,26 @@
-//! Fetches as statements.
+//! Fetches as in-toto statements.
 
 use serde_json::Value;
-use skopeo_index_core::audit::{Entry, Record, RunInfo, SkopeoIdentity, leaf_hash, statement};
+use skopeo_index_core::audit::{Entry, Record, RunInfo, SourceInfo, leaf_hash, statement};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::State;
 use skopeo_index_core::request::{ImageName, Location, Request, TlsVerify};
-
-use super::{lines, logs};
-use crate::stand_in::PLAN;
+use test_support::audit_log::lines;
+use test_support::audit_log::sample::{ONE_ATTEMPT, logs, run_info};
 
 fn run() -> RunInfo {
-    RunInfo {
-        cache: "/cache".to_owned(),
-        from: None,
-        plan: PLAN,
-        skopeo: Some(SkopeoIdentity {
-            path: "/s".to_owned(),
-            sha256: None,
-            version: "skopeo version 1".to_owned(),
-        }),
-        uid: 0,
-        version: "0.0.1".to_owned(),
-    }
+    run_info(ONE_ATTEMPT)
 }
 
 #[test]
-fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
+fn only_records_of_ended_fetches_become_statements() {
     let run = run();
     let (mut passed, mut failed) = (0, 0);
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();
         let record = Record::parse(line).expect("a record");
-        let made = statement(&record, leaf_hash(line), &run);
-        let ended = match &record.op {
+        let statement_of_record = statement(&record, leaf_hash(line), &run);
+        let ended = match &record.entry {
             Entry::Transition { event, request, .. }
                 if matches!(event.to, State::Committed | State::Failed) =>
             {
@@ -41,11 +29,11 @@ fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
             _ => None,
         };
         let Some((event, request)) = ended else {
-            assert_eq!(made, None, "{record:?}");
+            assert_eq!(statement_of_record, None, "{record:?}");
             continue;
         };
-        let made = made.expect("a statement");
-        let (predicate, subject) = (&made["predicate"], &made["subject"][0]);
+        let statement = statement_of_record.expect("a statement");
+        let (predicate, subject) = (&statement["predicate"], &statement["subject"][0]);
         assert_eq!(subject["name"], request.name().without_tag());
         assert_eq!(subject["digest"]["sha256"], request.digest().hex());
         assert_eq!(predicate["timeVerified"], record.time.as_str());
@@ -57,7 +45,7 @@ fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
         assert_eq!(ours["cause"].as_str(), cause.as_deref());
         let result = if event.to == State::Committed {
             passed += 1;
-            assert!(subject["annotations"]["size"].is_u64(), "{made}");
+            assert!(subject["annotations"]["size"].is_u64(), "{statement}");
             "PASSED"
         } else {
             failed += 1;
@@ -68,13 +56,13 @@ fn every_fetch_that_has_ended_makes_a_statement_and_nothing_else_does() {
     assert!(passed > 3 && failed > 1, "{passed} {failed}");
 }
 
-/// The predicate for the last fetch of the log, had it been of this request.
+/// The predicate of the last fetch of the log, with its request replaced.
 fn predicate(request: Request, run: &RunInfo) -> Value {
     let lines = lines(&logs()[0]);
     let ended = lines.iter().rev().find_map(|line| {
         let line = line.trim_ascii_end();
         let mut record = Record::parse(line).expect("a record");
-        if let Entry::Transition { request: of, .. } = &mut record.op {
+        if let Entry::Transition { request: of, .. } = &mut record.entry {
             *of = request.clone();
         }
         statement(&record, leaf_hash(line), run)
@@ -82,13 +70,13 @@ fn predicate(request: Request, run: &RunInfo) -> Value {
     ended.expect("an end")["predicate"].take()
 }
 
-fn request(name: &str, source: Location) -> Request {
+fn request(name: &str, location: Location) -> Request {
     let name: ImageName = name.parse().expect("a name");
-    Request::new(name, source, Digest::of(b""))
+    Request::new(name, location, Digest::of(b""))
 }
 
 #[test]
-fn the_verifier_is_what_ran_then_and_the_rules_are_its_own() {
+fn verifier_and_policy_of_a_statement_are_those_of_the_run() {
     let docker = Location::Docker {
         tls_verify: TlsVerify::Always,
     };
@@ -100,8 +88,7 @@ fn the_verifier_is_what_ran_then_and_the_rules_are_its_own() {
     let uri = &by_skopeo["policy"]["uri"];
     assert_eq!(uri, "pkg:cargo/skopeo-index@0.0.1#README.md");
     let copied = of(&RunInfo {
-        skopeo: None,
-        from: Some("/a b".to_owned()),
+        source: SourceInfo::Cache("/a b".to_owned()),
         ..run()
     });
     assert_eq!(copied["verifier"]["version"].get("skopeo"), None);
@@ -110,12 +97,12 @@ fn the_verifier_is_what_ran_then_and_the_rules_are_its_own() {
 }
 
 #[test]
-fn the_resource_is_a_uri_whose_authority_is_the_registry() {
+fn resource_uri_has_the_completed_registry_as_authority() {
     let digest = Digest::of(b"");
     let docker = || Location::Docker {
         tls_verify: TlsVerify::Unset,
     };
-    let uri = |name, source| predicate(request(name, source), &run())["resourceUri"].take();
+    let uri = |name, location| predicate(request(name, location), &run())["resourceUri"].take();
     for (name, completed) in [
         ("localhost/app", "localhost/app"),
         ("127.0.0.1:5000/a/b:tag", "127.0.0.1:5000/a/b"),

@@ -1,19 +1,16 @@
-//! Every single change of a log is found.
+//! Every single change to a log is found.
 
-use std::fs;
-
-use test_support::loopback::samples;
 use proptest::prelude::*;
-use skopeo_index_core::audit::{Finding, FindingKind, Severity};
+use skopeo_index_core::audit::FindingKind;
 use skopeo_index_core::digest::Digest;
-
-use super::{End, lines, logs, recorded, verify};
-use crate::stand_in::PLAN;
-use crate::stand_in::honest;
-use crate::stand_in::request;
+use skopeo_index_core::machine::{FetchPolicy, Method, Network};
+use test_support::audit_log::sample::{Answer, LogSample, ONE_ATTEMPT, Run, logs, request};
+use test_support::audit_log::{lines, verify};
+use test_support::loopback::samples;
+use test_support::property::{assert_change_is_found, config, log_change};
 
 #[test]
-fn a_log_of_all_that_happens_verifies_after_each_of_its_records() {
+fn log_verifies_after_each_of_its_records() {
     let [log, _] = logs();
     let lines = lines(log);
     assert!(lines.len() > 40, "{}", lines.len());
@@ -23,155 +20,23 @@ fn a_log_of_all_that_happens_verifies_after_each_of_its_records() {
     }
 }
 
-#[test]
-fn a_crash_at_any_byte_is_recovered_from_and_recorded() {
-    let [log, _] = logs();
-    for cut in (1..log.len()).step_by(397) {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("log");
-        fs::write(&path, &log[..cut]).expect("a file");
-        recorded(
-            &path,
-            &dir.path().join("cache"),
-            &honest(vec![samples::empty()]),
-            PLAN,
-            &[request(Digest::of(&samples::empty()))],
-            &End::Well,
-        );
-        let now = fs::read(&path).expect("a log");
-        assert_eq!(verify(&now, None).1, [], "cut at {cut}");
-        let whole = log[..cut]
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        assert!(now.starts_with(&log[..whole]), "cut at {cut}");
-        let kept = fs::read(dir.path().join("log.torn-1")).unwrap_or_default();
-        assert_eq!(kept, &log[whole..cut], "cut at {cut}");
-        let recovered = now.windows(13).any(|window| window == b"{\"recovered\":");
-        assert_eq!(recovered, whole < cut, "cut at {cut}");
-    }
-}
-
-/// One change of a log.
-#[derive(Clone, Debug)]
-pub(super) enum Change {
-    Bit(prop::sample::Index, u8),
-    Byte(prop::sample::Index, u8),
-    Remove(prop::sample::Index),
-    Double(prop::sample::Index),
-    Swap(prop::sample::Index, prop::sample::Index),
-    Move(prop::sample::Index, prop::sample::Index),
-    Foreign(prop::sample::Index),
-    Respaced(prop::sample::Index),
-    Cut(prop::sample::Index),
-}
-
-pub(super) fn change() -> impl Strategy<Value = Change> {
-    let at = any::<prop::sample::Index>;
-    prop_oneof![
-        (at(), 0..8_u8).prop_map(|(at, bit)| Change::Bit(at, bit)),
-        (at(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
-        at().prop_map(Change::Remove),
-        at().prop_map(Change::Double),
-        (at(), at()).prop_map(|(a, b)| Change::Swap(a, b)),
-        (at(), at()).prop_map(|(a, b)| Change::Move(a, b)),
-        at().prop_map(Change::Foreign),
-        at().prop_map(Change::Respaced),
-        at().prop_map(Change::Cut),
-    ]
-}
-
-/// The changed log, and the first record that isn't what it was.
-fn changed(log: &[u8], other: &[u8], change: &Change) -> (Vec<u8>, usize) {
-    let mut lines = lines(log);
-    let count = lines.len();
-    let record_at = |byte: usize| log[..byte].iter().filter(|byte| **byte == b'\n').count();
-    let at = match change {
-        Change::Bit(at, bit) => {
-            let (mut log, at) = (log.to_vec(), at.index(log.len()));
-            log[at] ^= 1 << bit;
-            return (log, record_at(at));
-        }
-        Change::Byte(at, byte) => {
-            let (mut log, at) = (log.to_vec(), at.index(log.len()));
-            log[at] = *byte;
-            return (log, record_at(at));
-        }
-        Change::Cut(at) => {
-            let at = at.index(log.len());
-            return (log[..at].to_vec(), record_at(at));
-        }
-        Change::Remove(at) => {
-            let at = at.index(count);
-            lines.remove(at);
-            at
-        }
-        Change::Double(at) => {
-            let at = at.index(count);
-            lines.insert(at, lines[at].clone());
-            at + 1
-        }
-        Change::Swap(a, b) => {
-            lines.swap(a.index(count), b.index(count));
-            a.index(count).min(b.index(count))
-        }
-        Change::Move(from, to) => {
-            let line = lines.remove(from.index(count));
-            lines.insert(to.index(count), line);
-            from.index(count).min(to.index(count))
-        }
-        Change::Foreign(at) => {
-            let at = at.index(count);
-            let others = super::lines(other);
-            lines[at] = others[at.min(others.len() - 1)].clone();
-            at
-        }
-        Change::Respaced(at) => {
-            let at = at.index(count);
-            let text = String::from_utf8(lines[at].clone()).expect("ASCII");
-            lines[at] = text.replacen("\":", "\": ", 1).into_bytes();
-            at
-        }
-    };
-    (lines.concat(), at)
-}
-
-/// A changed log is told from the one it was, and where.
-pub(super) fn noticed(log: &[u8], other: &[u8], change: &Change) -> Result<(), TestCaseError> {
-    let (now, first) = changed(log, other, change);
-    prop_assume!(now != log);
-    let (checkpoint, _) = verify(log, None);
-    let (_, found) = verify(&now, checkpoint);
-    prop_assert!(!found.is_empty());
-    // The record that was changed is named, or the first that is missing.
-    let named = found.iter().filter_map(|finding| finding.at).min();
-    let cut = |found: &Finding| found.what.severity() == Severity::Truncated;
-    let named = named.is_some_and(|named| named <= first as u64 + 1);
-    prop_assert!(named || found.iter().any(cut), "{} {:?}", first, found);
-
-    // Without a checkpoint, all but a cut at a record's end.
-    let at_records_end = now.ends_with(b"\n") && log.starts_with(&now);
-    prop_assert_eq!(verify(&now, None).1.is_empty(), at_records_end);
-    Ok(())
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..crate::regressions("proptest-regressions/audit.txt") })]
+    #![proptest_config(config(600, "audit.txt"))]
 
     #[test]
-    fn no_change_goes_unnoticed(change in change()) {
+    fn every_single_change_is_found(change in log_change()) {
         let [log, other] = logs();
-        noticed(log, other, &change)?;
+        assert_change_is_found(log, other, &change)?;
     }
 
     #[test]
-    fn no_bytes_make_the_verifier_panic(bytes: Vec<u8>) {
-        let _any = verify(&bytes, None);
+    fn verify_of_any_bytes_does_not_panic(bytes: Vec<u8>) {
+        let _result = verify(&bytes, None);
     }
 }
 
 #[test]
-fn a_rewritten_log_is_told_by_its_checkpoint_only() {
+fn replaced_log_is_found_only_with_a_checkpoint() {
     let [log, other] = logs();
     let (checkpoint, _) = verify(log, None);
     assert_eq!(verify(other, None).1, []);
@@ -179,7 +44,130 @@ fn a_rewritten_log_is_told_by_its_checkpoint_only() {
     assert!(
         found
             .iter()
-            .any(|finding| matches!(finding.what, FindingKind::OtherCheckpoint(_))),
+            .any(|finding| matches!(finding.kind, FindingKind::OtherCheckpoint(_))),
         "{found:?}"
     );
+}
+
+/// What becomes of a fetch.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// The requested index, after so many transient failures.
+    Index(u32),
+    OtherIndex,
+    NotAnIndex,
+    NotFound,
+    Crash,
+}
+
+/// A run of a log.
+#[derive(Clone, Debug)]
+struct AnyRun {
+    fetches: Vec<(usize, Fate)>,
+    policy: FetchPolicy,
+    jobs: usize,
+    crash_after: Option<usize>,
+    /// Length of the torn line that a crash leaves.
+    torn: usize,
+    /// Whether the first object is corrupt before the run.
+    corrupt: bool,
+}
+
+fn any_run() -> impl Strategy<Value = AnyRun> {
+    let fate = prop_oneof![
+        4 => (0..3_u32).prop_map(Fate::Index),
+        1 => Just(Fate::OtherIndex),
+        1 => Just(Fate::NotAnIndex),
+        1 => Just(Fate::NotFound),
+        1 => Just(Fate::Crash),
+    ];
+    let method = prop_oneof![Just(Method::Raw), Just(Method::SkopeoCopy)];
+    let network = prop_oneof![4 => Just(Network::Allowed), 1 => Just(Network::Offline)];
+    let policy = (1..4_u32, method, network).prop_map(|(attempts, method, network)| FetchPolicy {
+        attempts: attempts.try_into().unwrap_or(ONE_ATTEMPT.attempts),
+        method,
+        network,
+    });
+    let crash_after = prop_oneof![2 => Just(None), 1 => (0..30_usize).prop_map(Some)];
+    let fetches = prop::collection::vec((0..4_usize, fate), 1..4);
+    let rest = (1..3_usize, crash_after, 0..300_usize, any::<bool>());
+    (fetches, policy, rest).prop_map(|(mut fetches, policy, (jobs, crash_after, torn, corrupt))| {
+        // An executor fetches each digest once.
+        fetches.sort_by_key(|(n, _)| *n);
+        fetches.dedup_by_key(|(n, _)| *n);
+        AnyRun {
+            fetches,
+            policy,
+            jobs,
+            crash_after,
+            torn,
+            corrupt,
+        }
+    })
+}
+
+fn record(log: &mut LogSample, run: &AnyRun) {
+    let digest = |n: &usize| Digest::of(&samples::distinct(*n));
+    let requests: Vec<_> = run.fetches.iter().map(|(n, _)| request(digest(n))).collect();
+    if run.corrupt {
+        log.objects
+            .insert(requests[0].digest(), b"corrupt".to_vec());
+    }
+    let mut attempts = std::collections::HashMap::<Digest, u32>::new();
+    let mut registry = |requested| {
+        let attempt = attempts.entry(requested).or_default();
+        *attempt += 1;
+        let fetch = run.fetches.iter().find(|(n, _)| digest(n) == requested);
+        let (n, fate) = fetch.expect("a request of this run");
+        match fate {
+            Fate::Index(failures) if *attempt <= *failures => Answer::Error("connection refused"),
+            Fate::Index(_) => Answer::Bytes(samples::distinct(*n)),
+            Fate::OtherIndex => Answer::Bytes(samples::distinct(*n + 100)),
+            Fate::NotAnIndex => Answer::Bytes(samples::single_image()),
+            Fate::NotFound => Answer::Error("manifest unknown"),
+            Fate::Crash => Answer::Crash,
+        }
+    };
+    let ended = log.run(&mut Run {
+        policy: run.policy,
+        requests: &requests,
+        jobs: run.jobs,
+        registry: &mut registry,
+        crash_after: run.crash_after,
+    });
+    if !ended && run.torn > 0 {
+        log.recovered(&vec![b'{'; run.torn]);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(48, "audit-any-runs.txt"))]
+
+    #[test]
+    fn log_of_any_runs_verifies_and_every_change_to_it_is_found(
+        runs in prop::collection::vec(any_run(), 1..5),
+        changes in prop::collection::vec(log_change(), 8),
+    ) {
+        let mut log = LogSample::new(3);
+        for run in &runs {
+            record(&mut log, run);
+        }
+        // The last run ends, so that the log is complete.
+        record(&mut log, &AnyRun {
+            fetches: vec![(5, Fate::Index(0))],
+            policy: ONE_ATTEMPT,
+            jobs: 1,
+            crash_after: None,
+            torn: 0,
+            corrupt: false,
+        });
+        prop_assert_eq!(verify(log.bytes(), None).1, []);
+        for change in &changes {
+            match assert_change_is_found(log.bytes(), &logs()[1], change) {
+                // Rejected where it changes nothing.
+                Ok(()) | Err(TestCaseError::Reject(_)) => {}
+                Err(fail) => return Err(fail),
+            }
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! Audit logs in memory: verified, rewritten, tampered with.
 //!
-//! Trailers and the chain are computed here a second time, without the core's writer.
+//! Trailers and the chain are computed here a second time, without the core's writer;
+//! [`sample`] has logs of complete runs.
+
+pub mod sample;
 
 use serde_json::Value;
 use skopeo_index_core::audit::{

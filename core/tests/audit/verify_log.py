@@ -1,4 +1,4 @@
-"""Leaves, chain, root and proof again, by hashlib: audit.py LOG CHECKPOINT PROOF [LEAVES]"""
+"""An independent reader of audit logs: verify_log.py LOG CHECKPOINT PROOF [LEAVES]"""
 import base64
 import hashlib
 import json
@@ -14,7 +14,7 @@ def node(left, right):
 
 
 def root(leaves):
-    """RFC 6962, section 2.1, as it is written there."""
+    """RFC 6962, section 2.1."""
     if not leaves:
         return hashlib.sha256(b"").digest()
     if len(leaves) == 1:
@@ -41,10 +41,14 @@ log, checkpoint, proof = sys.argv[1:4]
 with open(log, "rb") as file:
     lines = file.read().split(b"\n")
 assert lines.pop() == b""
+KEYS = {"entry", "log", "prev", "run", "schema", "seq", "time", "trailer"}
+ENTRIES = {"genesis", "run", "transition", "end", "recovered"}
 previous = bytes(32)
 for seq, line in enumerate(lines):
     record = json.loads(line)
     assert record["seq"] == seq and record["prev"] == previous.hex(), seq
+    assert set(record) == KEYS and record["schema"] == 1, seq
+    assert len(record["entry"]) == 1 and set(record["entry"]) <= ENTRIES, seq
     again = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     assert again.replace("\x7f", "\\u007f").encode() == line, seq
     body, trailer = line.rsplit(b',"trailer":', 1)
