@@ -14,7 +14,11 @@ use test_support::audit_log::sample::logs;
 
 fn audit(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_skopeo-index"));
-    command.arg("audit").args(args).output().expect("the binary")
+    command
+        .arg("audit")
+        .args(args)
+        .output()
+        .expect("the binary")
 }
 
 /// A directory with a log in it.

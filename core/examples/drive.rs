@@ -28,12 +28,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The machine names the next effect. A caller performs it and reports an outcome.
     while let Some(effect) = fetch.wants() {
         let outcome = match &effect {
-            // Look at the cache's object of this digest. Here: there is none.
-            Effect::LookUp { .. } => Outcome::LookedUp {
-                entry: CacheEntry::Absent,
-            },
-            // Only corrupt objects are quarantined; a cache without objects has none.
-            Effect::Quarantine { .. } => Outcome::LookedUp {
+            // Look at the cache's object of this digest. This cache is empty, so nothing in it
+            // can be corrupt and need quarantine.
+            Effect::LookUp { .. } | Effect::Quarantine { .. } => Outcome::LookedUp {
                 entry: CacheEntry::Absent,
             },
             // Reserve a name to write to.

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use skopeo_index_core::audit::{
-    Checkpoint, CheckpointError, CompactRange, InclusionProof, InclusionProofBuilder, NodeHash, leaf_hash,
-    root_from_inclusion_proof,
+    Checkpoint, CheckpointError, CompactRange, InclusionProof, InclusionProofBuilder, NodeHash,
+    leaf_hash, root_from_inclusion_proof,
 };
 use skopeo_index_core::digest::Digest;
 use test_support::audit_log::sample::logs;
@@ -70,7 +70,6 @@ fn merkle_roots_match_certificate_transparency() {
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
     );
 }
-
 
 #[test]
 fn inclusion_proof_holds_only_for_its_record_and_checkpoint() {

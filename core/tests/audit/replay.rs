@@ -29,8 +29,9 @@ fn last(records: &[Value], kind: &str) -> usize {
 fn last_commit(records: &[Value]) -> (usize, usize) {
     let to = |record: &Value| record["entry"]["transition"]["event"]["to"] == "committed";
     let at = records.iter().rposition(to).expect("one");
-    let end =
-        |record: &Value| record["entry"].get("end").is_some() && record["run"] == records[at]["run"];
+    let end = |record: &Value| {
+        record["entry"].get("end").is_some() && record["run"] == records[at]["run"]
+    };
     (at, records.iter().position(end).expect("an end"))
 }
 
@@ -52,8 +53,9 @@ fn impossible_sequence_of_records_is_found_even_if_rechained() {
 
     let found = findings(|records| drop(records.remove(last(records, "run"))));
     assert!(all_run(&found) && found.len() > 1, "not begun: {found:?}");
-    let found =
-        findings(|records| records.insert(last(records, "run"), records[last(records, "run")].clone()));
+    let found = findings(|records| {
+        records.insert(last(records, "run"), records[last(records, "run")].clone())
+    });
     assert!(run(&found), "begun twice: {found:?}");
     let found = findings(|records| records.push(records[last(records, "end")].clone()));
     assert!(run(&found), "ended twice: {found:?}");
@@ -121,7 +123,11 @@ fn end_of_a_run_must_match_its_recorded_fetches() {
         }
         records.remove(at);
     });
-    assert_eq!(found, [], "a fetch that failed because its record could not be written");
+    assert_eq!(
+        found,
+        [],
+        "a fetch that failed because its record could not be written"
+    );
 }
 
 #[test]
@@ -192,4 +198,3 @@ fn finding_names_run_and_record() {
         format!("record {at}: run {run} begins twice")
     );
 }
-

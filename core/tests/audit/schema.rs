@@ -49,10 +49,7 @@ fn records_match_their_schema_and_unknown_members_do_not() {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/golden/log");
     let golden = fs::read(golden).expect("a log");
     let golden_count = lines(&golden).len();
-    assert_eq!(
-        valid("record.json", &golden),
-        (golden_count, golden_count)
-    );
+    assert_eq!(valid("record.json", &golden), (golden_count, golden_count));
     let mut others = unseal(log);
     for other in &mut others {
         let entry = other["entry"].as_object_mut().expect("an object");
@@ -99,4 +96,3 @@ fn statements_match_their_schema_and_contradictions_do_not() {
     let text = json_lines(&statements);
     assert_eq!(valid("statement.json", &text), (0, count));
 }
-

@@ -91,24 +91,30 @@ fn any_run() -> impl Strategy<Value = AnyRun> {
     let crash_after = prop_oneof![2 => Just(None), 1 => (0..30_usize).prop_map(Some)];
     let fetches = prop::collection::vec((0..4_usize, fate), 1..4);
     let rest = (1..3_usize, crash_after, 0..300_usize, any::<bool>());
-    (fetches, policy, rest).prop_map(|(mut fetches, policy, (jobs, crash_after, torn, corrupt))| {
-        // An executor fetches each digest once.
-        fetches.sort_by_key(|(n, _)| *n);
-        fetches.dedup_by_key(|(n, _)| *n);
-        AnyRun {
-            fetches,
-            policy,
-            jobs,
-            crash_after,
-            torn,
-            corrupt,
-        }
-    })
+    (fetches, policy, rest).prop_map(
+        |(mut fetches, policy, (jobs, crash_after, torn, corrupt))| {
+            // An executor fetches each digest once.
+            fetches.sort_by_key(|(n, _)| *n);
+            fetches.dedup_by_key(|(n, _)| *n);
+            AnyRun {
+                fetches,
+                policy,
+                jobs,
+                crash_after,
+                torn,
+                corrupt,
+            }
+        },
+    )
 }
 
 fn record(log: &mut LogSample, run: &AnyRun) {
     let digest = |n: &usize| Digest::of(&samples::distinct(*n));
-    let requests: Vec<_> = run.fetches.iter().map(|(n, _)| request(digest(n))).collect();
+    let requests: Vec<_> = run
+        .fetches
+        .iter()
+        .map(|(n, _)| request(digest(n)))
+        .collect();
     if run.corrupt {
         log.objects
             .insert(requests[0].digest(), b"corrupt".to_vec());

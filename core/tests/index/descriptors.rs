@@ -169,5 +169,8 @@ fn every_descriptor_error_has_a_message() {
             Err(reason) => reason.to_string(),
         }
     });
-    insta::assert_snapshot!("descriptor_error_messages", messages.collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!(
+        "descriptor_error_messages",
+        messages.collect::<Vec<_>>().join("\n")
+    );
 }

@@ -136,7 +136,6 @@ fn schema_version_other_than_integer_2_is_rejected() {
     }
 }
 
-
 #[test]
 fn every_reason_has_a_message_and_sorted_keys() {
     let documents: Vec<Vec<u8>> = vec![
@@ -168,5 +167,8 @@ fn every_reason_has_a_message_and_sorted_keys() {
                 reason.to_string()
             }
         });
-    insta::assert_snapshot!("not_an_index_messages", messages.collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!(
+        "not_an_index_messages",
+        messages.collect::<Vec<_>>().join("\n")
+    );
 }

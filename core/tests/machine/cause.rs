@@ -64,7 +64,10 @@ fn every_cause_has_a_message_and_round_trips_through_json() {
             },
         },
     ];
-    assert_snapshot!("messages", causes.each_ref().map(Cause::to_string).join("\n"));
+    assert_snapshot!(
+        "messages",
+        causes.each_ref().map(Cause::to_string).join("\n")
+    );
     let json = causes.map(|cause| {
         crate::assert_sorted_keys(&cause);
         let json = serde_json::to_string(&cause).expect("JSON");

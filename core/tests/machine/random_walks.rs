@@ -144,11 +144,7 @@ fn walk(task: Task, choices: &[(u8, u8)]) -> Walk {
             Outcome::Quarantined { name } => walk.quarantined = Some(name.clone()),
             _ => {}
         }
-        let (next, event) = walk
-            .end
-            .clone()
-            .step(outcome)
-            .expect("a valid outcome");
+        let (next, event) = walk.end.clone().step(outcome).expect("a valid outcome");
         assert_eq!(next.task(), &walk.task);
         walk.events.push(event);
         walk.end = next;

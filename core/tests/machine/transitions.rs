@@ -144,7 +144,10 @@ fn abandoned_fetch_fails_in_its_state_and_keeps_an_earlier_cause() {
         };
         assert_eq!(failed, expected);
         assert_eq!(failed.attempts(), fetch.attempt());
-        assert_eq!(Fetch::<ManifestBytes>::Failed(failed).staging(), fetch.staging());
+        assert_eq!(
+            Fetch::<ManifestBytes>::Failed(failed).staging(),
+            fetch.staging()
+        );
         let nexts = all_outcomes().into_iter();
         let nexts = nexts.filter_map(|outcome| fetch.clone().step(outcome).ok());
         open.extend(

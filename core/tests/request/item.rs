@@ -93,10 +93,7 @@ fn items_keep_their_order_and_duplicate_item_is_rejected() {
     assert_eq!(keys, ["b", "a"]);
     assert!(serde_json::from_str::<Items>(r#"{"a": 1, "a": 2}"#).is_err());
     let error = serde_json::from_str::<Items>("[]").expect_err("an error");
-    assert!(
-        error.to_string().contains("an object of items"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("an object of items"), "{error}");
 }
 
 #[test]

@@ -55,7 +55,10 @@ fn request_round_trips_through_json_and_is_parsed_strictly() {
     for (location, transport, _) in locations() {
         let request = tagged(location);
         let mut json = serde_json::to_value(&request).expect("JSON");
-        assert!(json["location"][transport.to_string()].is_object(), "{json}");
+        assert!(
+            json["location"][transport.to_string()].is_object(),
+            "{json}"
+        );
         assert_eq!(json["name"], json!("quay.io/a:tag"));
         let read: Request = serde_json::from_value(json.clone()).expect("a request");
         assert_eq!(read, request);

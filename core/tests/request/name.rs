@@ -1,7 +1,6 @@
 //! Image names, against a second implementation of the grammar and against skopeo.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -163,12 +162,9 @@ pub(crate) fn name() -> impl Strategy<Value = String> {
         prop::option::of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}"),
     )
         .prop_map(|(domain, path, tag)| {
-            let mut name = domain.map_or_else(String::new, |domain| format!("{domain}/"));
-            name.push_str(&path);
-            if let Some(tag) = tag {
-                let _ = write!(name, ":{tag}");
-            }
-            name
+            let domain = domain.map_or_else(String::new, |domain| format!("{domain}/"));
+            let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
+            format!("{domain}{path}{tag}")
         })
 }
 

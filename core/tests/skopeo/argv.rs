@@ -85,10 +85,9 @@ fn request() -> impl Strategy<Value = Request> {
         tls_verify().prop_map(|tls_verify| Location::Docker { tls_verify }),
         prop::option::of(storage).prop_map(|location| Location::ContainersStorage { location }),
     ];
-    (name, location, any::<[u8; 32]>())
-        .prop_map(|(name, location, digest)| {
-            Request::new(name, location, Digest::from_bytes(digest))
-        })
+    (name, location, any::<[u8; 32]>()).prop_map(|(name, location, digest)| {
+        Request::new(name, location, Digest::from_bytes(digest))
+    })
 }
 
 /// The expected flags for credentials and TLS.

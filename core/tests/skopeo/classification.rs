@@ -319,4 +319,3 @@ fn only_rate_limit_server_network_and_timeout_failures_are_transient() {
         assert!(!kind.is_transient(), "{kind:?}");
     }
 }
-

@@ -34,8 +34,7 @@ fn go_escapes_are_decoded_to_text() {
 
 #[test]
 fn stderr_without_a_log_line_is_kept_whole() {
-    let EffectError::Command { kind, message } =
-        classify_exit(&failed("panic: oh\ngoroutine 1\n"))
+    let EffectError::Command { kind, message } = classify_exit(&failed("panic: oh\ngoroutine 1\n"))
     else {
         panic!("not a command error")
     };

@@ -20,7 +20,7 @@ pub fn config(cases: u32, file: &str) -> ProptestConfig {
 /// Any single change to a log.
 pub fn log_change() -> impl Strategy<Value = Change> {
     let at = || {
-        // `index` rounds towards 0, so the same fraction comes out.
+        // An index into `usize::MAX` elements is the fraction itself.
         any::<prop::sample::Index>().prop_map(|at| Position(at.index(usize::MAX) as u64))
     };
     prop_oneof![

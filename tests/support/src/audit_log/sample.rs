@@ -109,7 +109,7 @@ impl LogSample {
         &self.bytes
     }
 
-    /// Records the recovery from a torn line.
+    /// Records that a torn line was moved aside.
     pub fn recovered(&mut self, torn: &[u8]) {
         self.append(Entry::Recovered {
             bytes: torn.len() as u64,
@@ -270,11 +270,7 @@ impl LogSample {
 
 fn command_record(command: &SkopeoCommand<'_>, status: i32) -> CommandRecord {
     let argv = command.argv(&SkopeoOptions::default(), Duration::from_secs(120));
-    CommandRecord::new(
-        &argv,
-        Some(Exit::Status(status)),
-        Duration::from_millis(2),
-    )
+    CommandRecord::new(&argv, Some(Exit::Status(status)), Duration::from_millis(2))
 }
 
 fn skopeo_error(message: &str) -> EffectError {

@@ -50,7 +50,8 @@ fn value(text: &str, depth: u32) -> Option<(Json, &str)> {
                 rest = skip_space(after);
             } else {
                 let (key, after) = string(rest)?;
-                let (item, after) = value(skip_space(skip_space(after).strip_prefix(':')?), depth + 1)?;
+                let (item, after) =
+                    value(skip_space(skip_space(after).strip_prefix(':')?), depth + 1)?;
                 members.push((key, item));
                 rest = skip_space(after);
             }
@@ -142,7 +143,10 @@ impl Json {
             _ => Vec::new(),
         };
         (0..keys.len()).any(|a| (0..a).any(|b| keys[a] == keys[b]))
-            || self.children().iter().any(|child| child.has_duplicate_key())
+            || self
+                .children()
+                .iter()
+                .any(|child| child.has_duplicate_key())
     }
 
     /// Number of nested arrays and objects.
