@@ -322,26 +322,23 @@ pub fn log(seed: u8) -> Vec<u8> {
         Answer::Bytes(samples::empty()),
         Answer::Error("\u{e9}\u{1f600}\u{7f}: connection refused"),
     ];
+    let twice = FetchPolicy {
+        attempts: NonZeroU32::MIN.saturating_add(1),
+        ..ONE_ATTEMPT
+    };
     assert!(log.run(&mut Run {
-        policy: FetchPolicy {
-            attempts: NonZeroU32::MIN.saturating_add(1),
-            ..ONE_ATTEMPT
-        },
+        policy: twice,
         requests: &[request(Digest::of(&samples::empty()))],
         jobs: 1,
         registry: &mut |_| answers.pop().expect("two attempts"),
         crash_after: None,
     }));
-    assert!(log.run(&mut Run {
-        policy: FetchPolicy {
-            network: Network::Offline,
-            ..ONE_ATTEMPT
-        },
-        requests: &[request(Digest::of(b"missing"))],
-        jobs: 1,
-        registry: &mut |_| Answer::Crash,
-        crash_after: None,
-    }));
+    let offline = FetchPolicy {
+        network: Network::Offline,
+        ..ONE_ATTEMPT
+    };
+    let missing = [request(Digest::of(b"missing"))];
+    assert!(run(&mut log, offline, &missing, None));
     log.bytes
 }
 
