@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut findings, mut torn) = (Vec::new(), Vec::new());
     // The reader's memory is bounded, however long a line is.
     let mut lines = LineReader::new(log);
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.next_line()? {
         let parsed = match line {
             LogLine::Line(line) => ParsedLine::parse(line),
             LogLine::TooLong(leaf) => ParsedLine::too_long(leaf),
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         };
         // Chain, sequence, form, and a replay of each fetch through the machine.
-        findings.extend(verifier.line(&parsed));
+        findings.extend(verifier.check_line(&parsed));
     }
     let (summary, more) = verifier.finish(&torn);
     findings.extend(more);

@@ -25,7 +25,7 @@ fn verify(log: &[u8], checkpoint: Option<Checkpoint>) -> (Option<Checkpoint>, Ve
         .map_or(0, |at| at + 1);
     let lines = log[..end].split_inclusive(|byte| *byte == b'\n');
     let mut findings: Vec<_> = lines
-        .flat_map(|line| verifier.line(&ParsedLine::parse(&line[..line.len() - 1])))
+        .flat_map(|line| verifier.check_line(&ParsedLine::parse(&line[..line.len() - 1])))
         .collect();
     let (summary, more) = verifier.finish(&log[end..]);
     findings.extend(more);

@@ -44,7 +44,7 @@ fn checkpoint_holds_for_every_extension_of_its_log() {
         let root = [7; 32];
         assert_eq!(
             kinds(log, Checkpoint { root, ..then }),
-            [FindingKind::Rewritten(n as u64)]
+            [FindingKind::RewrittenLog(n as u64)]
         );
     }
     let empty = Checkpoint {
@@ -52,11 +52,11 @@ fn checkpoint_holds_for_every_extension_of_its_log() {
         ..whole.clone()
     };
     assert_eq!(kinds(log, empty.clone()), []);
-    assert_eq!(kinds(b"", empty), [FindingKind::Empty]);
+    assert_eq!(kinds(b"", empty), [FindingKind::EmptyLog]);
     let (expected, found) = (whole.size, whole.size - 1);
     let shorter = lines[..lines.len() - 1].concat();
     assert_eq!(
         kinds(&shorter, whole),
-        [FindingKind::Shorter { expected, found }]
+        [FindingKind::TruncatedLog { expected, found }]
     );
 }

@@ -50,12 +50,12 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
     assert_eq!(read("checkpoint"), CHECKPOINT);
     let found: Vec<_> = found.into_iter().map(|finding| finding.kind).collect();
     assert!(
-        matches!(&found[..], [FindingKind::Recovered { bytes: 21, .. }]),
+        matches!(&found[..], [FindingKind::RecoveredLine { bytes: 21, .. }]),
         "{found:?}"
     );
     assert_eq!(
         (found[0].code(), found[0].severity()),
-        ("recovered", Severity::Note)
+        ("recovered-line", Severity::Note)
     );
 
     let (mut range, mut prover) = (
@@ -76,7 +76,7 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
     assert_eq!(range.root(), checkpoint.root);
     assert_eq!([&leaves[0], &leaves[leaves.len() - 1]], LEAVES);
     assert_eq!(leaves, read("leaves").lines().collect::<Vec<_>>());
-    let path: Vec<_> = prover.path().into_iter().map(hex).collect();
+    let path: Vec<_> = prover.into_path().into_iter().map(hex).collect();
     assert_eq!(path, PATH);
     let proof: InclusionProof = serde_json::from_str(&read("proof")).expect("a proof");
     let record = proof.check(&checkpoint).expect("a valid proof");

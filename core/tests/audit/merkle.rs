@@ -13,7 +13,7 @@ use test_support::audit_log::{another_log, lines, verify};
 pub(crate) fn prove(leaves: &[NodeHash], at: usize) -> Vec<NodeHash> {
     let mut prover = InclusionProofBuilder::new(at as u64, leaves.len() as u64);
     leaves.iter().for_each(|leaf| prover.push(*leaf));
-    prover.path()
+    prover.into_path()
 }
 
 proptest! {

@@ -64,7 +64,7 @@ fn impossible_sequence_of_records_is_found_even_if_rechained() {
         records[at]["log"] = another_log().into();
     });
     assert!(
-        matches!(&found[..], [FindingKind::OtherLog(_)]),
+        matches!(&found[..], [FindingKind::ForeignRecord(_)]),
         "{found:?}"
     );
     let found = findings(|records| records.push(records[0].clone()));
@@ -139,7 +139,10 @@ fn committed_objects_are_collected_per_cache_on_request() {
     let committed = |keep| {
         let mut verifier = Verifier::new(None, keep);
         for line in lines(&log) {
-            assert_eq!(verifier.line(&ParsedLine::parse(line.trim_ascii_end())), []);
+            assert_eq!(
+                verifier.check_line(&ParsedLine::parse(line.trim_ascii_end())),
+                []
+            );
         }
         verifier.finish(b"").0.committed
     };

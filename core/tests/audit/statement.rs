@@ -37,12 +37,15 @@ fn only_records_of_ended_fetches_become_statements() {
         assert_eq!(subject["name"], request.name().without_tag());
         assert_eq!(subject["digest"]["sha256"], request.digest().hex());
         assert_eq!(predicate["timeVerified"], record.time.as_str());
-        let ours = &predicate["pkg:cargo/skopeo-index#record"];
-        assert_eq!(ours["log"], record.log.as_str());
-        assert_eq!(ours["seq"], record.seq);
-        assert_eq!(ours["leaf"], Digest::from_bytes(leaf_hash(line)).hex());
+        let record_fields = &predicate["pkg:cargo/skopeo-index#record"];
+        assert_eq!(record_fields["log"], record.log.as_str());
+        assert_eq!(record_fields["seq"], record.seq);
+        assert_eq!(
+            record_fields["leafHash"],
+            Digest::from_bytes(leaf_hash(line)).hex()
+        );
         let cause = event.cause.as_ref().map(ToString::to_string);
-        assert_eq!(ours["cause"].as_str(), cause.as_deref());
+        assert_eq!(record_fields["cause"].as_str(), cause.as_deref());
         let result = if event.to == State::Committed {
             passed += 1;
             assert!(subject["annotations"]["size"].is_u64(), "{statement}");
@@ -86,7 +89,7 @@ fn verifier_and_policy_of_a_statement_are_those_of_the_run() {
     assert_eq!(version["skopeo-index"], "0.0.1");
     assert_eq!(version["skopeo"], "skopeo version 1");
     let uri = &by_skopeo["policy"]["uri"];
-    assert_eq!(uri, "pkg:cargo/skopeo-index@0.0.1#README.md");
+    assert_eq!(uri, "pkg:cargo/skopeo-index@0.0.1#docs/index-validation.md");
     let copied = of(&RunInfo {
         source: SourceInfo::Cache("/a b".to_owned()),
         ..run()

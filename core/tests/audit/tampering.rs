@@ -44,7 +44,7 @@ fn replaced_log_is_found_only_with_a_checkpoint() {
     assert!(
         found
             .iter()
-            .any(|finding| matches!(finding.kind, FindingKind::OtherCheckpoint(_))),
+            .any(|finding| matches!(finding.kind, FindingKind::ForeignCheckpoint(_))),
         "{found:?}"
     );
 }

@@ -34,7 +34,7 @@ pub fn all_findings(
     let mut findings = Vec::new();
     let mut rest = log;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        findings.extend(verifier.line(&ParsedLine::parse(&rest[..end])));
+        findings.extend(verifier.check_line(&ParsedLine::parse(&rest[..end])));
         rest = &rest[end + 1..];
     }
     let (summary, more) = verifier.finish(rest);
