@@ -76,7 +76,7 @@ fn verify_missing_cache_is_not_found() {
         .assert_says("no cache at ");
 }
 
-/// As user `nobody` where the tests run as root, which can read everything.
+/// Runs as an unprivileged user if the tests run as root, which can read everything.
 #[test]
 fn verify_continues_after_unreadable_object() {
     let (registry, cache) = (Registry::start(), Cache::new());
