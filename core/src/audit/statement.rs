@@ -32,10 +32,11 @@ pub fn statement(record: &Record, leaf_hash: NodeHash, run: &RunInfo) -> Option<
         "name": request.name().without_tag(),
         "digest": { "sha256": request.digest().hex() },
     });
-    if let Outcome::LookedUp { entry }
-    | Outcome::Published {
-        read_back: entry, ..
-    } = &event.outcome
+    if event.to == State::Committed
+        && let Outcome::LookedUp { entry }
+        | Outcome::Published {
+            read_back: entry, ..
+        } = &event.outcome
         && let CacheEntry::File { content } = entry
     {
         subject["annotations"] = json!({ "size": content.size });
