@@ -67,7 +67,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     let defaults = ReferenceDefaults {
         locations: &args.locations.0,
-        tls_verify: args.skopeo.tls_verify(),
+        skopeo: &args.skopeo,
     };
     let manifest = args.manifest.as_deref();
     let requests = input::requests(&args.references, manifest, &defaults)?;

@@ -10,9 +10,11 @@ use serde_json::Value;
 use skopeo_index_core::escape::{Escaped, quote};
 use skopeo_index_core::keys::reject_duplicates;
 use skopeo_index_core::osbuild::SOURCE;
-use skopeo_index_core::request::{Items, Location, Reference, Request, TlsVerify};
+use skopeo_index_core::request::{Items, Location, Reference, Request};
 
+use super::hint::{AskedBy, HintContext, resolve_command};
 use super::location::LocationDefaults;
+use super::options::SkopeoArgs;
 use super::output::CliError;
 
 /// Maximum size of an osbuild manifest; the largest known have a tenth of it.
@@ -22,21 +24,38 @@ const MAX_INPUT_SIZE: u64 = 256 << 20;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReferenceDefaults<'a> {
     pub(super) locations: &'a LocationDefaults,
-    pub(super) tls_verify: TlsVerify,
+    pub(super) skopeo: &'a SkopeoArgs,
 }
 
 impl ReferenceDefaults<'_> {
     pub(super) fn location(&self, reference: &Reference) -> Location {
-        self.locations.location(reference, self.tls_verify)
+        self.locations.location(reference, self.skopeo.tls_verify())
+    }
+
+    /// A reference, unless it is the value of the option before it.
+    pub(super) fn parse(&self, text: &str) -> Result<Reference, String> {
+        if matches!(text, "true" | "false") {
+            return Err(format!(
+                "not an image; write --tls-verify={text}, with \"=\""
+            ));
+        }
+        text.parse().map_err(|error| format!("{error}"))
     }
 
     /// A reference with a digest as a request.
     fn request(&self, text: &str) -> Result<Request, String> {
-        let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
-        let digest = reference.digest().ok_or_else(|| {
-            format!("missing digest; run `skopeo-index resolve {reference}` to get the current one")
-        })?;
+        let reference = self.parse(text)?;
         let location = self.location(&reference);
+        let digest = reference.digest().ok_or_else(|| {
+            let context = HintContext {
+                options: &self.skopeo.options(),
+                location: &location,
+                name: reference.name(),
+                by: AskedBy::Tag,
+            };
+            let command = resolve_command(&context, &reference.to_string());
+            format!("missing digest; run `{command}` to get the current one")
+        })?;
         Ok(Request::new(reference.name().clone(), location, digest))
     }
 }
@@ -62,7 +81,9 @@ pub(super) fn requests(
             .map_err(|error| usage(Escaped(&error.to_string()).to_string()))?;
         for (key, item) in manifest.0.0 {
             match Request::from_item(&key, &item) {
-                Ok(request) => requests.push(request.with_default_tls_verify(defaults.tls_verify)),
+                Ok(request) => {
+                    requests.push(request.with_default_tls_verify(defaults.skopeo.tls_verify()))
+                }
                 Err(error) => invalid.push(format!("item {}: {error}", quote(&key))),
             }
         }

@@ -37,8 +37,7 @@ pub enum NotAnIndex {
     NotAnObject,
     /// The document is the manifest of one image.
     #[error(
-        "the document is the manifest of a single image{}; to get the digest of the index that \
-         lists it, run: skopeo-index resolve NAME:TAG",
+        "the document is the manifest of a single image{}",
         in_parentheses(.media_type.as_deref())
     )]
     SingleImage {

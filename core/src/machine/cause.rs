@@ -23,7 +23,7 @@ pub enum Cause {
     /// The bytes are not the requested ones.
     #[error(
         "digest mismatch: expected {expected}, got {actual}{}",
-        not_an_index_note(.not_an_index.as_ref())
+        not_an_index_note(.not_an_index.as_deref())
     )]
     DigestMismatch {
         /// SHA-256 of the bytes.
@@ -32,7 +32,7 @@ pub enum Cause {
         expected: Digest,
         /// Why they are not an index either.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        not_an_index: Option<NotAnIndex>,
+        not_an_index: Option<Box<NotAnIndex>>,
     },
     /// skopeo computed a digest other than SHA-256 of the bytes (method copy).
     #[error(

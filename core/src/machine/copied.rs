@@ -61,7 +61,7 @@ impl<C: Content> Copied<C> {
                 copied.fail(if actual == expected {
                     Cause::NotAnIndex { reason }
                 } else {
-                    let not_an_index = Some(reason);
+                    let not_an_index = Some(Box::new(reason));
                     Cause::DigestMismatch {
                         actual,
                         expected,

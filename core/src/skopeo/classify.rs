@@ -17,29 +17,7 @@ pub fn classify(message: &str) -> FailureKind {
 pub(super) const V1_REGISTRY: &str = "can't talk to a V1 container registry";
 
 /// Start of the part after which the text comes from the registry.
-const READING_MANIFEST: &str = "reading manifest ";
-
-/// The message from where it says what failed: without skopeo's introduction and the
-/// reference, which every error of this program starts with.
-pub(super) fn without_introduction(message: &str) -> String {
-    let named = message
-        .strip_prefix("Error parsing image name \"")
-        .and_then(|rest| rest.split_once("\": "));
-    let copied = message
-        .strip_prefix("initializing source ")
-        .and_then(|rest| rest.split_once(": "));
-    let rest = named.or(copied).map_or(message, |(_, rest)| rest);
-    let rest = rest
-        .strip_prefix("Error retrieving manifest for image: ")
-        .unwrap_or(rest);
-    let answer = rest
-        .strip_prefix(READING_MANIFEST)
-        .and_then(|rest| rest.split_once(": "));
-    answer.map_or_else(
-        || rest.to_owned(),
-        |(_, answer)| format!("reading manifest: {answer}"),
-    )
-}
+pub(super) const READING_MANIFEST: &str = "reading manifest ";
 
 /// The primary registry's part of a message in which mirrors (registries.conf) failed
 /// first: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror's text is
@@ -121,29 +99,20 @@ pub(super) fn answer_kind(parts: &[&str], phase: Phase) -> FailureKind {
     };
     let kind = match first_code(part) {
         _ if is_request(part) => return request_kind(rest).unwrap_or(FailureKind::Other),
-        // Codes of distribution (`errcode`), or the standard message of one, which skopeo
-        // 1.10 and later print without the code if the registry adds no detail.
-        "manifest unknown"
-        | "name unknown"
-        | "blob unknown"
-        | "manifest blob unknown"
-        | "repository name not known to registry"
-        | "blob unknown to registry" => FailureKind::NotFound,
-        "unauthorized"
-        | "denied"
-        | "authentication required"
-        | "requested access to the resource is denied" => FailureKind::Authentication,
-        "toomanyrequests" | "too many requests" | "too many requests to registry" => {
-            FailureKind::RateLimited
+        // Codes of distribution (`errcode`).
+        "manifest unknown" | "name unknown" | "blob unknown" | "manifest blob unknown" => {
+            FailureKind::NotFound
         }
-        "unavailable" | "service unavailable" => FailureKind::Server,
+        "unauthorized" | "denied" => FailureKind::Authentication,
+        "toomanyrequests" => FailureKind::RateLimited,
+        "unavailable" => FailureKind::Server,
         "unknown" => uncoded_kind(&rest.join(": ")),
         "received unexpected HTTP status" | "StatusCode" => {
             status_kind(rest.first().copied().unwrap_or_default())
         }
         code => match code.strip_prefix("invalid status code from registry ") {
             Some(status) => status_kind(status),
-            None if rest.is_empty() => network_kind(parts).unwrap_or(FailureKind::Other),
+            None if rest.is_empty() => sole_kind(part),
             None => FailureKind::Other,
         },
     };
@@ -152,6 +121,22 @@ pub(super) fn answer_kind(parts: &[&str], phase: Phase) -> FailureKind {
         (Phase::Ping | Phase::Token, FailureKind::NotFound) => FailureKind::NoRegistry,
         (Phase::Ping, FailureKind::Other) => FailureKind::NoRegistry,
         _ => kind,
+    }
+}
+
+/// The kind of an answer of one part: the standard message of a code, which skopeo 1.10 and
+/// later print without the code if the registry adds no detail, or an error of the network.
+fn sole_kind(part: &str) -> FailureKind {
+    match part {
+        "repository name not known to registry" | "blob unknown to registry" => {
+            FailureKind::NotFound
+        }
+        "authentication required" | "requested access to the resource is denied" => {
+            FailureKind::Authentication
+        }
+        "too many requests" | "too many requests to registry" => FailureKind::RateLimited,
+        "service unavailable" => FailureKind::Server,
+        _ => network_kind(&[part]).unwrap_or(FailureKind::Other),
     }
 }
 
@@ -262,7 +247,7 @@ fn tls_kind(parts: &[&str]) -> FailureKind {
             "certificate has expired or is not yet valid",
             FailureKind::TlsExpired,
         ),
-        ("certificate is valid for ", FailureKind::TlsHostName),
+        ("certificate is valid for", FailureKind::TlsHostName),
         (
             "certificate is not valid for any names",
             FailureKind::TlsNoSan,
@@ -271,7 +256,7 @@ fn tls_kind(parts: &[&str]) -> FailureKind {
             "certificate relies on legacy Common Name",
             FailureKind::TlsNoSan,
         ),
-        ("cannot validate certificate for ", FailureKind::TlsNoSan),
+        ("cannot validate certificate for", FailureKind::TlsNoSan),
     ];
     let kind = starts.iter().find(|(start, _)| text.starts_with(start));
     kind.map_or(FailureKind::Tls, |(_, kind)| *kind)

@@ -3,7 +3,7 @@
 //! skopeo writes logrus lines, `time="…" level=fatal msg="…"`, with the message quoted as
 //! Go's `%q` does.
 
-use super::classify::{Phase, V1_REGISTRY, answer_kind, without_introduction};
+use super::classify::{Phase, READING_MANIFEST, V1_REGISTRY, answer_kind};
 use super::{CommandOutput, Exit};
 use crate::escape::{redact_credentials, truncate_message};
 use crate::machine::{EffectError, FailureKind};
@@ -32,6 +32,28 @@ pub fn classify_exit(output: &CommandOutput) -> EffectError {
         kind,
         message: truncate_message(&redact_credentials(&text)),
     }
+}
+
+/// The message from where it says what failed: without skopeo's introduction and the
+/// reference, which every error of this program starts with.
+fn without_introduction(message: &str) -> String {
+    let named = message
+        .strip_prefix("Error parsing image name \"")
+        .and_then(|rest| rest.split_once("\": "));
+    let copied = message
+        .strip_prefix("initializing source ")
+        .and_then(|rest| rest.split_once(": "));
+    let rest = named.or(copied).map_or(message, |(_, rest)| rest);
+    let rest = rest
+        .strip_prefix("Error retrieving manifest for image: ")
+        .unwrap_or(rest);
+    let answer = rest
+        .strip_prefix(READING_MANIFEST)
+        .and_then(|rest| rest.split_once(": "));
+    answer.map_or_else(
+        || rest.to_owned(),
+        |(_, answer)| format!("reading manifest: {answer}"),
+    )
 }
 
 /// The kind of a command that was killed at its timeout. skopeo waits for a registry that
