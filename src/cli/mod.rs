@@ -44,7 +44,7 @@ use output::CliError;
 struct Cli {
     /// Print version
     // skopeo's short form is -v.
-    #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version)]
+    #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version, display_order = 1000)]
     version: Option<bool>,
     #[command(subcommand)]
     subcommand: CliCommand,

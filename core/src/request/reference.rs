@@ -30,7 +30,7 @@ pub enum ReferenceError {
     #[error(transparent)]
     Location(#[from] StorageLocationError),
     /// The transport is one that skopeo has and this program doesn't.
-    #[error("unsupported transport {0}: expected docker:// or containers-storage:")]
+    #[error("unsupported transport \"{0}\"; expected docker:// or containers-storage:")]
     Transport(&'static str),
     /// The text is a digest without an image name.
     #[error("a digest needs the name of its image: NAME@sha256:…")]
