@@ -267,22 +267,16 @@ impl<'j> Reader<'j> {
 
     /// Reads a number, a boolean or null.
     fn scalar(&mut self) -> Result<Node<'j>, NotInteroperable> {
-        /// A number without exponent and with fewer digits is in the range of a double.
-        const MIN_OVERFLOW_DIGITS: usize = 309;
         let rest = self.json.get(self.at..).unwrap_or_default();
         let ends = |b| matches!(b, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
         let end = rest.bytes().position(ends).unwrap_or(rest.len());
         self.at += end;
         let token = rest.get(..end).unwrap_or_default();
         match token {
-            "null" => return Ok(Node::Null),
-            "true" | "false" => return Ok(Node::Bool),
-            _ => {}
+            "null" => Ok(Node::Null),
+            "true" | "false" => Ok(Node::Bool),
+            _ if token.parse().is_ok_and(f64::is_infinite) => Err(NotInteroperable::Number),
+            _ => Ok(Node::Number(token)),
         }
-        let may_overflow = end >= MIN_OVERFLOW_DIGITS || token.contains(['e', 'E']);
-        if may_overflow && token.parse::<f64>().is_ok_and(f64::is_infinite) {
-            return Err(NotInteroperable::Number);
-        }
-        Ok(Node::Number(token))
     }
 }
