@@ -153,7 +153,7 @@ fn print_table(index: &Index, digest: Digest, size: usize) -> Result<(), CliErro
 /// A platform with its version: lists for Windows have one platform in several versions.
 fn platform(platform: &Platform) -> String {
     match platform.os_version() {
-        Some(version) if !version.is_empty() => format!("{platform} {}", cell(version)),
+        Some(version) => format!("{platform} {}", cell(version)),
         _ => platform.to_string(),
     }
 }
