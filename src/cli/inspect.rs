@@ -1,12 +1,13 @@
 //! `skopeo-index inspect`.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use indicatif::DecimalBytes;
 use serde_json::json;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
-use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, Platform};
+use skopeo_index_core::index::{Descriptor, Index, MAX_MANIFEST_SIZE, MediaTypeOrigin, Platform};
 use skopeo_index_core::machine::{CacheEntry, ObjectStatus};
 
 use super::cache::CacheLocation;
@@ -55,8 +56,10 @@ fn not_an_index(reason: impl std::fmt::Display) -> CliError {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
-    input::read(path)
-        .map_err(|error| CliError::new(of_io(&error), format!("{}: {error}", path.display())))
+    input::read(path, MAX_MANIFEST_SIZE, None).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => not_an_index(error),
+        _ => CliError::new(of_io(&error), input::file_error(path, error)),
+    })
 }
 
 /// Reads an object of the cache, and rehashes it.

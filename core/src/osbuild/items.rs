@@ -1,10 +1,11 @@
 //! Parsing of a call's items, and assembly of their results.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::reply::{ItemResult, ItemResults};
-use crate::escape;
-use crate::request::{ItemError, Items, Request, TlsVerify};
+use crate::escape::{quote, truncate};
+use crate::request::{ItemError, Items, MAX_NAME_LEN, MAX_SHOWN_KEY, Request, TlsVerify};
 
 /// The items of a call: the requests of valid ones, the results of invalid ones.
 pub struct ItemBatch {
@@ -18,7 +19,7 @@ impl ItemBatch {
     #[must_use]
     pub fn parse(items: &Items, tls_verify: TlsVerify) -> Self {
         let (mut requests, mut results) = (Vec::new(), Vec::new());
-        for (key, item) in &items.0 {
+        for (key, item) in items.iter() {
             match Request::from_item(key, item) {
                 Ok(request) => {
                     requests.push(request.with_default_tls_verify(tls_verify));
@@ -45,8 +46,20 @@ impl ItemBatch {
     }
 }
 
-fn invalid(key: &str, item: &Value, error: &ItemError) -> ItemResult {
-    let name = item.pointer("/image/name").and_then(Value::as_str);
-    let name = name.map_or_else(String::new, |name| format!(" ({})", escape::quote(name)));
-    ItemResult::failed(key, format!("item {}{name}: {error}", escape::quote(key)))
+fn invalid(key: &str, item: &RawValue, error: &ItemError) -> ItemResult {
+    #[derive(Deserialize)]
+    struct Item {
+        image: Image,
+    }
+    #[derive(Deserialize)]
+    struct Image {
+        name: String,
+    }
+    let key = truncate(key, MAX_SHOWN_KEY);
+    let name = match serde_json::from_str::<Item>(item.get()) {
+        Ok(item) => format!(" ({})", quote(&truncate(&item.image.name, MAX_NAME_LEN))),
+        Err(_) => String::new(),
+    };
+    let error = format!("item {}{name}: {error}", quote(&key));
+    ItemResult::failed(key, error)
 }

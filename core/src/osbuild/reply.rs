@@ -1,11 +1,9 @@
 //! Replies to a host: a result for each item, and exceptions.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::SOURCE;
 use crate::digest::Digest;
-use crate::escape;
 use crate::machine::{Committed, Failed, ManifestBytes, Provenance};
 
 /// The result of one item, as hosts since v186 read it.
@@ -27,7 +25,7 @@ impl ItemResult {
     #[must_use]
     pub fn of_fetch(digest: Digest, fetched: &Result<Committed<ManifestBytes>, Failed>) -> Self {
         match fetched {
-            Err(failed) => Self::failed(&digest.to_string(), failed.to_string()),
+            Err(failed) => Self::failed(digest.to_string(), failed.to_string()),
             Ok(committed) => Self {
                 success: true,
                 metadata: Metadata {
@@ -40,11 +38,11 @@ impl ItemResult {
     }
 
     /// The result of a failed item; `error` contains the item's name.
-    pub(super) fn failed(key: &str, error: String) -> Self {
+    pub(super) fn failed(checksum: String, error: String) -> Self {
         Self {
             success: false,
             metadata: Metadata {
-                checksum: escape::truncate_message(key),
+                checksum,
                 cached: false,
             },
             error,
@@ -80,13 +78,13 @@ impl ItemResults {
     /// The reply to hosts before v186. They ignore its content, and hosts before v129 read
     /// only the packet, so results are left out to keep it short.
     #[must_use]
-    pub fn short_reply(&self) -> Value {
+    pub fn short_reply(&self) -> Vec<u8> {
         reply(true, &self.output(), &[])
     }
 
     /// The reply to hosts since v186, with the results.
     #[must_use]
-    pub fn reply(mut self) -> Value {
+    pub fn reply(mut self) -> Vec<u8> {
         let (success, output) = (self.success(), self.output());
         // The host shows the error of the last result only.
         if let Some(last) = self.0.last_mut().filter(|last| last.success && !success) {
@@ -96,20 +94,55 @@ impl ItemResults {
     }
 }
 
-fn reply(success: bool, output: &str, results: &[ItemResult]) -> Value {
-    let reply = json!({
-        "name": format!("source {SOURCE}"),
-        "source_type": SOURCE,
-        "success": success,
-        "output": output,
-        "results": results,
-    });
-    json!({ "type": "reply", "data": { "reply": reply } })
+/// A message to the host.
+#[derive(Serialize)]
+#[serde(tag = "type", content = "data", rename_all = "kebab-case")]
+enum Message<'m> {
+    Reply {
+        reply: Reply<'m>,
+    },
+    Exception {
+        name: &'m str,
+        value: &'m str,
+        backtrace: &'m str,
+    },
+}
+
+#[derive(Serialize)]
+struct Reply<'m> {
+    name: String,
+    source_type: &'m str,
+    success: bool,
+    output: &'m str,
+    results: &'m [ItemResult],
+}
+
+impl Message<'_> {
+    fn to_json(&self) -> Vec<u8> {
+        // Texts and booleans always have a form in JSON.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+fn reply(success: bool, output: &str, results: &[ItemResult]) -> Vec<u8> {
+    let reply = Reply {
+        name: format!("source {SOURCE}"),
+        source_type: SOURCE,
+        success,
+        output,
+        results,
+    };
+    Message::Reply { reply }.to_json()
 }
 
 /// An exception; the host shows `name` before `value`.
 #[must_use]
-pub fn exception(name: &str, value: &str) -> Value {
-    let data = json!({ "name": name, "value": value, "backtrace": "" });
-    json!({ "type": "exception", "data": data })
+pub fn exception(name: &str, value: &str) -> Vec<u8> {
+    let backtrace = "";
+    Message::Exception {
+        name,
+        value,
+        backtrace,
+    }
+    .to_json()
 }
