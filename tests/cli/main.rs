@@ -12,6 +12,8 @@ mod environment;
 mod input;
 mod install;
 mod json_output;
+mod memory;
+mod named_pipes;
 mod progress;
 mod signals;
 mod skopeo_binary;
