@@ -120,7 +120,10 @@ impl Service<'_> {
         policy: FetchPolicy,
         channel: &Channel,
     ) -> io::Result<ItemResults> {
-        let batch = ItemBatch::parse(&items, self.tls_verify);
+        let ItemBatch {
+            requests,
+            mut results,
+        } = ItemBatch::parse(&items, self.tls_verify);
         drop(items);
         let fetched_word = match source {
             ByteSource::Skopeo(_) => "fetched",
@@ -131,12 +134,12 @@ impl Service<'_> {
             .and_then(|time| Instant::now().checked_add(time));
         let cancel = CancelToken::new(deadline)?;
         let store = Store::at(cache.join(FILES));
-        let fetched = until_hung_up(channel, &cancel, || {
+        until_hung_up(channel, &cancel, || {
             store.create().map_err(io::Error::other)?;
             let log = self.audit_log.map(|log| LogWriter::open(log, &cancel));
             let log = log.transpose().map_err(io::Error::other)?;
             let display = StatusLines {
-                total: batch.requests().len(),
+                total: requests.len(),
                 done: AtomicUsize::new(0),
                 fetched_word,
             };
@@ -154,8 +157,7 @@ impl Service<'_> {
                 warn: &print_status,
             });
             let session = session.map_err(io::Error::other)?;
-            let mut results = Vec::with_capacity(batch.requests().len());
-            session.fetch(batch.requests(), |report| {
+            session.fetch(&requests, |report| {
                 results.push(ItemResult::of_fetch(
                     report.request.digest(),
                     &report.result,
@@ -163,8 +165,7 @@ impl Service<'_> {
             });
             session.end().map_err(io::Error::other)?;
             Ok::<_, io::Error>(results)
-        })??;
-        Ok(batch.into_results(fetched))
+        })?
     }
 }
 

@@ -9,9 +9,10 @@ use crate::request::{ItemError, Items, MAX_NAME_LEN, MAX_SHOWN_KEY, Request, Tls
 
 /// The items of a call: the requests of valid ones, the results of invalid ones.
 pub struct ItemBatch {
-    requests: Vec<Request>,
-    /// One result for each item; `None` for a valid item, which is not fetched yet.
-    results: Vec<Option<ItemResult>>,
+    /// The requests of the valid items, in their order.
+    pub requests: Vec<Request>,
+    /// The results, which lack those of the requests.
+    pub results: ItemResults,
 }
 
 impl ItemBatch {
@@ -19,30 +20,14 @@ impl ItemBatch {
     #[must_use]
     pub fn parse(items: &Items, tls_verify: TlsVerify) -> Self {
         let (mut requests, mut results) = (Vec::new(), Vec::new());
-        for (key, item) in items.iter() {
+        for (position, (key, item)) in items.iter().enumerate() {
             match Request::from_item(key, item) {
-                Ok(request) => {
-                    requests.push(request.with_default_tls_verify(tls_verify));
-                    results.push(None);
-                }
-                Err(error) => results.push(Some(invalid(key, item, &error))),
+                Ok(request) => requests.push(request.with_default_tls_verify(tls_verify)),
+                Err(error) => results.push((position, invalid(key, item, &error))),
             }
         }
+        let results = ItemResults::new(results);
         Self { requests, results }
-    }
-
-    /// The requests of the valid items, in their order.
-    #[must_use]
-    pub fn requests(&self) -> &[Request] {
-        &self.requests
-    }
-
-    /// Combines the results of all requests, in their order, with those of invalid items.
-    #[must_use]
-    pub fn into_results(self, fetched: Vec<ItemResult>) -> ItemResults {
-        let mut fetched = fetched.into_iter();
-        let result = |invalid: Option<ItemResult>| invalid.or_else(|| fetched.next());
-        ItemResults(self.results.into_iter().filter_map(result).collect())
     }
 }
 

@@ -16,9 +16,8 @@ fn exception_and_reply_have_the_form_of_the_protocol() {
         parse(exception("N", "V\n")),
         json!({ "type": "exception", "data": data })
     );
-    let batch = ItemBatch::parse(&items(&json!({ "x": 1 })), TlsVerify::Unset);
-    let results = batch.into_results(Vec::new());
-    assert!(!results.success());
+    let batch = || ItemBatch::parse(&items(&json!({ "x": 1 })), TlsVerify::Unset).results;
+    assert!(!batch().success());
     let error = "item \"x\": invalid digest: expected \"sha256:\" and 64 hex digits";
     let result = json!({
         "success": false, "error": error, "metadata": { "checksum": "x", "cached": false },
@@ -29,8 +28,8 @@ fn exception_and_reply_have_the_form_of_the_protocol() {
             "success": success, "output": error, "results": results,
         } } })
     };
-    assert_eq!(parse(results.short_reply()), reply(true, json!([])));
-    assert_eq!(parse(results.reply()), reply(false, json!([result])));
+    assert_eq!(parse(batch().short_reply()), reply(false, json!([])));
+    assert_eq!(parse(batch().reply()), reply(false, json!([result])));
 }
 
 #[test]
@@ -40,6 +39,6 @@ fn result_of_an_invalid_item_has_bounded_key_and_name() {
         &items(&json!({ key: { "image": { "name": name } } })),
         TlsVerify::Unset,
     );
-    let reply = batch.into_results(Vec::new()).reply();
+    let reply = batch.results.reply();
     assert!(reply.len() < 2000, "{}", reply.len());
 }
