@@ -10,6 +10,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::escape::percent_encode;
+
 /// Stands for a removed secret.
 pub const REDACTED: &str = "***";
 
@@ -72,7 +74,7 @@ impl Redactor {
             .into_iter()
             .map(|secret| secret.trim().to_owned())
             .filter(|secret| !secret.is_empty())
-            .flat_map(|secret| [percent_encoded(&secret), go_quoted(&secret), secret])
+            .flat_map(|secret| [percent_encode(&secret, b"-._~"), go_quoted(&secret), secret])
             .collect();
         let mut secrets: Vec<String> = forms.into_iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -193,17 +195,6 @@ fn redact_segment(segment: &str) -> String {
         return segment.to_owned();
     }
     format!("{}{REDACTED}", &segment[..4])
-}
-
-/// Percent-encoding of all but unreserved characters (RFC 3986, section 2.3).
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 /// The text within quotes, as Go's `%q` and JSON write it.

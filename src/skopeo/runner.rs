@@ -54,7 +54,7 @@ pub enum RunError {
         error: io::Error,
     },
     /// Its timeout expired.
-    #[error("timed out after {}", humantime::format_duration(*.after))]
+    #[error("no exit within {}", humantime::format_duration(*.after))]
     TimedOut {
         /// The timeout.
         after: Duration,

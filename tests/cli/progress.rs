@@ -124,7 +124,7 @@ fn debug_prints_commands_and_stderr_of_failed_ones() {
         .fetch(&[&["--debug", &silent], &short[..]].concat())
         .assert_status(14)
         .assert_says("stderr of skopeo:\n  time=")
-        .assert_says("timed out after 2s");
+        .assert_says("no exit within 2s");
     let missing = format!("{}/app:missing", registry.address());
     cache
         .run(["resolve", "--debug", "--tls-verify=false", &missing])

@@ -19,7 +19,7 @@ use crate::cli::output::{self, CliError, of_severity};
 struct FindingPrinter {
     format: Format,
     worst: Option<Severity>,
-    count: usize,
+    count: u64,
 }
 
 impl FindingPrinter {
@@ -75,7 +75,14 @@ pub(super) fn run(
         _ => "BROKEN",
     };
     match format {
-        Format::Text => output::line(&format!("{size} records, {count} findings: {word}"))?,
+        Format::Text => {
+            let plural = |n: u64| if n == 1 { "" } else { "s" };
+            output::line(&format!(
+                "{size} record{}, {count} finding{}: {word}",
+                plural(size),
+                plural(count)
+            ))?;
+        }
         Format::Json => output::json_line(&json!({
             "records": size, "findings": count, "intact": status == ExitStatus::Success,
             "checkpoint": checkpoint.map(ToString::to_string),
