@@ -79,15 +79,18 @@ impl Redactor {
         Self { secrets }
     }
 
-    /// A redactor of the secrets in credentials files. A file that is not valid has no
-    /// secrets that skopeo could have sent.
+    /// A redactor of the secrets in credentials files, and of others. A file that is not
+    /// valid has no secrets that skopeo could have sent.
     #[must_use]
-    pub fn of_auth_files<'f>(files: impl IntoIterator<Item = &'f [u8]>) -> Self {
+    pub fn of_auth_files<'f>(
+        files: impl IntoIterator<Item = &'f [u8]>,
+        others: impl IntoIterator<Item = String>,
+    ) -> Self {
         let entries = files
             .into_iter()
             .filter_map(|json| serde_json::from_slice::<AuthFile>(json).ok())
             .flat_map(|file| file.auths.into_values());
-        Self::new(entries.flat_map(AuthEntry::secrets))
+        Self::new(entries.flat_map(AuthEntry::secrets).chain(others))
     }
 
     /// The text without secrets.

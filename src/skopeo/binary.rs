@@ -15,7 +15,7 @@ use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOption
 use wait_timeout::ChildExt;
 
 use super::outputs::{CollectError, Collector, Output};
-use super::{CommandLimits, CommandRunner, RunError};
+use super::{CommandLimits, CommandRunner, RunError, redactor};
 use crate::os::{CancelToken, best_effort, kill_with_parent, timespec};
 
 /// How long to wait for a child that closed its outputs, or was killed.
@@ -114,15 +114,29 @@ impl CommandRunner for SkopeoBinary {
         };
         let (stdout, stderr) = collector.collect().map_err(|error| match error {
             CollectError::Io(error) => self.error(error),
+            CollectError::Run(RunError::TimedOut { after, stderr }) => RunError::TimedOut {
+                after,
+                stderr: without_secrets(&stderr, options),
+            },
             CollectError::Run(error) => error,
         })?;
         let exit = running.reap().map_err(|e| self.error(e))?;
         Ok(CommandOutput {
             exit,
             stdout,
-            stderr,
+            stderr: without_secrets(&stderr, options),
         })
     }
+}
+
+/// What a command wrote to stderr, without the credentials that it may have sent. This is
+/// where foreign text enters the program.
+fn without_secrets(stderr: &[u8], options: &SkopeoOptions) -> Vec<u8> {
+    if stderr.is_empty() {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(stderr);
+    redactor(options).redact(&text).into_bytes()
 }
 
 /// A child that has not been reaped, so that its pid, which is its group's id, can't be
