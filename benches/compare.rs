@@ -1,13 +1,9 @@
-//! Ours beside bare skopeo, in one run: `make bench`.
+//! Compares skopeo-index with plain skopeo, in one run: `make bench`.
 //!
-//! Each pair is run in turns, so that a slow moment of the machine slows both,
-//! and the medians are compared. Bare skopeo verifies nothing and keeps nothing.
-#![allow(
-    clippy::expect_used,
-    reason = "a measurement that can't go on says why"
-)]
+//! The commands of a comparison take turns, so that a slow moment of the machine slows all
+//! of them, and their medians are compared. Plain skopeo neither verifies nor stores.
+#![allow(clippy::expect_used, reason = "a benchmark that can't continue fails")]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use test_support::loopback::{Registry, Relay, samples};
 
-/// Runs of each command of a pair.
+/// Number of runs of each command.
 const RUNS: usize = 9;
 
-/// Latency of the relay each way.
+/// Latency of the relay in each direction.
 const LATENCY: Duration = Duration::from_millis(25);
 
 fn main() {
-    // `cargo test --benches` asks for nothing.
+    // `cargo test --benches` only builds.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    println!("| what | ours | bare skopeo | ratio |\n|---|---|---|---|");
+    println!("| what | skopeo-index | plain skopeo | ratio |\n|---|---|---|---|");
     let registry = Registry::start();
     let digests: Vec<String> = (0..64)
         .map(|n| registry.put(samples::distinct(n)))
@@ -54,25 +50,25 @@ fn main() {
         ms(copied),
         ratio(copied, raw)
     );
-    logged(registry.address(), &digests);
+    with_audit_log(registry.address(), &digests);
     for cached in [64, 1_000, 10_000] {
         hits(cached);
     }
     let version = median(&mut || {
-        let mut command = ours();
+        let mut command = skopeo_index();
         command.arg("--version");
         time(command)
     });
     println!("| `--version` | {} | | |", ms(version));
 }
 
-/// Ours, as it is and with other numbers of jobs; and bare skopeo at its best, as
-/// it is and with as little garbage collected as ours has it.
+/// skopeo-index with its default and other numbers of jobs, beside plain skopeo with its best
+/// number of processes, with Go's default `GOGC` and with that of skopeo-index.
 fn cold(what: &str, registry: &str, digests: &[String], processes: &[&str]) {
-    let sources: String = digests.iter().fold(String::new(), |mut sources, digest| {
-        let _ = writeln!(sources, "docker://{registry}/app@{digest}");
-        sources
-    });
+    let sources = digests
+        .iter()
+        .map(|digest| format!("docker://{registry}/app@{digest}\n"));
+    let sources: String = sources.collect();
     let list = tempfile::NamedTempFile::new().expect("a file");
     fs::write(list.path(), sources).expect("a file");
     let mut runs: Vec<Box<dyn FnMut() -> Duration>> =
@@ -81,19 +77,19 @@ fn cold(what: &str, registry: &str, digests: &[String], processes: &[&str]) {
         let more = vec!["--jobs".to_owned(), jobs.to_owned()];
         runs.push(Box::new(fetches(registry, digests, more)));
     }
-    for garbage in [None, Some("400")] {
+    for gogc in [None, Some("400")] {
         for processes in processes {
-            runs.push(Box::new(bare(list.path(), processes, garbage)));
+            runs.push(Box::new(plain_skopeo(list.path(), processes, gogc)));
         }
     }
     let medians = medians(&mut runs);
-    let (ours, bare) = medians.split_at(1 + JOBS.len());
-    let (plain, lean) = bare.split_at(processes.len());
+    let (ours, skopeo) = medians.split_at(1 + JOBS.len());
+    let (default_gogc, high_gogc) = skopeo.split_at(processes.len());
     let best = |times: &[Duration]| {
         let best = times.iter().copied().zip(processes).min();
         best.expect("a number of processes")
     };
-    let ((plain, by), (lean, lean_by)) = (best(plain), best(lean));
+    let ((plain, by), (high_gogc, high_gogc_by)) = (best(default_gogc), best(high_gogc));
     println!(
         "| {what} | {} | {} (`xargs -P{by}`) | {:.2} |",
         ms(ours[0]),
@@ -101,9 +97,9 @@ fn cold(what: &str, registry: &str, digests: &[String], processes: &[&str]) {
         ratio(ours[0], plain)
     );
     println!(
-        "| … beside bare skopeo with `GOGC=400` | | {} (`xargs -P{lean_by}`) | {:.2} |",
-        ms(lean),
-        ratio(ours[0], lean)
+        "| … beside plain skopeo with `GOGC=400` | | {} (`xargs -P{high_gogc_by}`) | {:.2} |",
+        ms(high_gogc),
+        ratio(ours[0], high_gogc)
     );
     let by_jobs = JOBS.iter().zip(&ours[1..]);
     let by_jobs: Vec<String> = by_jobs
@@ -112,14 +108,14 @@ fn cold(what: &str, registry: &str, digests: &[String], processes: &[&str]) {
     println!("| … by `--jobs` | {} | | |", by_jobs.join(", "));
 }
 
-/// Numbers of jobs that the default is chosen from.
+/// Candidates for the default number of jobs.
 const JOBS: [&str; 5] = ["4", "8", "16", "32", "64"];
 
-/// `xargs -P` over skopeo.
-fn bare(
+/// Runs plain skopeo with `xargs -P`.
+fn plain_skopeo(
     list: &Path,
     processes: &str,
-    garbage: Option<&'static str>,
+    gogc: Option<&'static str>,
 ) -> impl FnMut() -> Duration + use<> {
     let (list, processes) = (list.to_owned(), processes.to_owned());
     move || {
@@ -127,12 +123,12 @@ fn bare(
         command.args(["-P", &processes, "-n1", "skopeo", "inspect", "--raw"]);
         command.arg("--tls-verify=false");
         command.stdin(fs::File::open(&list).expect("the file"));
-        command.envs(garbage.map(|percent| ("GOGC", percent)));
+        command.envs(gogc.map(|percent| ("GOGC", percent)));
         time(command)
     }
 }
 
-/// Fetches into a new cache each time.
+/// Fetches into a new cache in each run.
 fn fetches(
     registry: &str,
     digests: &[String],
@@ -142,7 +138,7 @@ fn fetches(
     let references: Vec<String> = digests.iter().map(reference).collect();
     move || {
         let cache = tempfile::tempdir().expect("a directory");
-        let mut command = ours();
+        let mut command = skopeo_index();
         command
             .args(["fetch", "--quiet", "--tls-verify=false", "--cache"])
             .arg(cache.path());
@@ -151,8 +147,8 @@ fn fetches(
     }
 }
 
-/// With an audit log beside without one.
-fn logged(registry: &str, digests: &[String]) {
+/// Fetches with and without an audit log.
+fn with_audit_log(registry: &str, digests: &[String]) {
     let dir = tempfile::tempdir().expect("a directory");
     let log = dir.path().join("log");
     let log = vec!["--audit-log".to_owned(), log.display().to_string()];
@@ -166,14 +162,14 @@ fn logged(registry: &str, digests: &[String]) {
     );
 }
 
-/// Checks the log of so many hits.
-fn audited(log: &Path) {
+/// Verifies a log.
+fn verify_log(log: &Path) {
     let verify = |program: Command| {
         let mut command = program;
         command.args(["audit", "verify"]).arg(log);
         command
     };
-    let took = median(&mut || time(verify(ours())));
+    let took = median(&mut || time(verify(skopeo_index())));
     let records = fs::read_to_string(log).expect("the log").lines().count();
     println!(
         "| `audit verify` of {records} records | {}, {:.0} a second, {} | | |",
@@ -183,7 +179,7 @@ fn audited(log: &Path) {
     );
 }
 
-/// The most memory that a command has, by GNU time.
+/// Peak memory of a command, measured with GNU time.
 fn memory(command: impl Fn(Command) -> Command) -> String {
     let gnu_time = Path::new("/usr/bin/time");
     if !gnu_time.exists() {
@@ -220,16 +216,16 @@ fn hits(count: usize) {
         program.arg(dir.path()).arg("--manifest").arg(&manifest);
         program
     };
-    let took = median(&mut || time(command(ours())));
+    let took = median(&mut || time(command(skopeo_index())));
     println!("| {count} cached | {}, {} | | |", ms(took), memory(command));
     if count >= 1_000 {
         let log = dir.path().join("log");
         for _ in 0..6 {
-            let mut command = command(ours());
+            let mut command = command(skopeo_index());
             command.arg("--audit-log").arg(&log);
             time(command);
         }
-        audited(&log);
+        verify_log(&log);
     }
 }
 
@@ -237,7 +233,7 @@ fn binary() -> PathBuf {
     env!("CARGO_BIN_EXE_skopeo-index").into()
 }
 
-fn ours() -> Command {
+fn skopeo_index() -> Command {
     Command::new(binary())
 }
 
@@ -250,7 +246,7 @@ fn time(mut command: Command) -> Duration {
     took
 }
 
-/// The medians of each of the runs, which are made in turns.
+/// The median of each command; they take turns.
 fn medians(runs: &mut [Box<dyn FnMut() -> Duration>]) -> Vec<Duration> {
     let mut times = vec![Vec::new(); runs.len()];
     for _ in 0..RUNS {
@@ -258,7 +254,7 @@ fn medians(runs: &mut [Box<dyn FnMut() -> Duration>]) -> Vec<Duration> {
             times.push(run());
         }
     }
-    times.iter_mut().map(|times| middle(times)).collect()
+    times.iter_mut().map(|times| median_of(times)).collect()
 }
 
 fn pair(one: Box<dyn FnMut() -> Duration>, other: Box<dyn FnMut() -> Duration>) -> [Duration; 2] {
@@ -267,10 +263,10 @@ fn pair(one: Box<dyn FnMut() -> Duration>, other: Box<dyn FnMut() -> Duration>) 
 }
 
 fn median(run: &mut dyn FnMut() -> Duration) -> Duration {
-    middle(&mut (0..RUNS).map(|_| run()).collect::<Vec<_>>())
+    median_of(&mut (0..RUNS).map(|_| run()).collect::<Vec<_>>())
 }
 
-fn middle(times: &mut [Duration]) -> Duration {
+fn median_of(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }
@@ -279,6 +275,6 @@ fn ms(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
-fn ratio(ours: Duration, theirs: Duration) -> f64 {
-    ours.as_secs_f64() / theirs.as_secs_f64()
+fn ratio(ours: Duration, other: Duration) -> f64 {
+    ours.as_secs_f64() / other.as_secs_f64()
 }

@@ -1,8 +1,8 @@
-//! Fetches from a registry of its own by real skopeo, and shows each transition:
-//! `make demo`. It fails where something isn't as it says.
+//! Fetches with skopeo from a registry in this process and prints each transition:
+//! `make demo`. Fails if a fetch does not end as announced.
 #![allow(
     clippy::expect_used,
-    reason = "a demonstration that can't go on says why"
+    reason = "a demonstration that can't continue fails"
 )]
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -10,17 +10,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use test_support::loopback::{Registry, samples};
-use skopeo_index::cli::Status;
-use skopeo_index::fetch::{ByteSource, Performer};
-use skopeo_index::fetch::{Executor, FetchId, FetchReport, Observer, Transition, Veto};
+use skopeo_index::fetch::{
+    ByteSource, Executor, FetchId, FetchReport, Observer, Performer, Transition, Veto,
+};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::SkopeoBinary;
-use skopeo_index::store::{RealDisk, Store};
+use skopeo_index::skopeo::{Skopeo, SkopeoBinary};
+use skopeo_index::store::Store;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::{FetchPolicy, Method, Network, Provenance};
-use skopeo_index_core::request::{Location, Request, TlsVerify};
+use skopeo_index_core::machine::{Cause, FetchPolicy, Method, Network, ObjectStatus, Provenance};
+use skopeo_index_core::request::{ImageName, Location, Request, TlsVerify};
 use skopeo_index_core::skopeo::SkopeoOptions;
+use test_support::loopback::{self, Registry, samples};
 
 fn main() -> ExitCode {
     let registry = Registry::start();
@@ -35,139 +35,145 @@ fn main() -> ExitCode {
     let oci = registry.put(samples::oci_index(3));
     let docker = registry.put(samples::docker_list(4));
     let image = registry.put(samples::single_image());
-    let tampered = test_support::loopback::digest(b"what was pushed");
-    registry.put_as(&tampered, samples::nested());
+    let replaced = loopback::digest(b"the document that was pushed");
+    registry.put_as(&replaced, samples::nested());
 
-    let show = |title: &str, digests: &[&str], end: End| {
+    let show = |title: &str, digests: &[&str], expected: Expected| {
         println!("\n{title}");
         let reports = fetch(&cache, registry.address(), digests);
-        told(reports.len() == digests.len() && reports.iter().all(|report| end.is_of(report)))
+        let all = reports.iter().all(|report| expected.matches(report));
+        check(reports.len() == digests.len() && all)
     };
-    let ends = [
+    let checks = [
         show(
             "An OCI index and a Docker manifest list:",
             &[&oci, &docker],
-            End::Fetched,
+            Expected::Fetched,
         ),
-        show("The first again, from the cache:", &[&oci], End::Cached),
         show(
-            "A single image, where an index is wanted:",
+            "The first again, from the cache:",
+            &[&oci],
+            Expected::Cached,
+        ),
+        show(
+            "A single image instead of an index:",
             &[&image],
-            End::Refused(Status::NotAnIndex),
+            Expected::NotAnIndex,
         ),
         show(
-            "An index that isn't the one that was asked for:",
-            &[&tampered],
-            End::Refused(Status::DigestMismatch),
+            "Another index than the requested one:",
+            &[&replaced],
+            Expected::DigestMismatch,
         ),
         rehash(&cache, &[&oci, &docker]),
     ];
-    match ends.iter().all(|as_said| *as_said) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    if checks.iter().all(|passed| *passed) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
 /// How fetches should end.
 #[derive(Clone, Copy)]
-enum End {
+enum Expected {
     Fetched,
     Cached,
-    /// For the reason that has this exit status.
-    Refused(Status),
+    NotAnIndex,
+    DigestMismatch,
 }
 
-impl End {
-    fn is_of(self, report: &FetchReport) -> bool {
+impl Expected {
+    fn matches(self, report: &FetchReport) -> bool {
         match (self, &report.result) {
             (Self::Fetched, Ok(committed)) => *committed.provenance() != Provenance::Hit,
             (Self::Cached, Ok(committed)) => *committed.provenance() == Provenance::Hit,
-            (Self::Refused(status), Err(failure)) => Status::of(&failure.cause) == status,
+            (Self::NotAnIndex, Err(failed)) => matches!(failed.cause(), Cause::NotAnIndex { .. }),
+            (Self::DigestMismatch, Err(failed)) => {
+                matches!(failed.cause(), Cause::DigestMismatch { .. })
+            }
             _ => false,
         }
     }
 }
 
-fn told(as_said: bool) -> bool {
-    if !as_said {
-        println!("  NOT as it should be");
+fn check(passed: bool) -> bool {
+    if !passed {
+        println!("  UNEXPECTED");
     }
-    as_said
+    passed
 }
 
+/// Rehashes the objects of the cache, which should be the expected ones and intact.
 fn rehash(cache: &Path, expected: &[&str]) -> bool {
     println!("\nThe cache, rehashed:");
-    let store = Store::new(cache.to_owned(), RealDisk);
-    let digests = store.objects().expect("a cache that can be listed");
-    let sound = |digest: &Digest| {
-        let seen = store.read(*digest).expect("an object that can be read");
-        let sound = seen.hashes_to(*digest);
-        println!("  {} {digest}", if sound { "sound" } else { "CORRUPT" });
-        sound
+    let store = Store::at(cache.to_owned());
+    let digests = store.objects().expect("the objects of the cache");
+    let is_intact = |digest: &Digest| {
+        let entry = store.read(*digest).expect("an object");
+        let intact = matches!(entry.status(*digest), ObjectStatus::Intact { .. });
+        println!("  {} {digest}", if intact { "intact" } else { "CORRUPT" });
+        intact
     };
-    let all_sound = digests.iter().filter(|digest| sound(digest)).count() == digests.len();
+    let intact = digests.iter().filter(|digest| is_intact(digest)).count();
     let mut expected = expected.to_vec();
     expected.sort_unstable();
     let names: Vec<String> = digests.iter().map(Digest::to_string).collect();
-    told(all_sound && names == expected)
+    check(intact == digests.len() && names == expected)
 }
 
 fn fetch(cache: &Path, registry: &str, digests: &[&str]) -> Vec<FetchReport> {
-    let name: skopeo_index_core::request::ImageName =
-        format!("{registry}/demo/app").parse().expect("a name");
-    let source = Location::Docker {
+    let name: ImageName = format!("{registry}/demo/app").parse().expect("a name");
+    let location = Location::Docker {
         tls_verify: TlsVerify::Never,
     };
     let request = |digest: &&str| {
-        Request::new(
-            name.clone(),
-            source.clone(),
-            digest.parse().expect("a digest"),
-        )
+        let digest = digest.parse().expect("a digest");
+        Request::new(name.clone(), location.clone(), digest)
     };
     let requests: Vec<Request> = digests.iter().map(request).collect();
 
-    let store = Store::new(cache.to_owned(), RealDisk);
+    let store = Store::at(cache.to_owned());
     let cancel = CancelToken::new(None).expect("a pipe");
     let executor = Executor {
         performer: Performer {
             store: &store,
-            engine: ByteSource::Skopeo {
+            source: ByteSource::Skopeo(Skopeo {
                 runner: &SkopeoBinary::new("skopeo".into()),
                 options: &SkopeoOptions::default(),
                 command_timeout: Duration::from_secs(30),
-            },
+            }),
             retry_delay: Duration::from_secs(1),
             cancel: &cancel,
         },
-        plan: FetchPolicy {
+        policy: FetchPolicy {
             method: Method::Raw,
             attempts: NonZeroU32::MIN,
             network: Network::Allowed,
         },
         jobs: NonZeroUsize::MIN,
-        witnesses: &[&Show],
+        observers: &[&Printer],
     };
     let mut reports = Vec::new();
-    executor
-        .run(&requests, |report| reports.push(report.clone()))
-        .expect("no halt on a real disk");
-    store.close().expect("an empty staging directory");
+    executor.run(&requests, |report| reports.push(report.clone()));
+    store
+        .remove_staging_dir()
+        .expect("an empty staging directory");
     reports
 }
 
-/// Prints what happens.
-struct Show;
+/// Prints every transition.
+struct Printer;
 
-impl Observer for Show {
+impl Observer for Printer {
     fn began(&self, _: FetchId, request: &Request) {
         println!("  {request}");
     }
 
-    fn transition(&self, _: FetchId, _: &Request, step: &Transition) -> Result<(), Veto> {
-        let event = &step.event;
-        let by = event.outcome.kind();
-        println!("    {} ─ {by} ─▶ {}", event.from, event.to);
+    fn transition(&self, _: FetchId, _: &Request, transition: &Transition) -> Result<(), Veto> {
+        let event = &transition.event;
+        let outcome = event.outcome.kind();
+        println!("    {} ─ {outcome} ─▶ {}", event.from, event.to);
         Ok(())
     }
 
@@ -182,7 +188,7 @@ impl Observer for Show {
                     index.platforms.join(", ")
                 );
             }
-            Err(failure) => println!("    {failure}"),
+            Err(failed) => println!("    {}", failed.cause()),
         }
     }
 }

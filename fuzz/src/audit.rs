@@ -1,4 +1,4 @@
-//! Records, and logs that somebody has changed.
+//! Records, and logs that were tampered with.
 
 use std::sync::LazyLock;
 
@@ -9,59 +9,58 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::digest::Digest;
 
 /// A log of a run with a success, a hit and failures, and what a second run added.
-const SOUND: &[u8] = include_bytes!("sound.log");
+const INTACT: &[u8] = include_bytes!("intact.log");
 
 static CHECKPOINT: LazyLock<Checkpoint> = LazyLock::new(|| {
-    let (checkpoint, findings) = verified(SOUND, None);
+    let (checkpoint, findings) = verify(INTACT, None);
     assert_eq!(findings, []);
     checkpoint.expect("a log with records")
 });
 
-fn verified(log: &[u8], then: Option<Checkpoint>) -> (Option<Checkpoint>, Vec<Finding>) {
-    let mut verifier = Verifier::new(then, KeepObjects::Objects);
+fn verify(log: &[u8], checkpoint: Option<Checkpoint>) -> (Option<Checkpoint>, Vec<Finding>) {
+    let mut verifier = Verifier::new(checkpoint, KeepObjects::Yes);
     let end = log
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
     let lines = log[..end].split_inclusive(|byte| *byte == b'\n');
     let mut findings: Vec<_> = lines
-        .flat_map(|line| verifier.line(&ParsedLine::read(&line[..line.len() - 1])))
+        .flat_map(|line| verifier.check_line(&ParsedLine::parse(&line[..line.len() - 1])))
         .collect();
-    let (verified, more) = verifier.finish(&log[end..]);
+    let (summary, more) = verifier.finish(&log[end..]);
     findings.extend(more);
-    (verified.checkpoint, findings)
+    (summary.checkpoint, findings)
 }
 
-/// Any bytes are a log that is verified without a panic, and whose records are
-/// written back as they were; a sound log in which the bytes change something
-/// isn't sound any more.
+/// Any bytes are verified without a panic, and records are written back unchanged; an
+/// intact log that the bytes change is not intact any more.
 pub fn target(data: &[u8]) {
     for line in data.split(|byte| *byte == b'\n') {
-        for line in [line, &sealed(line)] {
+        for line in [line, &seal(line)] {
             match Record::parse(line) {
                 Ok(record) => assert_eq!(record.to_line().as_bytes(), line),
-                Err(refusal) => crate::assert_harmless(
-                    &skopeo_index_core::escape::Escaped(&refusal.to_string()).to_string(),
+                Err(error) => crate::assert_harmless(
+                    &skopeo_index_core::escape::Escaped(&error.to_string()).to_string(),
                 ),
             }
         }
     }
-    let (_, findings) = verified(data, None);
+    let (_, findings) = verify(data, None);
     assert!(!data.is_empty() || !findings.is_empty());
     let mut u = Unstructured::new(data);
     if let Ok((skill, changed)) = skill(&mut u).and_then(|skill| Ok((skill, changed(&mut u)?))) {
-        found(skill, &forged(skill, &changed));
+        assert_found(skill, &forge(skill, &changed));
     }
 }
 
-/// What somebody who changes a log knows of its form.
+/// What an attacker recomputes after a change.
 #[derive(Clone, Copy)]
 enum Skill {
     /// Nothing.
     None,
-    /// How a line is sealed.
+    /// The trailers of the lines.
     Trailers,
-    /// All of it.
+    /// Trailers and chain.
     Chain,
 }
 
@@ -70,37 +69,37 @@ fn skill(u: &mut Unstructured<'_>) -> Result<Skill> {
         .copied()
 }
 
-/// A changed log is found out: by itself as far as the skill goes, and always
-/// by the checkpoint.
-fn found(skill: Skill, log: &[u8]) {
+/// A change is found: with a checkpoint always, without one as far as the attacker's skill
+/// allows.
+fn assert_found(skill: Skill, log: &[u8]) {
     let wrong = |checkpoint| {
-        let (_, findings) = verified(log, checkpoint);
-        findings.iter().map(|found| found.what.severity()).max() >= Some(Severity::Truncated)
+        let (_, findings) = verify(log, checkpoint);
+        findings.iter().map(|found| found.kind.severity()).max() >= Some(Severity::Truncated)
     };
     let shown = || String::from_utf8_lossy(log);
     // All but the last line, with its newline.
     let lines = log.strip_suffix(b"\n").unwrap_or(log);
     let followed = lines.iter().rposition(|byte| *byte == b'\n');
     let followed = &log[..followed.map_or(0, |at| at + 1)];
-    let cut = SOUND.starts_with(log) && log.ends_with(b"\n");
+    let cut = INTACT.starts_with(log) && log.ends_with(b"\n");
     match skill {
         Skill::None => assert_eq!(wrong(None), !cut, "{}", shown()),
-        // Nothing follows the last line, which holds if it says what can be.
+        // No later record chains to the last line, so a possible change to it is not found.
         Skill::Trailers => {
-            assert!(wrong(None) || SOUND.starts_with(followed), "{}", shown());
+            assert!(wrong(None) || INTACT.starts_with(followed), "{}", shown());
         }
         Skill::Chain => {}
     }
-    // A log that was gone on with is none that was changed.
+    // An extended log is not a changed one.
     if wrong(Some(CHECKPOINT.clone())) {
-        assert_ne!(log, SOUND);
+        assert_ne!(log, INTACT);
     } else {
-        assert!(log.starts_with(SOUND), "{}", shown());
+        assert!(log.starts_with(INTACT), "{}", shown());
     }
 }
 
-/// A line with the trailer that it should have.
-fn sealed(line: &[u8]) -> Vec<u8> {
+/// A line with the right trailer.
+fn seal(line: &[u8]) -> Vec<u8> {
     const TRAILER: &[u8] = b",\"trailer\":\"";
     let at = line.windows(TRAILER.len()).rposition(|at| at == TRAILER);
     let record = match at {
@@ -111,8 +110,8 @@ fn sealed(line: &[u8]) -> Vec<u8> {
     [record, TRAILER, sum.as_bytes(), b"\"}"].concat()
 }
 
-/// The log with all that the skill can mend.
-fn forged(skill: Skill, log: &[u8]) -> Vec<u8> {
+/// The log with trailers and chain recomputed, as far as the skill allows.
+fn forge(skill: Skill, log: &[u8]) -> Vec<u8> {
     const PREV: &[u8] = b"\"prev\":\"";
     let (mut forged, mut prev) = (Vec::new(), None);
     for line in log.split_inclusive(|byte| *byte == b'\n') {
@@ -123,11 +122,10 @@ fn forged(skill: Skill, log: &[u8]) -> Vec<u8> {
         let at = record.windows(PREV.len()).position(|at| at == PREV);
         if let (Skill::Chain, Some(at), Some(prev)) = (skill, at, prev) {
             let hex = at + PREV.len()..record.len().min(at + PREV.len() + 64);
-            // SHA-256 of a leaf, like any.
             record.splice(hex, Digest::from_bytes(prev).hex().into_bytes());
         }
         if !matches!(skill, Skill::None) {
-            record = sealed(&record);
+            record = seal(&record);
         }
         prev = Some(leaf_hash(&record));
         forged.extend_from_slice(&record);
@@ -136,9 +134,9 @@ fn forged(skill: Skill, log: &[u8]) -> Vec<u8> {
     forged
 }
 
-/// The sound log with a few changes, which may undo each other.
+/// The intact log with a few changes, which may undo each other.
 fn changed(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
-    let mut log = SOUND.to_vec();
+    let mut log = INTACT.to_vec();
     for _ in 0..u.int_in_range(1..=3)? {
         let mut lines: Vec<Vec<u8>> = log
             .split_inclusive(|b| *b == b'\n')

@@ -1,9 +1,9 @@
-//! Digests: strict, and told apart by every bit.
+//! Digests: parsed strictly, and changed by every bit.
 
 use skopeo_index_core::digest::Digest;
 
-/// A text is a digest exactly where a plain second reading says so, and is
-/// written back as it was; bytes hash to one digest.
+/// A text is a digest exactly if a plain second parser accepts it, and is written back
+/// unchanged; a flipped bit gives another digest.
 pub fn target(data: &[u8]) {
     if let Ok(text) = str::from_utf8(data) {
         let plain = text.strip_prefix("sha256:").is_some_and(|hex| {
@@ -15,9 +15,9 @@ pub fn target(data: &[u8]) {
                 assert_eq!(digest.to_string(), text);
                 assert_eq!(format!("sha256:{}", digest.hex()), text);
             }
-            Err(refusal) => {
-                assert!(!plain, "{text:?}: {refusal}");
-                crate::assert_harmless(&refusal.to_string());
+            Err(error) => {
+                assert!(!plain, "{text:?}: {error}");
+                crate::assert_harmless(&error.to_string());
             }
         }
     }

@@ -1,17 +1,16 @@
 //! Which documents are indexes.
 
 use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE};
+use test_support::oracle::index::reject_reason;
+use test_support::oracle::json::read;
 
-use crate::doubt::doubt;
-use crate::json::read;
-
-/// What is taken for an index is what a slow second reader takes for one.
+/// A document is accepted exactly if the oracle accepts it.
 pub fn target(data: &[u8]) {
-    let second = read(data);
-    let doubt = second.as_ref().map_or(Some("not JSON"), doubt);
+    let oracle = read(data);
+    let rejected = oracle.as_ref().map_or(Some("not JSON"), reject_reason);
     match Index::parse(data) {
         Ok(index) => {
-            assert_eq!(doubt, None, "{}", String::from_utf8_lossy(data));
+            assert_eq!(rejected, None, "{}", String::from_utf8_lossy(data));
             assert!(data.len() <= MAX_MANIFEST_SIZE);
             let summary = index.summary();
             assert_eq!(summary.manifests as usize, index.manifests().len());
@@ -20,11 +19,11 @@ pub fn target(data: &[u8]) {
                 .iter()
                 .for_each(|platform| crate::assert_harmless(platform));
         }
-        Err(refusal) => {
-            crate::assert_harmless(&refusal.to_string());
+        Err(reason) => {
+            crate::assert_harmless(&reason.to_string());
             assert!(
-                doubt.is_some() || data.len() > MAX_MANIFEST_SIZE,
-                "{refusal}: {}",
+                rejected.is_some() || data.len() > MAX_MANIFEST_SIZE,
+                "{reason}: {}",
                 String::from_utf8_lossy(data)
             );
         }

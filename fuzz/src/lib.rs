@@ -1,10 +1,10 @@
-//! What each fuzz target holds. A target is a function, so that a fuzzer drives
-//! it and a test replays what fuzzers have found, on any toolchain.
+//! Fuzz targets as functions, so that a fuzzer drives them and a test replays their
+//! corpora on any toolchain.
 #![deny(missing_docs)]
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    reason = "a target that doesn't hold panics"
+    reason = "a target panics where its property doesn't hold"
 )]
 
 pub mod audit;
@@ -14,12 +14,6 @@ pub mod packet;
 pub mod request;
 pub mod stderr;
 pub mod step;
-
-
-mod doubt;
-#[path = "../../tests/core/json.rs"]
-#[allow(dead_code, reason = "its writer is for the tests of the core")]
-mod json;
 
 /// A target.
 pub type Target = fn(&[u8]);
@@ -35,7 +29,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("step", step::target),
 ];
 
-/// A text for people is one line and has nothing that steers a terminal.
+/// Fails unless a text is one bounded line without control characters.
 fn assert_harmless(text: &str) {
     assert!(!text.contains(char::is_control), "{text:?}");
     assert!(text.len() < 1 << 16, "{} bytes", text.len());

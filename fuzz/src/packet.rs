@@ -1,20 +1,22 @@
 //! Messages of an osbuild host.
 
+use std::convert::Infallible;
+
 use skopeo_index_core::osbuild::Call;
 use skopeo_index_core::request::Request;
 
-/// Any message is a call, which is an object, or is answered with one harmless
-/// line; so is each of a call's items. What is behind the first newline comes as a file of its own.
+/// Any message is a call, which is an object, or is answered with one harmless line; the
+/// same for each of its items. Bytes after the first newline are the attached file.
 pub fn target(data: &[u8]) {
     let at = data.iter().position(|byte| *byte == b'\n');
     let (message, attached) = match at {
         Some(at) => (&data[..at], Some(data[at + 1..].to_vec())),
         None => (data, None),
     };
-    let items = match Call::parse(message, || Ok(attached)) {
+    let items = match Call::parse(message, || Ok::<_, Infallible>(attached)) {
         Ok(Call::Download(download)) => download.items,
         Ok(Call::Copy(copy)) => copy.items,
-        Err(refusal) => return crate::assert_harmless(&refusal.to_string()),
+        Err(error) => return crate::assert_harmless(&error.to_string()),
     };
     assert!(
         message.trim_ascii_start().starts_with(b"{"),
@@ -23,7 +25,7 @@ pub fn target(data: &[u8]) {
     for (key, item) in &items.0 {
         match Request::from_item(key, item) {
             Ok(request) => assert_eq!(request.digest().to_string(), *key),
-            Err(refusal) => crate::assert_harmless(&refusal.to_string()),
+            Err(error) => crate::assert_harmless(&error.to_string()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! References, names, locations and items, on their way to skopeo's arguments.
+//! References, names, locations and items, as skopeo's arguments.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -11,8 +11,8 @@ use skopeo_index_core::request::{
 };
 use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
 
-/// Whatever is accepted is one argument of skopeo, at its place, and none of its
-/// flags; a reference is written back as it was.
+/// An accepted input is one argument of skopeo at its position, never a flag; a reference
+/// is written back unchanged.
 pub fn target(data: &[u8]) {
     paths(data);
     let Ok(text) = str::from_utf8(data) else {
@@ -21,44 +21,43 @@ pub fn target(data: &[u8]) {
     let digest = Digest::of(b"");
     match text.parse::<Reference>() {
         Ok(reference) => assert_eq!(reference.to_string(), text),
-        Err(refusal) => crate::assert_harmless(&refusal.to_string()),
+        Err(error) => crate::assert_harmless(&error.to_string()),
     }
     match text.parse::<ImageName>() {
         Ok(name) => {
             assert_eq!(name.to_string(), text);
             let tls_verify = TlsVerify::Unset;
-            holds(&Request::new(name, Location::Docker { tls_verify }, digest));
+            check(&Request::new(name, Location::Docker { tls_verify }, digest));
         }
-        Err(refusal) => crate::assert_harmless(&refusal.to_string()),
+        Err(error) => crate::assert_harmless(&error.to_string()),
     }
     match text.parse::<StorageLocation>() {
         Ok(location) => {
             assert!(location.as_path().is_absolute());
             let name = "a".parse().expect("a name");
             let location = Some(location);
-            holds(&Request::new(
+            check(&Request::new(
                 name,
                 Location::ContainersStorage { location },
                 digest,
             ));
         }
-        Err(refusal) => crate::assert_harmless(&refusal.to_string()),
+        Err(error) => crate::assert_harmless(&error.to_string()),
     }
     let (key, item) = text.split_once('\n').unwrap_or(("", text));
     if let Ok(item) = serde_json::from_str(item) {
         match Request::from_item(key, &item) {
             Ok(request) => {
                 assert_eq!(request.digest().to_string(), key);
-                holds(&request);
+                check(&request);
             }
-            Err(refusal) => crate::assert_harmless(&refusal.to_string()),
+            Err(error) => crate::assert_harmless(&error.to_string()),
         }
     }
 }
 
-/// The arguments of every command for a request: the same number, in the same
-/// places, as for any other of its sort.
-fn holds(request: &Request) {
+/// The arguments of every command have the same number and order as for a plain request.
+fn check(request: &Request) {
     let plain = Request::new(
         "a".parse().expect("a name"),
         request.location().clone(),
@@ -66,8 +65,7 @@ fn holds(request: &Request) {
     );
     let source = request.skopeo_source();
     let tag = request.location().skopeo_source(request.name());
-    let same_tag = request.location().skopeo_source(plain.name());
-    let tls_verify = TlsVerify::Always;
+    let location = request.location();
     let to = Path::new("/x");
     let (a, b) = (request, &plain);
     agree(
@@ -80,8 +78,8 @@ fn holds(request: &Request) {
         SkopeoCommand::CopyIndex { request: b, to },
         &source,
     );
-    let inspect = |source| SkopeoCommand::InspectTag { source, tls_verify };
-    agree(inspect(&tag), inspect(&same_tag), &tag);
+    let inspect = |name| SkopeoCommand::InspectTag { location, name };
+    agree(inspect(a.name()), inspect(b.name()), &tag);
     for source in [&source, &tag] {
         let transports = ["docker://", "containers-storage:"];
         let known = transports.iter().any(|known| source.starts_with(known));
@@ -90,7 +88,7 @@ fn holds(request: &Request) {
     }
 }
 
-/// The same for paths, which may be any.
+/// The same for any path.
 fn paths(data: &[u8]) {
     let (path, same) = (Path::new(OsStr::from_bytes(data)), Path::new("a"));
     let mut dir = OsString::from("dir:");
@@ -111,14 +109,13 @@ fn paths(data: &[u8]) {
     agree(digest(path), digest(same), Path::new(".").join(path));
 }
 
-/// Two commands have the same arguments, but for one, which is `source` and no
-/// flag.
-fn agree(ours: SkopeoCommand<'_>, theirs: SkopeoCommand<'_>, source: impl AsRef<OsStr>) {
+/// Two commands have the same arguments except one, which is `source` and not a flag.
+fn agree(left: SkopeoCommand<'_>, right: SkopeoCommand<'_>, source: impl AsRef<OsStr>) {
     let (options, time) = (SkopeoOptions::default(), Duration::from_secs(1));
-    let (ours, theirs) = (ours.argv(&options, time), theirs.argv(&options, time));
-    assert_eq!(ours.len(), theirs.len(), "{ours:?}");
-    let mut differ = ours.iter().zip(&theirs).filter(|(a, b)| a != b);
-    assert!(differ.all(|(a, _)| a == source.as_ref()), "{ours:?}");
+    let (left, right) = (left.argv(&options, time), right.argv(&options, time));
+    assert_eq!(left.len(), right.len(), "{left:?}");
+    let mut differ = left.iter().zip(&right).filter(|(a, b)| a != b);
+    assert!(differ.all(|(a, _)| a == source.as_ref()), "{left:?}");
     let flag = source.as_ref().as_encoded_bytes().starts_with(b"-");
-    assert!(!flag, "{ours:?}");
+    assert!(!flag, "{left:?}");
 }

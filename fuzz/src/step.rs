@@ -1,11 +1,11 @@
-//! The machine, told anything.
+//! The machine with any outcomes.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;
 use skopeo_index_core::machine::{
-    CancelReason, ContentInfo, EffectError, FailureKind, Fetch, FetchPolicy, ManifestBytes, Method,
-    Network, Outcome, Placement, Staging, State, TABLE, Task,
+    CacheEntry, CancelReason, ContentInfo, EffectError, FailureKind, Fetch, FetchPolicy,
+    ManifestBytes, Method, Network, Outcome, Placement, Staging, State, TABLE, Task,
 };
 use skopeo_index_core::request::{Location, Request, TlsVerify};
 
@@ -21,12 +21,11 @@ const DOCUMENTS: [&[u8]; 6] = [
     b"",
 ];
 
-/// Whatever the machine is told: what it commits are bytes that it was told, an
-/// index, and hash to the digest; each transition is one of the table; the end is
-/// the end; and the events alone lead through the same states.
+/// Only an index with the requested digest is committed; every transition is in the table;
+/// a final state is final; a replay of the events goes through the same states.
 pub fn target(data: &[u8]) {
-    // Bytes that are used up give zeros, so there is always a walk.
-    let _walked = walk(&mut Unstructured::new(data));
+    // Once the input is used up, it yields zeros, so there is always a walk.
+    let _result = walk(&mut Unstructured::new(data));
 }
 
 fn document(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
@@ -36,8 +35,8 @@ fn document(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     })
 }
 
-fn trouble(u: &mut Unstructured<'_>) -> Result<EffectError> {
-    let class = *u.choose(&[
+fn error(u: &mut Unstructured<'_>) -> Result<EffectError> {
+    let kind = *u.choose(&[
         FailureKind::Network,
         FailureKind::Timeout,
         FailureKind::Server,
@@ -45,39 +44,35 @@ fn trouble(u: &mut Unstructured<'_>) -> Result<EffectError> {
         FailureKind::NotFound,
         FailureKind::Authentication,
         FailureKind::TooLarge,
-        FailureKind::NoSkopeo,
+        FailureKind::SkopeoNotFound,
         FailureKind::Other,
     ])?;
     Ok(match u.int_in_range(0..=3)? {
         0 => EffectError::Cancelled {
-            why: CancelReason::Interrupted,
+            reason: CancelReason::Interrupted,
         },
         1 => EffectError::AuditLog {
             error: String::arbitrary(u)?,
         },
         _ => EffectError::Command {
-            class,
+            kind,
             message: String::arbitrary(u)?,
         },
     })
 }
 
 fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<ManifestBytes>> {
-    Ok(match u.int_in_range(0..=12)? {
-        0 => Outcome::Absent,
-        1 => Outcome::Found {
-            content: document(u)?.into(),
-        },
-        2 => Outcome::FoundOversized {
-            digest: Digest::of(&document(u)?),
-            size: u.arbitrary()?,
-        },
-        3 => Outcome::FoundNotAFile,
+    let looked_up = |entry| Outcome::LookedUp { entry };
+    Ok(match u.int_in_range(0..=13)? {
+        0 => looked_up(CacheEntry::Absent),
+        1 => looked_up(file(u)?),
+        2 => looked_up(oversized(u)?),
+        3 => looked_up(CacheEntry::NotAFile),
         4 => Outcome::Quarantined {
             name: u.arbitrary()?,
         },
         5 => Outcome::Staged {
-            at: Staging::new(u.arbitrary()?),
+            staging: Staging::new(u.arbitrary()?),
         },
         6 => Outcome::Fetched {
             content: document(u)?.into(),
@@ -95,43 +90,62 @@ fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<ManifestBytes>> {
         9 => Outcome::Continued,
         10 => Outcome::BackoffElapsed,
         11 => Outcome::Published {
-            content: document(u)?.into(),
-            placed: if u.arbitrary()? {
+            read_back: file(u)?,
+            placement: if u.arbitrary()? {
                 Placement::New
             } else {
                 Placement::Replaced(u.arbitrary()?)
             },
         },
-        _ => Outcome::Failed {
-            trouble: trouble(u)?,
+        12 => Outcome::Failed { error: error(u)? },
+        _ => Outcome::Published {
+            placement: Placement::AlreadyThere,
+            read_back: match u.int_in_range(0..=3)? {
+                0 => CacheEntry::Absent,
+                1 => CacheEntry::NotAFile,
+                2 => oversized(u)?,
+                _ => file(u)?,
+            },
         },
+    })
+}
+
+fn file(u: &mut Unstructured<'_>) -> Result<CacheEntry<ManifestBytes>> {
+    let content = document(u)?.into();
+    Ok(CacheEntry::File { content })
+}
+
+fn oversized(u: &mut Unstructured<'_>) -> Result<CacheEntry<ManifestBytes>> {
+    Ok(CacheEntry::Oversized {
+        digest: Digest::of(&document(u)?),
+        size: u.arbitrary()?,
     })
 }
 
 fn walk(u: &mut Unstructured<'_>) -> Result<()> {
     let digest = Digest::of(&document(u)?);
-    let source = Location::Docker {
+    let location = Location::Docker {
         tls_verify: TlsVerify::Unset,
     };
-    let plan = FetchPolicy {
+    let policy = FetchPolicy {
         method: *u.choose(&[Method::Raw, Method::SkopeoCopy])?,
         attempts: u.int_in_range(1..=3)?.try_into().expect("not 0"),
         network: *u.choose(&[Network::Allowed, Network::Allowed, Network::Offline])?,
     };
-    let request = Request::new("a".parse().expect("a name"), source, digest);
-    let task = Task { request, plan };
+    let request = Request::new("a".parse().expect("a name"), location, digest);
+    let task = Task { request, policy };
     let mut fetch = Fetch::<ManifestBytes>::new(task.clone());
     let mut replayed = Fetch::<ContentInfo>::new(task);
     for _ in 0..STEPS {
         let outcome = outcome(u)?;
         let (before, ended) = (fetch.clone(), fetch.wants().is_none());
         fetch = match fetch.step(outcome.clone()) {
-            Err(refused) => {
-                assert_eq!(refused.state, before);
-                refused.state
+            Err(refusal) => {
+                assert_eq!(refusal.state, before);
+                refusal.state
             }
             Ok((next, event)) => {
-                assert!(!ended, "{event:?} after the end");
+                assert!(!ended, "{event:?} after a final state");
                 assert_eq!((event.from, event.to), (before.state(), next.state()));
                 let row = |row: &&skopeo_index_core::machine::TableRow| {
                     (row.from, row.on, row.to) == (event.from, outcome.kind(), event.to)
@@ -140,13 +154,20 @@ fn walk(u: &mut Unstructured<'_>) -> Result<()> {
                     TABLE.iter().any(|r| row(&r)),
                     "{event:?} is not in the table"
                 );
-                let (again, same) = replayed.step(event.outcome.clone()).expect("it replays");
+                let (again, same) = replayed
+                    .step(event.outcome.clone())
+                    .expect("a valid outcome");
                 assert_eq!(same, event);
                 replayed = again;
                 if next.state() == State::Committed {
-                    let (Outcome::Found { content } | Outcome::Published { content, .. }) =
-                        &outcome
+                    let (Outcome::LookedUp { entry }
+                    | Outcome::Published {
+                        read_back: entry, ..
+                    }) = &outcome
                     else {
+                        panic!("committed without a cache entry: {event:?}")
+                    };
+                    let CacheEntry::File { content } = entry else {
                         panic!("committed without bytes: {event:?}")
                     };
                     assert_eq!(Digest::of(content.as_slice()), digest);

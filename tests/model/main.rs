@@ -1,285 +1,314 @@
-//! The crate's own `step`, `perform`, store and executor, explored over an
-//! abstract file system by a model checker: every order of the calls of several
-//! processes, every crash, every failure of power, within the bounds that each
-//! test states.
+//! Model checking of `store`, `fetch`, `session` and the core's `step`: the program's own
+//! code over an abstract file system, in every order of the calls of several processes,
+//! with every crash and every power failure, within the bounds that each test states.
 //!
 //! `SKOPEO_INDEX_PROOF=long` widens the bounds.
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    reason = "a model that can't go on says why"
+    reason = "a test that can't continue fails"
 )]
 
-mod cache;
-mod disk;
+mod bounds;
+mod call;
+mod file_system;
 mod process;
-mod rules;
+mod properties;
+mod seeded_bug;
+mod simulation;
+mod transitions;
+mod world;
 
-use cache::{Before, Bounds, Cache, IMAGE, INDEXES, Registry};
-use process::Broken;
+use std::time::Instant;
+
+use bounds::{Bounds, IMAGE, INDEXES, InitialDisk, Registry};
+use file_system::Text;
+use properties::{
+    CONTENT, DURABILITY, EVIDENCE, LOCK_PROGRESS, NO_FAILURE_WITHOUT_CAUSE, RECOVERY, TERMINATION,
+};
+use seeded_bug::SeededBug;
 use skopeo_index_core::machine::{Method, Network};
 use stateright::{Checker, HasDiscoveries, Model};
+use world::CacheModel;
 
-const ONE: disk::Text = INDEXES[0];
-const OTHER: disk::Text = INDEXES[1];
+const ONE: Text = INDEXES[0];
+const OTHER: Text = INDEXES[1];
+
+/// The disks on which a fetch starts with a miss, a hit or a quarantine.
+const MISS_HIT_CORRUPT: [InitialDisk; 3] = [
+    InitialDisk::EmptyCache,
+    InitialDisk::UnsyncedIndex,
+    InitialDisk::CorruptObject,
+];
 
 fn is_long() -> bool {
     std::env::var_os("SKOPEO_INDEX_PROOF").is_some_and(|proof| proof == "long")
 }
 
-/// Explores everything within the bounds, and says how much that was.
-fn holds(what: &str, bounds: Bounds) {
-    let began = std::time::Instant::now();
-    let cache = Cache::new(bounds);
-    let processes = std::sync::Arc::clone(&cache.processes);
-    let checker = cache.checker().threads(2).spawn_bfs().join();
+/// Explores every state within the bounds, and prints their number.
+#[track_caller]
+fn assert_holds(description: &str, bounds: Bounds) {
+    let started = Instant::now();
+    let model = CacheModel::new(bounds);
+    let histories = std::sync::Arc::clone(&model.histories);
+    let checker = model.checker().threads(2).spawn_bfs().join();
     println!(
-        "{what}: {} states, {} transitions, {} deep, {} pasts of a process, {:.1?}",
+        "{description}: {} states, {} transitions, depth {}, {} histories of a process, {:.1?}",
         checker.unique_state_count(),
         checker.state_count(),
         checker.max_depth(),
-        processes.count(),
-        began.elapsed(),
+        histories.count(),
+        started.elapsed(),
     );
     checker.assert_properties();
 }
 
-/// Explores until one of these properties is found not to hold.
-fn is_found(broken: Broken, properties: &[&'static str], bounds: Bounds) {
-    let bounds = Bounds { broken, ..bounds };
-    let wanted = HasDiscoveries::AnyFailures;
-    let checker = Cache::new(bounds)
+/// Explores until a property is violated, which must be one of these.
+#[track_caller]
+fn assert_detected(bug: SeededBug, properties: &[&'static str], bounds: Bounds) {
+    let bounds = Bounds {
+        bug: Some(bug),
+        ..bounds
+    };
+    let checker = CacheModel::new(bounds)
         .checker()
-        .finish_when(wanted)
+        .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
-    let found = checker.discoveries();
-    println!("{broken:?}: {:?}", found.keys());
+    let discoveries = checker.discoveries();
+    println!("{bug:?}: {:?}", discoveries.keys());
     assert!(
         properties
             .iter()
-            .any(|property| found.keys().any(|name| name.starts_with(property))),
-        "{broken:?} should break {properties:?}"
+            .any(|property| discoveries.contains_key(property)),
+        "{bug:?} must violate {properties:?}"
     );
 }
 
 #[test]
-fn one_fetcher_and_anything_that_may_go_wrong() {
-    let by_copy = if is_long() { 2 } else { 1 };
-    for (what, method, attempts) in [
-        ("one by raw", Method::Raw, 2),
-        ("one by copy", Method::SkopeoCopy, by_copy),
+fn fetch_with_wrong_answers_fault_crash_and_power_failure_keeps_invariants() {
+    let copy_attempts = if is_long() { 2 } else { 1 };
+    for (description, method, attempts) in [
+        ("one process, raw", Method::Raw, 2),
+        ("one process, copy", Method::SkopeoCopy, copy_attempts),
     ] {
         let bounds = Bounds {
             method,
-            registry: Registry::Anything,
+            registry: Registry::Arbitrary,
             attempts,
-            before: vec![
-                Before::Nothing,
-                Before::Index,
-                Before::Corrupt,
-                Before::Directory,
+            initial_disks: vec![
+                InitialDisk::EmptyCache,
+                InitialDisk::UnsyncedIndex,
+                InitialDisk::CorruptObject,
+                InitialDisk::DirectoryAtName,
             ],
             faults: 1,
             crashes: 1,
-            powers: 1,
+            power_failures: 1,
             restarts: u8::from(is_long() && method == Method::Raw),
             ..Bounds::of(&[ONE])
         };
-        holds(what, bounds);
+        assert_holds(description, bounds);
     }
 }
 
 #[test]
-fn one_who_asks_for_an_image() {
+fn request_for_an_image_is_never_committed() {
     let bounds = Bounds {
-        registry: Registry::Anything,
+        registry: Registry::Arbitrary,
         attempts: 2,
         faults: 1,
         crashes: 1,
-        powers: 1,
+        power_failures: 1,
         restarts: u8::from(is_long()),
         ..Bounds::of(&[IMAGE])
     };
-    holds("one who asks for an image", bounds);
+    assert_holds("one process, digest of an image", bounds);
 }
 
 #[test]
-fn one_who_may_not_leave_the_machine() {
+fn offline_fetch_with_fault_crash_and_power_failure_keeps_invariants() {
     let bounds = Bounds {
         network: Network::Offline,
-        registry: Registry::Anything,
-        before: vec![Before::Nothing, Before::Index, Before::Corrupt],
+        registry: Registry::Arbitrary,
+        initial_disks: MISS_HIT_CORRUPT.into(),
         faults: 1,
         crashes: 1,
-        powers: 1,
+        power_failures: 1,
         restarts: 2,
         ..Bounds::of(&[ONE])
     };
-    holds("one who is offline", bounds);
+    assert_holds("one process, offline", bounds);
 }
 
 #[test]
-fn one_whose_cache_is_not_there_yet() {
-    let bounds = Bounds {
-        before: vec![Before::Nowhere],
-        crashes: 1,
-        powers: 1,
-        restarts: 2,
-        ..Bounds::of(&[ONE])
-    };
-    holds("one without a cache", bounds);
-    let bounds = Bounds {
-        before: vec![Before::Fresh],
-        crashes: 1,
-        powers: 1,
-        restarts: 2,
-        ..Bounds::of(&[ONE])
-    };
-    holds("one whose cache nobody has synced", bounds);
+fn missing_or_unsynced_cache_directory_is_made_durable() {
+    for (description, disk) in [
+        ("one process, cache missing", InitialDisk::NoParentOfCache),
+        ("one process, cache unsynced", InitialDisk::UnsyncedCache),
+    ] {
+        let bounds = Bounds {
+            initial_disks: vec![disk],
+            crashes: 1,
+            power_failures: 1,
+            restarts: 2,
+            ..Bounds::of(&[ONE])
+        };
+        assert_holds(description, bounds);
+    }
 }
 
 #[test]
-fn one_who_is_robbed() {
+fn object_removed_by_another_process_during_fetch() {
     let bounds = Bounds {
-        before: vec![Before::Nothing, Before::Index, Before::Corrupt],
+        initial_disks: MISS_HIT_CORRUPT.into(),
         crashes: 1,
-        powers: 1,
+        power_failures: 1,
         restarts: 1,
         removals: 1,
         ..Bounds::of(&[ONE])
     };
-    holds("one who is robbed", bounds);
+    assert_holds("one process, object removed", bounds);
     if is_long() {
         let bounds = Bounds {
-            before: vec![Before::Nothing, Before::Index, Before::Corrupt],
+            initial_disks: MISS_HIT_CORRUPT.into(),
             crashes: 1,
             removals: 1,
             ..Bounds::of(&[ONE, ONE])
         };
-        holds("two who are robbed", bounds);
+        assert_holds("two processes, object removed", bounds);
     }
 }
 
 #[test]
-fn whoever_dies_comes_back() {
+fn crashed_process_restarts_and_commits() {
     let bounds = Bounds {
-        before: vec![Before::Nothing, Before::Index, Before::Corrupt],
+        initial_disks: MISS_HIT_CORRUPT.into(),
         crashes: 1,
-        powers: 1,
+        power_failures: 1,
         restarts: 2,
         ..Bounds::of(&[ONE])
     };
-    holds("one who comes back", bounds);
-    for (what, wanted) in [("one digest", [ONE, ONE]), ("two digests", [ONE, OTHER])] {
+    assert_holds("one process, restarted", bounds);
+    for (description, requested) in [("one digest", [ONE, ONE]), ("two digests", [ONE, OTHER])] {
         let bounds = Bounds {
             crashes: 1,
             restarts: 1,
-            switches: Some(if is_long() { 3 } else { 1 }),
-            ..Bounds::of(&wanted)
+            context_switches: Some(if is_long() { 3 } else { 1 }),
+            ..Bounds::of(&requested)
         };
-        holds(&format!("two of {what}, a crash"), bounds.clone());
+        let description = format!("two processes, {description}");
+        assert_holds(&format!("{description}, crash"), bounds.clone());
         if is_long() {
             let bounds = Bounds {
                 crashes: 0,
-                powers: 1,
+                power_failures: 1,
                 restarts: 2,
-                switches: Some(1),
+                context_switches: Some(1),
                 ..bounds
             };
-            holds(&format!("two of {what}, and both lose their power"), bounds);
+            assert_holds(&format!("{description}, power failure"), bounds);
         }
     }
 }
 
 #[test]
-fn two_fetchers_of_one_digest() {
+fn two_processes_for_one_digest_keep_invariants() {
     let bounds = Bounds {
-        before: vec![Before::Nothing, Before::Index, Before::Corrupt],
+        initial_disks: MISS_HIT_CORRUPT.into(),
         crashes: 1,
-        powers: 1,
+        power_failures: 1,
         restarts: u8::from(is_long()),
         ..Bounds::of(&[ONE, ONE])
     };
-    holds("two of one digest", bounds);
+    assert_holds("two processes, one digest", bounds);
     if is_long() {
         let bounds = Bounds {
-            registry: Registry::Anything,
-            before: vec![Before::Nothing, Before::Corrupt],
+            registry: Registry::Arbitrary,
+            initial_disks: vec![InitialDisk::EmptyCache, InitialDisk::CorruptObject],
             faults: 1,
             crashes: 1,
-            powers: 1,
+            power_failures: 1,
             ..Bounds::of(&[ONE, ONE])
         };
-        holds("two of one digest, anything", bounds);
+        assert_holds("two processes, one digest, wrong answers", bounds);
     }
 }
 
 #[test]
-fn two_fetchers_of_two_digests() {
+fn two_processes_for_two_digests_keep_invariants() {
     let bounds = Bounds {
-        registry: Registry::Anything,
+        registry: Registry::Arbitrary,
         crashes: 1,
         ..Bounds::of(&[ONE, OTHER])
     };
-    holds("two of two digests", bounds);
+    assert_holds("two processes, two digests", bounds);
     if is_long() {
         let bounds = Bounds {
-            registry: Registry::Anything,
-            before: vec![Before::Nothing, Before::Index, Before::Corrupt],
+            registry: Registry::Arbitrary,
+            initial_disks: MISS_HIT_CORRUPT.into(),
             faults: 1,
-            powers: 1,
+            power_failures: 1,
             ..Bounds::of(&[ONE, OTHER])
         };
-        holds("two of two digests, anything", bounds);
+        assert_holds("two processes, two digests, wrong answers", bounds);
     }
 }
 
 #[test]
-fn three_fetchers() {
-    for (what, wanted) in [("one digest", [ONE; 3]), ("two digests", [ONE, OTHER, ONE])] {
+fn three_processes_keep_invariants() {
+    for (description, requested) in [("one digest", [ONE; 3]), ("two digests", [ONE, OTHER, ONE])] {
         let bounds = Bounds {
-            before: vec![Before::Nothing, Before::Corrupt],
+            initial_disks: vec![InitialDisk::EmptyCache, InitialDisk::CorruptObject],
             crashes: u8::from(is_long()),
-            switches: Some(2),
-            ..Bounds::of(&wanted)
+            context_switches: Some(2),
+            ..Bounds::of(&requested)
         };
-        holds(&format!("three of {what}"), bounds);
+        let description = format!("three processes, {description}");
+        assert_holds(&description, bounds);
         if is_long() {
             let bounds = Bounds {
-                registry: Registry::Anything,
-                powers: 1,
-                switches: Some(2),
-                ..Bounds::of(&wanted)
+                registry: Registry::Arbitrary,
+                power_failures: 1,
+                context_switches: Some(2),
+                ..Bounds::of(&requested)
             };
-            holds(&format!("three of {what}, anything"), bounds);
+            assert_holds(&format!("{description}, wrong answers"), bounds);
         }
     }
 }
 
 #[test]
-fn every_rule_that_is_broken_is_found() {
+fn checker_detects_each_seeded_bug() {
     let one = || Bounds {
-        powers: 1,
+        power_failures: 1,
         ..Bounds::of(&[ONE])
     };
-    is_found(Broken::FileNeverSynced, &["1", "2", "3"], one());
-    is_found(Broken::DirectoryNeverSynced, &["2"], one());
-    is_found(Broken::RenamedBeforeSynced, &["1"], one());
-    is_found(Broken::WrittenInPlace, &["1"], one());
-    is_found(Broken::RecordedAfterPublished, &["8"], one());
-    is_found(Broken::NeverRecorded, &["2", "8"], one());
-    let lies = Bounds {
-        registry: Registry::Anything,
+    assert_detected(
+        SeededBug::FileNeverSynced,
+        &[CONTENT, DURABILITY, RECOVERY],
+        one(),
+    );
+    assert_detected(SeededBug::DirectoryNeverSynced, &[DURABILITY], one());
+    assert_detected(SeededBug::RenamedBeforeSynced, &[CONTENT], one());
+    assert_detected(SeededBug::WrittenInPlace, &[CONTENT], one());
+    assert_detected(SeededBug::RecordedAfterPublishing, &[EVIDENCE], one());
+    assert_detected(SeededBug::NeverRecorded, &[DURABILITY, EVIDENCE], one());
+    let wrong_answers = Bounds {
+        registry: Registry::Arbitrary,
         ..Bounds::of(&[ONE])
     };
-    is_found(Broken::VerifiedAfterRenamed, &["1"], lies);
-    let two = || Bounds::of(&[ONE, OTHER]);
-    is_found(Broken::SweptWithoutLock, &["nobody fails"], two());
+    assert_detected(SeededBug::VerifiedAfterRename, &[CONTENT], wrong_answers);
+    let two = Bounds::of(&[ONE, OTHER]);
+    assert_detected(
+        SeededBug::SweptWithoutLock,
+        &[NO_FAILURE_WITHOUT_CAUSE],
+        two,
+    );
     let corrupt = Bounds {
-        before: vec![Before::Corrupt],
+        initial_disks: vec![InitialDisk::CorruptObject],
         ..Bounds::of(&[ONE])
     };
-    is_found(Broken::LockedTwice, &["4"], corrupt.clone());
-    is_found(Broken::LockedTwice, &["in the end all have ended"], corrupt);
+    assert_detected(SeededBug::LockedTwice, &[LOCK_PROGRESS], corrupt.clone());
+    assert_detected(SeededBug::LockedTwice, &[TERMINATION], corrupt);
 }

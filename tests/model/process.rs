@@ -1,576 +1,260 @@
-//! One process: the crate's own sweep, fetch and close, over answers that the
-//! checker chooses.
+//! One process: the program's own session over answers that the checker chooses.
 //!
-//! A process is where it stands in the tree of all answers that it may get. To
-//! go on, it is run again from its beginning over the answers so far, up to its
-//! next call.
+//! The state of a process is its position in the tree of all answers that it can get. For
+//! each new answer it is run again from the beginning, up to the first call that has no
+//! answer yet.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use skopeo_index::audit_log::requires_sync;
-use skopeo_index::fetch::{ByteSource, Performer};
-use skopeo_index::fetch::{Executor, FetchId, Observer, Transition, Veto};
+use skopeo_index::fetch::{ByteSource, FetchReport, Performer};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
-use skopeo_index::store::{
-    DirStatus, Disk, DiskError, LockGuard, LockWait, RenameOutcome, Seen, Store, TryLock,
-};
+use skopeo_index::session::{Session, SessionConfig};
+use skopeo_index::skopeo::Skopeo;
+use skopeo_index::store::Store;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::{Cause, FetchPolicy, Method, Network, State};
+use skopeo_index_core::machine::{
+    Cause, FetchPolicy, Method, Network, Placement, Provenance, State,
+};
 use skopeo_index_core::request::{Location, Request, TlsVerify};
-use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
+use skopeo_index_core::skopeo::SkopeoOptions;
 
-use crate::disk::File;
-use crate::disk::Refused;
-use crate::disk::Text;
-use crate::disk::kept;
+use crate::call::{Answer, Call};
+use crate::file_system::{FileId, Text};
+use crate::seeded_bug::SeededBug;
+use crate::simulation::{SimulatedCrash, Simulation};
 
 /// Where the cache is.
 pub const ROOT: Text = "/srv/cache";
 
-/// What a process asks of the world: the smallest steps that others may come
-/// between.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Call {
-    MakeDir(Text),
-    /// Opens a file to lock it, made where it is missing.
-    OpenLock(Text),
-    TryLock(File, Patience),
-    Create(Text),
-    Write(Text, Text),
-    Read(Text),
-    SyncFile(Text),
-    SyncDir(Text),
-    Rename(Text, Text),
-    List(Text),
-    Unlink(Text),
-    RemoveDir(Text),
-    /// Runs skopeo to bring the manifest of this digest to stdout.
-    Inspect(Digest),
-    /// The same, into this directory.
-    Copy(Digest, Text),
-    /// Reads such a directory.
-    InspectDir(Text),
-    /// What skopeo takes for the digest of a file.
-    Opinion(Text),
-    /// Appends a record, and makes the log durable.
-    Record(State),
-}
-
-/// Whether a lock is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Patience {
-    None,
-    Some,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Answer {
-    Done,
-    Refused(Refused),
-    /// The file that was opened.
-    Opened(File),
-    TryLock,
-    Theirs,
-    Gone,
-    Absent,
-    Bytes(Text),
-    NotAFile,
-    Names(Vec<Text>),
-    /// skopeo ended with this message.
-    Failed(Text),
-}
-
-/// A change of the code that must be found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Broken {
-    Nothing,
-    FileNeverSynced,
-    DirectoryNeverSynced,
-    RenamedBeforeSynced,
-    WrittenInPlace,
-    VerifiedAfterRenamed,
-    SweptWithoutLock,
-    LockedTwice,
-    RecordedAfterPublished,
-    NeverRecorded,
-}
-
-/// What a process is to do.
+/// What a process fetches, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
-    /// Nobody else has this name.
+    /// Unique among all processes of a world, crashed ones included.
     pub name: char,
     pub digest: Digest,
     pub method: Method,
     pub network: Network,
     pub attempts: u32,
-    pub broken: Broken,
+    pub bug: Option<SeededBug>,
 }
 
-/// Where a process stands.
-pub type At = usize;
+/// A process with the answers that it got.
+pub type HistoryId = usize;
 
-/// What a process does there.
+/// What a process has done with the answers that it got.
 #[derive(Clone, Debug)]
-pub struct Standing {
-    pub next: Next,
-    /// The locks that it has.
-    pub holds: Vec<File>,
+pub struct Snapshot {
+    pub status: Status,
+    pub locks: Vec<FileId>,
     /// The states that its fetch has been in.
     pub reached: Vec<State>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Next {
-    Wants(Call),
-    /// The object is there.
-    Succeeded(Success),
-    /// It isn't: the fetch failed in this state, for this reason.
-    Failed(State, Refusal),
+pub enum Status {
+    /// It makes this call next.
+    Calling(Call),
+    Committed(CommitKind),
+    Failed(State, CauseKind),
 }
 
-/// The names of the causes.
+/// The causes by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum CauseKind {
     NotAnIndex,
     DigestMismatch,
-    OpinionDiffers,
-    RereadDiffers,
-    ReadBackDiffers,
+    SkopeoDigestMismatch,
+    CopyMismatch,
+    ReadBackMismatch,
     Offline,
-    Trouble,
-    GaveUp,
+    EffectFailed,
+    RetriesExhausted,
 }
 
-impl From<&Cause> for Refusal {
+impl From<&Cause> for CauseKind {
     fn from(cause: &Cause) -> Self {
         match cause {
             Cause::NotAnIndex { .. } => Self::NotAnIndex,
             Cause::DigestMismatch { .. } => Self::DigestMismatch,
-            Cause::SkopeoDigestMismatch { .. } => Self::OpinionDiffers,
-            Cause::CopyMismatch { .. } => Self::RereadDiffers,
-            Cause::ReadBackMismatch { .. } => Self::ReadBackDiffers,
+            Cause::SkopeoDigestMismatch { .. } => Self::SkopeoDigestMismatch,
+            Cause::CopyMismatch { .. } => Self::CopyMismatch,
+            Cause::ReadBackMismatch { .. } => Self::ReadBackMismatch,
             Cause::Offline { .. } => Self::Offline,
-            Cause::EffectFailed { .. } => Self::Trouble,
-            Cause::RetriesExhausted { .. } => Self::GaveUp,
+            Cause::EffectFailed { .. } => Self::EffectFailed,
+            Cause::RetriesExhausted { .. } => Self::RetriesExhausted,
         }
     }
 }
 
-/// How an object came to its place.
+/// Provenance and placement by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Success {
+pub enum CommitKind {
     Hit,
-    Published,
+    New,
     AlreadyThere,
     Replaced,
 }
 
-/// All processes that there may be.
-#[derive(Default)]
-pub struct Processes(Mutex<Tree>);
-
-#[derive(Default)]
-struct Tree {
-    nodes: Vec<Past>,
-    jobs: HashMap<Job, At>,
-    after: HashMap<(At, Answer), At>,
+impl From<&Provenance> for CommitKind {
+    fn from(provenance: &Provenance) -> Self {
+        match provenance {
+            Provenance::Hit => Self::Hit,
+            Provenance::Fetched { placement, .. } => match placement {
+                Placement::New => Self::New,
+                Placement::AlreadyThere => Self::AlreadyThere,
+                Placement::Replaced(_) => Self::Replaced,
+            },
+        }
+    }
 }
 
-impl Processes {
-    fn tree(&self) -> MutexGuard<'_, Tree> {
+impl From<FetchReport> for Status {
+    fn from(report: FetchReport) -> Self {
+        match report.result {
+            Ok(committed) => Self::Committed(committed.provenance().into()),
+            Err(failed) => Self::Failed(failed.state(), failed.cause().into()),
+        }
+    }
+}
+
+/// All processes, each with every sequence of answers that it has been given.
+#[derive(Default)]
+pub struct Histories(Mutex<HistoryTree>);
+
+#[derive(Default)]
+struct HistoryTree {
+    nodes: Vec<History>,
+    jobs: HashMap<Job, HistoryId>,
+    next: HashMap<(HistoryId, Answer), HistoryId>,
+}
+
+struct History {
+    job: Arc<Job>,
+    /// The last answer, and the history before it.
+    last: Option<(HistoryId, Answer)>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl HistoryTree {
+    fn add(&mut self, history: History) -> HistoryId {
+        self.nodes.push(history);
+        self.nodes.len() - 1
+    }
+}
+
+impl Histories {
+    fn tree(&self) -> MutexGuard<'_, HistoryTree> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A process at its beginning.
-    pub fn start(&self, job: &Job) -> At {
+    /// A process at its first call.
+    pub fn start(&self, job: &Job) -> HistoryId {
         let mut tree = self.tree();
-        if let Some(at) = tree.jobs.get(job) {
-            return *at;
+        if let Some(id) = tree.jobs.get(job) {
+            return *id;
         }
-        let standing = run(job, &[]);
-        let at = tree.nodes.len();
-        tree.nodes
-            .push((Arc::new(job.clone()), None, Arc::new(standing)));
-        tree.jobs.insert(job.clone(), at);
-        at
+        let id = tree.add(History {
+            job: Arc::new(job.clone()),
+            last: None,
+            snapshot: Arc::new(run(job, Vec::new())),
+        });
+        tree.jobs.insert(job.clone(), id);
+        id
     }
 
-    /// The same process after an answer.
-    pub fn after(&self, at: At, answer: Answer) -> At {
+    /// The same process after one more answer.
+    pub fn after(&self, id: HistoryId, answer: Answer) -> HistoryId {
         let mut tree = self.tree();
-        if let Some(next) = tree.after.get(&(at, answer.clone())) {
+        if let Some(next) = tree.next.get(&(id, answer.clone())) {
             return *next;
         }
         let mut answers = vec![answer.clone()];
-        let mut from = at;
-        while let Some((before, answer)) = &tree.nodes[from].1 {
+        let mut last = &tree.nodes[id].last;
+        while let Some((before, answer)) = last {
             answers.push(answer.clone());
-            from = *before;
+            last = &tree.nodes[*before].last;
         }
         answers.reverse();
-        let job = Arc::clone(&tree.nodes[at].0);
-        let standing = run(&job, &answers);
-        let next = tree.nodes.len();
-        tree.nodes
-            .push((job, Some((at, answer.clone())), Arc::new(standing)));
-        tree.after.insert((at, answer), next);
+        let job = Arc::clone(&tree.nodes[id].job);
+        let snapshot = Arc::new(run(&job, answers));
+        let last = Some((id, answer.clone()));
+        let next = tree.add(History {
+            job,
+            last,
+            snapshot,
+        });
+        tree.next.insert((id, answer), next);
         next
     }
 
-    pub fn standing(&self, at: At) -> Arc<Standing> {
-        Arc::clone(&self.tree().nodes[at].2)
+    pub fn snapshot(&self, id: HistoryId) -> Arc<Snapshot> {
+        Arc::clone(&self.tree().nodes[id].snapshot)
     }
 
-    pub fn job(&self, at: At) -> Arc<Job> {
-        Arc::clone(&self.tree().nodes[at].0)
+    pub fn job(&self, id: HistoryId) -> Arc<Job> {
+        Arc::clone(&self.tree().nodes[id].job)
     }
 
-    /// How many different pasts a process has had.
+    /// The number of different histories.
     pub fn count(&self) -> usize {
         self.tree().nodes.len()
     }
 }
 
-/// A job, what it was told last and where it stood then, and where it stands.
-type Past = (Arc<Job>, Option<(At, Answer)>, Arc<Standing>);
-
-/// The answers so far, and the first call without one.
-struct Tape {
-    broken: Broken,
-    name: char,
-    answers: Vec<Answer>,
-    at: usize,
-    wants: Option<Call>,
-    holds: Vec<File>,
-    reached: Vec<State>,
-    /// Of [`Broken::RecordedAfterPublished`].
-    late: Option<State>,
-}
-
-/// Disk, runner and witness of a process.
-#[derive(Clone)]
-struct World(Arc<Mutex<Tape>>);
-
-/// Runs a process up to its first call without an answer.
-fn run(job: &Job, answers: &[Answer]) -> Standing {
+/// Runs a process up to the first call that has no answer.
+fn run(job: &Job, answers: Vec<Answer>) -> Snapshot {
     static CANCEL: LazyLock<CancelToken> =
         LazyLock::new(|| CancelToken::new(None).expect("a pipe"));
-    let world = World(Arc::new(Mutex::new(Tape {
-        broken: job.broken,
-        name: job.name,
-        answers: answers.to_vec(),
-        at: 0,
-        wants: None,
-        holds: Vec::new(),
-        reached: Vec::new(),
-        late: None,
-    })));
-    let store = Store::new(PathBuf::from(ROOT), world.clone());
-    let (options, command_timeout) = (&SkopeoOptions::default(), Duration::from_secs(1));
-    let executor = Executor {
+    let simulation = Simulation::new(job.bug, job.name, answers);
+    let store = Store::new(PathBuf::from(ROOT), Arc::new(simulation.clone()));
+    let config = SessionConfig {
         performer: Performer {
             store: &store,
-            engine: ByteSource::Skopeo {
-                runner: &world,
-                options,
-                command_timeout,
-            },
+            source: ByteSource::Skopeo(Skopeo {
+                runner: &simulation,
+                options: &SkopeoOptions::default(),
+                command_timeout: Duration::from_secs(1),
+            }),
             retry_delay: Duration::ZERO,
             cancel: &CANCEL,
         },
-        plan: FetchPolicy {
+        policy: FetchPolicy {
             method: job.method,
             attempts: NonZeroU32::new(job.attempts).expect("an attempt"),
             network: job.network,
         },
+        // A worker thread would turn a simulated crash into a panic of its own.
         jobs: NonZeroUsize::MIN,
-        witnesses: &[&world],
+        log: None,
+        display: &simulation,
+        warn: &|_| {},
     };
-    let source = Location::Docker {
+    let location = Location::Docker {
         tls_verify: TlsVerify::Unset,
     };
-    let request = Request::new("localhost/a".parse().expect("a name"), source, job.digest);
-    // As the command line does it.
-    let _told = store.sweep();
-    let report = executor.fetch(FetchId(0), &request);
-    let _told = store.close();
-    let tape = world.tape();
-    let next = match (&tape.wants, report) {
-        (Some(call), _) => Next::Wants(call.clone()),
-        (None, Ok(report)) => match report.result {
-            Ok(committed) => Next::Succeeded(success(committed.provenance())),
-            Err(failure) => Next::Failed(failure.at, (&failure.cause).into()),
-        },
-        (None, Err(halt)) => panic!("{halt:?} without a call"),
+    let request = Request::new("localhost/a".parse().expect("a name"), location, job.digest);
+    let session = || {
+        let mut status = None;
+        let session = Session::begin(config).expect("a session without a log");
+        session.fetch(&[request], |report| status = Some(report.clone().into()));
+        session.end().expect("a session without a log");
+        status.expect("a report")
     };
-    Standing {
-        next,
-        holds: tape.holds.clone(),
-        reached: tape.reached.clone(),
-    }
-}
-
-fn success(provenance: &skopeo_index_core::machine::Provenance) -> Success {
-    use skopeo_index_core::machine::{Placement, Provenance};
-    match provenance {
-        Provenance::Hit => Success::Hit,
-        Provenance::Fetched { placed, .. } => match placed {
-            Placement::New => Success::Published,
-            Placement::AlreadyThere => Success::AlreadyThere,
-            Placement::Replaced(_) => Success::Replaced,
+    let status = match catch_unwind(AssertUnwindSafe(session)) {
+        Ok(status) => status,
+        Err(panic) => match panic.downcast::<SimulatedCrash>() {
+            Ok(crash) => Status::Calling(crash.call),
+            Err(panic) => resume_unwind(panic),
         },
-    }
-}
-
-fn text(path: &Path) -> Text {
-    kept(path.to_str().expect("a path of ours"))
-}
-
-impl World {
-    fn tape(&self) -> MutexGuard<'_, Tape> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn broken(&self, how: Broken) -> bool {
-        self.tape().broken == how
-    }
-
-    /// The answer to a call, or a halt where there is none yet.
-    fn ask(&self, call: Call) -> Result<Answer, DiskError> {
-        let mut tape = self.tape();
-        if tape.wants.is_some() {
-            return Err(DiskError::Halt);
-        }
-        let Some(answer) = tape.answers.get(tape.at).cloned() else {
-            tape.wants = Some(call);
-            return Err(DiskError::Halt);
-        };
-        tape.at += 1;
-        match answer {
-            Answer::Refused(kind) => Err(DiskError::Io {
-                doing: "ask for",
-                path: PathBuf::from(format!("{call:?}")),
-                error: kind.into(),
-            }),
-            answer => Ok(answer),
-        }
-    }
-
-    fn remove_all(&self, path: Text) -> Result<(), DiskError> {
-        let gone = |removed| match removed {
-            Err(DiskError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
-        match self.ask(Call::Unlink(path)) {
-            Err(fault) if fault.is(ErrorKind::IsADirectory) => {}
-            other => return gone(other.map(drop)),
-        }
-        if let Answer::Names(names) = self.ask(Call::List(path))? {
-            for name in names {
-                self.remove_all(kept(&format!("{path}/{name}")))?;
-            }
-        }
-        gone(self.ask(Call::RemoveDir(path)).map(drop))
-    }
-}
-
-/// Frees a lock, unless the process stands still.
-struct Held(World, File);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let mut tape = self.0.tape();
-        if tape.wants.is_none() {
-            let file = self.1;
-            tape.holds.retain(|held| *held != file);
-        }
-    }
-}
-
-fn is_object(path: Text) -> bool {
-    path.ends_with(".object")
-}
-
-impl Disk for World {
-    fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError> {
-        match self.ask(Call::MakeDir(text(dir))) {
-            Ok(_) => Ok(DirStatus::Created),
-            Err(fault) if fault.is(ErrorKind::AlreadyExists) => Ok(DirStatus::Existing),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError> {
-        let name = self.tape().name;
-        for n in 0.. {
-            let dir = parent.join(format!("{prefix}{name}{n}"));
-            match self.ask(Call::MakeDir(text(&dir))) {
-                Ok(_) => return Ok(dir),
-                Err(fault) if fault.is(ErrorKind::AlreadyExists) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
-        unreachable!("there is a free name")
-    }
-
-    fn lock(&self, file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
-        let Answer::Opened(opened) = self.ask(Call::OpenLock(text(file)))? else {
-            unreachable!("it is opened or refused")
-        };
-        let patience = match wait {
-            LockWait::Try => Patience::None,
-            LockWait::Blocking(_) => Patience::Some,
-        };
-        if patience == Patience::None && self.broken(Broken::SweptWithoutLock) {
-            return Ok(TryLock::Acquired(Box::new(())));
-        }
-        Ok(match self.ask(Call::TryLock(opened, patience))? {
-            Answer::Theirs => TryLock::Contended,
-            Answer::Gone => TryLock::Unlinked,
-            _ => {
-                self.tape().holds.push(opened);
-                if patience == Patience::Some && self.broken(Broken::LockedTwice) {
-                    self.ask(Call::TryLock(opened, patience))?;
-                }
-                let guard: LockGuard = Box::new(Held(self.clone(), opened));
-                TryLock::Acquired(guard)
-            }
-        })
-    }
-
-    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-        let (file, bytes) = (text(file), str::from_utf8(bytes).expect("of ours"));
-        self.ask(Call::Create(file))?;
-        self.ask(Call::Write(file, kept(bytes))).map(drop)
-    }
-
-    fn read(&self, file: &Path, _: usize) -> Result<Seen, DiskError> {
-        Ok(match self.ask(Call::Read(text(file)))? {
-            Answer::Bytes(bytes) => Seen::Bytes(bytes.into()),
-            Answer::NotAFile => Seen::NotAFile,
-            _ => Seen::Absent,
-        })
-    }
-
-    fn sync_file(&self, file: &Path) -> Result<(), DiskError> {
-        let late = self.broken(Broken::RenamedBeforeSynced) && is_object(text(file));
-        if late || self.broken(Broken::FileNeverSynced) {
-            return Ok(());
-        }
-        self.ask(Call::SyncFile(text(file))).map(drop)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
-        if self.broken(Broken::DirectoryNeverSynced) {
-            return Ok(());
-        }
-        self.ask(Call::SyncDir(text(dir))).map(drop)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError> {
-        let (from, to) = (text(from), text(to));
-        if self.broken(Broken::WrittenInPlace)
-            && is_object(from)
-            && let Answer::Bytes(bytes) = self.ask(Call::Read(from))?
-        {
-            self.ask(Call::Create(to))?;
-            self.ask(Call::Write(to, bytes))?;
-            self.ask(Call::SyncFile(to))?;
-            return Ok(RenameOutcome::Renamed);
-        }
-        let renamed = match self.ask(Call::Rename(from, to)) {
-            Ok(_) => Ok(RenameOutcome::Renamed),
-            Err(fault) if fault.is(ErrorKind::AlreadyExists) => Ok(RenameOutcome::TargetExists),
-            Err(fault) => Err(fault),
-        }?;
-        if self.broken(Broken::RenamedBeforeSynced) && is_object(from) {
-            self.ask(Call::SyncFile(to))?;
-        }
-        Ok(renamed)
-    }
-
-    fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError> {
-        match self.ask(Call::List(text(dir))) {
-            Ok(Answer::Names(names)) => Ok(names.into_iter().map(OsString::from).collect()),
-            Err(fault) if !fault.is(ErrorKind::NotFound) => Err(fault),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.remove_all(text(path))
-    }
-}
-
-impl CommandRunner for World {
-    fn run(
-        &self,
-        command: &SkopeoCommand<'_>,
-        _: &SkopeoOptions,
-        _: &CommandLimits<'_>,
-        _: &CancelToken,
-    ) -> Result<CommandOutput, RunError> {
-        let call = match command {
-            SkopeoCommand::InspectRaw(request) => Call::Inspect(request.digest()),
-            SkopeoCommand::CopyIndex { request, to } => Call::Copy(request.digest(), text(to)),
-            SkopeoCommand::InspectDir { from } => Call::InspectDir(text(from)),
-            SkopeoCommand::ManifestDigest { file } => Call::Opinion(text(file)),
-            other @ (SkopeoCommand::InspectTag { .. } | SkopeoCommand::Version) => {
-                unreachable!("{other:?}")
-            }
-        };
-        let ran = |status, stdout: Text, stderr: String| CommandOutput {
-            exit: Exit::Status(status),
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-        };
-        let answer = self.ask(call).map_err(|_| RunError::Halt)?;
-        Ok(match answer {
-            Answer::Bytes(bytes) => {
-                if let SkopeoCommand::InspectRaw(request) = command
-                    && self.broken(Broken::VerifiedAfterRenamed)
-                {
-                    let object = kept(&format!("{ROOT}/{}", request.digest()));
-                    let published = self
-                        .ask(Call::Create(object))
-                        .and_then(|_| self.ask(Call::Write(object, bytes)));
-                    published.map_err(|_| RunError::Halt)?;
-                }
-                ran(0, bytes, String::new())
-            }
-            Answer::Failed(why) => ran(1, "", format!("level=fatal msg=\"{why}\"")),
-            _ => ran(0, "", String::new()),
-        })
-    }
-}
-
-impl Observer for World {
-    fn transition(&self, _: FetchId, _: &Request, step: &Transition) -> Result<(), Veto> {
-        let to = step.event.to;
-        if self.tape().wants.is_none() {
-            self.tape().reached.push(to);
-        }
-        if !requires_sync(&step.event) || self.broken(Broken::NeverRecorded) {
-            return Ok(());
-        }
-        if self.broken(Broken::RecordedAfterPublished) && to == State::Verified {
-            self.tape().late = Some(to);
-            return Ok(());
-        }
-        let late = self.tape().late.take();
-        for state in late.into_iter().chain([to]) {
-            self.ask(Call::Record(state))
-                .map_err(|fault| Veto(fault.to_string()))?;
-        }
-        Ok(())
+    };
+    Snapshot {
+        status,
+        locks: simulation.locks(),
+        reached: simulation.reached(),
     }
 }

@@ -1,12 +1,15 @@
-//! The osbuild source, against a host that speaks the protocol from the other
-//! side.
+//! The osbuild source, tested from the host's side of the socket.
 #![allow(
     clippy::expect_used,
     clippy::panic,
     reason = "a test that can't go on says why and fails"
 )]
 
-mod host;
-mod protocol;
+mod audit_log;
+mod copy;
+mod download;
+mod hang_up;
+mod packets;
+mod replies;
 mod schema;
-mod service;
+mod start;

@@ -1,4 +1,4 @@
-//! The schema that a host checks items by, and our parser, say the same.
+//! The JSON Schema of the items, and the parser of items, agree.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -7,8 +7,7 @@ use skopeo_index_core::request::{ItemError, Request};
 
 const META: &str = include_str!("../../src/osbuild/org.osbuild.skopeo-index.meta.json");
 
-/// Whether a JSON Schema allows a value; knows the keywords that ours uses, and
-/// no others.
+/// Whether a JSON Schema allows a value. It knows the keywords of the source's schema only.
 fn allows(schema: &Value, root: &Value, value: &Value) -> bool {
     schema
         .as_object()
@@ -51,15 +50,15 @@ fn allows(schema: &Value, root: &Value, value: &Value) -> bool {
                         None => schema["additionalProperties"] != false,
                     })
             }),
-            other => panic!("the schema has {other}, which this test doesn't know"),
+            other => panic!("unknown keyword {other}"),
         })
 }
 
-/// What `property` and Python take for the same.
+/// The pattern of item keys; `property` does what Python does with it.
 const PATTERN: &str = r"^sha256:[0-9a-f]{64}$(?!\n)";
 
 #[test]
-fn a_key_matches_to_a_host_where_it_matches_here() {
+fn key_pattern_matches_in_python_what_the_parser_accepts() {
     let good = digest();
     let keys = [
         good.clone(),
@@ -70,7 +69,7 @@ fn a_key_matches_to_a_host_where_it_matches_here() {
         good.to_uppercase(),
         good[..70].to_owned(),
     ];
-    // osbuild's jsonschema searches.
+    // osbuild's jsonschema uses `re.search`.
     let script = "import json, re, sys; keys = json.load(sys.stdin); \
                   print(json.dumps([bool(re.search(sys.argv[1], key)) for key in keys]))";
     let mut python = std::process::Command::new("python3");
@@ -79,11 +78,11 @@ fn a_key_matches_to_a_host_where_it_matches_here() {
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()
-        .expect("python3 is not there; `apt-get install python3` installs it");
+        .expect("python3; `make setup` installs it");
     let stdin = python.stdin.take().expect("stdin");
     serde_json::to_writer(stdin, &keys).expect("keys");
-    let ran = python.wait_with_output().expect("its end");
-    let matched: Vec<bool> = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let output = python.wait_with_output().expect("an exit status");
+    let matched: Vec<bool> = serde_json::from_slice(&output.stdout).expect("JSON");
     let parsed: Vec<bool> = keys
         .iter()
         .map(|key| key.parse::<Digest>().is_ok())
@@ -91,7 +90,7 @@ fn a_key_matches_to_a_host_where_it_matches_here() {
     assert_eq!(matched, parsed);
 }
 
-/// The schema of a property.
+/// The schema of the property `key`.
 fn property<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
     let by_pattern = || {
         let (pattern, schema) = schema["patternProperties"].as_object()?.iter().next()?;
@@ -178,7 +177,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_parser_takes_no_item_that_the_schema_refuses_and_refuses_others_for_what_no_schema_sees(
+    fn parser_accepts_only_items_that_the_schema_allows(
         (key, item) in (key(), item()),
     ) {
         let meta: Value = serde_json::from_str(META).expect("JSON");
@@ -193,7 +192,7 @@ proptest! {
 }
 
 #[test]
-fn the_metadata_has_what_a_host_reads() {
+fn metadata_has_summary_description_and_schema() {
     let meta: Value = serde_json::from_str(META).expect("JSON");
     assert!(meta["summary"].is_string());
     assert!(

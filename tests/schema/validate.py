@@ -1,4 +1,4 @@
-"""How many lines of a file are valid by a JSON schema: validate.py SCHEMA FILE"""
+"""Counts the lines of a file that match a JSON schema: validate.py SCHEMA FILE"""
 import json
 import sys
 

@@ -1,16 +1,12 @@
-//! Thousands of fetches through a hostile registry, by a service that lives long
-//! and by runs that are killed, into one cache and one log.
+//! Fetches from a hostile registry by the long-lived osbuild service and by runs of the
+//! command line that are killed, with one cache and one audit log.
 //!
-//! `SKOPEO_INDEX_PROOF=long` makes it 10,000; `SKOPEO_INDEX_SEED=N` does one again.
+//! `SKOPEO_INDEX_PROOF=long` makes 10,000 fetches; `SKOPEO_INDEX_SEED=N` repeats a run.
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that can't go on says why and fails"
+    reason = "a test that can't continue fails"
 )]
-
-#[path = "../osbuild/host.rs"]
-#[allow(dead_code, reason = "not all of a host is wanted here")]
-mod host;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,20 +14,21 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use host::{Host, Version};
-use test_support::loopback::{Behaviour, Registry, samples};
-use skopeo_index::store::{RealDisk, Seen, Store};
-use skopeo_index_core::audit::{KeepObjects, ParsedLine, Severity, Verifier};
+use skopeo_index::store::Store;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::CacheEntry;
+use test_support::audit_log;
+use test_support::loopback::{Behaviour, Registry, samples};
+use test_support::program::host::{self, Host, Version};
 
-/// Items of one call, and of one run.
+/// Items of each call of the service and of each run.
 const ITEMS: usize = 50;
 
-/// Documents that there are.
+/// Documents of the registry.
 const DOCUMENTS: usize = 400;
 
-/// Options of service and runs alike.
+/// Options of the service and of the runs.
 const ENVIRONMENT: [(&str, &str); 7] = [
     ("SKOPEO_INDEX_TLS_VERIFY", "false"),
     ("SKOPEO_INDEX_RETRY_DELAY", "1ms"),
@@ -42,11 +39,11 @@ const ENVIRONMENT: [(&str, &str); 7] = [
     ("SKOPEO_INDEX_REPLY", "structured"),
 ];
 
-/// What the service, the runs and all that they start have in their environment.
+/// Variable that the service, the runs and their children have in their environment.
 const MARKER: &str = "SKOPEO_INDEX_SOAK";
 
-/// A misbehaviour; mostly those that don't take a command's whole time.
-fn hostile(random: &mut fastrand::Rng) -> Option<Behaviour> {
+/// A misbehaviour, or none; rarely one that lasts until the command's timeout.
+fn misbehaviour(random: &mut fastrand::Rng) -> Option<Behaviour> {
     Some(match random.u8(..) {
         0 => Behaviour::Silence,
         1 => Behaviour::SlowDrip,
@@ -71,11 +68,11 @@ struct Soak {
     digests: Vec<String>,
     host: Host,
     log: tempfile::NamedTempFile,
-    /// Of what was made to misbehave: after how many requests it no longer does.
+    /// By digest: the number of requests after which the registry behaves again.
     hostile_until: BTreeMap<String, usize>,
     fetches: usize,
-    killed: usize,
-    committed: usize,
+    killed_runs: usize,
+    committed_by_service: usize,
 }
 
 impl Soak {
@@ -99,8 +96,8 @@ impl Soak {
             log,
             hostile_until: BTreeMap::new(),
             fetches: 0,
-            killed: 0,
-            committed: 0,
+            killed_runs: 0,
+            committed_by_service: 0,
         }
     }
 
@@ -108,13 +105,13 @@ impl Soak {
         self.host.cache().join("org.osbuild.files")
     }
 
-    /// Some of the documents, each with a behaviour of its own, and what becomes of
-    /// the cache meanwhile.
-    fn items(&mut self) -> BTreeSet<String> {
+    /// Picks documents, makes the registry misbehave for some, and removes or corrupts the
+    /// objects of some.
+    fn pick_items(&mut self) -> BTreeSet<String> {
         let mut items = BTreeSet::new();
         while items.len() < ITEMS {
             let digest = self.digests[self.random.usize(..DOCUMENTS)].clone();
-            if let Some(behaviour) = hostile(&mut self.random) {
+            if let Some(behaviour) = misbehaviour(&mut self.random) {
                 let requests = self.registry.requests(&digest);
                 let until = self.hostile_until.entry(digest.clone()).or_default();
                 *until = requests.max(*until) + 1;
@@ -132,15 +129,15 @@ impl Soak {
         items
     }
 
-    /// Whether something may go wrong with a digest yet.
+    /// Whether the registry may still misbehave for a digest.
     fn is_hostile(&self, digest: &str) -> bool {
         let until = self.hostile_until.get(digest).copied().unwrap_or_default();
         until > self.registry.requests(digest)
     }
 
-    /// One call of the service.
-    fn called(&mut self) {
-        let items = self.items();
+    /// Calls `download` of the service.
+    fn call_service(&mut self) {
+        let items = self.pick_items();
         let hostile: BTreeSet<_> = items
             .iter()
             .filter(|digest| self.is_hostile(digest))
@@ -156,19 +153,19 @@ impl Soak {
             if result["success"] == true {
                 let object = fs::read(self.cache().join(digest)).expect("an object");
                 assert_eq!(Digest::of(&object).to_string(), digest);
-                self.committed += 1;
+                self.committed_by_service += 1;
             } else {
-                assert!(hostile.contains(digest), "without a cause: {result}");
+                assert!(hostile.contains(digest), "failure without cause: {result}");
             }
         }
-        assert_eq!(self.processes(), [self.host.service.id()], "left over");
+        assert_eq!(self.processes(), [self.host.service.id()], "processes");
     }
 
-    /// All processes of this test, whosever children they are by now.
+    /// The processes of this test, orphans included.
     fn processes(&self) -> Vec<u32> {
         let marker = format!("{MARKER}={}", self.log.path().display());
         let is_ours = |pid: &u32| {
-            // Empty or gone: it has ended.
+            // It is empty or missing once the process has ended.
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment
                 .split(|byte| *byte == 0)
@@ -181,11 +178,11 @@ impl Soak {
             .collect()
     }
 
-    /// A run that is killed once it has told of so many items.
-    fn killed(&mut self) {
-        let items = self.items();
+    /// Starts a run, and kills it after a random number of its progress lines.
+    fn kill_run(&mut self) {
+        let items = self.pick_items();
         let address = self.registry.address();
-        let mut run = Command::new(env!("CARGO_BIN_EXE_skopeo-index"))
+        let mut run = Command::new(test_support::program::binary())
             .args(["fetch", "--progress=json", "--cache"])
             .arg(self.cache())
             .arg("--audit-log")
@@ -199,16 +196,16 @@ impl Soak {
             .spawn()
             .expect("the binary");
         let lines = self.random.usize(1..200);
-        let said = BufReader::new(run.stderr.take().expect("stderr"));
-        for line in said.lines().take(lines) {
+        let stderr = BufReader::new(run.stderr.take().expect("stderr"));
+        for line in stderr.lines().take(lines) {
             line.expect("UTF-8");
         }
         run.kill().expect("a process");
-        self.killed += usize::from(run.wait().expect("its end").code().is_none());
+        self.killed_runs += usize::from(run.wait().expect("its end").code().is_none());
     }
 
-    /// Descriptors and resident KiB of the service.
-    fn uses(&self) -> [usize; 2] {
+    /// Open descriptors and resident KiB of the service.
+    fn usage(&self) -> [usize; 2] {
         let proc = Path::new("/proc").join(self.host.service.id().to_string());
         let descriptors = fs::read_dir(proc.join("fd")).expect("a process").count();
         let status = fs::read_to_string(proc.join("status")).expect("a process");
@@ -217,70 +214,65 @@ impl Soak {
         [descriptors, resident.parse().expect("a number")]
     }
 
-    fn assert_sound(&self) {
-        let store = Store::new(self.cache(), RealDisk);
+    /// Asserts that objects and log are intact.
+    fn assert_intact(&self) {
+        let store = Store::at(self.cache());
         for digest in store.objects().expect("a list") {
-            let Seen::Bytes(bytes) = store.read(digest).expect("a sound disk") else {
+            let entry = store.read(digest).expect("a readable cache");
+            let CacheEntry::File { content } = entry else {
                 panic!("{digest}")
             };
-            // What this test itself has put there may not have been asked for again.
-            let ours = Digest::of(&bytes) == digest && Index::parse(&bytes).is_ok();
-            assert!(ours || bytes == b"corrupt", "{digest}");
+            let bytes = content.as_slice();
+            let is_intact = Digest::of(bytes) == digest && Index::parse(bytes).is_ok();
+            // An object that this test corrupted may not have been requested again.
+            assert!(is_intact || bytes == b"corrupt", "{digest}");
         }
         let log = fs::read(self.log.path()).expect("the log");
-        let mut verifier = Verifier::new(None, KeepObjects::Nothing);
-        let end = log
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let mut findings: Vec<_> = log[..end]
-            .split_inclusive(|byte| *byte == b'\n')
-            .flat_map(|line| verifier.line(&ParsedLine::read(&line[..line.len() - 1])))
-            .collect();
-        findings.extend(verifier.finish(&log[end..]).1);
-        findings.retain(|found| found.what.severity() > Severity::Note);
-        assert_eq!(findings, []);
+        assert_eq!(audit_log::verify(&log, None).1, []);
     }
 }
 
 #[test]
-fn nothing_goes_wrong_and_nothing_grows() {
+fn service_and_killed_runs_keep_cache_and_log_intact_without_leaks() {
     let given = std::env::var("SKOPEO_INDEX_SEED").ok();
     let seed = given.map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("a number"));
     let is_long = std::env::var("SKOPEO_INDEX_PROOF").is_ok_and(|proof| proof == "long");
     let fetches = if is_long { 10_000 } else { 400 };
     println!("SKOPEO_INDEX_SEED={seed}");
     let mut soak = Soak::new(seed);
-    // Once warm, it has all that it needs.
-    soak.called();
-    let before = soak.uses();
+    // The first call allocates what the service keeps.
+    soak.call_service();
+    let before = soak.usage();
     while soak.fetches < fetches {
-        soak.called();
-        soak.killed();
+        soak.call_service();
+        soak.kill_run();
     }
-    soak.called();
-    let after = soak.uses();
+    soak.call_service();
+    let after = soak.usage();
     println!(
         "{} fetches, {} committed by the service, {} runs killed; descriptors, KiB: {before:?}, then {after:?}",
-        soak.fetches, soak.committed, soak.killed
+        soak.fetches, soak.committed_by_service, soak.killed_runs
     );
     assert_eq!(after[0], before[0], "descriptors");
     assert!(
         after[1] < before[1] + 4096,
-        "it grows: {before:?}, then {after:?}"
+        "resident KiB: {before:?}, then {after:?}"
     );
-    assert!(soak.killed > 0 && soak.committed > soak.fetches / 4);
-    soak.assert_sound();
-    let store = Store::new(soak.cache(), RealDisk);
+    assert!(soak.killed_runs > 0 && soak.committed_by_service > soak.fetches / 4);
+    soak.assert_intact();
+    let store = Store::at(soak.cache());
     soak.host.hang_up();
     soak.host.service.wait().expect("its end");
-    assert_eq!(soak.processes(), [0; 0], "left over");
-    store.sweep().expect("a sound disk");
-    assert_eq!(store.left_over().expect("a sound disk"), [""; 0]);
-    let staging = fs::read_dir(soak.cache().join(".skopeo-index")).expect("ours");
-    let names: Vec<_> = staging.map(|e| e.expect("an entry").file_name()).collect();
-    let mut left = names
+    assert_eq!(soak.processes(), [0; 0], "processes");
+    store.sweep().expect("a readable cache");
+    let stale = store.stale_staging().expect("a readable cache");
+    assert_eq!(stale, [""; 0]);
+    let private_dir = fs::read_dir(soak.cache().join(".skopeo-index")).expect("a directory");
+    let names: Vec<_> = private_dir
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    let mut staging = names
         .iter()
-        .filter(|n| n.to_string_lossy().starts_with("staging"));
-    assert_eq!(left.next(), None);
+        .filter(|name| name.to_string_lossy().starts_with("staging"));
+    assert_eq!(staging.next(), None);
 }

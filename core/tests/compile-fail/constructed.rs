@@ -1,8 +1,8 @@
 use skopeo_index_core::machine::{Inspected, ManifestBytes, Verified};
 
-/// The constructor is its room's own.
+/// Constructors are private to the module.
 fn construct(inspected: Inspected<ManifestBytes>) {
-    let _verified = Verified::compare(inspected);
+    let _verified = Verified::verify(inspected);
 }
 
 fn main() {}

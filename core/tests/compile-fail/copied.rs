@@ -2,7 +2,7 @@ use skopeo_index_core::machine::{ManifestBytes, Verified};
 
 fn copied<T: Copy>(_: T) {}
 
-/// One proof is one publishing.
+/// A verified fetch is published once.
 fn copy(verified: Verified<ManifestBytes>) {
     copied(verified);
 }

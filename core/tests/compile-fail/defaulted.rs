@@ -1,6 +1,6 @@
 use skopeo_index_core::machine::Staged;
 
-/// Nor does it come from nowhere.
+/// No state has a default.
 fn default() -> Staged {
     Default::default()
 }

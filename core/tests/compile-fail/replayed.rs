@@ -1,6 +1,6 @@
 use skopeo_index_core::machine::{ContentInfo, Fetch, ManifestBytes};
 
-/// What was replayed is not what was verified.
+/// A replayed fetch is of another type than a verified one.
 fn replay(replayed: Fetch<ContentInfo>) -> Fetch<ManifestBytes> {
     replayed
 }

@@ -1,9 +1,9 @@
-use skopeo_index_core::machine::{Fetch, Outcome};
+use skopeo_index_core::machine::{CacheEntry, Fetch, Outcome};
 
-/// A state is used up by its step.
+/// A step consumes the state.
 fn reuse(fetch: Fetch) {
-    let _first = fetch.step(Outcome::Absent);
-    let _second = fetch.step(Outcome::Absent);
+    let _first = fetch.step(Outcome::LookedUp { entry: CacheEntry::Absent });
+    let _second = fetch.step(Outcome::LookedUp { entry: CacheEntry::Absent });
 }
 
 fn main() {}

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | against a registry, well-behaved or hostile | [`loopback`] |
 //! | parsing, against a second and slower reader | [`oracle`] |
+//! | audit logs: rewrite, tamper with, verify one in memory | [`audit_log`] |
+//! | properties, with counterexamples that are kept | `property` |
 //! | store, executor or session without skopeo | `program::fakes` |
 //! | the binary, with a cache of its own | `program::harness` |
 //! | the osbuild source, from the host's side | `program::host` |
@@ -15,7 +17,10 @@
     reason = "a test that can't go on fails"
 )]
 
+pub mod audit_log;
 pub mod loopback;
 pub mod oracle;
 #[cfg(feature = "program")]
 pub mod program;
+#[cfg(feature = "property")]
+pub mod property;

@@ -1,4 +1,4 @@
-//! The registries themselves: what they serve, and that they end.
+//! The registries themselves: what they serve, and that they stop.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,10 +6,12 @@ use std::net::TcpStream;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use test_support::loopback::{Behaviour, DockerRegistry, PASSWORD, Registry, Relay, Storage, USER, samples};
+use test_support::loopback::{
+    Behaviour, DockerRegistry, PASSWORD, Registry, Relay, Storage, USER, samples,
+};
 
-/// What a registry must have ended within, whatever it was doing.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// Time within which a registry must stop, whatever it was doing.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends a request without waiting for the answer.
 fn ask(address: &str, method: &str, path: &str) -> TcpStream {
@@ -22,7 +24,7 @@ fn manifest(reference: &str) -> String {
     format!("/v2/some/name/manifests/{reference}")
 }
 
-/// The answer to the first of one connection's requests, as long as it is.
+/// This many bytes of the answers on a connection.
 fn answer(mut connection: TcpStream, length: usize) -> String {
     let mut bytes = vec![0; length];
     connection.read_exact(&mut bytes).expect("an answer");
@@ -50,7 +52,7 @@ fn assert_served(args: &[&str], reference: &str, document: &[u8]) {
 const HTTP: &[&str] = &["--tls-verify=false"];
 
 #[test]
-fn one_connection_is_good_for_many_requests() {
+fn registry_connection_serves_many_requests() {
     let registry = Registry::start();
     let digest = registry.put(samples::empty());
     let mut connection = ask(registry.address(), "HEAD", &manifest(&digest));
@@ -67,7 +69,7 @@ fn one_connection_is_good_for_many_requests() {
 }
 
 #[test]
-fn a_sequence_comes_before_what_is_always_done() {
+fn registry_behave_once_comes_before_behave() {
     let registry = Registry::start();
     let digest = registry.put(samples::empty());
     registry.behave_once(
@@ -88,7 +90,7 @@ fn a_sequence_comes_before_what_is_always_done() {
 }
 
 #[test]
-fn a_registry_ends_at_once_whatever_it_was_doing() {
+fn registry_dropped_stops_at_once_during_any_behaviour() {
     for behaviour in [
         Behaviour::EndlessBody,
         Behaviour::SlowDrip,
@@ -102,15 +104,15 @@ fn a_registry_ends_at_once_whatever_it_was_doing() {
         while registry.requests(&digest) == 0 {
             std::thread::yield_now();
         }
-        let began = Instant::now();
+        let begun = Instant::now();
         drop(registry);
-        assert!(began.elapsed() < AT_ONCE, "{behaviour:?}");
+        assert!(begun.elapsed() < STOP_TIMEOUT, "{behaviour:?}");
         drop(asked);
     }
 }
 
 #[test]
-fn connections_that_are_over_keep_nothing_open() {
+fn registry_closed_connections_leave_no_descriptor_open() {
     let open = || fs::read_dir("/proc/self/fd").expect("/proc").count();
     let registry = Registry::start();
     let digest = registry.put(samples::empty());
@@ -119,8 +121,8 @@ fn connections_that_are_over_keep_nothing_open() {
         let asked = ask(registry.address(), "GET", &manifest(&digest));
         answer(asked, 12);
     }
-    let until = Instant::now() + AT_ONCE;
-    // Other tests open some, too.
+    let until = Instant::now() + STOP_TIMEOUT;
+    // Tests in other threads open some as well.
     while open() > before + 200 {
         assert!(Instant::now() < until, "{} are open, {before} were", open());
         std::thread::yield_now();
@@ -128,31 +130,31 @@ fn connections_that_are_over_keep_nothing_open() {
 }
 
 #[test]
-fn a_relay_delays_by_its_latency_and_does_not_add_up() {
+fn relay_delays_by_its_latency_once_each_way() {
     let registry = Registry::start();
     let latency = Duration::from_millis(100);
     let relay = Relay::to(registry.address(), latency);
     let document = samples::of_size(4 << 20);
     let digest = registry.put(document.clone());
-    let began = Instant::now();
+    let begun = Instant::now();
     let asked = ask(relay.address(), "GET", &manifest(&digest));
     let body = answer(asked, document.len());
-    let took = began.elapsed();
+    let took = begun.elapsed();
     assert!(body.starts_with("HTTP/1.1 200 OK"));
     assert!(took >= 2 * latency && took < 20 * latency, "{took:?}");
 }
 
 #[test]
-fn skopeo_is_lied_to_about_a_digest() {
+fn forged_sample_makes_skopeo_print_the_digest_of_its_payload() {
     let payload = String::from_utf8(samples::docker_list(2)).expect("UTF-8");
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), samples::forged(&payload)).expect("a file");
-    let said = test_support::loopback::run(
+    let printed = test_support::loopback::run(
         "skopeo",
         &["manifest-digest", &file.path().display().to_string()],
     );
     assert_eq!(
-        String::from_utf8_lossy(&said).trim(),
+        String::from_utf8_lossy(&printed).trim(),
         test_support::loopback::digest(payload.as_bytes())
     );
     assert_ne!(
@@ -162,7 +164,7 @@ fn skopeo_is_lied_to_about_a_digest() {
 }
 
 #[test]
-fn samples_are_as_large_as_asked_for_and_differ() {
+fn samples_have_the_requested_size_and_distinct_digests() {
     for size in [600, 1024, 4 << 20] {
         assert_eq!(samples::of_size(size).len(), size);
     }
@@ -173,7 +175,7 @@ fn samples_are_as_large_as_asked_for_and_differ() {
 }
 
 #[test]
-fn docker_registry_has_passwords() {
+fn docker_registry_with_password_requires_it() {
     let registry = DockerRegistry::with_password();
     let digest = registry.push("app", &samples::empty(), samples::OCI_INDEX);
     let reference = format!("docker://{}/app@{digest}", registry.address());
@@ -191,7 +193,7 @@ fn docker_registry_has_passwords() {
 }
 
 #[test]
-fn docker_registry_speaks_tls() {
+fn docker_registry_with_tls_requires_its_certificate() {
     let registry = DockerRegistry::with_tls();
     let digest = registry.push("app", &samples::empty(), samples::OCI_INDEX);
     let reference = format!("docker://{}/app@{digest}", registry.address());
@@ -205,7 +207,7 @@ fn docker_registry_speaks_tls() {
 }
 
 #[test]
-fn a_storage_has_the_list_and_leaves_no_mount() {
+fn storage_has_the_index_and_leaves_no_mount() {
     let registry = DockerRegistry::plain();
     let storage = Storage::with_list(&registry);
     let dir = storage.location().to_owned();
@@ -216,7 +218,7 @@ fn a_storage_has_the_list_and_leaves_no_mount() {
     );
     assert_served(&[], &reference, storage.list());
     drop(storage);
-    assert!(!dir.exists(), "{} is left", dir.display());
+    assert!(!dir.exists(), "{} still exists", dir.display());
     let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc");
     assert!(!mounts.contains(&*dir.to_string_lossy()), "{mounts}");
 }

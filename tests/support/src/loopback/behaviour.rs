@@ -1,4 +1,4 @@
-//! What a registry may do instead of answering well.
+//! Misbehaviours of a registry.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// An answer that isn't the document.
+/// An answer other than the document.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     /// A status with a body.
@@ -15,26 +15,26 @@ pub enum Behaviour {
         status: &'static str,
         /// Like `Retry-After: 1`.
         headers: Vec<String>,
-        /// Often a registry's JSON errors.
+        /// For example, JSON errors of a registry.
         body: String,
     },
-    /// A body without end.
+    /// A body without an end.
     EndlessBody,
-    /// Half of the body that was announced.
+    /// A part of the announced body.
     CutShort,
-    /// A byte now and then.
+    /// The announced body, a byte at a time.
     SlowDrip,
-    /// Nothing at all.
+    /// No answer.
     Silence,
-    /// To the same place again.
+    /// A redirect to the same path.
     RedirectLoop,
 }
 
-/// How often a drip drips.
+/// Time between two bytes of [`Behaviour::SlowDrip`].
 const DRIP: Duration = Duration::from_millis(200);
 
 impl Behaviour {
-    /// A status with a registry's error.
+    /// A status with a registry's JSON error.
     #[must_use]
     pub fn error(status: &'static str, code: &str, message: &str) -> Self {
         let errors = serde_json::json!({ "errors": [{ "code": code, "message": message }] });
@@ -45,7 +45,7 @@ impl Behaviour {
         }
     }
 
-    /// 429, with or without the time after which to try again.
+    /// 429, with or without `Retry-After`.
     #[must_use]
     pub fn too_many_requests(retry_after: Option<u32>) -> Self {
         let mut error = Self::error("429 Too Many Requests", "TOOMANYREQUESTS", "slow down");
@@ -55,7 +55,7 @@ impl Behaviour {
         error
     }
 
-    /// 401, with a challenge that nothing answers.
+    /// 401, with a challenge that no credentials satisfy.
     #[must_use]
     pub fn unauthorized() -> Self {
         let mut error = Self::error(
@@ -69,7 +69,7 @@ impl Behaviour {
         error
     }
 
-    /// 401, with the address of a token, [`crate::loopback::TOKEN`] of a registry.
+    /// 401, with the address of a token: path [`crate::loopback::TOKEN`] of a registry.
     #[must_use]
     pub fn bearer(registry: &str) -> Self {
         let mut error = Self::unauthorized();
@@ -82,7 +82,7 @@ impl Behaviour {
         error
     }
 
-    /// 404, as registries say it.
+    /// 404, with a registry's error.
     #[must_use]
     pub fn not_found() -> Self {
         Self::error("404 Not Found", "MANIFEST_UNKNOWN", "manifest unknown")
@@ -140,7 +140,7 @@ impl Behaviour {
                 }
                 Ok(())
             }
-            // Until the client or the registry goes.
+            // Until the client or the registry closes the connection.
             Self::Silence => io::copy(&mut to, &mut io::sink()).map(|_| ()),
             Self::RedirectLoop => write!(
                 to,
@@ -150,5 +150,5 @@ impl Behaviour {
     }
 }
 
-/// The media type of what isn't a document at all.
+/// Media type of bodies that are not documents.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";

@@ -12,20 +12,20 @@ use tempfile::TempDir;
 
 use crate::loopback::samples;
 
-/// The one user of a registry with a password.
+/// The only user of a registry with a password.
 pub const USER: &str = "alice";
 
 /// The user's password.
 pub const PASSWORD: &str = "correct horse";
 
-/// Made by `htpasswd -Bbn alice 'correct horse'`.
+/// Output of `htpasswd -Bbn alice 'correct horse'`.
 const HTPASSWD: &str = "alice:$2y$05$X59oCjBgrbQlB08TN7jICeGEQucIbfmpTpl94yky9dr4iRIDySKva";
 
-/// How long a registry may take to listen.
+/// Timeout for a registry to listen.
 const START_WITHIN: Duration = Duration::from_secs(20);
 
-/// A docker-registry, with a second, open one over the same storage, by which
-/// manifests get into it.
+/// A docker-registry. One with a password or TLS has a second, open one over the same
+/// storage, through which manifests are pushed.
 pub struct DockerRegistry {
     public: Server,
     open: Option<Server>,
@@ -38,7 +38,7 @@ struct Server {
 }
 
 impl DockerRegistry {
-    /// One that lets everybody in, by plain HTTP.
+    /// A registry without authentication, plain HTTP.
     #[must_use]
     pub fn plain() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
@@ -49,7 +49,7 @@ impl DockerRegistry {
         }
     }
 
-    /// One that wants [`USER`] and [`PASSWORD`].
+    /// A registry that requires [`USER`] and [`PASSWORD`].
     ///
     /// # Panics
     /// Where it can't be started.
@@ -70,7 +70,7 @@ impl DockerRegistry {
         }
     }
 
-    /// One that speaks TLS with a certificate that nobody knows.
+    /// A registry with TLS, whose certificate no client trusts.
     ///
     /// # Panics
     /// Where it can't be started.
@@ -120,13 +120,13 @@ impl DockerRegistry {
         &self.public.address
     }
 
-    /// What to give as `--cert-dir`.
+    /// Directory for `--cert-dir`.
     #[must_use]
     pub fn cert_dir(&self) -> PathBuf {
         self.dir.path().join("certs")
     }
 
-    /// Puts a manifest into a repository under its digest, and gives that.
+    /// Pushes a manifest to a repository under its digest, and returns the digest.
     ///
     /// # Panics
     /// Where the registry refuses it.
@@ -137,7 +137,7 @@ impl DockerRegistry {
         digest
     }
 
-    /// Puts an image into a repository, for a list to list: its descriptor.
+    /// Pushes an image to a repository, and returns its descriptor for an index.
     ///
     /// # Panics
     /// Where the registry refuses it.
@@ -179,7 +179,7 @@ impl DockerRegistry {
         digest
     }
 
-    /// Asks the open registry; gives the head of its answer.
+    /// Sends a request to the open registry, and returns its answer.
     fn request(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> String {
         let address = &self.open.as_ref().unwrap_or(&self.public).address;
         let mut connection = TcpStream::connect(address).expect("the registry");
@@ -203,7 +203,7 @@ impl DockerRegistry {
 
 impl Server {
     fn start(dir: &Path, more: &str) -> Self {
-        // Somebody may take the port before the registry does.
+        // Another process may take the port before the registry does.
         (0..5)
             .find_map(|_| Self::try_start(dir, more))
             .expect("a registry that listens")
@@ -214,7 +214,7 @@ impl Server {
         let address = free.expect("a port on 127.0.0.1").to_string();
         let config = dir.join(format!("{}.yml", address.replace(':', "-")));
         let storage = dir.join("storage");
-        // What begins with two spaces belongs to `http`.
+        // Lines of `more` with two spaces of indentation belong to `http`.
         let text = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n\
              http:\n  addr: {address}\n{more}",
@@ -232,7 +232,7 @@ impl Server {
         };
         // Debian's name for it, and Fedora's.
         let process = ["docker-registry", "registry"].iter().find_map(spawn);
-        let process = process.expect("docker-registry is not there; `make setup` installs it");
+        let process = process.expect("no docker-registry: run `make setup`");
         let mut server = Self { address, process };
         let until = Instant::now() + START_WITHIN;
         while Instant::now() < until && matches!(server.process.try_wait(), Ok(None)) {
@@ -247,12 +247,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _gone = self.process.kill();
-        let _reaped = self.process.wait();
+        // It may have exited already.
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }
 
-/// A layer with nothing in it: 1024 zero bytes, the end of a tar, compressed.
+/// An empty layer: 1024 zero bytes, the end of a tar archive, compressed.
 fn empty_layer() -> Vec<u8> {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("layer");

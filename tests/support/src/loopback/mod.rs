@@ -1,11 +1,11 @@
 //! Registries on 127.0.0.1, for tests, demo and benchmarks.
 //!
 //! ```text
-//!  Registry        in-process, plain HTTP; serves what it is given, or misbehaves
-//!  Relay           a way to a registry that takes its time
+//!  Registry        in-process, plain HTTP; serves given documents, or misbehaves
+//!  Relay           adds latency to a registry
 //!  DockerRegistry  Debian's docker-registry, with or without password and TLS
-//!  Storage         a container storage with a list's image in it (root only)
-//!  samples         indexes, and what only looks like one
+//!  Storage         a container storage with an image of an index (root only)
+//!  samples         indexes, and documents that resemble one
 //! ```
 
 mod behaviour;
@@ -32,28 +32,29 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-/// Whether a process has ended. A dead one may wait to be buried by init.
+/// Whether a process has ended. A zombie has.
 #[must_use]
 pub fn is_gone(process: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
     stat.map_or(true, |stat| stat.contains(") Z "))
 }
 
-/// Runs a command to its end and gives its stdout.
+/// Runs a command to its end and returns its stdout.
 ///
 /// # Panics
-/// Where it isn't there, with how to get it, or fails.
+/// Where it fails or is missing, with the way to install it.
 pub fn run(program: &str, args: &[&str]) -> Vec<u8> {
-    let ran = Command::new(program)
+    let output = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
         .output();
-    let ran = ran.unwrap_or_else(|error| panic!("{program}: {error}; `make setup` installs it"));
-    let stderr = String::from_utf8_lossy(&ran.stderr);
+    let output =
+        output.unwrap_or_else(|error| panic!("{program}: {error}; `make setup` installs it"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
-        ran.status.success(),
+        output.status.success(),
         "{program} {args:?}: {}: {stderr}",
-        ran.status
+        output.status
     );
-    ran.stdout
+    output.stdout
 }

@@ -9,13 +9,13 @@ use std::thread::{self, JoinHandle};
 
 use crate::loopback::Behaviour;
 
-/// Before anything is asked for, for [`Registry::behave`].
+/// Reference of the connection itself, before any request, for [`Registry::behave`].
 pub const CONNECT: &str = "";
 
-/// What clients ask for first, for [`Registry::behave`].
+/// Reference of the first request of a client, for [`Registry::behave`].
 pub const PING: &str = "/v2/";
 
-/// Where [`Behaviour::bearer`] sends clients to.
+/// Path to which [`Behaviour::bearer`] sends clients.
 pub const TOKEN: &str = "/token";
 
 /// Serves manifests by plain HTTP, under any repository's name, until dropped.
@@ -28,27 +28,27 @@ pub struct Registry {
 #[derive(Default)]
 struct Shared {
     manifests: Mutex<HashMap<String, Manifest>>,
-    /// Those that are being served; one that is over is closed.
+    /// Connections that are being served.
     connections: Mutex<Vec<Weak<TcpStream>>>,
     stop: AtomicBool,
 }
 
-/// What is behind a tag or a digest.
+/// The document of a tag or a digest.
 #[derive(Default)]
 struct Manifest {
     bytes: Vec<u8>,
-    /// For the next requests, one each.
+    /// Behaviours for the next requests, one each.
     next: VecDeque<Behaviour>,
-    /// For all requests after these.
+    /// Behaviour for all requests after these.
     always: Option<Behaviour>,
     requests: usize,
 }
 
 impl Registry {
-    /// Starts one on a port of its own.
+    /// Starts a registry on a free port.
     ///
     /// # Panics
-    /// Where there is no port left.
+    /// Where no port is free.
     #[must_use]
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on 127.0.0.1");
@@ -71,7 +71,7 @@ impl Registry {
         &self.address
     }
 
-    /// Serves a document or a blob under its digest, and gives that.
+    /// Serves a document or a blob under its digest, and returns the digest.
     pub fn put(&self, bytes: impl Into<Vec<u8>>) -> String {
         let bytes = bytes.into();
         let digest = crate::loopback::digest(&bytes);
@@ -107,7 +107,7 @@ impl Registry {
             .extend(next);
     }
 
-    /// How often a reference was asked for.
+    /// Number of requests for a reference.
     #[must_use]
     pub fn requests(&self, reference: &str) -> usize {
         self.shared
@@ -120,10 +120,10 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // Wakes the one that accepts; then nobody adds connections any more.
-        let _woken = TcpStream::connect(&self.address);
+        // Wakes the accepting thread, which then closes all connections.
+        TcpStream::connect(&self.address).ok();
         if let Some(accepting) = self.accepting.take() {
-            let _ended = accepting.join();
+            accepting.join().ok();
         }
     }
 }
@@ -135,8 +135,8 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is behind a reference, and what to do instead of serving it.
-    fn asked_for(&self, reference: &str) -> Option<(Vec<u8>, Option<Behaviour>)> {
+    /// The document of a reference, and the behaviour instead of serving it, if any.
+    fn requested(&self, reference: &str) -> Option<(Vec<u8>, Option<Behaviour>)> {
         let mut manifests = self.manifests();
         let manifest = manifests.get_mut(reference)?;
         manifest.requests += 1;
@@ -153,7 +153,7 @@ impl Shared {
 
     fn remember(&self, connection: &Arc<TcpStream>) {
         let mut connections = self.connections();
-        connections.retain(|served| served.strong_count() > 0);
+        connections.retain(|connection| connection.strong_count() > 0);
         connections.push(Arc::downgrade(connection));
     }
 }
@@ -166,23 +166,24 @@ fn accept(listener: &TcpListener, shared: &Shared) {
             }
             let connection = Arc::new(connection);
             shared.remember(&connection);
-            // A client that goes ends its thread, and nothing else.
+            // An I/O error ends the connection only.
             scope.spawn(move || serve(&connection, shared));
         }
         for connection in shared.connections().iter().filter_map(Weak::upgrade) {
-            let _gone = connection.shutdown(Shutdown::Both);
+            // The client may have closed it.
+            connection.shutdown(Shutdown::Both).ok();
         }
     });
 }
 
-/// What a TLS connection begins with (RFC 8446, section 5.1). Clients try that
-/// first, and want to be told that they are wrong.
+/// First byte of a TLS connection (RFC 8446, section 5.1). Clients try TLS first, and
+/// plain HTTP after an error.
 const TLS_HANDSHAKE: u8 = 22;
 
-/// Answers requests until the client goes.
+/// Answers requests until the client closes the connection.
 fn serve(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    if let Some((_, Some(behaviour))) = shared.asked_for(CONNECT) {
+    if let Some((_, Some(behaviour))) = shared.requested(CONNECT) {
         return behaviour.act("/", connection, &shared.stop);
     }
     let mut reader = BufReader::new(connection);
@@ -210,7 +211,7 @@ fn answer(method: &str, path: &str, mut to: &TcpStream, shared: &Shared) -> io::
         .or_else(|| path.split_once("/blobs/"));
     let bare = path.split('?').next().unwrap_or(path);
     let reference = place.map_or(bare, |(_, reference)| reference);
-    let Some((bytes, behaviour)) = shared.asked_for(reference) else {
+    let Some((bytes, behaviour)) = shared.requested(reference) else {
         let unknown = match bare {
             PING => Behaviour::status("200 OK"),
             _ => Behaviour::not_found(),

@@ -1,4 +1,4 @@
-//! A way to a registry that takes its time.
+//! Latency between a client and a registry.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,27 +6,28 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Passes connections on to a registry; each byte takes `latency` each way, and
-/// many are on the way at once.
+/// Forwards connections to a registry. Each byte takes `latency` each way; latencies of
+/// successive bytes overlap.
 pub struct Relay {
     address: String,
 }
 
 impl Relay {
-    /// Starts one, which lives as long as the process.
+    /// Starts a relay, which lives as long as the process.
     ///
     /// # Panics
-    /// Where there is no port left.
+    /// Where no port is free.
     #[must_use]
     pub fn to(registry: &str, latency: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on 127.0.0.1");
         let address = listener.local_addr().expect("a bound address").to_string();
         let registry = registry.to_owned();
         thread::spawn(move || {
-            for here in listener.incoming().flatten() {
-                if let Ok(there) = TcpStream::connect(&registry) {
-                    let _ = pass(&here, &there, latency);
-                    let _ = pass(&there, &here, latency);
+            for client in listener.incoming().flatten() {
+                if let Ok(server) = TcpStream::connect(&registry) {
+                    // An I/O error ends the connection only.
+                    forward(&client, &server, latency).ok();
+                    forward(&server, &client, latency).ok();
                 }
             }
         });
@@ -40,8 +41,8 @@ impl Relay {
     }
 }
 
-/// Passes on what comes from one side, in two threads.
-fn pass(from: &TcpStream, to: &TcpStream, latency: Duration) -> std::io::Result<()> {
+/// Forwards one direction, in two threads.
+fn forward(from: &TcpStream, to: &TcpStream, latency: Duration) -> std::io::Result<()> {
     to.set_nodelay(true)?;
     let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
     let (send, receive) = mpsc::channel::<(Instant, Vec<u8>)>();
@@ -63,7 +64,8 @@ fn pass(from: &TcpStream, to: &TcpStream, latency: Duration) -> std::io::Result<
                 break;
             }
         }
-        let _gone = to.shutdown(Shutdown::Write);
+        // The other side may have closed it.
+        to.shutdown(Shutdown::Write).ok();
     });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Indexes, and what only looks like one.
+//! Indexes, and documents that resemble one.
 
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ const PLATFORMS: [(&str, Option<&str>); 5] = [
     ("riscv64", None),
 ];
 
-/// A descriptor of a manifest that nobody has.
+/// A descriptor of a manifest that exists nowhere.
 #[must_use]
 pub fn descriptor(media_type: &str, n: usize) -> Value {
     let (architecture, variant) = PLATFORMS[n % PLATFORMS.len()];
@@ -56,7 +56,7 @@ pub fn oci_index(n: usize) -> Vec<u8> {
     ))
 }
 
-/// One that doesn't say its media type, which is legal.
+/// An index without `mediaType`, which is legal.
 #[must_use]
 pub fn oci_index_without_media_type() -> Vec<u8> {
     bytes(&index(
@@ -74,7 +74,7 @@ pub fn docker_list(n: usize) -> Vec<u8> {
     ))
 }
 
-/// The `n`th of many that differ.
+/// The `n`th of many different indexes.
 #[must_use]
 pub fn distinct(n: usize) -> Vec<u8> {
     let manifests = (0..4).map(|at| descriptor(OCI_IMAGE, 4 * n + at)).collect();
@@ -96,7 +96,7 @@ pub fn with_artifact_type() -> Vec<u8> {
     bytes(&document)
 }
 
-/// An index that says what it belongs to.
+/// An index with a `subject`.
 #[must_use]
 pub fn with_subject() -> Vec<u8> {
     let mut document = index(Some(OCI_INDEX), vec![descriptor(OCI_IMAGE, 0)]);
@@ -104,7 +104,7 @@ pub fn with_subject() -> Vec<u8> {
     bytes(&document)
 }
 
-/// An index with a manifest's bytes in its descriptor.
+/// An index with a manifest's bytes in its descriptor (`data`).
 #[must_use]
 pub fn with_data() -> Vec<u8> {
     let mut document = index(Some(OCI_INDEX), vec![descriptor(OCI_IMAGE, 0)]);
@@ -114,16 +114,16 @@ pub fn with_data() -> Vec<u8> {
     bytes(&document)
 }
 
-/// An index of nothing, which is legal.
+/// An index without manifests, which is legal.
 #[must_use]
 pub fn empty() -> Vec<u8> {
     bytes(&index(Some(OCI_INDEX), Vec::new()))
 }
 
-/// An index of exactly so many bytes.
+/// An index of exactly this size.
 ///
 /// # Panics
-/// Where an index can't be so small.
+/// Where an index can't be that small.
 #[must_use]
 pub fn of_size(size: usize) -> Vec<u8> {
     let padded = |padding: usize| {
@@ -141,7 +141,7 @@ pub fn single_image() -> Vec<u8> {
     bytes(&Value::Object(image()))
 }
 
-/// An index to one reader and an image to the other (CVE-2021-41190).
+/// An index to some readers and an image to others (CVE-2021-41190).
 #[must_use]
 pub fn both_at_once() -> Vec<u8> {
     let mut both = image();
@@ -166,8 +166,8 @@ fn image() -> Map<String, Value> {
     image
 }
 
-/// A document that skopeo takes for a signed one of version 1, so that
-/// `skopeo manifest-digest` hashes `payload` and not the document.
+/// A document that skopeo takes for a signed one of schema version 1, so that
+/// `skopeo manifest-digest` hashes `payload` instead of the document.
 #[must_use]
 pub fn forged(payload: &str) -> Vec<u8> {
     let protected = json!({ "formatLength": 0, "formatTail": base64url(payload.as_bytes()) });

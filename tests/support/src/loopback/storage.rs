@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::loopback::DockerRegistry;
 use crate::loopback::samples;
 
-/// An overlay storage that has one image of a list, and with it the list.
+/// An overlay storage that has one image of an index, and with it the index.
 pub struct Storage {
     dir: TempDir,
     name: String,
@@ -16,10 +16,10 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Fills one from a registry.
+    /// Creates a storage and fills it from a registry.
     ///
     /// # Panics
-    /// Where that fails, as it does without root's rights.
+    /// Where that fails, as it does without root privileges.
     #[must_use]
     pub fn with_list(registry: &DockerRegistry) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
@@ -59,25 +59,25 @@ impl Storage {
         }
     }
 
-    /// Where it lies.
+    /// Its directory.
     #[must_use]
     pub fn location(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The list's name.
+    /// Name of the index.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The list's digest.
+    /// Digest of the index.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// The list itself.
+    /// Bytes of the index.
     #[must_use]
     pub fn list(&self) -> &[u8] {
         &self.list
@@ -86,8 +86,11 @@ impl Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        // The driver leaves its directory mounted on itself.
+        // The overlay driver leaves its directory mounted on itself.
         let mounted = self.dir.path().join("overlay");
-        let _not_mounted = std::process::Command::new("umount").arg(mounted).output();
+        std::process::Command::new("umount")
+            .arg(mounted)
+            .output()
+            .ok();
     }
 }

@@ -1,32 +1,29 @@
-//! What an index is, said plainly and slowly, over a second reader of JSON.
+//! The rules of an index a second time, plainly and slowly, over the second JSON parser.
 
 use skopeo_index_core::index::MediaType;
 
-use super::json::Json;
-use super::json::Json::Array;
-use super::json::Json::Number;
-use super::json::Json::Object;
-use super::json::Json::Text;
+use super::json::Json::{self, Array, Number, Object, Text};
 
+/// A key as Go's `encoding/json` compares it.
 fn folded(key: &str) -> String {
     let unfolded = key.replace('\u{17f}', "s").replace('\u{212a}', "k");
     unfolded.to_ascii_lowercase()
 }
 
-/// Why some reader, exact or careless about case, first or last of two keys,
-/// may take a document for something else than an index, or refuse it.
-pub fn doubt(document: &Json) -> Option<&'static str> {
+/// Why some reader may refuse a document, or take it for something other than an index.
+/// Readers differ in case sensitivity, and in which of two equal keys counts.
+pub fn reject_reason(document: &Json) -> Option<&'static str> {
     let Object(top) = document else {
-        return Some("no object");
+        return Some("not an object");
     };
-    if document.has_a_key_twice(&str::to_owned) {
-        return Some("a key twice, somewhere");
+    if document.has_duplicate_key() {
+        return Some("a duplicate key");
     }
-    if document.depth() > 127 || document.has_a_number_beyond_all() {
-        return Some("more than a reader holds");
+    if document.depth() > 127 || document.has_number_beyond_double() {
+        return Some("too deep, or a number out of range");
     }
-    if let Some(doubt) = spelling(top, &["mediaType", "schemaVersion", "manifests"]) {
-        return Some(doubt);
+    if let Some(reason) = ambiguous_key(top, &["mediaType", "schemaVersion", "manifests"]) {
+        return Some(reason);
     }
     let read_as = |wanted: &str| {
         let same = |(key, _): &&(String, Json)| folded(key) == folded(wanted);
@@ -49,13 +46,13 @@ pub fn doubt(document: &Json) -> Option<&'static str> {
         return Some("schemaVersion");
     }
     match read_as("manifests")[..] {
-        [Array(manifests)] => manifests.iter().find_map(flaw),
+        [Array(manifests)] => manifests.iter().find_map(descriptor_error),
         _ => Some("manifests"),
     }
 }
 
-/// Why some reader may read another key than the rest.
-fn spelling(members: &[(String, Json)], deciding: &[&str]) -> Option<&'static str> {
+/// Why readers may differ in which member is which key.
+fn ambiguous_key(members: &[(String, Json)], known: &[&str]) -> Option<&'static str> {
     let keys: Vec<_> = members.iter().map(|(key, _)| folded(key)).collect();
     if (0..keys.len()).any(|a| keys[..a].contains(&keys[a])) {
         return Some("two spellings of one key");
@@ -65,20 +62,20 @@ fn spelling(members: &[(String, Json)], deciding: &[&str]) -> Option<&'static st
             .iter()
             .any(|(other, _)| other != key && folded(other) == folded(key))
     };
-    deciding
+    known
         .iter()
         .any(respelt)
-        .then_some("a spelling that only some readers know")
+        .then_some("a key that only some readers know")
 }
 
-/// Why a descriptor points to nothing.
-fn flaw(descriptor: &Json) -> Option<&'static str> {
+/// Why a descriptor is not valid.
+fn descriptor_error(descriptor: &Json) -> Option<&'static str> {
     let Object(members) = descriptor else {
-        return Some("no descriptor");
+        return Some("not a descriptor");
     };
     let keys = ["mediaType", "digest", "size", "platform", "artifactType"];
-    if let Some(doubt) = spelling(members, &keys) {
-        return Some(doubt);
+    if let Some(reason) = ambiguous_key(members, &keys) {
+        return Some(reason);
     }
     match descriptor.member("mediaType") {
         Some(Text(kind)) if !kind.is_empty() => {}
@@ -102,11 +99,11 @@ fn flaw(descriptor: &Json) -> Option<&'static str> {
         Some(platform @ Object(members)) => {
             let keys = ["os", "architecture", "variant", "os.version"];
             let required = ["os", "architecture"];
-            let told = required
+            let valid = required
                 .iter()
                 .all(|key| matches!(platform.member(key), Some(Text(_))))
                 && keys.iter().all(|key| may_be_text(platform, key));
-            spelling(members, &keys).or((!told).then_some("a platform"))
+            ambiguous_key(members, &keys).or((!valid).then_some("a platform"))
         }
         Some(_) => Some("a platform"),
     }

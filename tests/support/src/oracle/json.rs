@@ -1,4 +1,4 @@
-//! JSON by RFC 8259, slowly: every member is kept, every number as it is written.
+//! A second JSON parser (RFC 8259), slow and plain: it keeps every member, and numbers as text.
 
 use std::fmt::Write as _;
 
@@ -14,17 +14,17 @@ pub enum Json {
 
 use Json::{Array, Bool, Null, Number, Object, Text};
 
-/// Reads a whole document, or nothing.
+/// Parses a whole document.
 pub fn read(bytes: &[u8]) -> Option<Json> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let (json, rest) = value(blank(text), 0)?;
-    blank(rest).is_empty().then_some(json)
+    let (json, rest) = value(skip_space(text), 0)?;
+    skip_space(rest).is_empty().then_some(json)
 }
 
-/// Deeper than any test's document, less than the stack.
+/// Deeper than any document of a test, and within the stack.
 const DEPTH_MAX: u32 = 500;
 
-fn blank(text: &str) -> &str {
+fn skip_space(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
@@ -41,21 +41,22 @@ fn value(text: &str, depth: u32) -> Option<(Json, &str)> {
         _ => return None,
     };
     let (mut items, mut members) = (Vec::new(), Vec::new());
-    let mut rest = blank(&text[1..]);
+    let mut rest = skip_space(&text[1..]);
     if !rest.starts_with(end) {
         loop {
             if list {
                 let (item, after) = value(rest, depth + 1)?;
                 items.push(item);
-                rest = blank(after);
+                rest = skip_space(after);
             } else {
                 let (key, after) = string(rest)?;
-                let (item, after) = value(blank(blank(after).strip_prefix(':')?), depth + 1)?;
+                let (item, after) =
+                    value(skip_space(skip_space(after).strip_prefix(':')?), depth + 1)?;
                 members.push((key, item));
-                rest = blank(after);
+                rest = skip_space(after);
             }
             match rest.strip_prefix(',') {
-                Some(after) => rest = blank(after),
+                Some(after) => rest = skip_space(after),
                 None => break,
             }
         }
@@ -135,41 +136,42 @@ impl Json {
         }
     }
 
-    pub fn has_a_key_twice(&self, read: &dyn Fn(&str) -> String) -> bool {
-        let keys = match self {
-            Object(members) => members.iter().map(|(key, _)| read(key)).collect(),
+    /// Whether an object at any depth has two equal keys.
+    pub fn has_duplicate_key(&self) -> bool {
+        let keys: Vec<_> = match self {
+            Object(members) => members.iter().map(|(key, _)| key).collect(),
             _ => Vec::new(),
         };
         (0..keys.len()).any(|a| (0..a).any(|b| keys[a] == keys[b]))
             || self
                 .children()
                 .iter()
-                .any(|child| child.has_a_key_twice(read))
+                .any(|child| child.has_duplicate_key())
     }
 
-    /// How many arrays and objects are within each other.
+    /// Number of nested arrays and objects.
     pub fn depth(&self) -> usize {
         let within = self.children().iter().map(|child| child.depth()).max();
         within.unwrap_or(0) + usize::from(matches!(self, Array(_) | Object(_)))
     }
 
-    /// Larger than any double.
-    pub fn has_a_number_beyond_all(&self) -> bool {
+    /// Whether a number at any depth is larger than any double.
+    pub fn has_number_beyond_double(&self) -> bool {
         matches!(self, Number(digits) if digits.parse::<f64>().is_ok_and(f64::is_infinite))
             || self
                 .children()
                 .iter()
-                .any(|child| child.has_a_number_beyond_all())
+                .any(|child| child.has_number_beyond_double())
     }
 
-    /// How many objects there are, this one included.
+    /// Number of objects at any depth, this one included.
     pub fn objects(&self) -> usize {
         let within: usize = self.children().iter().map(|child| child.objects()).sum();
         within + usize::from(matches!(self, Object(_)))
     }
 
-    /// Repeats the last key of the `n`th object; false where it has none.
-    pub fn repeat_a_key_of(&mut self, n: usize) -> bool {
+    /// Duplicates the last member of the `n`th object; false if it has none.
+    pub fn duplicate_key_in(&mut self, n: usize) -> bool {
         fn visit(json: &mut Json, left: &mut usize) -> Option<bool> {
             if let Object(members) = json {
                 if *left == 0 {
@@ -189,44 +191,44 @@ impl Json {
         visit(self, &mut { n }).unwrap_or(false)
     }
 
-    /// The text, with blanks and escapes here and there.
-    pub fn written(&self, seed: u64) -> String {
+    /// The document as text, with spaces and escapes at random.
+    pub fn to_text(&self, seed: u64) -> String {
         let (mut text, mut state) = (String::new(), seed | 1);
-        let mut whim = move || {
+        let mut random = move || {
             // xorshift64: any bits will do.
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
             state % 16
         };
-        self.write(&mut text, &mut whim);
+        self.write(&mut text, &mut random);
         text
     }
 
-    fn write(&self, to: &mut String, whim: &mut dyn FnMut() -> u64) {
+    fn write(&self, to: &mut String, random: &mut dyn FnMut() -> u64) {
         to.push_str(
             ["", "", "", " ", "\n", "\t\r"]
-                .get(whim() as usize)
+                .get(random() as usize)
                 .unwrap_or(&""),
         );
         match self {
             Null => to.push_str("null"),
             Bool(value) => to.push_str(if *value { "true" } else { "false" }),
             Number(digits) => to.push_str(digits),
-            Text(text) => write_text(text, to, whim),
+            Text(text) => write_text(text, to, random),
             Array(items) => {
                 for (at, item) in items.iter().enumerate() {
                     to.push(if at == 0 { '[' } else { ',' });
-                    item.write(to, whim);
+                    item.write(to, random);
                 }
                 to.push_str(if items.is_empty() { "[]" } else { "]" });
             }
             Object(members) => {
                 for (at, (key, value)) in members.iter().enumerate() {
                     to.push(if at == 0 { '{' } else { ',' });
-                    write_text(key, to, whim);
+                    write_text(key, to, random);
                     to.push(':');
-                    value.write(to, whim);
+                    value.write(to, random);
                 }
                 to.push_str(if members.is_empty() { "{}" } else { "}" });
             }
@@ -234,10 +236,10 @@ impl Json {
     }
 }
 
-fn write_text(text: &str, to: &mut String, whim: &mut dyn FnMut() -> u64) {
+fn write_text(text: &str, to: &mut String, random: &mut dyn FnMut() -> u64) {
     to.push('"');
     for unit in text.chars() {
-        if whim() == 0 || unit < ' ' || matches!(unit, '"' | '\\') {
+        if random() == 0 || unit < ' ' || matches!(unit, '"' | '\\') {
             for unit in unit.encode_utf16(&mut [0; 2]) {
                 let _ = write!(to, "\\u{unit:04X}");
             }

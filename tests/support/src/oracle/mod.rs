@@ -1,4 +1,4 @@
-//! Independent readers that the parsers are compared with.
+//! Independent parsers to compare the core with.
 
 pub mod index;
 pub mod json;

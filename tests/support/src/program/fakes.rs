@@ -1,21 +1,23 @@
-//! What stands in for skopeo and for the disk.
+//! Stand-ins for skopeo and for the disk.
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::io;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use skopeo_index::fetch::{ByteSource, Halt, Performer};
-use skopeo_index::fetch::{Executor, FetchReport, Observer};
+use skopeo_index::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError, Skopeo};
 use skopeo_index::store::{
-    DirStatus, Disk, DiskError, LockWait, RealDisk, RenameOutcome, Seen, Store, TryLock,
+    DirStatus, Disk, DiskError, LockWait, RealDisk, RenameOutcome, Store, TryLock,
 };
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::{FetchPolicy, Method, Network};
+use skopeo_index_core::machine::{CacheEntry, FetchPolicy, ManifestBytes, Method, Network};
 use skopeo_index_core::request::{Location, Request, TlsVerify};
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 
@@ -32,7 +34,7 @@ mockall::mock! {
     }
 }
 
-/// A command that ended well.
+/// A command that exits with 0.
 pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<CommandOutput, RunError> {
     Ok(CommandOutput {
         exit: Exit::Status(0),
@@ -41,7 +43,7 @@ pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<CommandOutput, RunError> {
     })
 }
 
-/// A command that failed with skopeo's message.
+/// A command that exits with 1 and skopeo's fatal message.
 pub fn failed(message: &str) -> Result<CommandOutput, RunError> {
     let stderr = format!("level=fatal msg=\"{message}\"").into_bytes();
     Ok(CommandOutput {
@@ -51,129 +53,172 @@ pub fn failed(message: &str) -> Result<CommandOutput, RunError> {
     })
 }
 
-/// A skopeo that brings whatever was asked for, if it is one of the documents.
-pub fn honest(documents: Vec<Vec<u8>>) -> MockSkopeo {
+/// A skopeo that fetches any of these documents by its digest, by both methods.
+pub fn skopeo_with(documents: Vec<Vec<u8>>) -> MockSkopeo {
+    let find = move |request: &Request| {
+        let has_digest = |document: &&Vec<u8>| Digest::of(document) == request.digest();
+        documents.iter().find(has_digest).cloned()
+    };
     let mut skopeo = MockSkopeo::new();
     skopeo
         .expect_run()
         .returning(move |command, _, _, _| match command {
-            SkopeoCommand::InspectRaw(request) => {
-                let found = documents
-                    .iter()
-                    .find(|document| Digest::of(document) == request.digest());
-                found.map_or_else(
-                    || failed("manifest unknown"),
-                    |document| printed(document.clone()),
-                )
-            }
+            SkopeoCommand::InspectRaw(request) => match find(request) {
+                Some(document) => printed(document),
+                None => failed("manifest unknown"),
+            },
             SkopeoCommand::CopyIndex { request, to } => {
-                let found = documents
-                    .iter()
-                    .find(|document| Digest::of(document) == request.digest());
-                std::fs::write(to.join("manifest.json"), found.expect("a document"))
-                    .expect("a file");
+                let document = find(request).expect("a document");
+                std::fs::write(to.join("manifest.json"), document).expect("a file");
                 printed("")
             }
-            SkopeoCommand::InspectDir { from } => {
-                printed(std::fs::read(from.join("manifest.json")).expect("it"))
-            }
-            SkopeoCommand::ManifestDigest { file } => printed(format!(
-                "{}\n",
-                Digest::of(&std::fs::read(file).expect("it"))
-            )),
-            other => panic!("{other:?}"),
+            other => run_on_copy(other),
         });
     skopeo
 }
 
+/// The commands that read a copy in staging.
+pub fn run_on_copy(command: &SkopeoCommand<'_>) -> Result<CommandOutput, RunError> {
+    let read = |file: &Path| std::fs::read(file).expect("the copy");
+    match command {
+        SkopeoCommand::InspectDir { from } => printed(read(&from.join("manifest.json"))),
+        SkopeoCommand::ManifestDigest { file } => printed(format!("{}\n", Digest::of(&read(file)))),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A request for `localhost/app`.
 pub fn request(digest: Digest) -> Request {
-    let source = Location::Docker {
+    let location = Location::Docker {
         tls_verify: TlsVerify::Never,
     };
-    Request::new("localhost/app".parse().expect("a name"), source, digest)
+    Request::new("localhost/app".parse().expect("a name"), location, digest)
 }
 
-/// An empty cache; the directory is removed with the first of the pair.
-pub fn cache() -> (tempfile::TempDir, Store<RealDisk>) {
+/// A cache whose directory doesn't exist yet. It is removed with the first of the pair.
+pub fn empty_cache() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a directory");
     let root = dir.path().join("cache");
-    (dir, Store::new(root, RealDisk))
+    (dir, Store::at(root))
 }
 
-pub const PLAN: FetchPolicy = FetchPolicy {
+/// A token that is never cancelled.
+pub fn never_cancelled() -> CancelToken {
+    CancelToken::new(None).expect("a pipe")
+}
+
+/// One attempt by method raw, with the network.
+pub const POLICY: FetchPolicy = FetchPolicy {
     method: Method::Raw,
     attempts: NonZeroU32::MIN,
     network: Network::Allowed,
 };
 
-/// Fetches with one stand-in or both.
-pub fn fetch<R: CommandRunner, D: Disk>(
-    store: &Store<D>,
-    runner: &R,
-    plan: FetchPolicy,
+/// Fetches one request after the other, without cancellation and observers.
+pub fn fetch(
+    store: &Store,
+    runner: &dyn CommandRunner,
+    policy: FetchPolicy,
     requests: &[Request],
-    (jobs, cancel, witnesses): (usize, &CancelToken, &[&dyn Observer]),
-) -> Result<Vec<FetchReport>, Halt> {
-    let engine = ByteSource::Skopeo {
-        runner,
-        options: &SkopeoOptions::default(),
-        command_timeout: Duration::from_secs(60),
-    };
-    let performer = Performer {
+) -> Vec<FetchReport> {
+    fetch_with(
         store,
-        engine,
-        retry_delay: Duration::ZERO,
-        cancel,
-    };
-    let jobs = NonZeroUsize::new(jobs).expect("a job");
-    let mut reports = Vec::new();
-    Executor {
-        performer,
-        plan,
-        jobs,
-        witnesses,
-    }
-    .run(requests, |report| reports.push(report.clone()))?;
-    Ok(reports)
+        runner,
+        policy,
+        requests,
+        (1, &never_cancelled(), &[]),
+    )
 }
 
-/// The same, one at a time, with nobody to stop it and nobody who looks.
-pub fn fetch_plainly<R: CommandRunner, D: Disk>(
-    store: &Store<D>,
-    runner: &R,
-    plan: FetchPolicy,
+/// Fetches with so many jobs, a token and observers.
+pub fn fetch_with(
+    store: &Store,
+    runner: &dyn CommandRunner,
+    policy: FetchPolicy,
     requests: &[Request],
-) -> Result<Vec<FetchReport>, Halt> {
-    let cancel = CancelToken::new(None).expect("a pipe");
-    fetch(store, runner, plan, requests, (1, &cancel, &[]))
+    (jobs, cancel, observers): (usize, &CancelToken, &[&dyn Observer]),
+) -> Vec<FetchReport> {
+    let options = SkopeoOptions::default();
+    let executor = Executor {
+        performer: Performer {
+            store,
+            source: ByteSource::Skopeo(skopeo(runner, &options)),
+            retry_delay: Duration::ZERO,
+            cancel,
+        },
+        policy,
+        jobs: NonZeroUsize::new(jobs).expect("a job"),
+        observers,
+    };
+    let mut reports = Vec::new();
+    executor.run(requests, |report| reports.push(report.clone()));
+    reports
 }
+
+/// skopeo with a timeout that no test reaches.
+pub fn skopeo<'a>(runner: &'a dyn CommandRunner, options: &'a SkopeoOptions) -> Skopeo<'a> {
+    Skopeo {
+        runner,
+        options,
+        command_timeout: Duration::from_secs(60),
+    }
+}
+
+/// Payload of the unwinding with which a test double ends the simulated process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SimulatedCrash;
+
+/// Ends the simulated process: unwinds to [`catch_crash`] without a panic message.
+pub fn crash() -> ! {
+    resume_unwind(Box::new(SimulatedCrash))
+}
+
+/// Runs a simulated process until it returns or crashes. Another panic passes through. A
+/// crash of an executor is caught only if it has one job: `std::thread::scope` replaces
+/// the payload of a worker's panic.
+///
+/// # Errors
+/// It crashed.
+pub fn catch_crash<T>(process: impl FnOnce() -> T) -> Result<T, SimulatedCrash> {
+    catch_unwind(AssertUnwindSafe(process)).map_err(|payload: Box<dyn Any + Send>| {
+        *payload
+            .downcast::<SimulatedCrash>()
+            .unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+const ENODEV: i32 = 19;
 
 /// What happens at the call that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Injected {
-    /// The system refuses it.
-    Refusal(i32),
-    /// The process is gone, before the call.
-    Halt,
+pub enum Fault {
+    /// The system refuses it with this errno.
+    Errno(i32),
+    /// The process crashes before the call. Further calls crash as well.
+    Crash,
+    /// The system refuses this call and all further ones, so that nothing reaches the disk
+    /// any more: a crash as the disk sees it, for runs with several jobs.
+    DiskGone,
 }
 
-/// A disk whose `n`th call fails.
-pub struct Faulty {
+/// The real disk, whose `n`th call fails.
+pub struct FaultyDisk {
     calls: AtomicUsize,
     fails_at: usize,
-    with: Injected,
+    fault: Fault,
 }
 
-impl Faulty {
-    pub fn new(fails_at: usize, with: Injected) -> Self {
-        Self {
+impl FaultyDisk {
+    /// Counts calls from 1.
+    pub fn new(fails_at: usize, fault: Fault) -> Arc<Self> {
+        Arc::new(Self {
             calls: AtomicUsize::new(0),
             fails_at,
-            with,
-        }
+            fault,
+        })
     }
 
-    /// Whether so many calls were made that one failed.
+    /// Whether there were enough calls for one to fail.
     pub fn has_failed(&self) -> bool {
         self.calls.load(Ordering::SeqCst) >= self.fails_at
     }
@@ -184,23 +229,23 @@ impl Faulty {
         call: impl FnOnce() -> Result<T, DiskError>,
     ) -> Result<T, DiskError> {
         let n = 1 + self.calls.fetch_add(1, Ordering::SeqCst);
-        match self.with {
-            // Nothing happens any more in a process that is gone.
-            Injected::Halt if n >= self.fails_at => Err(DiskError::Halt),
-            Injected::Refusal(errno) if n == self.fails_at => {
-                let (path, error) = (path.to_owned(), io::Error::from_raw_os_error(errno));
-                Err(DiskError::Io {
-                    doing: "do something to",
-                    path,
-                    error,
-                })
-            }
-            _ => call(),
+        let refuse = |errno| {
+            Err(DiskError::Io {
+                operation: "use",
+                path: path.to_owned(),
+                error: io::Error::from_raw_os_error(errno),
+            })
+        };
+        match self.fault {
+            Fault::Crash if n >= self.fails_at => crash(),
+            Fault::DiskGone if n >= self.fails_at => refuse(ENODEV),
+            Fault::Errno(errno) if n == self.fails_at => refuse(errno),
+            Fault::Crash | Fault::DiskGone | Fault::Errno(_) => call(),
         }
     }
 }
 
-impl Disk for Faulty {
+impl Disk for FaultyDisk {
     fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError> {
         self.call(dir, || RealDisk.make_dir(dir))
     }
@@ -213,7 +258,7 @@ impl Disk for Faulty {
     fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         self.call(file, || RealDisk.write(file, bytes))
     }
-    fn read(&self, file: &Path, max: usize) -> Result<Seen, DiskError> {
+    fn read(&self, file: &Path, max: usize) -> Result<CacheEntry<ManifestBytes>, DiskError> {
         self.call(file, || RealDisk.read(file, max))
     }
     fn sync_file(&self, file: &Path) -> Result<(), DiskError> {

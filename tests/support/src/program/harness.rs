@@ -1,14 +1,22 @@
 //! The binary with a cache of its own.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// A cache, and the binary that uses it.
+use super::{binary, names, staging_dirs};
+
+/// A cache, and runs of the binary on it.
 pub struct Cache {
     dir: TempDir,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Cache {
@@ -27,9 +35,9 @@ impl Cache {
         self.dir.path().join(name)
     }
 
-    /// `skopeo-index` without what the environment of the tests may set.
+    /// `skopeo-index` without the variables of the tests' own environment.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_skopeo-index"));
+        let mut command = Command::new(binary());
         command.args(args).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("SKOPEO_INDEX_") {
@@ -39,18 +47,18 @@ impl Cache {
         command
             .env("SKOPEO_INDEX_CACHE", self.path())
             .env("SKOPEO_INDEX_RETRY_DELAY", "1ms");
-        // No credentials but those that a test gives.
+        // Only the credentials that a test passes.
         command.env("REGISTRY_AUTH_FILE", self.beside("no-auth.json"));
         command
     }
 
     /// Runs it to its end.
-    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ended {
-        ended(self.command(args).output().expect("the binary"))
+    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> RunOutput {
+        self.command(args).output().expect("the binary").into()
     }
 
     /// `fetch --tls-verify=false`.
-    pub fn fetch(&self, references: &[&str]) -> Ended {
+    pub fn fetch(&self, references: &[&str]) -> RunOutput {
         self.run(["fetch", "--tls-verify=false"].iter().chain(references))
     }
 
@@ -65,46 +73,39 @@ impl Cache {
         names
     }
 
-    /// Nothing is in staging.
-    pub fn assert_no_leftover(&self) {
-        let mut left = names(&self.path().join(".skopeo-index"));
-        left.retain(|name| name.starts_with("staging"));
-        assert_eq!(left, [""; 0], "left over");
+    /// Asserts that no staging directory is left.
+    #[track_caller]
+    pub fn assert_no_staging(&self) {
+        assert_eq!(staging_dirs(&self.path()), [""; 0], "staging directories");
     }
 
-    /// Neither an object nor a leftover.
-    pub fn assert_nothing_kept(&self) {
+    /// Asserts that there is neither an object nor a staging directory.
+    #[track_caller]
+    pub fn assert_empty(&self) {
         assert_eq!(self.objects(), [""; 0], "objects");
-        self.assert_no_leftover();
+        self.assert_no_staging();
     }
 }
 
-fn names(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
-}
-
-/// What a run has left.
+/// Exit status and outputs of a run.
 #[derive(Debug)]
-pub struct Ended {
+pub struct RunOutput {
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-pub fn ended(output: Output) -> Ended {
-    Ended {
-        status: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
+impl From<Output> for RunOutput {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
+        }
     }
 }
 
-impl Ended {
+impl RunOutput {
     #[track_caller]
     pub fn assert_status(&self, status: i32) -> &Self {
         assert_eq!(self.status, Some(status), "{self:#?}");
@@ -118,8 +119,8 @@ impl Ended {
     }
 }
 
-/// A command by way of another one.
-pub fn through(wrapper: &[&str], inner: &Command) -> Command {
+/// A command as the last arguments of another one, such as strace.
+pub fn wrap(wrapper: &[&str], inner: &Command) -> Command {
     let mut command = Command::new(wrapper[0]);
     command
         .args(&wrapper[1..])

@@ -1,4 +1,4 @@
-//! A host: starts the real binary with a socket, and calls it.
+//! An osbuild host: starts the real binary with a socket, and calls it.
 
 use std::fs::{self, File};
 use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
@@ -16,21 +16,22 @@ use rustix::net::{
     sockopt,
 };
 use serde_json::{Value, json};
+use skopeo_index::os::best_effort;
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
-/// Far more than a service needs for anything here.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for the service: far more than it needs in any test.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// More than any reply here has.
-const REPLY_MAX: usize = 8 << 20;
+/// More bytes than any reply in the tests has.
+const MAX_REPLY: usize = 8 << 20;
 
-/// Which osbuild this is.
+/// The version of osbuild that the host claims to be.
 #[derive(Clone, Copy)]
 pub enum Version {
-    /// Looks at what `download` replies.
+    /// Reads the result in the reply of `download`.
     V190,
-    /// Takes every reply for a success.
+    /// Takes every reply for a success; only exceptions are failures.
     V185,
     /// Its version can't be read.
     Unknown,
@@ -43,18 +44,18 @@ pub struct Host {
     dir: TempDir,
 }
 
-/// What a host sees when it reads.
+/// The result of reading from the service.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
-    Message(Value, Way),
+    Message(Value, Transfer),
     Closed,
 }
 
-/// How a message comes.
+/// How a message was sent.
 #[derive(Debug, PartialEq)]
-pub enum Way {
-    InThePacket,
-    ByMemfd,
+pub enum Transfer {
+    Packet,
+    Memfd,
 }
 
 impl Host {
@@ -83,7 +84,7 @@ impl Host {
         // arguments are a command to run it by.
         let script = "exec \"$@\" \"$0\" --service-id source/org.osbuild.skopeo-index --service-fd 7 7<&0 </dev/null";
         let mut command = Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_skopeo-index")]);
+        command.args(["-c", script]).arg(super::binary());
         command
             .stdin(theirs)
             .stdout(Stdio::piped())
@@ -106,13 +107,13 @@ impl Host {
         self.dir.path().join("store/sources")
     }
 
-    /// Another store's.
+    /// The directory of sources in another store.
     pub fn other_cache(&self) -> PathBuf {
         self.dir.path().join("other/sources")
     }
 
-    /// All that is below the host's directory, in order.
-    pub fn everything(&self) -> Vec<PathBuf> {
+    /// Every path below the host's directory, sorted.
+    pub fn all_paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.dir.path().to_owned()];
         let mut next = 0;
         while let Some(path) = paths.get(next) {
@@ -134,8 +135,11 @@ impl Host {
     }
 
     pub fn send(&self, packet: &[u8], descriptors: &[BorrowedFd<'_>]) {
-        let _as_far_as_allowed =
-            sockopt::set_socket_send_buffer_size(self.socket(), packet.len() + 1024);
+        // The kernel caps it; a packet that is too long fails below.
+        best_effort(sockopt::set_socket_send_buffer_size(
+            self.socket(),
+            packet.len() + 1024,
+        ));
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
@@ -154,8 +158,8 @@ impl Host {
     }
 
     pub fn receive(&self) -> Answer {
-        self.wait_for_an_answer();
-        let mut bytes = vec![0; REPLY_MAX];
+        self.wait_for_answer();
+        let mut bytes = vec![0; MAX_REPLY];
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(&mut bytes)];
@@ -172,9 +176,9 @@ impl Host {
             Err(error) => panic!("{error}"),
         };
         bytes.truncate(length);
-        let mut way = Way::InThePacket;
+        let mut transfer = Transfer::Packet;
         if bytes == b"<args-via-fd>" {
-            way = Way::ByMemfd;
+            transfer = Transfer::Memfd;
             let first = ancillary.drain().find_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
                 _ => None,
@@ -186,15 +190,15 @@ impl Host {
         }
         match bytes.as_slice() {
             [] => Answer::Closed,
-            json => Answer::Message(serde_json::from_slice(json).expect("JSON"), way),
+            json => Answer::Message(serde_json::from_slice(json).expect("JSON"), transfer),
         }
     }
 
-    /// Waits until an answer is there, and leaves it.
-    pub fn wait_for_an_answer(&self) {
+    /// Waits until an answer can be read, without reading it.
+    pub fn wait_for_answer(&self) {
         let mut fds = [PollFd::new(self.socket(), PollFlags::IN)];
-        let patience = PATIENCE.try_into().expect("it fits");
-        assert_eq!(poll(&mut fds, Some(&patience)), Ok(1), "no answer");
+        let timeout = TIMEOUT.try_into().expect("it fits");
+        assert_eq!(poll(&mut fds, Some(&timeout)), Ok(1), "no answer");
     }
 
     pub fn call(&self, name: &str, args: &Value) -> Value {
@@ -203,7 +207,7 @@ impl Host {
         self.answer()
     }
 
-    /// The message that comes.
+    /// The next message.
     pub fn answer(&self) -> Value {
         match self.receive() {
             Answer::Message(message, _) => message,
@@ -227,15 +231,15 @@ impl Host {
         self.socket = None;
     }
 
-    /// Hangs up, and gives the exit status and what was said meanwhile.
-    pub fn end(mut self) -> (Option<i32>, String) {
+    /// Hangs up; returns the service's exit status and its stdout.
+    pub fn finish(mut self) -> (Option<i32>, String) {
         self.hang_up();
-        let mut said = String::new();
+        let mut stdout = String::new();
         self.service
             .stdout
             .take()
             .expect("stdout")
-            .read_to_string(&mut said)
+            .read_to_string(&mut stdout)
             .expect("text");
         let mut errors = String::new();
         self.service
@@ -245,17 +249,17 @@ impl Host {
             .read_to_string(&mut errors)
             .expect("text");
         assert_eq!(errors, "", "on stderr");
-        (self.service.wait().expect("its end").code(), said)
+        (self.service.wait().expect("its end").code(), stdout)
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
         self.hang_up();
-        // To its own end, if it comes to one.
-        if !matches!(self.service.wait_timeout(PATIENCE), Ok(Some(_))) {
-            let _gone = self.service.kill();
-            let _reaped = self.service.wait();
+        // It ends on its own when the host hangs up.
+        if !matches!(self.service.wait_timeout(TIMEOUT), Ok(Some(_))) {
+            best_effort(self.service.kill());
+            best_effort(self.service.wait());
         }
     }
 }
@@ -299,7 +303,7 @@ pub fn exception(message: &Value) -> &str {
     message["data"]["value"].as_str().expect("a text")
 }
 
-/// No process of a group is left.
+/// Whether a directory has no entries, or doesn't exist.
 pub fn is_empty_dir(path: &Path) -> bool {
     fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
 }

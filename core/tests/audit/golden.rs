@@ -1,0 +1,130 @@
+//! A stored log and its hashes: no version may read or compute them differently.
+
+use std::fs;
+use std::path::PathBuf;
+
+use skopeo_index_core::audit::{
+    CompactRange, FindingKind, InclusionProof, InclusionProofBuilder, Record, Severity, leaf_hash,
+};
+use skopeo_index_core::digest::Digest;
+use test_support::audit_log::sample::logs;
+use test_support::audit_log::{all_findings, lines, verify};
+
+use crate::merkle::prove;
+
+/// The proved record.
+const SEQ: u64 = 13;
+
+/// Leaf hashes of the first and the last record.
+const LEAVES: [&str; 2] = [
+    "242711d54341bc09f8cb5cb9dd843ba2165fe31f3b07a1d324a4ab98a76b0dbb",
+    "9c23f23d71290219ce6b54d4ecd67952a6a773adf58b11ffb7e673ef55c50288",
+];
+
+const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n21\nYO+E9qMX9lQeovm9Lz3vbXR1FWIBXEFYlzaFWGTzExM=\n";
+
+/// From the leaf of record 13 to the root.
+const PATH: [&str; 5] = [
+    "71255df31635629c0a9fbc027a1fa1270c1a186300a84597e6fed09f8ff8a0a3",
+    "912ca53bfca7adae048c55598c16c30fdf06ac8164e2de63fbe5625552544c2b",
+    "d85dbf7326b635d4e89ebb3f79693323af62e55a7011cf0bf60ca84332ec23d7",
+    "9c0695f832b00e9c5a2b380a3ee17fc0d98902f01143a144773e4acadd4a0b40",
+    "b8d23b459da8adb2909c79600ae596c3d16cea54ffbe7b2deab6286ed23371ec",
+];
+
+fn golden(name: &str) -> PathBuf {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/golden");
+    PathBuf::from(golden).join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(golden(name)).expect("a file")
+}
+
+#[test]
+fn golden_log_keeps_its_leaves_chain_root_and_proof() {
+    let log = fs::read(golden("log")).expect("a log");
+    let (checkpoint, found) = all_findings(&log, None);
+    let checkpoint = checkpoint.expect("records");
+    assert_eq!(checkpoint.to_string(), CHECKPOINT);
+    assert_eq!(read("checkpoint"), CHECKPOINT);
+    let found: Vec<_> = found.into_iter().map(|finding| finding.kind).collect();
+    assert!(
+        matches!(&found[..], [FindingKind::RecoveredLine { bytes: 21, .. }]),
+        "{found:?}"
+    );
+    assert_eq!(
+        (found[0].code(), found[0].severity()),
+        ("recovered-line", Severity::Note)
+    );
+
+    let (mut range, mut prover) = (
+        CompactRange::default(),
+        InclusionProofBuilder::new(SEQ, checkpoint.size),
+    );
+    let (mut leaves, mut prev) = (Vec::new(), [0; 32]);
+    for line in lines(&log) {
+        let line = line.trim_ascii_end();
+        let record = Record::parse(line).expect("a record");
+        assert_eq!(record.to_line().as_bytes(), line);
+        assert_eq!(record.prev, prev);
+        prev = leaf_hash(line);
+        range.push(prev);
+        prover.push(prev);
+        leaves.push(hex(prev));
+    }
+    assert_eq!(range.root(), checkpoint.root);
+    assert_eq!([&leaves[0], &leaves[leaves.len() - 1]], LEAVES);
+    assert_eq!(leaves, read("leaves").lines().collect::<Vec<_>>());
+    let path: Vec<_> = prover.into_path().into_iter().map(hex).collect();
+    assert_eq!(path, PATH);
+    let proof: InclusionProof = serde_json::from_str(&read("proof")).expect("a proof");
+    let record = proof.check(&checkpoint).expect("a valid proof");
+    assert_eq!(record.seq, SEQ);
+}
+
+fn hex(hash: [u8; 32]) -> String {
+    Digest::from_bytes(hash).hex()
+}
+
+/// Runs the independent reader on files.
+#[track_caller]
+fn verify_with_python(files: &[PathBuf]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/verify_log.py");
+    let files = files.iter().map(|file| file.to_str().expect("UTF-8"));
+    let args: Vec<_> = [script].into_iter().chain(files).collect();
+    let output = test_support::loopback::run("python3", &args);
+    assert_eq!(String::from_utf8_lossy(&output).trim(), "ok");
+}
+
+#[test]
+fn python_reader_verifies_the_golden_log() {
+    verify_with_python(&["log", "checkpoint", "proof", "leaves"].map(golden));
+}
+
+#[test]
+fn python_reader_verifies_checkpoint_and_proofs_of_a_written_log() {
+    let log = &logs()[0];
+    let lines: Vec<_> = lines(log)
+        .iter()
+        .map(|line| line.trim_ascii_end().to_vec())
+        .collect();
+    let leaves: Vec<_> = lines.iter().map(|line| leaf_hash(line)).collect();
+    let checkpoint = verify(log, None).0.expect("records");
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, content: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).expect("a file");
+        path
+    };
+    for seq in [0, 7, 40] {
+        let line = String::from_utf8(lines[seq].clone()).expect("ASCII");
+        let path = prove(&leaves, seq);
+        let proof = InclusionProof::new(line, seq as u64, checkpoint.size, path);
+        verify_with_python(&[
+            file("log", log),
+            file("checkpoint", checkpoint.to_string().as_bytes()),
+            file("proof", &serde_json::to_vec(&proof).expect("JSON")),
+        ]);
+    }
+}

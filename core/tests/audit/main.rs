@@ -1,0 +1,17 @@
+//! Tests of `audit`: records, verification, Merkle tree, checkpoints, statements.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't continue fails; golden files are read, Python is run"
+)]
+
+mod checkpoint;
+mod golden;
+mod merkle;
+mod record;
+mod replay;
+mod schema;
+mod statement;
+mod tampering;

@@ -1,0 +1,90 @@
+//! The form of records.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use skopeo_index_core::audit::{MAX_RECORD_LEN, Record, RecordError};
+use test_support::audit_log::sample::logs;
+use test_support::audit_log::{seal, unseal};
+
+/// The JSON pointer of every object in a record.
+fn objects(path: &str, value: &Value, found: &mut Vec<String>) {
+    let Value::Object(members) = value else {
+        return;
+    };
+    found.push(path.to_owned());
+    for (key, value) in members {
+        objects(&format!("{path}/{key}"), value, found);
+    }
+}
+
+#[test]
+fn record_with_unknown_member_or_other_form_is_rejected() {
+    for record in logs().iter().flat_map(|log| unseal(log)) {
+        assert!(Record::parse(&seal(&record)).is_ok(), "{record}");
+        let mut paths = Vec::new();
+        objects("", &record, &mut paths);
+        let changed = |path: &str, change: &dyn Fn(&mut Value)| {
+            let mut record = record.clone();
+            change(record.pointer_mut(path).expect("the object"));
+            (Record::parse(&seal(&record)), record)
+        };
+        for path in paths {
+            let mut others = vec![
+                changed(&path, &|object| object["unknown"] = 1.into()),
+                changed(&path, &|object| object["command"] = Value::Null),
+            ];
+            if !path.is_empty() {
+                let members = |object: &mut Value| {
+                    let members = object.as_object().expect("an object").values().cloned();
+                    *object = members.collect();
+                };
+                others.push(changed(&path, &members));
+            }
+            for (parsed, other) in others {
+                assert!(parsed.is_err(), "{other}");
+            }
+        }
+        for (path, text) in [
+            ("/log", "skopeo-index/1"),
+            ("/run", "1"),
+            ("/time", "2026-11-24T00:00:00Z"),
+        ] {
+            let (parsed, _) = changed(path, &|name| *name = text.into());
+            assert!(matches!(parsed, Err(RecordError::Json(_))), "{path}");
+        }
+    }
+}
+
+#[test]
+fn line_longer_than_any_record_is_too_long() {
+    let parsed = |length| Record::parse(&vec![b'x'; length]);
+    assert_eq!(parsed(MAX_RECORD_LEN), Err(RecordError::Trailer));
+    assert_eq!(parsed(MAX_RECORD_LEN + 1), Err(RecordError::TooLong));
+}
+
+#[test]
+fn record_with_unknown_key_or_schema_version_is_rejected() {
+    let mut entries = BTreeSet::new();
+    for record in unseal(&logs()[0]) {
+        let entry = record["entry"].as_object().expect("an object");
+        let entry = entry.keys().next().expect("one").clone();
+        assert!(Record::parse(&seal(&record)).is_ok(), "{record}");
+        for place in ["", "/entry", &format!("/entry/{entry}")] {
+            let mut more = record.clone();
+            more.pointer_mut(place).expect("an object")["more"] = 0.into();
+            assert!(
+                matches!(Record::parse(&seal(&more)), Err(RecordError::Json(_))),
+                "{more}"
+            );
+        }
+        entries.insert(entry);
+        let mut newer = record;
+        newer["schema"] = 2.into();
+        assert_eq!(Record::parse(&seal(&newer)), Err(RecordError::Schema(2)));
+    }
+    assert_eq!(
+        Vec::from_iter(entries),
+        ["end", "genesis", "run", "transition"]
+    );
+}

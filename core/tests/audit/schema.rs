@@ -1,0 +1,98 @@
+//! Records and statements against the JSON schemas of tests/schema.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use skopeo_index_core::audit::{Entry, Record, RunInfo, SourceInfo, leaf_hash, statement};
+use skopeo_index_core::request::{Location, Request};
+use test_support::audit_log::sample::{ONE_ATTEMPT, logs, run_info};
+use test_support::audit_log::{lines, unseal};
+
+/// The number of valid lines, and of all lines.
+fn valid(schema: &str, text: &[u8]) -> (usize, usize) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("lines");
+    fs::write(&file, text).expect("a file");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let schema = root.join("tests/schema").join(schema);
+    let script = root.join("tests/schema/validate.py");
+    let output = Command::new("python3")
+        .env("PYTHONPATH", root.join("target/python"))
+        .args([script, schema, file])
+        .output();
+    let output = output.expect("no python3: run `make setup`");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{errors}no jsonschema: run `make setup`"
+    );
+    let counts = String::from_utf8(output.stdout).expect("UTF-8");
+    println!("{errors}");
+    let (valid, all) = counts.trim().split_once(" of ").expect("two numbers");
+    let number = |text: &str| text.parse().expect("a number");
+    (number(valid), number(all))
+}
+
+fn json_lines(values: &[Value]) -> Vec<u8> {
+    let lines = values.iter().map(|value| format!("{value}\n"));
+    lines.collect::<String>().into_bytes()
+}
+
+#[test]
+fn records_match_their_schema_and_unknown_members_do_not() {
+    let [log, _] = logs();
+    let count = lines(log).len();
+    assert_eq!(valid("record.json", log), (count, count));
+    // The golden log also has a recovered line.
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/golden/log");
+    let golden = fs::read(golden).expect("a log");
+    let golden_count = lines(&golden).len();
+    assert_eq!(valid("record.json", &golden), (golden_count, golden_count));
+    let mut others = unseal(log);
+    for other in &mut others {
+        let entry = other["entry"].as_object_mut().expect("an object");
+        let members = entry.values_mut().next().expect("one");
+        members["more"] = 1.into();
+    }
+    assert_eq!(valid("record.json", &json_lines(&others)), (0, count));
+}
+
+#[test]
+fn statements_match_their_schema_and_contradictions_do_not() {
+    let by_skopeo = run_info(ONE_ATTEMPT);
+    let from_cache = RunInfo {
+        source: SourceInfo::Cache("/a b/\u{e9}%?#".to_owned()),
+        ..run_info(ONE_ATTEMPT)
+    };
+    let mut statements = Vec::new();
+    for line in lines(&logs()[0]) {
+        let line = line.trim_ascii_end();
+        let mut record = Record::parse(line).expect("a record");
+        statements.extend(statement(&record, leaf_hash(line), &by_skopeo));
+        statements.extend(statement(&record, leaf_hash(line), &from_cache));
+        // A storage location whose characters must be encoded in a URI.
+        if let Entry::Transition { request, .. } = &mut record.entry {
+            let location = "/a b/\u{e9}%?#\"<>".parse().expect("a location");
+            let location = Location::ContainersStorage {
+                location: Some(location),
+            };
+            let name = request.name().clone();
+            *request = Request::new(name, location, request.digest());
+            statements.extend(statement(&record, leaf_hash(line), &by_skopeo));
+        }
+    }
+    let count = statements.len();
+    assert!(count > 10, "{count}");
+    let text = json_lines(&statements);
+    assert_eq!(valid("statement.json", &text), (count, count));
+    for statement in &mut statements {
+        let predicate = &mut statement["predicate"];
+        let passed = predicate["verificationResult"] == "PASSED";
+        let other = if passed { "FAILED" } else { "PASSED" };
+        predicate["verificationResult"] = other.into();
+    }
+    let text = json_lines(&statements);
+    assert_eq!(valid("statement.json", &text), (0, count));
+}

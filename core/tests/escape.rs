@@ -1,0 +1,119 @@
+//! Tests of `escape`: escaping, truncation and redaction of untrusted text.
+
+use proptest::prelude::*;
+use skopeo_index_core::escape::{
+    Escaped, MAX_ERROR_TEXT, quote, redact_credentials, truncate_message,
+};
+
+/// The inverse of [`Escaped`].
+fn unescaped(shown: &str) -> Option<String> {
+    let (mut text, mut chars) = (String::new(), shown.chars());
+    while let Some(c) = chars.next() {
+        text.push(match c {
+            '\\' => match chars.next()? {
+                '\\' => '\\',
+                'n' => '\n',
+                't' => '\t',
+                'u' => {
+                    let (hex, rest) = chars.as_str().strip_prefix('{')?.split_once('}')?;
+                    chars = rest.chars();
+                    char::from_u32(u32::from_str_radix(hex, 16).ok()?)?
+                }
+                _ => return None,
+            },
+            c => c,
+        });
+    }
+    Some(text)
+}
+
+/// Texts with many special characters.
+fn nasty() -> impl Strategy<Value = String> {
+    let char = prop_oneof![
+        any::<char>(),
+        prop::sample::select(
+            "\\\n\tn{}u1b\u{1b}\u{7f}\u{9b}\u{202e}\u{2069}\u{feff}ä€😀"
+                .chars()
+                .collect::<Vec<_>>()
+        ),
+    ];
+    prop::collection::vec(char, 0..40).prop_map(String::from_iter)
+}
+
+proptest! {
+    #![proptest_config(test_support::property::config(256, "escape.txt"))]
+
+    #[test]
+    fn escaped_text_has_no_control_or_invisible_characters(text: String, more in "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{200b}-\u{202e}\u{2066}-\u{2069}\u{feff}]*") {
+        let shown = Escaped(&format!("{text}{more}")).to_string();
+        let special = |c: char| c.is_control() || ['\u{200b}', '\u{202e}', '\u{2028}', '\u{2066}', '\u{feff}'].contains(&c);
+        prop_assert!(!shown.contains(special));
+    }
+
+    #[test]
+    fn escaped_text_can_be_unescaped(text in nasty()) {
+        prop_assert_eq!(unescaped(&Escaped(&text).to_string()), Some(text));
+    }
+
+    #[test]
+    fn quoted_text_is_one_bounded_line(text in nasty(), times in 0..200_usize) {
+        let line = quote(&text.repeat(times));
+        prop_assert!(!line.contains(char::is_control));
+        // An escape is at most as long as `\u{10ffff}`, for a character of one byte or more.
+        prop_assert!(line.len() < 10 * (MAX_ERROR_TEXT + 40));
+    }
+
+    #[test]
+    fn truncated_text_gives_the_original_length(text in nasty(), times in 1..200_usize) {
+        let text = text.repeat(times);
+        let short = truncate_message(&text);
+        let note = format!("… ({} bytes in all)", text.len());
+        match short.strip_suffix(&note) {
+            Some(kept) => {
+                prop_assert!(text.len() > MAX_ERROR_TEXT && text.starts_with(kept));
+                // No character has more than four bytes.
+                prop_assert!((MAX_ERROR_TEXT - 3..=MAX_ERROR_TEXT).contains(&kept.len()));
+            }
+            None => prop_assert!(text.len() <= MAX_ERROR_TEXT && short == text),
+        }
+    }
+
+    #[test]
+    fn credentials_in_urls_are_redacted_and_digests_kept(
+        addresses in prop::collection::vec(("(https?|socks5|docker)", "[a-z]{3,5}", "[A-Z0-9!$&'()*+,;=:@%._~-]{5,9}", any::<bool>(), any::<bool>()), 1..4),
+        digest: [u8; 32],
+    ) {
+        let digest = skopeo_index_core::digest::Digest::from_bytes(digest);
+        let one = |(scheme, user, password, secret, named): &(String, String, String, bool, bool)| {
+            let login = if *secret { format!("{user}.user:{password}@") } else { String::new() };
+            let image = if *named { format!("/app@{digest}") } else { String::new() };
+            (format!("{scheme}://{login}quay.io:443{image}"), format!("{scheme}://{}quay.io:443{image}", if *secret { "***@" } else { "" }))
+        };
+        let (texts, expected): (Vec<_>, Vec<_>) = addresses.iter().map(one).unzip();
+        prop_assert_eq!(redact_credentials(&texts.join(" \"x\": ")), expected.join(" \"x\": "));
+    }
+}
+
+#[test]
+fn digest_is_not_redacted() {
+    for text in [
+        "docker://quay.io/app@sha256:00: refused",
+        "docker://app@sha256:00",
+    ] {
+        assert_eq!(redact_credentials(text), text);
+    }
+}
+
+#[test]
+fn only_the_authority_of_a_url_is_redacted() {
+    // RFC 3986, section 3.2: it ends with a slash, a question mark or a number sign.
+    for end in ["/", "?", "#", "\"", " ", "\n"] {
+        let text = format!("see https://quay.io{end}a@b");
+        assert_eq!(redact_credentials(&text), text);
+    }
+}
+
+#[test]
+fn newline_tab_and_backslash_have_short_escapes() {
+    assert_eq!(Escaped("a\n\t\\\u{1b}").to_string(), r"a\n\t\\\u{1b}");
+}

@@ -1,0 +1,8 @@
+//! Tests of `osbuild`: messages of the host-service protocol.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't continue fails"
+)]
+
+mod call;

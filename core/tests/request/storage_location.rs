@@ -1,0 +1,41 @@
+//! Directories of container storages.
+
+use proptest::prelude::*;
+use skopeo_index_core::request::{MAX_STORAGE_LOCATION_LEN, StorageLocation, Transport};
+
+proptest! {
+    #![proptest_config(test_support::property::config(256, "request-storage-location.txt"))]
+
+    #[test]
+    fn location_is_an_absolute_path_without_special_characters(text in "/?[-a-z0-9 ä./@=\\[\\]+:,\u{202e}\n]{0,12}") {
+        let special = |c: char| c.is_control() || "[]+:,\u{202e}".contains(c);
+        let dots = text.split('/').any(|part| part == "." || part == "..");
+        let plain = text.starts_with('/') && text.chars().any(|c| c != '/') && !text.contains(special) && !dots;
+        prop_assert_eq!(text.parse::<StorageLocation>().is_ok(), plain, "{:?}", text);
+    }
+}
+
+#[test]
+fn location_longer_than_path_max_is_rejected() {
+    let longest = format!("/{}", "x".repeat(MAX_STORAGE_LOCATION_LEN - 1));
+    assert!(longest.parse::<StorageLocation>().is_ok());
+    assert!(format!("{longest}x").parse::<StorageLocation>().is_err());
+}
+
+#[test]
+fn every_error_of_locations_and_transports_has_a_message() {
+    let long = format!("/{}", "x".repeat(MAX_STORAGE_LOCATION_LEN));
+    let texts = [
+        "",
+        "x",
+        "//",
+        "/x/../y",
+        "/x:y",
+        "/x\u{1b}[31m",
+        "/\u{202e}x",
+        &long,
+    ];
+    let locations = crate::errors::<StorageLocation>(&texts).replace(&long, "/xxx…");
+    let transports = crate::errors::<Transport>(&["", "dir", "docker\u{1b}[31m"]);
+    insta::assert_snapshot!("error_messages", format!("{locations}\n{transports}"));
+}

@@ -1,0 +1,72 @@
+//! `fetch --dry-run`.
+
+use test_support::program::harness::{Cache, RunOutput};
+
+use crate::skopeo_path;
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// Runs `fetch --dry-run`, which succeeds and creates no cache.
+#[track_caller]
+fn dry_run(args: &[&str]) -> RunOutput {
+    let cache = Cache::new();
+    let output = cache.fetch(&[args, &["--dry-run"]].concat());
+    output.assert_status(0);
+    assert!(!cache.path().exists());
+    output
+}
+
+fn reference() -> String {
+    format!("localhost/app@{DIGEST}")
+}
+
+#[test]
+fn dry_run_of_method_raw_prints_one_command() {
+    let reference = reference();
+    let skopeo = format!("{} --command-timeout=125s", skopeo_path());
+    let command = format!("{skopeo} inspect --raw --tls-verify=false docker://{reference}");
+    assert_eq!(
+        dry_run(&[&reference]).stdout,
+        format!("missing\t{reference}\t{command}\n")
+    );
+}
+
+#[test]
+fn dry_run_of_method_copy_prints_three_quoted_commands() {
+    let reference = reference();
+    let skopeo = "'/opt/my skopeo' --command-timeout=125s";
+    let commands = [
+        format!(
+            "copy --multi-arch=index-only --src-tls-verify=false docker://{reference} dir:STAGING"
+        ),
+        "inspect --raw dir:STAGING".to_owned(),
+        "manifest-digest ./STAGING/manifest.json".to_owned(),
+    ];
+    let commands = commands.map(|command| format!("{skopeo} {command}"));
+    assert_eq!(
+        dry_run(&["--skopeo=/opt/my skopeo", "--method=copy", &reference]).stdout,
+        format!("missing\t{reference}\t{}\n", commands.join(" && "))
+    );
+}
+
+#[test]
+fn dry_run_offline_prints_no_command() {
+    let reference = reference();
+    assert_eq!(
+        dry_run(&["--offline", &reference]).stdout,
+        format!("missing\t{reference}\n")
+    );
+}
+
+#[test]
+fn dry_run_notes_ignored_tag() {
+    let tagged = format!("localhost/app:v1@{DIGEST}");
+    dry_run(&[&tagged]).assert_says("the tag \"v1\" is ignored");
+}
+
+#[test]
+fn dry_run_json_has_program_in_argv() {
+    let json = dry_run(&["--format=json", &reference()]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["commands"][0][0], skopeo_path());
+}

@@ -1,0 +1,204 @@
+//! Progress on stderr: bars, plain lines, JSON; and `--debug`.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use serde_json::Value;
+use test_support::loopback::{Behaviour, Registry, samples};
+use test_support::program::harness::Cache;
+
+#[test]
+fn progress_json_has_every_transition_and_a_summary() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let good = put(&registry, samples::oci_index(3));
+    let bad = put(&registry, samples::single_image());
+    let mut args = vec!["fetch", "--tls-verify=false", "--progress=json", "--jobs=1"];
+    args.extend([good.as_str(), bad.as_str()]);
+    let output = cache.run(args);
+    output.assert_status(11);
+    let events: Vec<Value> = output.stderr.lines().map(json).collect();
+    let path = |reference: &str| {
+        let of = events
+            .iter()
+            .filter(|event| event["event"] == "transition" && event["reference"] == reference);
+        of.map(|event| event["to"].as_str().expect("a state"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        path(&good),
+        "pending staged copied inspected verified committed"
+    );
+    assert_eq!(path(&bad), "pending staged copied failed");
+    let error = events.iter().find(|event| event["event"] == "error");
+    let error = error.expect("an error");
+    assert_eq!(error["reference"], bad);
+    let message = error["error"].as_str().expect("a message");
+    assert!(message.contains("not an image index"), "{message}");
+    let summary = events.last().expect("an event");
+    assert_eq!(
+        (&summary["event"], &summary["fetched"], &summary["failed"]),
+        (&"summary".into(), &1.into(), &1.into())
+    );
+    assert_eq!(summary["bytes"], samples::oci_index(3).len());
+}
+
+#[test]
+fn progress_plain_has_a_line_per_fetch_and_quiet_only_errors() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let good = put(&registry, samples::oci_index(3));
+    let bad = put(&registry, samples::single_image());
+    let output = cache.fetch(&[&good, &bad]);
+    output
+        .assert_status(11)
+        .assert_says(&format!("/2 {good} fetched, "))
+        .assert_says("3 manifests")
+        .assert_says("1 fetched, 0 cached, 1 failed; ");
+    assert!(!output.stderr.contains('\u{1b}'), "{output:#?}");
+
+    let quiet = cache.fetch(&["--quiet", &good, &bad]);
+    let lines: Vec<_> = quiet.stderr.lines().collect();
+    assert!(
+        lines[0].starts_with(&format!("error: {bad}: ")) && lines.len() <= 2,
+        "{lines:#?}"
+    );
+
+    // Progress lines have a timestamp, errors don't.
+    let is_error = |line: &&str| line.contains("error: ");
+    let (errors, progress): (Vec<_>, Vec<_>) = output.stderr.lines().partition(is_error);
+    assert!(
+        errors.len() == 1 && errors[0].starts_with("error: "),
+        "{errors:?}"
+    );
+    assert!(
+        progress.iter().all(|line| line.starts_with("20")),
+        "{progress:?}"
+    );
+}
+
+#[test]
+fn progress_counts_duplicate_request_once() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let one = put(&registry, samples::oci_index(3));
+    let other = put(&registry, samples::single_image());
+    let output = cache.fetch(&["--jobs=1", &one, &other, &one, &other, &one]);
+    output
+        .assert_status(11)
+        .assert_says("/2 ")
+        .assert_says("1 fetched, 0 cached, 1 failed; ");
+    assert_eq!(output.stdout.lines().count(), 3, "a path for each");
+    assert_eq!(output.stderr.matches("error: ").count(), 1, "{output:#?}");
+    assert!(!output.stderr.contains("/5 "), "{output:#?}");
+}
+
+#[test]
+fn debug_prints_commands_and_stderr_of_failed_ones() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let good = put(&registry, samples::oci_index(3));
+    let missing = format!(
+        "{}/app@{}",
+        registry.address(),
+        test_support::loopback::digest(b"x")
+    );
+    let command = format!(
+        "skopeo --debug --command-timeout=125s inspect --raw --tls-verify=false docker://{good} ("
+    );
+    let output = cache.fetch(&["--debug", &good]);
+    output.assert_status(0).assert_says(&command);
+    assert!(!output.stderr.contains("level=debug"), "{output:#?}");
+    cache
+        .fetch(&["--debug", &missing])
+        .assert_status(13)
+        .assert_says("stderr of skopeo:\n  time=")
+        .assert_says("level=debug");
+    // A command that times out has written something too.
+    let silent = registry.put(samples::distinct(1));
+    registry.behave(&silent, Behaviour::Silence);
+    let silent = format!("{}/app@{silent}", registry.address());
+    let short = ["--command-timeout=2s", "--retry-times=0"];
+    cache
+        .fetch(&[&["--debug", &silent], &short[..]].concat())
+        .assert_status(14)
+        .assert_says("stderr of skopeo:\n  time=")
+        .assert_says("timed out after 2s");
+    let missing = format!("{}/app:missing", registry.address());
+    cache
+        .run(["resolve", "--debug", "--tls-verify=false", &missing])
+        .assert_status(13)
+        .assert_says("level=debug");
+}
+
+#[test]
+fn progress_on_terminal_draws_bars_and_keeps_errors() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let good = put(&registry, samples::oci_index(3));
+    let bad = put(&registry, samples::single_image());
+    let (status, shown) = on_terminal(&mut cache.command([
+        "fetch",
+        "--tls-verify=false",
+        "--debug",
+        good.as_str(),
+        bad.as_str(),
+    ]));
+    assert_eq!(status, Some(11), "{shown}");
+    for text in [
+        "\u{1b}[",
+        "0/2  ",
+        " inspect --raw --tls-verify=false ",
+        &format!("error: {bad}: "),
+        "1 fetched, 0 cached, 1 failed; ",
+    ] {
+        assert!(shown.contains(text), "no {text:?} in {shown}");
+    }
+}
+
+/// Adds a document to a registry and returns its reference.
+fn put(registry: &Registry, document: Vec<u8>) -> String {
+    format!("{}/app@{}", registry.address(), registry.put(document))
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).expect("JSON on each line")
+}
+
+/// Runs a command with a terminal as its stderr; returns the exit status and what the
+/// terminal received.
+fn on_terminal(command: &mut Command) -> (Option<i32>, String) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).expect("a terminal");
+    unlockpt(&terminal).expect("a terminal");
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 240,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&terminal, size).expect("a terminal");
+    let name = ptsname(&terminal, Vec::new()).expect("a name");
+    let name = name.to_str().expect("UTF-8");
+    // It must not become the controlling terminal of this process.
+    let noctty = OpenptFlags::NOCTTY.bits().cast_signed();
+    let mut other_side = File::options();
+    let other_side = other_side.read(true).write(true).custom_flags(noctty);
+    let mut child = command
+        .env("TERM", "xterm")
+        .stdout(Stdio::null())
+        .stderr(other_side.open(name).expect("the other side"))
+        .spawn()
+        .expect("the binary");
+    // `command` keeps the other side open, so that reading would not end.
+    command.stderr(Stdio::null());
+    let mut shown = Vec::new();
+    let end = File::from(terminal).read_to_end(&mut shown);
+    // Linux reports EIO once the other side is closed.
+    assert_eq!(
+        end.err().and_then(|error| error.raw_os_error()),
+        Some(rustix::io::Errno::IO.raw_os_error())
+    );
+    let status = child.wait().expect("an exit status").code();
+    (status, String::from_utf8_lossy(&shown).into_owned())
+}

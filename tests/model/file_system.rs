@@ -1,0 +1,303 @@
+//! An abstract file system of two layers: what processes see, and what is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// An interned path or file content; both are few and short.
+pub type Text = &'static str;
+
+/// Interns a text. It is never freed.
+pub fn intern(text: &str) -> Text {
+    static INTERNED: LazyLock<Mutex<BTreeSet<Text>>> = LazyLock::new(Mutex::default);
+    let mut interned = INTERNED.lock().unwrap_or_else(PoisonError::into_inner);
+    interned.get(text).copied().unwrap_or_else(|| {
+        let text = Box::leak(text.to_owned().into_boxed_str());
+        interned.insert(text);
+        text
+    })
+}
+
+/// A file, whatever its present name: the path at which it was created, and a counter of
+/// the files created there.
+pub type FileId = (Text, u8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Node {
+    Dir,
+    File(FileId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Content {
+    visible: Text,
+    durable: Text,
+}
+
+type Entries = BTreeMap<Text, Node>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileSystem {
+    visible: Entries,
+    durable: Entries,
+    files: BTreeMap<FileId, Content>,
+}
+
+const TOP_DIR: Text = "/";
+
+fn parent(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) if path != TOP_DIR => TOP_DIR,
+        Some((parent, _)) => parent,
+        None => "",
+    }
+}
+
+/// The content of a file whose writing was interrupted.
+pub fn truncated(content: Text) -> Text {
+    intern(&content[..content.len() / 2])
+}
+
+impl FileSystem {
+    /// Has one directory and its ancestors, durably.
+    pub fn with_dir(dir: Text) -> Self {
+        let ancestors = std::iter::successors(Some(dir), |dir| Some(parent(dir)));
+        let all = ancestors.take_while(|dir| !dir.is_empty());
+        let visible: Entries = all.map(|dir| (dir, Node::Dir)).collect();
+        Self {
+            durable: visible.clone(),
+            visible,
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a directory that was never synced.
+    pub fn and_unsynced_dir(mut self, path: Text) -> Self {
+        self.make_dir(path).expect("its parent exists");
+        self
+    }
+
+    /// Adds a file that was never synced.
+    pub fn and_unsynced_file(mut self, path: Text, content: Text) -> Self {
+        self.create(path).expect("its parent exists");
+        self.write(path, content).expect("a file");
+        self
+    }
+
+    fn check_parent(&self, path: &str) -> Result<(), ErrorKind> {
+        match self.visible.get(parent(path)) {
+            Some(Node::Dir) => Ok(()),
+            _ => Err(ErrorKind::NotFound),
+        }
+    }
+
+    fn file(&self, path: &str) -> Result<FileId, ErrorKind> {
+        match self.visible.get(path) {
+            Some(Node::File(file)) => Ok(*file),
+            Some(Node::Dir) => Err(ErrorKind::IsADirectory),
+            None => Err(ErrorKind::NotFound),
+        }
+    }
+
+    pub fn node(&self, path: &str) -> Option<Node> {
+        self.visible.get(path).copied()
+    }
+
+    pub fn content(&self, file: FileId) -> Text {
+        self.files[&file].visible
+    }
+
+    /// The entries of a directory, each with its whole path.
+    pub fn list(&self, dir: Text) -> impl Iterator<Item = (Text, Node)> {
+        self.visible
+            .iter()
+            .filter(move |(path, _)| parent(path) == dir)
+            .map(|(path, node)| (*path, *node))
+    }
+
+    pub fn make_dir(&mut self, path: Text) -> Result<(), ErrorKind> {
+        self.check_parent(path)?;
+        match self.visible.get(path) {
+            Some(_) => Err(ErrorKind::AlreadyExists),
+            None => {
+                self.visible.insert(path, Node::Dir);
+                Ok(())
+            }
+        }
+    }
+
+    pub fn create(&mut self, path: Text) -> Result<FileId, ErrorKind> {
+        self.check_parent(path)?;
+        if self.visible.contains_key(path) {
+            return Err(ErrorKind::AlreadyExists);
+        }
+        let file = (0..)
+            .map(|n| (path, n))
+            .find(|file| !self.files.contains_key(file));
+        let file = file.expect("a free number");
+        self.visible.insert(path, Node::File(file));
+        let (visible, durable) = ("", "");
+        self.files.insert(file, Content { visible, durable });
+        Ok(file)
+    }
+
+    pub fn write(&mut self, path: Text, content: Text) -> Result<(), ErrorKind> {
+        let file = self.file(path)?;
+        self.files
+            .entry(file)
+            .and_modify(|file| file.visible = content);
+        Ok(())
+    }
+
+    pub fn sync_file(&mut self, path: Text) -> Result<(), ErrorKind> {
+        let file = self.file(path)?;
+        self.files
+            .entry(file)
+            .and_modify(|file| file.durable = file.visible);
+        Ok(())
+    }
+
+    pub fn sync_dir(&mut self, dir: Text) -> Result<(), ErrorKind> {
+        if self.visible.get(dir) != Some(&Node::Dir) {
+            return Err(ErrorKind::NotFound);
+        }
+        self.durable.retain(|path, _| parent(path) != dir);
+        let entries: Vec<_> = self.list(dir).collect();
+        self.durable.extend(entries);
+        self.drop_unlinked();
+        Ok(())
+    }
+
+    pub fn rename(&mut self, from: Text, to: Text) -> Result<(), ErrorKind> {
+        self.check_parent(to)?;
+        if self.visible.contains_key(to) {
+            return Err(ErrorKind::AlreadyExists);
+        }
+        let node = self.visible.remove(from).ok_or(ErrorKind::NotFound)?;
+        self.visible.insert(to, node);
+        Ok(())
+    }
+
+    pub fn unlink(&mut self, path: Text) -> Result<(), ErrorKind> {
+        self.file(path)?;
+        self.visible.remove(path);
+        self.drop_unlinked();
+        Ok(())
+    }
+
+    pub fn remove_dir(&mut self, path: Text) -> Result<(), ErrorKind> {
+        if self.list(path).next().is_some() {
+            return Err(ErrorKind::DirectoryNotEmpty);
+        }
+        match self.visible.remove(path) {
+            Some(_) => Ok(()),
+            None => Err(ErrorKind::NotFound),
+        }
+    }
+
+    pub fn is_linked(&self, file: FileId) -> bool {
+        self.visible.values().any(|node| *node == Node::File(file))
+    }
+
+    /// Drops the content of files that have no name in either layer.
+    fn drop_unlinked(&mut self) {
+        let nodes = || self.visible.values().chain(self.durable.values());
+        let linked: BTreeSet<_> = nodes().copied().collect();
+        self.files
+            .retain(|file, _| linked.contains(&Node::File(*file)));
+    }
+
+    /// Every file system that may be found after a power failure. Each name is in its
+    /// visible or its durable place, independently of the others, and each unsynced file is
+    /// complete, truncated or as it was. The content of a staging directory is lost or kept
+    /// as a whole: no process reads it again.
+    pub fn after_power_failure(&self) -> BTreeSet<Self> {
+        let units: BTreeSet<Text> = self
+            .paths()
+            .filter(|path| self.visible.get(path) != self.durable.get(path))
+            .map(loss_unit)
+            .collect();
+        let mut all = vec![self.durable.clone()];
+        for unit in units {
+            let keep = |entries: &Entries| {
+                let visible = self
+                    .visible
+                    .iter()
+                    .filter(|(path, _)| loss_unit(path) == unit);
+                let mut entries = entries.clone();
+                entries.retain(|path, _| loss_unit(path) != unit);
+                entries.extend(visible);
+                entries
+            };
+            all.extend(all.iter().map(keep).collect::<Vec<_>>());
+        }
+        let all: BTreeSet<Entries> = all
+            .into_iter()
+            .map(|entries| self.without_orphans(entries))
+            .collect();
+        all.iter()
+            .flat_map(|entries| self.with_entries(entries))
+            .collect()
+    }
+
+    fn paths(&self) -> impl Iterator<Item = Text> {
+        self.visible.keys().chain(self.durable.keys()).copied()
+    }
+
+    /// Removes entries below a directory that is lost.
+    fn without_orphans(&self, mut entries: Entries) -> Entries {
+        let lost: Vec<Text> = self
+            .paths()
+            .filter(|path| !entries.contains_key(path))
+            .collect();
+        let is_below = |path: Text, dir: Text| {
+            let rest = path.strip_prefix(dir);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        entries.retain(|path, _| !lost.iter().any(|dir| is_below(path, dir)));
+        entries
+    }
+
+    /// These entries, with every content that their files may have.
+    fn with_entries(&self, entries: &Entries) -> Vec<Self> {
+        let mut all = vec![Self {
+            visible: entries.clone(),
+            durable: entries.clone(),
+            files: BTreeMap::new(),
+        }];
+        for (path, node) in entries {
+            let Node::File(file) = *node else { continue };
+            let Content { visible, durable } = self.files[&file];
+            let mut contents = BTreeSet::from([visible]);
+            if visible != durable && loss_unit(path) == *path {
+                contents.extend([durable, truncated(visible)]);
+            }
+            let with_content = |fs: &Self, content| {
+                let mut fs = fs.clone();
+                let (visible, durable) = (content, content);
+                fs.files.insert(file, Content { visible, durable });
+                fs
+            };
+            all = all
+                .iter()
+                .flat_map(|fs| {
+                    contents
+                        .iter()
+                        .map(move |content| with_content(fs, content))
+                })
+                .collect();
+        }
+        all
+    }
+}
+
+/// What is lost or kept as a whole: a staging directory's content, or a single name.
+fn loss_unit(path: Text) -> Text {
+    let Some((_, rest)) = path.split_once("/staging-") else {
+        return path;
+    };
+    let rest = rest.split_once('/').map_or("", |(_, rest)| rest);
+    path.strip_suffix(rest)
+        .unwrap_or(path)
+        .trim_end_matches('/')
+}

@@ -1,0 +1,9 @@
+//! Primitives of the operating system: cancellation, locks.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on says why and fails"
+)]
+
+mod cancel;
+mod lock;

@@ -1,0 +1,13 @@
+//! The binary against registries and container storages, correct and misbehaving.
+#![allow(
+    clippy::expect_used,
+    reason = "a test that can't go on says why and fails"
+)]
+
+mod differential;
+mod docker_registry;
+mod hostile;
+mod indexes;
+mod resolve;
+mod storage;
+mod tls_and_mirrors;

@@ -1,0 +1,91 @@
+//! Limits of a command: stdout, stderr, staging, time.
+
+use std::fs;
+use std::time::Duration;
+
+use skopeo_index::skopeo::{CommandLimits, RunError};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::skopeo::{Exit, SkopeoCommand};
+use test_support::program::fakes::{never_cancelled, request};
+
+use crate::{LONG, Script, run_script};
+
+/// Three manifests of 4 MiB: what a command may write to staging.
+const STAGING: u64 = 12 << 20;
+
+#[test]
+fn stderr_too_long_keeps_its_end_also_after_stdout_is_closed() {
+    // In writes whose size does not divide the size that is kept.
+    let writes = "for n in $(seq 30); do head -c 10007 /dev/zero >&2; done";
+    let output = run_script(&format!("exec >&-; {writes}; printf END >&2")).expect("it ran");
+    assert_eq!(output.exit, Exit::Status(0));
+    assert!(output.stderr.ends_with(b"\0END"));
+    let kept = 64 << 10..(128 << 10) + 4;
+    assert!(
+        kept.contains(&output.stderr.len()),
+        "{}",
+        output.stderr.len()
+    );
+    let whole = run_script("head -c 100000 /dev/zero | tr '\\0' x >&2").expect("it ran");
+    assert_eq!(whole.stderr.len(), 100_000);
+}
+
+#[test]
+fn stdout_as_large_as_a_manifest_is_accepted_and_larger_is_refused() {
+    let output = run_script("head -c 4194304 /dev/zero").expect("it ran");
+    assert_eq!(output.stdout.len(), 4 << 20);
+    let result = run_script("exec head -c 4194305 /dev/zero");
+    assert!(
+        matches!(result, Err(RunError::OutputTooLarge(_))),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn staging_as_large_as_its_limit_is_accepted_and_larger_is_refused() {
+    let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
+    // The directory is measured before anything is read, and again and again.
+    let run = |existing: u64, bytes: u64, then: &str| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let before = fs::File::create(dir.path().join("version")).expect("a file");
+        before.set_len(existing).expect("a file");
+        let script = Script::new(&format!(
+            "for last; do :; done; head -c {bytes} /dev/zero > \"${{last#dir:}}/blob\"; {then}"
+        ));
+        let limits = CommandLimits {
+            timeout: LONG,
+            output_dir: Some(dir.path()),
+        };
+        let command = SkopeoCommand::CopyIndex {
+            request: &request,
+            to: dir.path(),
+        };
+        script.run_command(&command, &limits, &cancel)
+    };
+    assert!(run(STAGING, 0, "").is_ok());
+    let result = run(STAGING, 1, "exec sleep 1000");
+    assert!(
+        matches!(result, Err(RunError::StagingTooLarge(_))),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn timeout_passed_to_skopeo_is_a_little_longer_and_at_most_a_year() {
+    let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
+    let script = Script::new("printf %s \"$1\"");
+    let option = |timeout| {
+        let limits = CommandLimits {
+            timeout,
+            output_dir: None,
+        };
+        let command = SkopeoCommand::InspectRaw(&request);
+        let output = script.run_command(&command, &limits, &cancel);
+        String::from_utf8(output.expect("it ran").stdout).expect("UTF-8")
+    };
+    let year = 365 * 24 * 3600;
+    for (seconds, passed) in [(60, 65), (year, year + 5), (u64::MAX, year + 5)] {
+        let expected = format!("--command-timeout={passed}s");
+        assert_eq!(option(Duration::from_secs(seconds)), expected);
+    }
+}

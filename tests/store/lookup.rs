@@ -1,0 +1,60 @@
+//! Looking up an object, which makes it durable.
+
+use std::fs;
+
+use skopeo_index::store::Store;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::CacheEntry;
+use test_support::program::fakes::Fault;
+
+use crate::{EACCES, EINVAL, EIO, ENOENT, EROFS, errno, faulty_cache, temp_dir};
+
+/// A cache with an object, on a disk whose `n`th call is refused.
+fn refusing(n: usize, errno: i32) -> (tempfile::TempDir, Store, Digest) {
+    let (dir, digest) = (temp_dir(), Digest::of(b"1"));
+    fs::write(dir.path().join(digest.to_string()), b"1").expect("an object");
+    let (store, _) = faulty_cache(dir.path().to_owned(), n, Fault::Errno(errno));
+    (dir, store, digest)
+}
+
+#[test]
+fn look_up_fsync_fails_is_an_error_and_missing_object_is_absent() {
+    // Reading is the first call, syncing the second.
+    let (_dir, store, digest) = refusing(2, EIO);
+    assert_eq!(errno(store.look_up(digest)), Some(EIO));
+    let (_dir, store, digest) = refusing(2, ENOENT);
+    let entry = store
+        .look_up(digest)
+        .expect("it was quarantined concurrently");
+    assert_eq!(entry, CacheEntry::Absent);
+}
+
+#[test]
+fn look_up_first_hit_fsyncs_ancestors_once() {
+    let calls = |hits: usize| {
+        let is_refused = |n: &usize| {
+            let (_dir, store, digest) = refusing(*n, EIO);
+            (0..hits).any(|_| store.look_up(digest).is_err())
+        };
+        (1..20).take_while(is_refused).count()
+    };
+    let ancestors = temp_dir().path().ancestors().skip(1).count();
+    // Read, sync the file, sync its directory; once, sync the ancestors.
+    assert_eq!(calls(1), 3 + ancestors);
+    assert_eq!(calls(2), 3 + ancestors + 3);
+}
+
+#[test]
+fn look_up_fsync_of_ancestor_not_permitted_is_tolerated() {
+    let refused_calls = |errno| {
+        let is_refused = |n: &usize| {
+            let (_dir, store, digest) = refusing(*n, errno);
+            store.look_up(digest).is_err()
+        };
+        (1..20).filter(is_refused).count()
+    };
+    for errno in [EACCES, EROFS, EINVAL] {
+        // Only reading the object, and syncing it and its directory.
+        assert_eq!(refused_calls(errno), 3, "{errno}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Staging directories: created, removed, swept once stale.
+
+use std::fs;
+
+use skopeo_index::store::{Disk, RealDisk, Store};
+use test_support::program::fakes::Fault;
+
+use crate::{EACCES, EIO, ENOENT, ENOTEMPTY, errno, existing_cache, faulty_cache, temp_dir};
+
+#[test]
+fn new_staging_fsync_of_unreadable_parent_is_tolerated_only_for_existing_directory() {
+    let survived = |existing: &str, errno| {
+        let is_staged = |n: &usize| {
+            let dir = temp_dir();
+            let root = dir.path().join("cache");
+            fs::create_dir_all(dir.path().join(existing)).expect("a directory");
+            let (store, disk) = faulty_cache(root, *n, Fault::Errno(errno));
+            store.new_staging().is_ok() && disk.has_failed()
+        };
+        (1..20).filter(is_staged).count()
+    };
+    assert_eq!(survived("", EACCES), 0, "the directories are new");
+    assert_eq!(survived("cache/.skopeo-index", EIO), 0);
+    assert_ne!(survived("cache/.skopeo-index", EACCES), 0);
+}
+
+#[test]
+fn new_staging_directory_swept_before_its_lock_is_created_again() {
+    let staged = |n, errno| {
+        let dir = temp_dir();
+        fs::create_dir(dir.path().join(".skopeo-index")).expect("a directory");
+        let (store, _) = faulty_cache(dir.path().to_owned(), n, Fault::Errno(errno));
+        store.new_staging().map(drop)
+    };
+    // Create and sync the private directory, create the staging directory, take its lock.
+    assert!(staged(4, ENOENT).is_ok());
+    assert_eq!(errno(staged(4, EIO)), Some(EIO));
+}
+
+#[test]
+fn remove_staging_removes_the_object_and_every_attempt() {
+    let dir = temp_dir();
+    let store = Store::at(dir.path().to_owned());
+    let staging = store.new_staging().expect("names");
+    let attempts = [1, 2].map(|n| store.attempt_dir(&staging, n));
+    for attempt in &attempts {
+        fs::create_dir(attempt).expect("a directory");
+        fs::write(attempt.join("manifest.json"), b"x").expect("a file");
+    }
+    let staging_dir = attempts[0].parent().expect("the staging directory");
+    let object = staging_dir.join("0.object");
+    fs::write(&object, b"x").expect("a file");
+    store.remove_staging(&staging, 2).expect("removed");
+    assert_eq!(RealDisk.list(staging_dir).expect("a list"), ["lock"]);
+}
+
+#[test]
+fn sweep_directory_removed_concurrently_is_skipped() {
+    let swept = |n, errno| {
+        let dir = temp_dir();
+        let stale = dir.path().join(".skopeo-index/staging-stale");
+        fs::create_dir_all(&stale).expect("a directory");
+        let (store, _) = faulty_cache(dir.path().to_owned(), n, Fault::Errno(errno));
+        store.sweep()
+    };
+    // Listing is the first call, locking the second, removing the third.
+    let name = ".skopeo-index/staging-stale";
+    assert_eq!(swept(9, EIO).expect("no fault"), [name]);
+    for n in [2, 3] {
+        for concurrent in [ENOENT, ENOTEMPTY] {
+            assert_eq!(swept(n, concurrent).expect("no fault"), [""; 0]);
+        }
+        assert_eq!(errno(swept(n, EIO)), Some(EIO));
+    }
+}
+
+#[test]
+fn sweep_removes_stale_directory_and_keeps_that_of_a_live_process() {
+    let (_dir, live) = existing_cache();
+    let staging = live.new_staging().expect("names");
+    let other = Store::at(live.root().to_owned());
+    assert_eq!(other.sweep().expect("a working disk"), [""; 0]);
+    let (staging_dir, _) = staging.as_str().rsplit_once('/').expect("a directory");
+    assert!(live.root().join(staging_dir).is_dir());
+    // Its lock ends with the process.
+    drop(live);
+    assert_eq!(other.sweep().expect("a working disk"), [staging_dir]);
+    assert!(!other.root().join(staging_dir).exists());
+}

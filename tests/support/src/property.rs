@@ -1,0 +1,65 @@
+//! Property tests: their configuration, and strategies that several crates share.
+
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+use crate::audit_log::{Change, Position, tamper, verify};
+use skopeo_index_core::audit::{Finding, Severity};
+
+/// So many cases, with counterexamples kept in `proptest-regressions/FILE`.
+pub fn config(cases: u32, file: &str) -> ProptestConfig {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proptest-regressions");
+    let path: &'static str = format!("{dir}/{file}").leak();
+    ProptestConfig {
+        cases,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(path))),
+        ..ProptestConfig::default()
+    }
+}
+
+/// Any single change to a log.
+pub fn log_change() -> impl Strategy<Value = Change> {
+    let at = || {
+        // An index into `usize::MAX` elements is the fraction itself.
+        any::<prop::sample::Index>().prop_map(|at| Position(at.index(usize::MAX) as u64))
+    };
+    prop_oneof![
+        (at(), 0..8_u8).prop_map(|(at, bit)| Change::FlipBit(at, bit)),
+        (at(), any::<u8>()).prop_map(|(at, byte)| Change::SetByte(at, byte)),
+        at().prop_map(Change::RemoveLine),
+        at().prop_map(Change::DuplicateLine),
+        (at(), at()).prop_map(|(a, b)| Change::SwapLines(a, b)),
+        (at(), at()).prop_map(|(a, b)| Change::MoveLine(a, b)),
+        at().prop_map(Change::ForeignLine),
+        at().prop_map(Change::AddSpace),
+        at().prop_map(Change::Truncate),
+    ]
+}
+
+/// Verification finds the change, at its record, whatever it is.
+pub fn assert_change_is_found(
+    log: &[u8],
+    other: &[u8],
+    change: &Change,
+) -> Result<(), TestCaseError> {
+    let (changed, first) = tamper(log, other, change);
+    prop_assume!(changed != log);
+    let (checkpoint, _) = verify(log, None);
+    let (_, findings) = verify(&changed, checkpoint);
+    prop_assert!(!findings.is_empty());
+    // A finding is at the changed record or, where records are missing, at the next.
+    let earliest = findings.iter().filter_map(|finding| finding.at).min();
+    let at_change = earliest.is_some_and(|earliest| earliest <= first as u64 + 1);
+    let truncated = |found: &Finding| found.kind.severity() == Severity::Truncated;
+    prop_assert!(
+        at_change || findings.iter().any(truncated),
+        "{} {:?}",
+        first,
+        findings
+    );
+
+    // Without a checkpoint, everything but a truncation between two records is found.
+    let whole_records = changed.ends_with(b"\n") && log.starts_with(&changed);
+    prop_assert_eq!(verify(&changed, None).1.is_empty(), whole_records);
+    Ok(())
+}
