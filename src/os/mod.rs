@@ -10,10 +10,10 @@ mod process;
 
 pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
 pub use descendants::Descendants;
-pub use file::{open_nonblocking, open_regular, read_all};
 pub(crate) use file::{
     ancestors, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
 };
+pub use file::{open_nonblocking, open_regular, read_all};
 pub(crate) use group_commit::GroupCommit;
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};

@@ -21,7 +21,7 @@ pub trait Disk: Send + Sync {
     fn open_dir(&self, path: &Path) -> Result<Dir, DiskError>;
 
     /// Creates a directory, unless it exists. Its parent exists.
-    fn make_dir(&self, path: &Path) -> Result<DirStatus, DiskError>;
+    fn make_dir(&self, path: &Path) -> Result<(), DiskError>;
 
     /// The directories that lead to `path`, also behind links, nearest first.
     fn ancestors(&self, path: &Path) -> Vec<PathBuf>;
@@ -48,12 +48,7 @@ pub trait Disk: Send + Sync {
     fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError>;
 
     /// Gives a staged file its name, without replacing.
-    fn publish(
-        &self,
-        file: &StagedFile,
-        to: &Dir,
-        name: &str,
-    ) -> Result<RenameOutcome, DiskError>;
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError>;
 
     /// Reads a file of at most `max` bytes. A missing file is [`CacheEntry::Absent`].
     fn read(
@@ -68,11 +63,7 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError>;
 
     /// Renames without replacing.
-    fn rename(
-        &self,
-        from: (&Dir, &str),
-        to: (&Dir, &str),
-    ) -> Result<RenameOutcome, DiskError>;
+    fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, DiskError>;
 
     /// The names in a directory.
     fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError>;
@@ -143,15 +134,6 @@ pub enum Durability {
     Unsynced,
     /// It syncs the descriptor that was read.
     Synced,
-}
-
-/// Whether a directory was created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DirStatus {
-    /// It is new.
-    Created,
-    /// It existed.
-    Existing,
 }
 
 /// Whether to wait for a lock.

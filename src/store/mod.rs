@@ -26,8 +26,7 @@ use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Placement, Staging};
 
 pub use disk::{
-    Dir, DirStatus, Disk, DiskError, Durability, LockGuard, LockWait, RenameOutcome, StagedFile,
-    TryLock,
+    Dir, Disk, DiskError, Durability, LockGuard, LockWait, RenameOutcome, StagedFile, TryLock,
 };
 pub use real_disk::RealDisk;
 use staging::{StagingDir, object_name};
@@ -240,6 +239,7 @@ impl Store {
                 // Sync the destination first: after a crash the object is in at least one
                 // of the two directories.
                 self.disk.sync_dir(&quarantine)?;
+                self.disk.sync_dir(private)?;
                 self.sync_root()?;
                 return Ok(QuarantineOutcome::Quarantined(quarantined_name(&name)));
             }
@@ -279,18 +279,14 @@ impl Store {
         let Some(parent) = parent_dir(dir) else {
             return Ok(());
         };
-        let status = match self.disk.make_dir(dir) {
+        match self.disk.make_dir(dir) {
             Err(error) if error.is(ErrorKind::NotFound) => {
                 self.make_dirs(parent)?;
-                self.disk.make_dir(dir)
+                self.disk.make_dir(dir)?;
             }
-            status => status,
-        }?;
-        match (status, self.disk.sync_path(parent)) {
-            // The parent of an existing directory may be unreadable.
-            (DirStatus::Existing, Err(error)) if error.is(ErrorKind::PermissionDenied) => Ok(()),
-            (_, synced) => synced,
+            made => made?,
         }
+        self.disk.sync_path(parent)
     }
 
     /// Makes the cache's entries durable, and once per process those of its ancestors:
@@ -319,7 +315,10 @@ impl Store {
 
     /// Takes the cache's lock.
     fn lock(&self, private: &Dir, cancel: &CancelToken) -> Result<LockGuard, DiskError> {
-        match self.disk.lock(private, "lock", LockWait::Blocking(cancel))? {
+        match self
+            .disk
+            .lock(private, "lock", LockWait::Blocking(cancel))?
+        {
             TryLock::Acquired(guard) => Ok(guard),
             TryLock::Contended | TryLock::Unlinked => {
                 Err(DiskError::contended("lock", &private.path().join("lock")))

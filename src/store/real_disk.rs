@@ -18,9 +18,7 @@ use rustix::process::geteuid;
 use skopeo_index_core::digest::hex;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
 
-use super::disk::{
-    Dir, DirStatus, Disk, DiskError, Durability, LockWait, RenameOutcome, StagedFile, TryLock,
-};
+use super::disk::{Dir, Disk, DiskError, Durability, LockWait, RenameOutcome, StagedFile, TryLock};
 use crate::os::{self, FileLock, LockAttempt, LockTimeout};
 
 /// How long to wait for the cache's lock: its holder makes a handful of calls.
@@ -69,7 +67,7 @@ impl Disk for RealDisk {
         Ok(Dir::open(path.to_owned(), fd))
     }
 
-    fn make_dir(&self, path: &Path) -> Result<DirStatus, DiskError> {
+    fn make_dir(&self, path: &Path) -> Result<(), DiskError> {
         match fs::DirBuilder::new().mode(0o777).create(path) {
             Ok(()) => {
                 // A umask that takes our own access would make it useless.
@@ -78,11 +76,9 @@ impl Disk for RealDisk {
                     let mode = Mode::from_raw_mode(mode & 0o777) | Mode::RWXU;
                     rustix::fs::chmod(path, mode).context("chmod", path)?;
                 }
-                Ok(DirStatus::Created)
+                Ok(())
             }
-            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {
-                Ok(DirStatus::Existing)
-            }
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             Err(error) => Err(error).context("create directory", path),
         }
     }
@@ -117,10 +113,7 @@ impl Disk for RealDisk {
     fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
         let path = parent.path().join(name);
         match parent.fd().and_then(|dir| mkdirat(dir, name, PRIVATE_MODE)) {
-            Ok(()) => {
-                self.restore_mode(parent, name)?;
-                self.sync_dir(parent)?;
-            }
+            Ok(()) => self.restore_mode(parent, name)?,
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error).context("create directory", &path),
         }
@@ -131,7 +124,10 @@ impl Disk for RealDisk {
         for _ in 0..NAME_TRIES {
             let random = os::random_bytes::<4>().context("name a directory in", parent.path())?;
             let name = format!("{prefix}{}", hex(&random));
-            match parent.fd().and_then(|dir| mkdirat(dir, &*name, PRIVATE_MODE)) {
+            match parent
+                .fd()
+                .and_then(|dir| mkdirat(dir, &*name, PRIVATE_MODE))
+            {
                 Ok(()) => {
                     self.restore_mode(parent, &name)?;
                     let dir = self.open_private_dir(parent, &name)?;
@@ -175,7 +171,9 @@ impl Disk for RealDisk {
             Ok(fd) => (fd, true),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | SAFE;
-                let created = dir.fd().and_then(|dir| openat(dir, name, flags, OBJECT_MODE));
+                let created = dir
+                    .fd()
+                    .and_then(|dir| openat(dir, name, flags, OBJECT_MODE));
                 (created.context("create", &path)?, false)
             }
             Err(error) => return Err(error).context("create", &path),
@@ -190,12 +188,7 @@ impl Disk for RealDisk {
         })
     }
 
-    fn publish(
-        &self,
-        file: &StagedFile,
-        to: &Dir,
-        name: &str,
-    ) -> Result<RenameOutcome, DiskError> {
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
         let path = to.path().join(name);
         let Some(fd) = &file.nameless else {
             return rename(CWD, &file.path, to, name, &path);
@@ -281,9 +274,9 @@ impl RealDisk {
     /// Gives a new directory its mode, whatever the umask.
     fn restore_mode(&self, parent: &Dir, name: &str) -> Result<(), DiskError> {
         let path = parent.path().join(name);
-        let set = parent.fd().and_then(|dir| {
-            rustix::fs::chmodat(dir, name, PRIVATE_MODE, AtFlags::empty())
-        });
+        let set = parent
+            .fd()
+            .and_then(|dir| rustix::fs::chmodat(dir, name, PRIVATE_MODE, AtFlags::empty()));
         set.context("chmod", &path)
     }
 }
@@ -292,7 +285,9 @@ impl RealDisk {
 fn check_private(metadata: &Metadata) -> io::Result<()> {
     let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     if uid != geteuid().as_raw() && uid != 0 {
-        return Err(io::Error::other(format!("owned by another user (uid {uid})")));
+        return Err(io::Error::other(format!(
+            "owned by another user (uid {uid})"
+        )));
     }
     if mode & 0o022 != 0 {
         let message = format!("writable by other users (mode {mode:o}); run `chmod go-w` on it");

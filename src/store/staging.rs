@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
@@ -21,7 +21,7 @@ const CREATE_TRIES: u32 = 16;
 
 /// The staging directory of this process.
 pub(super) struct StagingDir {
-    pub(super) dir: Dir,
+    dir: Arc<Dir>,
     /// Its name in the private directory.
     name: String,
     /// The next fetch's number.
@@ -43,8 +43,10 @@ impl Store {
         &self,
         action: impl FnOnce(&Dir) -> Result<T, DiskError>,
     ) -> Result<T, DiskError> {
-        match &*self.staging_dir() {
-            Some(staging_dir) => action(&staging_dir.dir),
+        // Not held during the action: fetches write at the same time.
+        let dir = self.staging_dir().as_ref().map(|own| Arc::clone(&own.dir));
+        match dir {
+            Some(dir) => action(&dir),
             None => Err(DiskError::contended("use staging in", self.root())),
         }
     }
@@ -114,9 +116,7 @@ impl Store {
     /// Removes this process's staging directory.
     pub fn remove_staging_dir(&self) -> Result<(), DiskError> {
         match self.staging_dir().take() {
-            Some(staging_dir) => self
-                .disk
-                .remove(self.make_private()?, &staging_dir.name),
+            Some(staging_dir) => self.disk.remove(self.make_private()?, &staging_dir.name),
             None => Ok(()),
         }
     }
@@ -184,7 +184,7 @@ impl Store {
             match self.disk.lock(&dir, "lock", LockWait::Try) {
                 Ok(TryLock::Acquired(lock)) => {
                     return Ok(StagingDir {
-                        dir,
+                        dir: Arc::new(dir),
                         name,
                         next: 0,
                         _lock: lock,
@@ -196,7 +196,10 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        Err(DiskError::contended("create a directory in", private.path()))
+        Err(DiskError::contended(
+            "create a directory in",
+            private.path(),
+        ))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::file_system::{FileId, Text};
 /// A call of a process: the smallest step that others can come between.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
+    OpenDir(Text),
     MakeDir(Text),
     /// Opens a lock file, which is created if missing.
     OpenLock(Text),
@@ -18,6 +19,8 @@ pub enum Call {
     Write(Text, Text),
     Read(Text),
     SyncFile(Text),
+    /// Syncs a file that was read, whatever its name is now.
+    SyncOpened(FileId),
     SyncDir(Text),
     Rename(Text, Text),
     List(Text),
@@ -55,9 +58,12 @@ pub enum Answer {
     /// The lock file has no name any more.
     Unlinked,
     Absent,
-    Content(Text),
+    /// What is at a name.
+    File(FileId, Text),
     NotAFile,
     Names(Vec<Text>),
+    /// skopeo prints this.
+    Content(Text),
     /// skopeo exits with 1 and this message.
     SkopeoFailed(Text),
 }

@@ -115,6 +115,14 @@ impl FileSystem {
             .map(|(path, node)| (*path, *node))
     }
 
+    pub fn open_dir(&self, path: Text) -> Result<(), ErrorKind> {
+        match self.visible.get(path) {
+            Some(Node::Dir) => Ok(()),
+            Some(Node::File(_)) => Err(ErrorKind::NotADirectory),
+            None => Err(ErrorKind::NotFound),
+        }
+    }
+
     pub fn make_dir(&mut self, path: Text) -> Result<(), ErrorKind> {
         self.check_parent(path)?;
         match self.visible.get(path) {
@@ -150,11 +158,14 @@ impl FileSystem {
     }
 
     pub fn sync_file(&mut self, path: Text) -> Result<(), ErrorKind> {
-        let file = self.file(path)?;
+        self.file(path).map(|file| self.sync_opened(file))
+    }
+
+    /// Syncs an open file, which may have no name any more.
+    pub fn sync_opened(&mut self, file: FileId) {
         self.files
             .entry(file)
             .and_modify(|file| file.durable = file.visible);
-        Ok(())
     }
 
     pub fn sync_dir(&mut self, dir: Text) -> Result<(), ErrorKind> {
