@@ -6,7 +6,7 @@
 //! URL all but scheme, host and path.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,8 +71,13 @@ impl Redactor {
         let forms: BTreeSet<String> = secrets
             .into_iter()
             .map(|secret| secret.trim().to_owned())
-            .filter(|secret| !secret.is_empty())
-            .flat_map(|secret| [percent_encoded(&secret), go_quoted(&secret), secret])
+            // Asterisks alone can't be told from what replaces a secret.
+            .filter(|secret| secret.contains(|c| c != '*'))
+            .flat_map(|secret| {
+                let base64 = [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|e| e.encode(&secret));
+                let quoted = [percent_encoded(&secret), go_quoted(&secret), secret];
+                quoted.into_iter().chain(base64)
+            })
             .collect();
         let mut secrets: Vec<String> = forms.into_iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -96,6 +101,19 @@ impl Redactor {
     /// The text without secrets.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
+        let mut clean = self.redact_once(text);
+        // What replaced a secret may be a part of another one. This ends: a pass that
+        // changes something removes other characters than asterisks.
+        loop {
+            let again = self.redact_once(&clean);
+            if again == clean {
+                return clean;
+            }
+            clean = again;
+        }
+    }
+
+    fn redact_once(&self, text: &str) -> String {
         let known = self.secrets.iter().fold(text.to_owned(), |text, secret| {
             replace_secret(&text, secret)
         });
@@ -110,9 +128,9 @@ fn replace_secret(text: &str, secret: &str) -> String {
     let is_word = |c: char| c.is_alphanumeric();
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(secret) {
-        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
-        let bounded = !before.ends_with(is_word) && !after.starts_with(is_word);
-        clean.push_str(before);
+        let after = &rest[at + secret.len()..];
+        clean.push_str(&rest[..at]);
+        let bounded = !clean.ends_with(is_word) && !after.starts_with(is_word);
         clean.push_str(if bounded { REDACTED } else { secret });
         rest = after;
     }
@@ -134,13 +152,15 @@ fn redact_schemes(text: &str) -> String {
         let follows_scheme = before.ends_with(' ')
             && (lower.ends_with("bearer") || lower.ends_with("basic"))
             && token.len() >= 8
+            // `basic authentication` is prose.
+            && token.contains(|c: char| !c.is_ascii_lowercase())
             && !token.contains("realm=");
-        let is_jwt = token.starts_with("eyJ") && token.len() >= MIN_CAPABILITY;
-        clean.push_str(if follows_scheme || is_jwt {
-            REDACTED
-        } else {
-            token
-        });
+        let jwt = token.find("eyJ");
+        let jwt = jwt.filter(|at| token.len() - at >= MIN_CAPABILITY);
+        match if follows_scheme { Some(0) } else { jwt } {
+            Some(at) => clean.extend([&token[..at], REDACTED]),
+            None => clean.push_str(token),
+        }
         rest = &rest[end..];
     }
     clean + rest
@@ -153,7 +173,7 @@ fn redact_urls(text: &str) -> String {
         let (before, after) = rest.split_at(at + "://".len());
         clean.push_str(before);
         let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '\\' | '`'))
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'))
             .unwrap_or(after.len());
         let (url, tail) = after.split_at(end);
         let (url, cut) = match url.find(['?', '#']) {
