@@ -17,7 +17,7 @@ pub const REDACTED: &str = "***";
 /// letter doesn't garble every message.
 const MIN_ANYWHERE: usize = 4;
 
-/// Length from which a random-looking path segment may be a capability.
+/// Length from which what looks random may be a token or a capability.
 const MIN_CAPABILITY: usize = 24;
 
 /// Removes secrets from text.
@@ -138,7 +138,8 @@ fn replace_secret(text: &str, secret: &str) -> String {
 }
 
 /// Replaces credentials that follow the name of an authentication scheme (RFC 9110,
-/// section 11.6.2), and JSON Web Tokens, which begin with the base64 of `{"`.
+/// section 11.6.2), JSON Web Tokens, which begin with the base64 of `{"`, and what looks
+/// random, in a path as well.
 fn redact_schemes(text: &str) -> String {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
@@ -159,7 +160,10 @@ fn redact_schemes(text: &str) -> String {
         let jwt = jwt.filter(|at| token.len() - at >= MIN_CAPABILITY);
         match if follows_scheme { Some(0) } else { jwt } {
             Some(at) => clean.extend([&token[..at], REDACTED]),
-            None => clean.push_str(token),
+            None => {
+                let segments: Vec<String> = token.split('/').map(redact_segment).collect();
+                clean.push_str(&segments.join("/"));
+            }
         }
         rest = &rest[end..];
     }
@@ -191,8 +195,7 @@ fn redact_urls(text: &str) -> String {
             _ => authority,
         };
         clean.push_str(host);
-        let segments: Vec<String> = path.split('/').map(redact_segment).collect();
-        clean.push_str(&segments.join("/"));
+        clean.push_str(path);
         if cut {
             clean.push('?');
             clean.push_str(REDACTED);
@@ -206,9 +209,9 @@ fn redact_urls(text: &str) -> String {
     clean + rest
 }
 
-/// Cuts a path segment that looks like a capability in the middle. Digests stay.
+/// Cuts what looks random in the middle. Digests stay.
 fn redact_segment(segment: &str) -> String {
-    let random = |c: char| c.is_ascii_alphanumeric() || "-_=.~".contains(c);
+    let random = |c: char| c.is_ascii_alphanumeric() || "-_=.~+".contains(c);
     let varied = segment.bytes().any(|b| b.is_ascii_digit())
         && segment.bytes().any(|b| b.is_ascii_uppercase())
         && segment.bytes().any(|b| b.is_ascii_lowercase());

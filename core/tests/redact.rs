@@ -83,7 +83,7 @@ proptest! {
 
     #[test]
     fn text_without_secret_url_or_scheme_is_unchanged(
-        words in prop::collection::vec("[A-Za-df-z0-9.,:;!?\"'*@-]{0,30}", 0..20),
+        words in prop::collection::vec("[A-Za-df-z0-9.,:;!?\"'*@-]{0,20}", 0..20),
         digest: [u8; 32],
     ) {
         let is_scheme = |word: &str| {
@@ -173,8 +173,17 @@ fn credentials_after_a_scheme_and_tokens_are_replaced() {
 }
 
 #[test]
-fn random_path_segment_is_cut() {
-    let text = "Get \"https://cdn/v2/Zm9vYmFyMTIzNDU2Nzg5MEFCQw/blob\": refused";
-    let expected = "Get \"https://cdn/v2/Zm9v***/blob\": refused";
-    assert_eq!(redact(&[], text), expected);
+fn what_looks_random_is_cut() {
+    for (text, expected) in [
+        (
+            "Get \"https://cdn/v2/Zm9vYmFyMTIzNDU2Nzg5MEFCQw/blob\": refused",
+            "Get \"https://cdn/v2/Zm9v***/blob\": refused",
+        ),
+        (
+            "you sent Zm9vYmFyMTIzNDU2Nzg5MEFC+/FCQw==, which",
+            "you sent Zm9v***/FCQw==, which",
+        ),
+    ] {
+        assert_eq!(redact(&[], text), expected);
+    }
 }

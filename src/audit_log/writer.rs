@@ -57,10 +57,10 @@ impl<'c> LogWriter<'c> {
             return Err(context("write to")(io::Error::other("not a regular file")));
         }
         sync_dir(dir_of(path)).map_err(context("sync the directory of"))?;
-        for dir in ancestors(path) {
-            match sync_dir(&dir) {
+        for dir in ancestors(path).iter().skip(1) {
+            match sync_dir(dir) {
                 Err(error) if !is_unsyncable(error.kind()) => {
-                    return Err(LogError::context("sync", &dir)(error));
+                    return Err(LogError::context("sync", dir)(error));
                 }
                 _ => {}
             }

@@ -39,10 +39,10 @@ pub fn open_nonblocking(path: &Path) -> io::Result<File> {
 /// Also where it is something else: a pipe or a device could keep its reader waiting.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = open_nonblocking(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("not a regular file"))
+    match file.metadata()?.file_type() {
+        regular if regular.is_file() => Ok(file),
+        dir if dir.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::other("not a regular file")),
     }
 }
 

@@ -122,7 +122,7 @@ impl Disk for RealDisk {
 
     fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
         for _ in 0..NAME_TRIES {
-            let random = os::random_bytes::<4>().context("name a directory in", parent.path())?;
+            let random = os::random_bytes::<3>().context("name a directory in", parent.path())?;
             let name = format!("{prefix}{}", hex(&random));
             match parent
                 .fd()

@@ -201,11 +201,17 @@ pub enum Fault {
     DiskGone,
 }
 
+/// What another user's process does while an object is published: it gets the path of the
+/// staged file, and that of the object.
+pub type Tamper = fn(&Path, &Path);
+
 /// The real disk, whose `n`th call fails.
 pub struct FaultyDisk {
     calls: AtomicUsize,
     fails_at: usize,
     fault: Fault,
+    before_publishing: Tamper,
+    after_publishing: Tamper,
 }
 
 impl FaultyDisk {
@@ -215,6 +221,19 @@ impl FaultyDisk {
             calls: AtomicUsize::new(0),
             fails_at,
             fault,
+            before_publishing: |_, _| {},
+            after_publishing: |_, _| {},
+        })
+    }
+
+    /// A disk without faults, with another process on it.
+    pub fn with_tampering(before_publishing: Tamper, after_publishing: Tamper) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            fails_at: usize::MAX,
+            fault: Fault::Crash,
+            before_publishing,
+            after_publishing,
         })
     }
 
@@ -278,7 +297,11 @@ impl Disk for FaultyDisk {
         self.call(&dir.path().join(name), || RealDisk.stage(dir, name, bytes))
     }
     fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
-        self.call(&to.path().join(name), || RealDisk.publish(file, to, name))
+        let object = to.path().join(name);
+        (self.before_publishing)(file.path(), &object);
+        let published = self.call(&object, || RealDisk.publish(file, to, name));
+        (self.after_publishing)(file.path(), &object);
+        published
     }
     fn read(
         &self,
