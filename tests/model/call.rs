@@ -12,6 +12,8 @@ use crate::file_system::{FileId, Text};
 pub enum Call {
     OpenDir(Text),
     MakeDir(Text),
+    /// Waits for the other end of a named pipe.
+    AwaitPipe(Text),
     /// Opens a lock file, which is created if missing.
     OpenLock(Text),
     Lock(FileId, LockMode),
@@ -60,6 +62,7 @@ pub enum Answer {
     Absent,
     /// What is at a name.
     File(FileId, Text),
+    Endless,
     NotAFile,
     Names(Vec<Text>),
     /// skopeo prints this.

@@ -196,13 +196,14 @@ impl CacheModel {
         Some(match call {
             Call::OpenDir(dir) => done(fs.open_dir(dir)),
             Call::MakeDir(dir) => done(fs.make_dir(dir)),
-            Call::OpenLock(path) => match fs.node(path) {
-                Some(Node::File(file)) => Answer::Opened(file),
-                Some(Node::Dir) => Answer::Error(ErrorKind::IsADirectory),
-                None => match fs.create(path) {
+            Call::AwaitPipe(_) => return None,
+            Call::OpenLock(path) => match fs.file(path) {
+                Ok(file) => Answer::Opened(file),
+                Err(ErrorKind::NotFound) => match fs.create(path) {
                     Ok(file) => Answer::Opened(file),
                     Err(kind) => Answer::Error(kind),
                 },
+                Err(kind) => Answer::Error(kind),
             },
             Call::Lock(file, mode) => match (self.holder(world, *file), mode) {
                 (Some(_), LockMode::Blocking) => return None,
@@ -280,8 +281,9 @@ fn document(digest: Digest) -> Text {
 fn read(fs: &FileSystem, path: Text) -> Answer {
     match fs.node(path) {
         None => Answer::Absent,
-        Some(Node::Dir) => Answer::NotAFile,
         Some(Node::File(file)) => Answer::File(file, fs.content(file)),
+        Some(Node::Endless) => Answer::Endless,
+        Some(_) => Answer::NotAFile,
     }
 }
 

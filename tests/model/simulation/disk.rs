@@ -11,7 +11,7 @@ use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
 
 use super::{Simulation, text};
 use crate::call::{Answer, Call, LockMode};
-use crate::file_system::{FileId, Text, intern};
+use crate::file_system::{FileId, Text, VICTIM, intern};
 use crate::seeded_bug::SeededBug;
 
 fn in_dir(dir: &Dir, name: &str) -> Text {
@@ -95,7 +95,14 @@ impl Disk for Simulation {
     }
 
     fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
-        self.open_dir(&parent.path().join(name))
+        match self.open_dir(&parent.path().join(name)) {
+            Err(error)
+                if error.is(ErrorKind::NotADirectory) && self.has(SeededBug::LinkFollowed) =>
+            {
+                Ok(Dir::simulated(VICTIM.into()))
+            }
+            opened => opened,
+        }
     }
 
     fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
@@ -116,8 +123,15 @@ impl Disk for Simulation {
     }
 
     fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
-        let Answer::Opened(file) = self.call(Call::OpenLock(in_dir(dir, name)))? else {
-            unreachable!("the answer to OpenLock is Opened or Error")
+        let path = in_dir(dir, name);
+        let file = match self.call(Call::OpenLock(path)) {
+            Ok(Answer::Opened(file)) => file,
+            Err(error) if error.is(ErrorKind::InvalidInput) && self.has(SeededBug::PipeAwaited) => {
+                self.call(Call::AwaitPipe(path))?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+            Ok(_) => unreachable!("the answer to OpenLock is Opened or Error"),
         };
         let mode = match wait {
             LockWait::Try => LockMode::Try,
@@ -182,6 +196,7 @@ impl Disk for Simulation {
                 let content = Vec::from(bytes).into();
                 CacheEntry::File { content }
             }
+            Answer::Endless => CacheEntry::Oversized { size: 8 << 40 },
             Answer::NotAFile => CacheEntry::NotAFile,
             _ => CacheEntry::Absent,
         })
