@@ -87,7 +87,8 @@ impl From<DiskError> for CliError {
 
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
-        Self::other(error.to_string())
+        let message = error.to_string();
+        Self::new(ExitStatus::of_error(&error.into()), message)
     }
 }
 

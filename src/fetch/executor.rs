@@ -66,7 +66,7 @@ pub struct Transition {
 /// Why a record could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Veto(pub String);
+pub struct Veto(pub EffectError);
 
 /// How a fetch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,7 +244,7 @@ impl Executor<'_> {
     ) -> Option<EffectError> {
         let mut observers = self.observers.iter();
         let veto = observers.find_map(|o| o.transition(id, request, transition).err());
-        veto.map(|Veto(error)| EffectError::AuditLog { error })
+        veto.map(|Veto(error)| error)
     }
 }
 

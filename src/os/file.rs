@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
@@ -12,6 +12,13 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{CancelToken, timespec};
+
+/// Errors tolerated when syncing the ancestors of a file: they may not be ours.
+const UNSYNCABLE: [ErrorKind; 3] = [
+    ErrorKind::PermissionDenied,
+    ErrorKind::ReadOnlyFilesystem,
+    ErrorKind::InvalidInput,
+];
 
 /// Opens a file with the given options, without following a link at its name and
 /// without waiting for the other end of a named pipe.
@@ -32,10 +39,10 @@ pub fn open_nonblocking(path: &Path) -> io::Result<File> {
 /// Also where it is something else: a pipe or a device could keep its reader waiting.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = open_nonblocking(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("not a regular file"))
+    match file.metadata()?.file_type() {
+        regular if regular.is_file() => Ok(file),
+        dir if dir.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::other("not a regular file")),
     }
 }
 
@@ -86,6 +93,24 @@ fn is_readable(file: &impl AsFd, cancel: Option<&CancelToken>) -> io::Result<boo
 /// Makes a directory's entries durable.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// The directories that lead to `path`, also behind links, nearest first.
+pub(crate) fn ancestors(path: &Path) -> Vec<PathBuf> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut ancestors: Vec<PathBuf> = absolute.ancestors().skip(1).map(Into::into).collect();
+    let real = path.canonicalize().unwrap_or_default();
+    for dir in real.ancestors().skip(1) {
+        if !ancestors.iter().any(|known| known == dir) {
+            ancestors.push(dir.to_owned());
+        }
+    }
+    ancestors
+}
+
+/// Whether an ancestor that can't be synced for this reason may belong to another user.
+pub(crate) fn is_unsyncable(kind: ErrorKind) -> bool {
+    UNSYNCABLE.contains(&kind)
 }
 
 /// The directory that a path is in: `.` for a bare name, `None` for the root.
