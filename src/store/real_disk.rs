@@ -246,7 +246,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
-        let synced = dir.fd().and_then(|dir| rustix::fs::fsync(dir));
+        let synced = dir.fd().and_then(rustix::fs::fsync);
         synced.context("sync", dir.path())
     }
 
