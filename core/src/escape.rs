@@ -1,4 +1,4 @@
-//! Escaping, truncation and redaction of untrusted text.
+//! Escaping and truncation of untrusted text. Redaction: [`crate::redact`].
 
 use std::fmt;
 use std::io;
@@ -53,31 +53,6 @@ pub fn truncate(text: &str, max: usize) -> String {
     let end = (0..=max).rev().find(|at| text.is_char_boundary(*at));
     let kept = &text[..end.unwrap_or(0)];
     format!("{kept}… ({} bytes in all)", text.len())
-}
-
-/// Replaces the user information of each URL by `***`: credentials of a proxy or
-/// registry must not reach a log or an error.
-#[must_use]
-pub fn redact_credentials(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + "://".len());
-        clean.push_str(before);
-        let authority = after
-            .find(|c: char| c == '/' || c == '?' || c == '#' || c == '"' || c.is_whitespace())
-            .unwrap_or(after.len());
-        rest = match after[..authority].rfind('@') {
-            // In `docker://name@sha256:…`, `name` is not a user.
-            Some(end) if !after[end..].starts_with("@sha256:") => {
-                clean.push_str("***");
-                &after[end..]
-            }
-            _ => after,
-        };
-    }
-    clean.push_str(rest);
-    clean
 }
 
 /// Truncates, escapes and quotes a text for an error.

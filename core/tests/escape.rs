@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use skopeo_index_core::escape::{
-    Escaped, MAX_ERROR_TEXT, percent_encode, quote, redact_credentials, to_json, truncate_message,
+    Escaped, MAX_ERROR_TEXT, percent_encode, quote, to_json, truncate_message,
 };
 
 /// The inverse of [`Escaped`].
@@ -76,40 +76,6 @@ proptest! {
             }
             None => prop_assert!(text.len() <= MAX_ERROR_TEXT && short == text),
         }
-    }
-
-    #[test]
-    fn credentials_in_urls_are_redacted_and_digests_kept(
-        addresses in prop::collection::vec(("(https?|socks5|docker)", "[a-z]{3,5}", "[A-Z0-9!$&'()*+,;=:@%._~-]{5,9}", any::<bool>(), any::<bool>()), 1..4),
-        digest: [u8; 32],
-    ) {
-        let digest = skopeo_index_core::digest::Digest::from_bytes(digest);
-        let one = |(scheme, user, password, secret, named): &(String, String, String, bool, bool)| {
-            let login = if *secret { format!("{user}.user:{password}@") } else { String::new() };
-            let image = if *named { format!("/app@{digest}") } else { String::new() };
-            (format!("{scheme}://{login}quay.io:443{image}"), format!("{scheme}://{}quay.io:443{image}", if *secret { "***@" } else { "" }))
-        };
-        let (texts, expected): (Vec<_>, Vec<_>) = addresses.iter().map(one).unzip();
-        prop_assert_eq!(redact_credentials(&texts.join(" \"x\": ")), expected.join(" \"x\": "));
-    }
-}
-
-#[test]
-fn digest_is_not_redacted() {
-    for text in [
-        "docker://quay.io/app@sha256:00: refused",
-        "docker://app@sha256:00",
-    ] {
-        assert_eq!(redact_credentials(text), text);
-    }
-}
-
-#[test]
-fn only_the_authority_of_a_url_is_redacted() {
-    // RFC 3986, section 3.2: it ends with a slash, a question mark or a number sign.
-    for end in ["/", "?", "#", "\"", " ", "\n"] {
-        let text = format!("see https://quay.io{end}a@b");
-        assert_eq!(redact_credentials(&text), text);
     }
 }
 

@@ -8,7 +8,7 @@ use indicatif::DecimalBytes;
 use serde_json::json;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
-use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, Platform};
+use skopeo_index_core::index::{Descriptor, Index, MAX_MANIFEST_SIZE, MediaTypeOrigin, Platform};
 use skopeo_index_core::machine::{CacheEntry, ObjectStatus};
 use skopeo_index_core::request::Reference;
 
@@ -69,7 +69,10 @@ fn not_an_index(reason: impl std::fmt::Display) -> CliError {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
-    input::read(path).map_err(|error| {
+    input::read(path, MAX_MANIFEST_SIZE, None).map_err(|error| {
+        if error.kind() == ErrorKind::FileTooLarge {
+            return not_an_index(error);
+        }
         let text = path.to_string_lossy();
         let hint = match error.kind() {
             ErrorKind::NotFound if text.parse::<Reference>().is_ok() => Some(
@@ -81,8 +84,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
             }
             _ => None,
         };
-        CliError::new(of_io(&error), format!("{}: {error}", path.display()))
-            .hint(hint.map(str::to_owned))
+        CliError::new(of_io(&error), input::file_error(path, error)).hint(hint.map(str::to_owned))
     })
 }
 

@@ -11,7 +11,7 @@ use skopeo_index::os::best_effort;
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
 use skopeo_index_core::escape;
-use skopeo_index_core::machine::Provenance;
+use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
 
 use super::exit::ExitStatus;
 
@@ -72,6 +72,13 @@ impl From<io::Error> for CliError {
     }
 }
 
+impl From<CancelReason> for CliError {
+    fn from(reason: CancelReason) -> Self {
+        let status = ExitStatus::of_error(&EffectError::Cancelled { reason });
+        Self::new(status, reason.to_string())
+    }
+}
+
 impl From<DiskError> for CliError {
     fn from(error: DiskError) -> Self {
         Self::other(error.to_string())
@@ -80,7 +87,8 @@ impl From<DiskError> for CliError {
 
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
-        Self::other(error.to_string())
+        let message = error.to_string();
+        Self::new(ExitStatus::of_error(&error.into()), message)
     }
 }
 

@@ -13,6 +13,8 @@ mod hints;
 mod input;
 mod install;
 mod json_output;
+mod memory;
+mod named_pipes;
 mod progress;
 mod signals;
 mod skopeo_binary;

@@ -5,12 +5,13 @@
 
 use super::classify::{Phase, READING_MANIFEST, V1_REGISTRY, answer_kind};
 use super::{CommandOutput, Exit};
-use crate::escape::{redact_credentials, truncate_message};
+use crate::escape::truncate_message;
 use crate::machine::{EffectError, FailureKind};
 
 pub use super::classify::classify;
 
-/// Classifies a command that exited with a failure.
+/// Classifies a command that exited with a failure. Its stderr was redacted before
+/// ([`crate::redact`]).
 #[must_use]
 pub fn classify_exit(output: &CommandOutput) -> EffectError {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -30,7 +31,7 @@ pub fn classify_exit(output: &CommandOutput) -> EffectError {
     };
     EffectError::Command {
         kind,
-        message: truncate_message(&redact_credentials(&text)),
+        message: truncate_message(&text),
     }
 }
 

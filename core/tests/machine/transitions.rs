@@ -51,21 +51,15 @@ fn staging_is_kept_from_staged_to_the_end_of_the_fetch() {
 }
 
 #[test]
-fn oversized_object_is_quarantined_only_if_corrupt() {
-    let task = tasks().remove(0);
-    let (right, size) = (task.request.digest(), 5 << 20);
-    for (digest, corrupt) in [(right, false), (Digest::of(b"other"), true)] {
-        let entry = CacheEntry::Oversized { digest, size };
-        let (next, _) = Fetch::<ManifestBytes>::new(task.clone())
-            .step(Outcome::LookedUp { entry })
-            .expect("a valid outcome");
-        let quarantines = matches!(next.wants(), Some(Effect::Quarantine { .. }));
-        let reason = NotAnIndex::TooLarge { size };
-        let fails = next
-            .failed()
-            .is_some_and(|failed| *failed.cause() == Cause::NotAnIndex { reason });
-        assert_eq!((quarantines, fails), (corrupt, !corrupt));
-    }
+fn oversized_object_fails_the_fetch_and_is_not_quarantined() {
+    let (task, size) = (tasks().remove(0), 8 << 40);
+    let entry = CacheEntry::Oversized { size };
+    let (next, _) = Fetch::<ManifestBytes>::new(task)
+        .step(Outcome::LookedUp { entry })
+        .expect("a valid outcome");
+    let reason = NotAnIndex::TooLarge { size };
+    let failed = next.failed().expect("it can't be an index");
+    assert_eq!(*failed.cause(), Cause::NotAnIndex { reason });
 }
 
 #[test]

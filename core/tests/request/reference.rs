@@ -47,6 +47,10 @@ fn reference_is_split_into_transport_location_name_and_digest() {
             format!("containers-storage:[overlay@/x]a@{DIGEST}"),
             (storage, Some("/x"), "a", Some(DIGEST)),
         ),
+        (
+            format!("containers-storage:[overlay@/x+/y]a@{DIGEST}"),
+            (storage, Some("/x+/y"), "a", Some(DIGEST)),
+        ),
     ];
     for (text, (transport, location, name, digest)) in table {
         let read: Reference = text.parse().expect("a reference");

@@ -13,6 +13,7 @@ mod timeout;
 mod versions;
 
 use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{CommandOutput, Exit};
 
@@ -36,11 +37,21 @@ fn kind_of(text: &str) -> FailureKind {
         "time=\"2026-11-23T22:28:40Z\" level=fatal msg={}\n",
         quoted(&message)
     );
+    // The redacted line, which the program classifies, gets the same kind.
+    let secrets = ["hunter22", "dXNlcjpodW50ZXIyMg=="].map(str::to_owned);
+    let redacted = classify_exit(&failed(&Redactor::new(secrets).redact(&line)));
+    let kind_of_redacted = match redacted {
+        EffectError::Command { kind, .. } => kind,
+        other => panic!("{other}"),
+    };
     match classify_exit(&failed(&line)) {
         EffectError::Command {
             kind,
             message: kept,
-        } if kept == shown(text) => kind,
+        } if kept == shown(text) => {
+            assert_eq!(kind, kind_of_redacted, "{text}");
+            kind
+        }
         other => panic!("{other}"),
     }
 }
