@@ -124,12 +124,7 @@ fn resolve(text: &str, args: &Args, cancel: &CancelToken) -> Result<Resolved, Cl
             ));
         },
     );
-    let context = HintContext {
-        options: &options,
-        location: &location,
-        name,
-        by: AskedBy::Tag,
-    };
+    let context = HintContext::new(&options, &location, name, AskedBy::Tag);
     let bytes = bytes.map_err(|error| {
         let message = format!("{reference}: {error}");
         CliError::new(ExitStatus::of_error(&error), message).hint(context.of_error(&error))
