@@ -68,7 +68,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     let defaults = ReferenceDefaults {
         locations: &args.locations.0,
-        tls_verify: args.skopeo.tls_verify(),
+        skopeo: &args.skopeo,
     };
     let started = Instant::now();
     let cancel = args.skopeo.cancel_on_signals()?;

@@ -7,9 +7,11 @@ use std::path::Path;
 use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
 use skopeo_index_core::escape::{Escaped, quote};
 use skopeo_index_core::osbuild::parse_manifest;
-use skopeo_index_core::request::{Location, Reference, Request, TlsVerify};
+use skopeo_index_core::request::{Location, Reference, Request};
 
+use super::hint::{AskedBy, HintContext, resolve_command};
 use super::location::LocationDefaults;
+use super::options::SkopeoArgs;
 use super::output::CliError;
 
 /// Limit of an osbuild manifest in bytes; the largest known have less than half of it.
@@ -22,21 +24,38 @@ const MAX_SHOWN_ERRORS: usize = 100;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReferenceDefaults<'a> {
     pub(super) locations: &'a LocationDefaults,
-    pub(super) tls_verify: TlsVerify,
+    pub(super) skopeo: &'a SkopeoArgs,
 }
 
 impl ReferenceDefaults<'_> {
     pub(super) fn location(&self, reference: &Reference) -> Location {
-        self.locations.location(reference, self.tls_verify)
+        self.locations.location(reference, self.skopeo.tls_verify())
+    }
+
+    /// A reference, unless it is the value of the option before it.
+    pub(super) fn parse(&self, text: &str) -> Result<Reference, String> {
+        if matches!(text, "true" | "false") {
+            return Err(format!(
+                "not an image; write --tls-verify={text}, with \"=\""
+            ));
+        }
+        text.parse().map_err(|error| format!("{error}"))
     }
 
     /// A reference with a digest as a request.
     fn request(&self, text: &str) -> Result<Request, String> {
-        let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
-        let digest = reference.digest().ok_or_else(|| {
-            format!("missing digest; run `skopeo-index resolve {reference}` to get the current one")
-        })?;
+        let reference = self.parse(text)?;
         let location = self.location(&reference);
+        let digest = reference.digest().ok_or_else(|| {
+            let context = HintContext {
+                options: &self.skopeo.options(),
+                location: &location,
+                name: reference.name(),
+                by: AskedBy::Tag,
+            };
+            let command = resolve_command(&context, &reference.to_string());
+            format!("missing digest; run `{command}` to get the current one")
+        })?;
         Ok(Request::new(reference.name().clone(), location, digest))
     }
 }
@@ -79,7 +98,7 @@ pub(super) fn requests(
         drop(bytes);
         for (key, item) in items.iter() {
             let request = Request::from_item(key, item)
-                .map(|request| request.with_default_tls_verify(defaults.tls_verify));
+                .map(|request| request.with_default_tls_verify(defaults.skopeo.tls_verify()));
             add("item ", key, request.map_err(|error| error.to_string()));
         }
     }

@@ -9,6 +9,7 @@ mod concurrency;
 mod disk_faults;
 mod dry_run;
 mod environment;
+mod hints;
 mod input;
 mod install;
 mod json_output;

@@ -148,7 +148,9 @@ proptest! {
         for (command, subcommand, mut flags, positional) in table {
             let timeout = format!("{}s", seconds + 5).into_bytes();
             flags.insert(b"--command-timeout".to_vec(), timeout);
-            if options.debug == SkopeoDebug::On {
+            // A registry's rate limit shows in debug lines only.
+            let registry = positional[0].starts_with(b"docker://");
+            if registry || options.debug == SkopeoDebug::On {
                 flags.insert(b"--debug".to_vec(), Vec::new());
             }
             let expected = Parsed { subcommand: subcommand.into(), flags, positional };
