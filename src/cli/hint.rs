@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::machine::{Cause, EffectError, FailureKind};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
@@ -81,7 +82,7 @@ fn auth_files(options: &SkopeoOptions) -> Vec<String> {
     };
     let describe = |file: PathBuf| {
         let missing = if file.exists() { "" } else { " (missing)" };
-        format!("{}{missing}", file.display())
+        format!("{}{missing}", EscapedPath(&file))
     };
     files.into_iter().map(describe).collect()
 }

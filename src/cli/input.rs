@@ -12,6 +12,7 @@ use skopeo_index_core::keys::reject_duplicates;
 use skopeo_index_core::osbuild::SOURCE;
 use skopeo_index_core::request::{Items, Location, Reference, Request, TlsVerify};
 
+use super::exit::ExitStatus;
 use super::location::LocationDefaults;
 use super::output::CliError;
 
@@ -56,7 +57,7 @@ pub(super) fn requests(
         }
     }
     if let Some(path) = manifest {
-        let usage = |error: String| CliError::usage(format!("{}: {error}", path.display()));
+        let usage = |error: String| CliError::file(ExitStatus::Usage, path, error);
         let bytes = read(path).map_err(|error| usage(error.to_string()))?;
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|error| usage(Escaped(&error.to_string()).to_string()))?;
@@ -145,7 +146,7 @@ struct SourceItems {
 /// The error of an empty request.
 pub(super) fn nothing_to_fetch(manifest: Option<&Path>) -> CliError {
     match manifest {
-        Some(path) => CliError::usage(format!("{}: no items of {SOURCE}", path.display())),
+        Some(path) => CliError::file(ExitStatus::Usage, path, format!("no items of {SOURCE}")),
         None => CliError::usage("nothing to fetch; pass NAME@DIGEST or --manifest FILE"),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use indicatif::DecimalBytes;
 use serde_json::json;
+use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, Platform};
@@ -55,8 +55,7 @@ fn not_an_index(reason: impl std::fmt::Display) -> CliError {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
-    input::read(path)
-        .map_err(|error| CliError::new(of_io(&error), format!("{}: {error}", path.display())))
+    input::read(path).map_err(|error| CliError::file(of_io(&error), path, error))
 }
 
 /// Reads an object of the cache, and rehashes it.
@@ -65,18 +64,19 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Vec<u8>, CliErro
     let object = store.object(digest);
     let entry = store.read(digest)?;
     match (entry.status(digest), entry) {
-        (ObjectStatus::Missing, _) => Err(CliError::new(
+        (ObjectStatus::Missing, _) => Err(CliError::file(
             ExitStatus::NotFound,
-            format!("{}: no such object", object.display()),
+            &object,
+            "no such object",
         )),
         (ObjectStatus::Intact { .. }, CacheEntry::File { content }) => {
             Ok(content.as_slice().to_vec())
         }
         (ObjectStatus::NotAnIndex(reason), _) => Err(not_an_index(reason)),
         (ObjectStatus::Corrupt | ObjectStatus::Intact { .. }, _) => {
-            let message = format!("{}: corrupt object", object.display());
+            let error = CliError::file(ExitStatus::CacheCorrupt, &object, "corrupt object");
             let hint = "`skopeo-index verify --quarantine` moves it to quarantine".to_owned();
-            Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
+            Err(error.hint(Some(hint)))
         }
     }
 }

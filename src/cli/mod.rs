@@ -25,12 +25,16 @@ mod states;
 mod table;
 mod verify;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::error::ContextKind::{InvalidArg, InvalidSubcommand, InvalidValue};
+use clap::error::ContextValue;
+use clap::{Command, Parser, Subcommand};
 use skopeo_index::os::best_effort;
+use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::osbuild::SOURCE;
 
 use exit::ExitStatus;
@@ -69,7 +73,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         error.print();
         error.status
     });
-    status.into()
+    output::finish(status).into()
 }
 
 /// Whether an osbuild host started the program: by the source's name, or with a socket.
@@ -80,16 +84,57 @@ fn is_service(args: &[OsString]) -> bool {
         || first.is_some_and(|first| first.starts_with("--service-"))
 }
 
+/// Parses the command line. An empty variable means unset.
 fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
-    P::try_parse_from(args).map_err(|usage| {
-        // The exit status tells enough where stderr is closed.
-        best_effort(usage.print());
-        CliError::silent(if usage.use_stderr() {
-            ExitStatus::Usage
-        } else {
-            ExitStatus::Success
+    let parse = |is_unset: &dyn Fn(&OsStr) -> bool| {
+        let mut command = without_variables(P::command(), is_unset);
+        let matches = command.try_get_matches_from_mut(args);
+        matches.and_then(|mut matches| {
+            let parsed = P::from_arg_matches_mut(&mut matches);
+            parsed.map_err(|error| error.format(&mut command))
         })
-    })
+    };
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let mut error = match parse(&is_empty) {
+        Ok(parsed) => return Ok(parsed),
+        Err(error) => error,
+    };
+    if !error.use_stderr() {
+        // Help names every variable. Its exit status says enough where stdout is closed.
+        best_effort(parse(&|_| false).err().unwrap_or(error).print());
+        return Err(CliError::silent(ExitStatus::Success));
+    }
+    // The error is a variable's if it is another one, or none, without the variable.
+    let text = error.to_string();
+    let is_fault = |name: &OsString| {
+        let other = parse(&|unset| unset == name || is_empty(unset));
+        other.err().is_none_or(|other| other.to_string() != text)
+    };
+    let mut variables = std::env::vars_os().map(|(name, _)| name);
+    let ours = |name: &OsString| name.to_string_lossy().starts_with("SKOPEO_INDEX_");
+    if error.get(InvalidArg).is_some()
+        && let Some(name) = variables.find(|name| ours(name) && is_fault(name))
+    {
+        let name = ContextValue::String(name.to_string_lossy().into_owned());
+        error.insert(InvalidArg, name);
+    }
+    for kind in [InvalidArg, InvalidSubcommand, InvalidValue] {
+        if let Some(ContextValue::String(typed)) = error.get(kind) {
+            let typed = Escaped(typed).to_string();
+            error.insert(kind, ContextValue::String(typed));
+        }
+    }
+    output::print_stderr(error.to_string().trim_end());
+    Err(CliError::silent(ExitStatus::Usage))
+}
+
+/// A command whose options don't read some variables.
+fn without_variables(command: Command, is_unset: &dyn Fn(&OsStr) -> bool) -> Command {
+    let command = command.mut_args(|arg| match arg.get_env().is_some_and(is_unset) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    });
+    command.mut_subcommands(|subcommand| without_variables(subcommand, is_unset))
 }
 
 fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {

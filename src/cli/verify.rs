@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::store::{DiskError, QuarantineOutcome, Store};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
 use skopeo_index_core::machine::ObjectStatus;
 
 use super::cache::CacheLocation;
@@ -53,8 +53,8 @@ struct Leftovers {
 }
 
 #[derive(Serialize)]
-struct VerifyReport<'a> {
-    cache: &'a Path,
+struct VerifyReport {
+    cache: String,
     #[serde(flatten)]
     counts: Counts,
     #[serde(flatten)]
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     };
     match args.format {
         Format::Json => output::json_line(&VerifyReport {
-            cache: store.root(),
+            cache: json_path(store.root()),
             counts,
             leftovers,
         })?,
@@ -138,7 +138,7 @@ fn check_cache_exists(cache: &Path) -> Result<(), CliError> {
     match std::fs::metadata(cache) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(CliError::new(
             ExitStatus::NotFound,
-            format!("no cache at {}", cache.display()),
+            format!("no cache at {}", EscapedPath(cache)),
         )),
         // Listing it reports any other error.
         _ => Ok(()),

@@ -4,12 +4,14 @@
 mod cancel;
 mod file;
 mod group_commit;
+mod line_writer;
 mod lock;
 mod process;
 
 pub use cancel::{CancelToken, ignore_signals, timespec};
 pub(crate) use file::{open_nofollow, parent_dir, random_bytes, sync_dir};
 pub(crate) use group_commit::GroupCommit;
+pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, Rows, WriteError};
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};
 

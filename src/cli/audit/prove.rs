@@ -17,8 +17,11 @@ use crate::cli::output::{self, CliError};
 pub(super) fn run(log: &Path, seq: u64) -> Result<ExitStatus, CliError> {
     let checkpoint = read_intact_log(log)?;
     if seq >= checkpoint.size {
-        let message = format!("{}: no record {seq}", log.display());
-        return Err(CliError::new(ExitStatus::NotFound, message));
+        return Err(CliError::file(
+            ExitStatus::NotFound,
+            log,
+            format!("no record {seq}"),
+        ));
     }
     let mut builder = InclusionProofBuilder::new(seq, checkpoint.size);
     let (mut found, mut at) = (None, 0);
@@ -52,7 +55,7 @@ pub(super) fn check(
     format: Format,
 ) -> Result<ExitStatus, CliError> {
     let checkpoint = read_checkpoint(checkpoint)?;
-    let usage = |error: String| CliError::usage(format!("{}: {error}", file.display()));
+    let usage = |error: String| CliError::file(ExitStatus::Usage, file, Escaped(&error));
     let text = std::fs::read(file).map_err(|error| usage(error.to_string()))?;
     let proof: InclusionProof =
         serde_json::from_slice(&text).map_err(|error| usage(error.to_string()))?;
@@ -75,9 +78,13 @@ pub(super) fn check(
     }
     match result {
         Ok(_) => Ok(ExitStatus::Success),
-        Err(error) => Err(CliError::new(
-            ExitStatus::AuditBroken,
-            format!("{}: {}", file.display(), Escaped(&error.to_string())),
-        )),
+        Err(error) => {
+            let error = error.to_string();
+            Err(CliError::file(
+                ExitStatus::AuditBroken,
+                file,
+                Escaped(&error),
+            ))
+        }
     }
 }

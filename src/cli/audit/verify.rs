@@ -81,7 +81,7 @@ pub(super) fn run(
 }
 
 pub(super) fn read_checkpoint(file: &Path) -> Result<Checkpoint, CliError> {
-    let usage = |error: String| CliError::usage(format!("{}: {error}", file.display()));
+    let usage = |error: String| CliError::file(ExitStatus::Usage, file, error);
     let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
     text.parse().map_err(|error| usage(format!("{error}")))
 }
