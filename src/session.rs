@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 
+use rustix::process::{Resource, getrlimit};
 use skopeo_index_core::audit::SourceInfo;
 use skopeo_index_core::machine::FetchPolicy;
 use skopeo_index_core::request::Request;
@@ -38,11 +39,12 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Where the beginning can't be recorded.
-    pub fn begin(config: SessionConfig<'a>) -> Result<Self, LogError> {
+    pub fn begin(mut config: SessionConfig<'a>) -> Result<Self, LogError> {
         let Performer { store, cancel, .. } = config.performer;
         if let Err(error) = store.sweep() {
             (config.warn)(&format!("could not clean up after earlier runs: {error}"));
         }
+        config.jobs = config.jobs.min(max_jobs());
         let begin = |log| {
             let source = match config.performer.source {
                 ByteSource::Skopeo(skopeo) => SourceInfo::Skopeo(identify(skopeo.runner, cancel)),
@@ -84,6 +86,19 @@ impl<'a> Session<'a> {
         }
         recorded
     }
+}
+
+/// How many fetches the limit of open files has room for.
+fn max_jobs() -> NonZeroUsize {
+    /// Descriptors of a running command: two pipes with both ends, a pidfd, /dev/null, the
+    /// pipe of exec, and an object that is written or read.
+    const PER_JOB: u64 = 9;
+    /// Descriptors of the process itself.
+    const RESERVED: u64 = 24;
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let jobs = limit.saturating_sub(RESERVED) / PER_JOB;
+    let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
+    NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn absolute(path: &std::path::Path) -> String {

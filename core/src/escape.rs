@@ -1,4 +1,4 @@
-//! Escaping, truncation and redaction of untrusted text.
+//! Escaping and truncation of untrusted text. Redaction: [`crate::redact`].
 
 use std::fmt;
 use std::io;
@@ -93,31 +93,6 @@ pub fn truncate(text: &str, max: usize) -> String {
     format!("{kept}… ({} bytes in all)", text.len())
 }
 
-/// Replaces the user information of each URL by `***`: credentials of a proxy or
-/// registry must not reach a log or an error.
-#[must_use]
-pub fn redact_credentials(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + "://".len());
-        clean.push_str(before);
-        let authority = after
-            .find(|c: char| c == '/' || c == '?' || c == '#' || c == '"' || c.is_whitespace())
-            .unwrap_or(after.len());
-        rest = match after[..authority].rfind('@') {
-            // In `docker://name@sha256:…`, `name` is not a user.
-            Some(end) if !after[end..].starts_with("@sha256:") => {
-                clean.push_str("***");
-                &after[end..]
-            }
-            _ => after,
-        };
-    }
-    clean.push_str(rest);
-    clean
-}
-
 /// Truncates, escapes and quotes a text for an error.
 #[must_use]
 pub fn quote(text: &str) -> String {
@@ -131,6 +106,29 @@ pub fn quote(text: &str) -> String {
 /// If writing fails, or if the value has no form in JSON.
 pub fn write_json(to: impl io::Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(to, Ascii))
+}
+
+/// [`write_json`] to a string. Maps must have strings as keys.
+#[must_use]
+pub fn to_json(value: &impl Serialize) -> String {
+    let mut json = Vec::with_capacity(1024);
+    // Writing to memory succeeds, and yields ASCII.
+    match write_json(&mut json, value) {
+        Ok(()) => String::from_utf8(json).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
+}
+
+/// Percent-encodes all bytes but letters, digits and `kept` (RFC 3986, section 2.1).
+#[must_use]
+pub fn percent_encode(text: &str, kept: &[u8]) -> String {
+    let encode = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || kept.contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 struct Ascii;

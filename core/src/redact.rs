@@ -6,9 +6,11 @@
 //! URL all but scheme, host and path.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+
+use crate::escape::percent_encode;
 
 /// Stands for a removed secret.
 pub const REDACTED: &str = "***";
@@ -17,7 +19,7 @@ pub const REDACTED: &str = "***";
 /// letter doesn't garble every message.
 const MIN_ANYWHERE: usize = 4;
 
-/// Length from which a random-looking path segment may be a capability.
+/// Length from which what looks random may be a token or a capability.
 const MIN_CAPABILITY: usize = 24;
 
 /// Removes secrets from text.
@@ -71,28 +73,49 @@ impl Redactor {
         let forms: BTreeSet<String> = secrets
             .into_iter()
             .map(|secret| secret.trim().to_owned())
-            .filter(|secret| !secret.is_empty())
-            .flat_map(|secret| [percent_encoded(&secret), go_quoted(&secret), secret])
+            // Asterisks alone can't be told from what replaces a secret.
+            .filter(|secret| secret.contains(|c| c != '*'))
+            .flat_map(|secret| {
+                let base64 = [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|e| e.encode(&secret));
+                let quoted = [percent_encode(&secret, b"-._~"), go_quoted(&secret), secret];
+                quoted.into_iter().chain(base64)
+            })
             .collect();
         let mut secrets: Vec<String> = forms.into_iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self { secrets }
     }
 
-    /// A redactor of the secrets in credentials files. A file that is not valid has no
-    /// secrets that skopeo could have sent.
+    /// A redactor of the secrets in credentials files, and of others. A file that is not
+    /// valid has no secrets that skopeo could have sent.
     #[must_use]
-    pub fn of_auth_files<'f>(files: impl IntoIterator<Item = &'f [u8]>) -> Self {
+    pub fn of_auth_files<'f>(
+        files: impl IntoIterator<Item = &'f [u8]>,
+        others: impl IntoIterator<Item = String>,
+    ) -> Self {
         let entries = files
             .into_iter()
             .filter_map(|json| serde_json::from_slice::<AuthFile>(json).ok())
             .flat_map(|file| file.auths.into_values());
-        Self::new(entries.flat_map(AuthEntry::secrets))
+        Self::new(entries.flat_map(AuthEntry::secrets).chain(others))
     }
 
     /// The text without secrets.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
+        let mut clean = self.redact_once(text);
+        // What replaced a secret may be a part of another one. This ends: a pass that
+        // changes something removes other characters than asterisks.
+        loop {
+            let again = self.redact_once(&clean);
+            if again == clean {
+                return clean;
+            }
+            clean = again;
+        }
+    }
+
+    fn redact_once(&self, text: &str) -> String {
         let known = self.secrets.iter().fold(text.to_owned(), |text, secret| {
             replace_secret(&text, secret)
         });
@@ -107,9 +130,9 @@ fn replace_secret(text: &str, secret: &str) -> String {
     let is_word = |c: char| c.is_alphanumeric();
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(secret) {
-        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
-        let bounded = !before.ends_with(is_word) && !after.starts_with(is_word);
-        clean.push_str(before);
+        let after = &rest[at + secret.len()..];
+        clean.push_str(&rest[..at]);
+        let bounded = !clean.ends_with(is_word) && !after.starts_with(is_word);
         clean.push_str(if bounded { REDACTED } else { secret });
         rest = after;
     }
@@ -117,7 +140,8 @@ fn replace_secret(text: &str, secret: &str) -> String {
 }
 
 /// Replaces credentials that follow the name of an authentication scheme (RFC 9110,
-/// section 11.6.2), and JSON Web Tokens, which begin with the base64 of `{"`.
+/// section 11.6.2), JSON Web Tokens, which begin with the base64 of `{"`, and what looks
+/// random, in a path as well.
 fn redact_schemes(text: &str) -> String {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
@@ -131,13 +155,18 @@ fn redact_schemes(text: &str) -> String {
         let follows_scheme = before.ends_with(' ')
             && (lower.ends_with("bearer") || lower.ends_with("basic"))
             && token.len() >= 8
+            // `basic authentication` is prose.
+            && token.contains(|c: char| !c.is_ascii_lowercase())
             && !token.contains("realm=");
-        let is_jwt = token.starts_with("eyJ") && token.len() >= MIN_CAPABILITY;
-        clean.push_str(if follows_scheme || is_jwt {
-            REDACTED
-        } else {
-            token
-        });
+        let jwt = token.find("eyJ");
+        let jwt = jwt.filter(|at| token.len() - at >= MIN_CAPABILITY);
+        match if follows_scheme { Some(0) } else { jwt } {
+            Some(at) => clean.extend([&token[..at], REDACTED]),
+            None => {
+                let segments: Vec<String> = token.split('/').map(redact_segment).collect();
+                clean.push_str(&segments.join("/"));
+            }
+        }
         rest = &rest[end..];
     }
     clean + rest
@@ -150,7 +179,7 @@ fn redact_urls(text: &str) -> String {
         let (before, after) = rest.split_at(at + "://".len());
         clean.push_str(before);
         let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '\\' | '`'))
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'))
             .unwrap_or(after.len());
         let (url, tail) = after.split_at(end);
         let (url, cut) = match url.find(['?', '#']) {
@@ -168,8 +197,7 @@ fn redact_urls(text: &str) -> String {
             _ => authority,
         };
         clean.push_str(host);
-        let segments: Vec<String> = path.split('/').map(redact_segment).collect();
-        clean.push_str(&segments.join("/"));
+        clean.push_str(path);
         if cut {
             clean.push('?');
             clean.push_str(REDACTED);
@@ -183,9 +211,9 @@ fn redact_urls(text: &str) -> String {
     clean + rest
 }
 
-/// Cuts a path segment that looks like a capability in the middle. Digests stay.
+/// Cuts what looks random in the middle. Digests stay.
 fn redact_segment(segment: &str) -> String {
-    let random = |c: char| c.is_ascii_alphanumeric() || "-_=.~".contains(c);
+    let random = |c: char| c.is_ascii_alphanumeric() || "-_=.~+".contains(c);
     let varied = segment.bytes().any(|b| b.is_ascii_digit())
         && segment.bytes().any(|b| b.is_ascii_uppercase())
         && segment.bytes().any(|b| b.is_ascii_lowercase());
@@ -193,17 +221,6 @@ fn redact_segment(segment: &str) -> String {
         return segment.to_owned();
     }
     format!("{}{REDACTED}", &segment[..4])
-}
-
-/// Percent-encoding of all but unreserved characters (RFC 3986, section 2.3).
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 /// The text within quotes, as Go's `%q` and JSON write it.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use skopeo_index_core::escape::{
-    Escaped, MAX_ERROR_TEXT, quote, redact_credentials, truncate_message,
+    Escaped, MAX_ERROR_TEXT, percent_encode, quote, to_json, truncate_message,
 };
 
 /// The inverse of [`Escaped`].
@@ -77,43 +77,25 @@ proptest! {
             None => prop_assert!(text.len() <= MAX_ERROR_TEXT && short == text),
         }
     }
-
-    #[test]
-    fn credentials_in_urls_are_redacted_and_digests_kept(
-        addresses in prop::collection::vec(("(https?|socks5|docker)", "[a-z]{3,5}", "[A-Z0-9!$&'()*+,;=:@%._~-]{5,9}", any::<bool>(), any::<bool>()), 1..4),
-        digest: [u8; 32],
-    ) {
-        let digest = skopeo_index_core::digest::Digest::from_bytes(digest);
-        let one = |(scheme, user, password, secret, named): &(String, String, String, bool, bool)| {
-            let login = if *secret { format!("{user}.user:{password}@") } else { String::new() };
-            let image = if *named { format!("/app@{digest}") } else { String::new() };
-            (format!("{scheme}://{login}quay.io:443{image}"), format!("{scheme}://{}quay.io:443{image}", if *secret { "***@" } else { "" }))
-        };
-        let (texts, expected): (Vec<_>, Vec<_>) = addresses.iter().map(one).unzip();
-        prop_assert_eq!(redact_credentials(&texts.join(" \"x\": ")), expected.join(" \"x\": "));
-    }
-}
-
-#[test]
-fn digest_is_not_redacted() {
-    for text in [
-        "docker://quay.io/app@sha256:00: refused",
-        "docker://app@sha256:00",
-    ] {
-        assert_eq!(redact_credentials(text), text);
-    }
-}
-
-#[test]
-fn only_the_authority_of_a_url_is_redacted() {
-    // RFC 3986, section 3.2: it ends with a slash, a question mark or a number sign.
-    for end in ["/", "?", "#", "\"", " ", "\n"] {
-        let text = format!("see https://quay.io{end}a@b");
-        assert_eq!(redact_credentials(&text), text);
-    }
 }
 
 #[test]
 fn newline_tab_and_backslash_have_short_escapes() {
     assert_eq!(Escaped("a\n\t\\\u{1b}").to_string(), r"a\n\t\\\u{1b}");
+}
+
+#[test]
+fn json_form_escapes_everything_outside_ascii() {
+    let value = "\u{8}\u{c}\n\r\t\"\\/\u{0}\u{7f}\u{80}\u{1f600}";
+    let escaped = r#""\b\f\n\r\t\"\\/\u0000\u007f\u0080\ud83d\ude00""#;
+    assert_eq!(to_json(&value), escaped);
+    for (value, escaped) in [("\u{7f}", r"\u007f"), ("\u{80}", r"\u0080"), ("~", "~")] {
+        assert_eq!(to_json(&value), format!("\"{escaped}\""));
+    }
+}
+
+#[test]
+fn percent_encoding_escapes_all_but_letters_digits_and_kept_characters() {
+    let (text, encoded) = ("/a b/[\u{e9}]?#%~", "/a%20b/%5B%C3%A9%5D%3F%23%25~");
+    assert_eq!(percent_encode(text, b"/~"), encoded);
 }

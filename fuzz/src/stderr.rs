@@ -1,8 +1,9 @@
 //! Messages of skopeo.
 
-use skopeo_index_core::escape::{Escaped, quote, redact_credentials};
+use skopeo_index_core::escape::{Escaped, quote};
 use skopeo_index_core::machine::EffectError;
-use skopeo_index_core::skopeo::stderr::{classify, classify_exit, fatal_message};
+use skopeo_index_core::redact::Redactor;
+use skopeo_index_core::skopeo::stderr::{classify, classify_exit, classify_timeout, fatal_message};
 use skopeo_index_core::skopeo::{CommandOutput, Exit};
 
 /// Any stderr is classified and bounded, without control characters and without
@@ -17,6 +18,7 @@ pub fn target(data: &[u8]) {
         panic!("not a command error")
     };
     crate::assert_harmless(&Escaped(&message).to_string().replace('\n', " "));
+    let _kind = classify_timeout(data);
     let text = String::from_utf8_lossy(data);
     if let Some(message) = fatal_message(&text) {
         let _kind = classify(&message);
@@ -27,9 +29,11 @@ pub fn target(data: &[u8]) {
         Escaped(&Escaped(&text).to_string().replace('\\', "/")).to_string(),
         Escaped(&text).to_string().replace('\\', "/")
     );
-    let clean = redact_credentials(&text);
-    assert_eq!(redact_credentials(&clean), clean, "{text:?}");
-    let login = redact_credentials(&format!("https://user:s3cr3t@host/{text}"));
+    let redactor = Redactor::new(["s3cr3t".to_owned(), "p*".to_owned()]);
+    let clean = redactor.redact(&text);
+    assert_eq!(redactor.redact(&clean), clean, "{text:?}");
+    assert!(!clean.contains("s3cr3t"), "{clean:?}");
+    let login = Redactor::default().redact(&format!("https://user:s3cr3t@host/{text}"));
     let secrets = |text: &str| text.matches("s3cr3t@host").count();
     assert!(secrets(&login) <= secrets(&text), "{login:?}");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::MAX_RECORD_LEN;
 use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::machine::{CancelReason, EffectError};
 
 /// Why a log can't be appended to.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,14 @@ pub enum LogError {
     /// Another process holds the lock for longer than a record takes.
     #[error("{}: locked by another process (see `lslocks`)", Escaped(&.0.to_string_lossy()))]
     Locked(PathBuf),
+    /// Another process held the lock until the run was cancelled.
+    #[error("{}: locked by another process: {reason}", Escaped(&.path.to_string_lossy()))]
+    Cancelled {
+        /// The log.
+        path: PathBuf,
+        /// Why the run was cancelled.
+        reason: CancelReason,
+    },
     /// An earlier fsync failed: it is not known which records are durable.
     #[error(
         "{}: refusing to append: an earlier fsync failed ({error})",
@@ -80,6 +89,17 @@ impl LogError {
         Self::Broken {
             path: path.to_owned(),
             reason: Escaped(reason).to_string(),
+        }
+    }
+}
+
+impl From<LogError> for EffectError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Cancelled { reason, .. } => Self::Cancelled { reason },
+            error => Self::AuditLog {
+                error: error.to_string(),
+            },
         }
     }
 }

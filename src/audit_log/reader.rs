@@ -1,7 +1,6 @@
 //! Reads and verifies a log's file, on all processors.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::mem;
 use std::num::NonZero;
@@ -15,6 +14,8 @@ use skopeo_index_core::audit::{
 };
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::State;
+
+use crate::os::open_regular;
 
 /// Bytes of lines that a thread parses at once.
 const BATCH_SIZE: usize = 1 << 20;
@@ -88,7 +89,7 @@ pub fn read_lines<E: From<ReadError>>(
         error,
     };
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let file = File::open(log).map_err(unreadable)?;
+    let file = open_regular(log).map_err(unreadable)?;
     let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
     let mut take = |thread: ScopedJoinHandle<'_, Vec<ParsedLine>>| {
         let parsed = thread.join().unwrap_or_else(|panic| resume_unwind(panic));

@@ -87,7 +87,9 @@ impl Observer for Recorder<'_> {
         transition: &Transition,
     ) -> Result<(), Veto> {
         if self.unrecorded().contains(&id) {
-            return Err(Veto("an earlier record is missing".to_owned()));
+            return Err(Veto(EffectError::AuditLog {
+                error: "an earlier record is missing".to_owned(),
+            }));
         }
         let entry = Entry::Transition {
             command: transition.command.clone(),
@@ -97,11 +99,11 @@ impl Observer for Recorder<'_> {
         };
         self.log.append(&self.run, entry).map_err(|error| {
             self.unrecorded().insert(id);
-            Veto(error.to_string())
+            Veto(error.into())
         })?;
         if requires_sync(&transition.event) {
             // A record that can't be synced stays in the log, and so do later ones.
-            self.log.sync().map_err(|error| Veto(error.to_string()))?;
+            self.log.sync().map_err(|error| Veto(error.into()))?;
         }
         Ok(())
     }

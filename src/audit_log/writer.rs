@@ -14,8 +14,8 @@ use skopeo_index_core::audit::{
 use super::LogError;
 use super::end::{Appended, LogEnd, WriterState};
 use crate::os::{
-    CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, acquire, best_effort, parent_dir,
-    sync_dir,
+    CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, acquire, ancestors, best_effort,
+    is_unsyncable, parent_dir, sync_dir,
 };
 
 /// How long to wait for the lock. Its holder writes a record. A cancelled run waits long
@@ -57,6 +57,14 @@ impl<'c> LogWriter<'c> {
             return Err(context("write to")(io::Error::other("not a regular file")));
         }
         sync_dir(dir_of(path)).map_err(context("sync the directory of"))?;
+        for dir in ancestors(path).iter().skip(1) {
+            match sync_dir(dir) {
+                Err(error) if !is_unsyncable(error.kind()) => {
+                    return Err(LogError::context("sync", dir)(error));
+                }
+                _ => {}
+            }
+        }
         Ok(Self {
             file,
             path: path.to_owned(),
@@ -143,9 +151,16 @@ impl<'c> LogWriter<'c> {
                 state.lock_timeout = LOCK_TIMEOUT;
                 Ok(FileLock(&self.file))
             }
-            LockAttempt::TimedOut | LockAttempt::Cancelled(_) => {
+            LockAttempt::TimedOut => {
                 state.lock_timeout.running = Duration::ZERO;
                 Err(LogError::Locked(self.path.clone()))
+            }
+            LockAttempt::Cancelled(reason) => {
+                state.lock_timeout.cancelled = Duration::ZERO;
+                Err(LogError::Cancelled {
+                    path: self.path.clone(),
+                    reason,
+                })
             }
         }
     }

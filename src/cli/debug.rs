@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use skopeo_index::os::CancelToken;
 use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
-use skopeo_index_core::escape::{Escaped, redact_credentials};
+use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoDebug, SkopeoOptions};
 
 use super::progress::seconds;
@@ -50,7 +50,7 @@ impl CommandRunner for DebugRunner<'_> {
 
 impl DebugRunner<'_> {
     fn print_stderr(&self, stderr: &[u8]) {
-        let stderr = redact_credentials(&String::from_utf8_lossy(stderr));
+        let stderr = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = stderr.lines().collect();
         let end = &lines[lines.len().saturating_sub(MAX_LINES)..];
         let shown = end.iter().map(|line| format!("  {}", Escaped(line)));

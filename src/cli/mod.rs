@@ -23,6 +23,7 @@ mod service;
 mod shell;
 mod states;
 mod table;
+mod tips;
 mod verify;
 
 use std::ffi::{OsStr, OsString};
@@ -30,11 +31,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
-use clap::error::ContextKind::{InvalidArg, InvalidSubcommand, InvalidValue};
-use clap::error::ContextValue;
-use clap::{Command, Parser, Subcommand};
+use clap::{ArgAction, Command, CommandFactory, Parser, Subcommand};
 use skopeo_index::os::best_effort;
-use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::osbuild::SOURCE;
 
 use exit::ExitStatus;
@@ -43,7 +41,12 @@ use output::CliError;
 /// Fetches container image indexes by digest, and verifies what lands in the cache
 #[derive(Debug, Parser)]
 #[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
+#[command(disable_version_flag = true)]
 struct Cli {
+    /// Print version
+    // skopeo's short form is -v.
+    #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version, display_order = 1000)]
+    version: Option<bool>,
     #[command(subcommand)]
     subcommand: CliCommand,
 }
@@ -58,6 +61,9 @@ enum CliCommand {
     States(states::Args),
     Completions(generate::Completions),
     Man(generate::Man),
+    /// Print version
+    #[command(hide = true)]
+    Version,
 }
 
 /// Runs the command line and returns its exit status.
@@ -95,37 +101,18 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
         })
     };
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    let mut error = match parse(&is_empty) {
-        Ok(parsed) => return Ok(parsed),
-        Err(error) => error,
-    };
-    if !error.use_stderr() {
-        // Help names every variable. Its exit status says enough where stdout is closed.
-        best_effort(parse(&|_| false).err().unwrap_or(error).print());
-        return Err(CliError::silent(ExitStatus::Success));
-    }
-    // The error is a variable's if it is another one, or none, without the variable.
-    let text = error.to_string();
-    let is_fault = |name: &OsString| {
-        let other = parse(&|unset| unset == name || is_empty(unset));
-        other.err().is_none_or(|other| other.to_string() != text)
-    };
-    let mut variables = std::env::vars_os().map(|(name, _)| name);
-    let ours = |name: &OsString| name.to_string_lossy().starts_with("SKOPEO_INDEX_");
-    if error.get(InvalidArg).is_some()
-        && let Some(name) = variables.find(|name| ours(name) && is_fault(name))
-    {
-        let name = ContextValue::String(name.to_string_lossy().into_owned());
-        error.insert(InvalidArg, name);
-    }
-    for kind in [InvalidArg, InvalidSubcommand, InvalidValue] {
-        if let Some(ContextValue::String(typed)) = error.get(kind) {
-            let typed = Escaped(typed).to_string();
-            error.insert(kind, ContextValue::String(typed));
+    parse(&is_empty).map_err(|error| {
+        if let Some(tip) = tips::usage_error(&error, args) {
+            return tip;
         }
-    }
-    output::print_stderr(error.to_string().trim_end());
-    Err(CliError::silent(ExitStatus::Usage))
+        if error.use_stderr() {
+            output::print_stderr(error.to_string().trim_end());
+            return CliError::silent(ExitStatus::Usage);
+        }
+        // Help names every variable. The exit status says enough where stdout is closed.
+        best_effort(parse(&|_| false).err().unwrap_or(error).print());
+        CliError::silent(ExitStatus::Success)
+    })
 }
 
 /// A command whose options don't read some variables.
@@ -147,5 +134,9 @@ fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
         CliCommand::States(args) => states::run(&args),
         CliCommand::Completions(args) => generate::completions(&args),
         CliCommand::Man(args) => generate::man(&args),
+        CliCommand::Version => {
+            output::line(Cli::command().render_version().trim_end())?;
+            Ok(ExitStatus::Success)
+        }
     }
 }

@@ -16,9 +16,10 @@ use skopeo_index::os::{CancelToken, LineWriter, Priority, Rows, WriteError, best
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
 use skopeo_index_core::escape::{self, EscapedPath, json_path, printable};
-use skopeo_index_core::machine::Provenance;
+use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
 
 use super::exit::ExitStatus;
+use super::input::file_error;
 
 /// Why a subcommand failed.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl CliError {
 
     /// An error about a file that was given on the command line.
     pub(super) fn file(status: ExitStatus, file: &Path, reason: impl Display) -> Self {
-        Self::new(status, format!("{}: {reason}", EscapedPath(file)))
+        Self::new(status, file_error(file, reason))
     }
 
     /// An error that was printed already.
@@ -84,6 +85,13 @@ impl From<WriteError> for CliError {
     }
 }
 
+impl From<CancelReason> for CliError {
+    fn from(reason: CancelReason) -> Self {
+        let status = ExitStatus::of_error(&EffectError::Cancelled { reason });
+        Self::new(status, reason.to_string())
+    }
+}
+
 impl From<DiskError> for CliError {
     fn from(error: DiskError) -> Self {
         Self::other(error.to_string())
@@ -92,7 +100,8 @@ impl From<DiskError> for CliError {
 
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
-        Self::other(error.to_string())
+        let message = error.to_string();
+        Self::new(ExitStatus::of_error(&error.into()), message)
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use skopeo_index_core::audit::CommandRecord;
-use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{
     CacheEntry, Effect, EffectError, FailureKind, ManifestBytes, Method, Outcome, Staging,
 };
@@ -49,9 +48,6 @@ pub struct Performed {
 
 /// How much is kept of what skopeo prints as a digest.
 const MAX_PRINTED_DIGEST: usize = 256;
-
-/// The file of a `dir:` that holds the manifest.
-const MANIFEST: &str = "manifest.json";
 
 impl Performer<'_> {
     /// Performs an effect. A failure is an outcome.
@@ -113,7 +109,7 @@ impl Performer<'_> {
                 }
             }
             Effect::ManifestDigest { staging, attempt } => {
-                let file = &self.store.attempt_dir(staging, *attempt).join(MANIFEST);
+                let file = &self.store.copied_manifest(staging, *attempt);
                 let printed = self.run(&SkopeoCommand::ManifestDigest { file }, None, record)?;
                 let printed = printed.as_slice();
                 let kept = &printed[..printed.len().min(MAX_PRINTED_DIGEST)];
@@ -133,10 +129,11 @@ impl Performer<'_> {
                 content,
                 staging,
             } => {
-                let placement = self.store.publish(*digest, content, staging, self.cancel)?;
+                let published = self.store.publish(*digest, content, staging, self.cancel);
+                let (placement, read_back) = published?;
                 Outcome::Published {
                     placement,
-                    read_back: self.store.read(*digest)?,
+                    read_back,
                 }
             }
         })
@@ -150,27 +147,17 @@ impl Performer<'_> {
         attempt: u32,
         record: &mut Option<CommandRecord>,
     ) -> Result<ManifestBytes, EffectError> {
-        if attempt > 1 {
-            // All attempts together take no more space than one.
-            let previous = self.store.attempt_dir(staging, attempt - 1);
-            self.store.disk().remove(&previous)?;
-        }
-        let to = &self.store.attempt_dir(staging, attempt);
-        self.store.disk().make_dir(to)?;
+        let to = &self.store.new_attempt_dir(staging, attempt)?;
         self.run(&SkopeoCommand::CopyIndex { request, to }, Some(to), record)?;
-        let entry = self
-            .store
-            .disk()
-            .read(&to.join(MANIFEST), MAX_MANIFEST_SIZE)?;
-        match entry {
+        match self.store.read_copy(staging, attempt)? {
             CacheEntry::File { content } => Ok(content),
-            CacheEntry::Oversized { size, .. } => Err(command_error(
+            CacheEntry::Oversized { size } => Err(command_error(
                 FailureKind::TooLarge,
                 format!("skopeo copied a manifest of {size} bytes"),
             )),
             CacheEntry::Absent | CacheEntry::NotAFile => Err(command_error(
                 FailureKind::Other,
-                format!("skopeo exited with 0 and left no {MANIFEST}"),
+                "skopeo exited with 0 and left no manifest.json".to_owned(),
             )),
         }
     }
@@ -207,7 +194,7 @@ fn read_from_cache(cache: &Store, request: &Request) -> Result<ManifestBytes, Ef
             let message = format!("no such object in {}", cache.root().display());
             Err(command_error(FailureKind::NotFound, message))
         }
-        CacheEntry::Oversized { size, .. } => Err(command_error(
+        CacheEntry::Oversized { size } => Err(command_error(
             FailureKind::TooLarge,
             format!("{size} bytes"),
         )),

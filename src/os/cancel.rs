@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use skopeo_index_core::machine::CancelReason;
 
 use super::best_effort;
@@ -37,17 +37,17 @@ impl CancelToken {
         })
     }
 
-    /// Cancels at SIGINT and SIGTERM as well. A second signal of the same kind ends the
-    /// process at once.
+    /// Cancels at SIGINT and SIGTERM as well. A second signal ends the process at once,
+    /// whatever it is doing.
     ///
     /// # Errors
     /// Where the handlers can't be installed.
     pub fn on_signals(&self) -> io::Result<()> {
+        let received = Arc::default();
         for signal in [SIGINT, SIGTERM] {
-            let received = Arc::default();
             // The handler that reads the flag comes before the one that sets it.
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&received))?;
-            signal_hook::flag::register(signal, received)?;
+            signal_hook::flag::register(signal, Arc::clone(&received))?;
             signal_hook::low_level::pipe::register(signal, self.writer.try_clone()?)?;
         }
         Ok(())
@@ -122,6 +122,15 @@ pub fn ignore_signals() -> io::Result<()> {
         signal_hook::flag::register(signal, Arc::default())?;
     }
     Ok(())
+}
+
+/// Installs a no-op handler for SIGXFSZ, so that a write beyond the file-size limit fails
+/// like one to a full disk (EFBIG).
+///
+/// # Errors
+/// Where the handler can't be installed.
+pub fn ignore_file_size_signal() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// A duration for poll(2), rounded up to a millisecond so that a loop doesn't spin in

@@ -1,12 +1,24 @@
 //! Files and directories.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::{GetRandomFlags, getrandom};
+
+use super::{CancelToken, timespec};
+
+/// Errors tolerated when syncing the ancestors of a file: they may not be ours.
+const UNSYNCABLE: [ErrorKind; 3] = [
+    ErrorKind::PermissionDenied,
+    ErrorKind::ReadOnlyFilesystem,
+    ErrorKind::InvalidInput,
+];
 
 /// Opens a file with the given options, without following a link at its name and
 /// without waiting for the other end of a named pipe.
@@ -15,9 +27,90 @@ pub(crate) fn open_nofollow(options: &mut OpenOptions, path: &Path) -> io::Resul
     options.custom_flags(flags.bits().cast_signed()).open(path)
 }
 
+/// Opens a file for reading, without waiting for the writer of a named pipe.
+pub fn open_nonblocking(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Opens a regular file for reading.
+///
+/// # Errors
+/// Also where it is something else: a pipe or a device could keep its reader waiting.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let file = open_nonblocking(path)?;
+    match file.metadata()?.file_type() {
+        regular if regular.is_file() => Ok(file),
+        dir if dir.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::other("not a regular file")),
+    }
+}
+
+/// Reads a file, a pipe or a terminal to its end, at most `max` bytes of it. `cancel` ends
+/// the wait for a pipe's writer.
+///
+/// # Errors
+/// Also where there is more ([`ErrorKind::FileTooLarge`]), or the wait was cancelled.
+pub fn read_all(file: impl AsFd, max: usize, cancel: Option<&CancelToken>) -> io::Result<Vec<u8>> {
+    // A blocking descriptor, such as stdin, is read only once it is readable.
+    let blocking = !rustix::fs::fcntl_getfl(&file)?.contains(OFlags::NONBLOCK);
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    let mut readable = !blocking;
+    loop {
+        if let Some(reason) = cancel.and_then(CancelToken::cancelled) {
+            return Err(io::Error::new(ErrorKind::Interrupted, reason.to_string()));
+        }
+        if !readable {
+            readable = is_readable(&file, cancel)?;
+            continue;
+        }
+        match retry_on_intr(|| rustix::io::read(&file, &mut buffer)) {
+            Ok(0) => return Ok(bytes),
+            Ok(n) if bytes.len() + n > max => {
+                let message = format!("larger than {max} bytes");
+                return Err(io::Error::new(ErrorKind::FileTooLarge, message));
+            }
+            Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+            Err(Errno::AGAIN) => readable = false,
+            Err(error) => return Err(error.into()),
+        }
+        readable &= !blocking;
+    }
+}
+
+/// Waits until a file is readable (or at its end) or the run is cancelled.
+fn is_readable(file: &impl AsFd, cancel: Option<&CancelToken>) -> io::Result<bool> {
+    let mut fds = vec![PollFd::new(file, PollFlags::IN)];
+    fds.extend(cancel.map(|cancel| PollFd::new(cancel, PollFlags::IN)));
+    let timeout = cancel.map(|cancel| timespec(cancel.time_left(std::time::Duration::MAX)));
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) => Ok(!fds[0].revents().is_empty()),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Makes a directory's entries durable.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// The directories that lead to `path`, also behind links, nearest first.
+pub(crate) fn ancestors(path: &Path) -> Vec<PathBuf> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut ancestors: Vec<PathBuf> = absolute.ancestors().skip(1).map(Into::into).collect();
+    let real = path.canonicalize().unwrap_or_default();
+    for dir in real.ancestors().skip(1) {
+        if !ancestors.iter().any(|known| known == dir) {
+            ancestors.push(dir.to_owned());
+        }
+    }
+    ancestors
+}
+
+/// Whether an ancestor that can't be synced for this reason may belong to another user.
+pub(crate) fn is_unsyncable(kind: ErrorKind) -> bool {
+    UNSYNCABLE.contains(&kind)
 }
 
 /// The directory that a path is in: `.` for a bare name, `None` for the root.

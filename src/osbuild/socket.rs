@@ -2,9 +2,11 @@
 //! they are too long for one.
 
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
+use std::io::{self, IoSlice, IoSliceMut, Seek, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use rustix::fs::MemfdFlags;
 use rustix::io::{Errno, retry_on_intr};
@@ -13,7 +15,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketType, recv, recvmsg, sendmsg, sockopt,
 };
 
-use crate::os;
+use crate::os::{self, open_regular};
 
 /// The packet that announces a message in the first attached descriptor.
 const VIA_FD: &[u8] = b"<args-via-fd>";
@@ -22,7 +24,7 @@ const VIA_FD: &[u8] = b"<args-via-fd>";
 const MAX_FDS: usize = 253;
 
 /// Limit of an attached file in bytes: more than a manifest with a million items has.
-const MAX_MESSAGE: u64 = 256 << 20;
+const MAX_MESSAGE: u64 = 64 << 20;
 
 /// This process's end of the host's socket.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl Message {
     /// # Errors
     /// [`ChannelError::Descriptor`] if reading fails.
     pub fn attached(&self) -> Result<Option<Vec<u8>>, ChannelError> {
-        let read = self.descriptors.first().map(read_all).transpose();
+        let read = self.descriptors.first().map(read_attached).transpose();
         read.map_err(ChannelError::Descriptor)
     }
 }
@@ -207,18 +209,19 @@ fn memfd(message: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads an attached file. Other types are rejected: a pipe or a device could block.
-fn read_all(descriptor: &OwnedFd) -> io::Result<Vec<u8>> {
-    let mut file = File::from(descriptor.try_clone()?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    file.rewind()?;
-    let mut bytes = Vec::new();
-    file.take(MAX_MESSAGE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_MESSAGE {
+/// Reads an attached file or memfd, as long as it is now. It is opened again, so that the
+/// host's offset and flags stay, and nothing waits: a pipe or a device is rejected, and a
+/// file of procfs, which is empty by its length, gives nothing.
+fn read_attached(descriptor: &OwnedFd) -> io::Result<Vec<u8>> {
+    let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+    let file = open_regular(Path::new(&path))?;
+    let length = file.metadata()?.len();
+    if length > MAX_MESSAGE {
         let error = format!("larger than the limit of {MAX_MESSAGE} bytes");
         return Err(io::Error::other(error));
     }
+    // At most the limit: it fits.
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }

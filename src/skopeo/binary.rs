@@ -12,10 +12,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Access, access};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
-use wait_timeout::ChildExt;
 
 use super::outputs::{CollectError, Collector, Output};
-use super::{CommandLimits, CommandRunner, RunError};
+use super::{CommandLimits, CommandRunner, RunError, redactor};
 use crate::os::{CancelToken, best_effort, kill_with_parent, timespec};
 
 /// How long to wait for a child that closed its outputs, or was killed.
@@ -114,15 +113,29 @@ impl CommandRunner for SkopeoBinary {
         };
         let (stdout, stderr) = collector.collect().map_err(|error| match error {
             CollectError::Io(error) => self.error(error),
+            CollectError::Run(RunError::TimedOut { after, stderr }) => RunError::TimedOut {
+                after,
+                stderr: without_secrets(&stderr, options),
+            },
             CollectError::Run(error) => error,
         })?;
         let exit = running.reap().map_err(|e| self.error(e))?;
         Ok(CommandOutput {
             exit,
             stdout,
-            stderr,
+            stderr: without_secrets(&stderr, options),
         })
     }
+}
+
+/// What a command wrote to stderr, without the credentials that it may have sent. This is
+/// where foreign text enters the program.
+fn without_secrets(stderr: &[u8], options: &SkopeoOptions) -> Vec<u8> {
+    if stderr.is_empty() {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(stderr);
+    redactor(options).redact(&text).into_bytes()
 }
 
 /// A child that has not been reaped, so that its pid, which is its group's id, can't be
@@ -141,7 +154,9 @@ impl Running {
                 exited,
             }),
             Err(error) => {
-                kill_group(&mut child)?;
+                // It is killed with this process at the latest.
+                best_effort(kill_process_group(Pid::from_child(&child), Signal::KILL));
+                best_effort(child.try_wait());
                 Err(error.into())
             }
         }
@@ -161,7 +176,7 @@ impl Running {
         // Whatever ends the wait, the group is killed next.
         best_effort(poll(&mut fds, Some(&timespec(REAP_TIMEOUT))));
         let mut child = self.child.take().ok_or(ErrorKind::NotFound)?;
-        kill_group(&mut child)
+        kill_group(&mut child, &self.exited)
     }
 }
 
@@ -169,18 +184,19 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             // The command's result is an error already.
-            best_effort(kill_group(child));
+            best_effort(kill_group(child, &self.exited));
         }
     }
 }
 
 /// Kills a child's process group and reaps the child.
-fn kill_group(child: &mut Child) -> io::Result<Exit> {
+fn kill_group(child: &mut Child, exited: &OwnedFd) -> io::Result<Exit> {
     // An empty group is an error that is wanted.
     best_effort(kill_process_group(Pid::from_child(child), Signal::KILL));
     // A child in uninterruptible sleep cannot be reaped; do not wait for it.
-    let status = child.wait_timeout(REAP_TIMEOUT)?;
-    let status = status.ok_or(ErrorKind::TimedOut)?;
+    let mut fds = [PollFd::new(exited, PollFlags::IN)];
+    best_effort(poll(&mut fds, Some(&timespec(REAP_TIMEOUT))));
+    let status = child.try_wait()?.ok_or(ErrorKind::TimedOut)?;
     // A status without an exit code is a signal's.
     Ok(match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Status(code),

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use skopeo_index_core::escape::{Escaped, truncate_message};
 use skopeo_index_core::machine::{CacheEntry, CancelReason, EffectError, ManifestBytes};
 
@@ -11,52 +13,127 @@ use crate::os::CancelToken;
 
 /// The file system as the store uses it. Tests inject faults and crashes here, below the
 /// code under test.
+///
+/// Names in a [`Dir`] are resolved in the open directory, without following a link, and
+/// nothing waits for the other end of a named pipe.
 pub trait Disk: Send + Sync {
-    /// Creates a directory, unless it exists. Its parent exists.
-    ///
-    /// # Errors
-    /// Where the system refuses, as for every method.
-    fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError>;
+    /// Opens a directory, following links in its path.
+    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError>;
 
-    /// Creates a directory in `parent` with a new name that begins with `prefix`.
-    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError>;
+    /// Creates a directory, unless it exists. Its parent exists.
+    fn make_dir(&self, path: &Path) -> Result<(), DiskError>;
+
+    /// The directories that lead to `path`, also behind links, nearest first.
+    fn ancestors(&self, path: &Path) -> Vec<PathBuf>;
+
+    /// Makes the entries of a directory durable, by its path.
+    fn sync_path(&self, path: &Path) -> Result<(), DiskError>;
+
+    /// Opens a private directory: a real directory, ours or root's, not writable by
+    /// others. Anything else is an error.
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError>;
+
+    /// Opens a private directory, which is created if missing.
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError>;
+
+    /// Creates a private directory with a new name that begins with `prefix`.
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError>;
 
     /// Takes the lock of a file, which is created if missing. The lock ends when the
     /// guard is dropped or the process ends.
-    ///
-    /// # Errors
-    /// Where the system refuses, or the wait is cancelled.
-    fn lock(&self, file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError>;
+    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError>;
 
-    /// Writes a new file, mode 0644. It must not exist.
-    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError>;
+    /// Writes a new file, mode 0644, and makes its bytes durable. It is nameless where the
+    /// file system can do that, and has the given name elsewhere.
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError>;
+
+    /// Gives a staged file its name, without replacing.
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError>;
 
     /// Reads a file of at most `max` bytes. A missing file is [`CacheEntry::Absent`].
-    fn read(&self, file: &Path, max: usize) -> Result<CacheEntry<ManifestBytes>, DiskError>;
-
-    /// Makes a file's bytes durable.
-    fn sync_file(&self, file: &Path) -> Result<(), DiskError>;
+    fn read(
+        &self,
+        dir: &Dir,
+        name: &str,
+        max: usize,
+        durability: Durability,
+    ) -> Result<CacheEntry<ManifestBytes>, DiskError>;
 
     /// Makes a directory's entries durable.
-    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError>;
+    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError>;
 
     /// Renames without replacing.
-    fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError>;
+    fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, DiskError>;
 
-    /// The names in a directory; none where it is missing.
-    fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError>;
+    /// The names in a directory.
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError>;
 
     /// Removes a file, or a directory with its contents, if it exists.
-    fn remove(&self, path: &Path) -> Result<(), DiskError>;
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError>;
 }
 
-/// Whether a directory was created.
+/// An open directory. It stays the same one when its path is renamed or replaced.
+#[derive(Debug)]
+pub struct Dir {
+    path: PathBuf,
+    /// `None` on a simulated disk.
+    fd: Option<OwnedFd>,
+}
+
+impl Dir {
+    pub(super) const fn open(path: PathBuf, fd: OwnedFd) -> Self {
+        Self { path, fd: Some(fd) }
+    }
+
+    /// A directory of a simulated disk.
+    #[must_use]
+    pub const fn simulated(path: PathBuf) -> Self {
+        Self { path, fd: None }
+    }
+
+    /// The path by which it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn fd(&self) -> rustix::io::Result<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
+    }
+}
+
+/// A file that was written and synced, and is not published yet.
+#[derive(Debug)]
+pub struct StagedFile {
+    pub(super) path: PathBuf,
+    /// Its descriptor, where it has no name.
+    pub(super) nameless: Option<OwnedFd>,
+}
+
+impl StagedFile {
+    /// A file with a name.
+    #[must_use]
+    pub const fn named(path: PathBuf) -> Self {
+        Self {
+            path,
+            nameless: None,
+        }
+    }
+
+    /// Its path, if it has a name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Whether reading makes a file's bytes durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DirStatus {
-    /// It is new.
-    Created,
-    /// It existed.
-    Existing,
+pub enum Durability {
+    /// It doesn't.
+    Unsynced,
+    /// It syncs the descriptor that was read.
+    Synced,
 }
 
 /// Whether to wait for a lock.
@@ -81,10 +158,10 @@ pub enum TryLock {
 /// Holds a lock until dropped.
 pub type LockGuard = Box<dyn Send + Sync>;
 
-/// The result of renaming without replacing.
+/// The result of renaming or linking without replacing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameOutcome {
-    /// It was renamed.
+    /// The file has the new name.
     Renamed,
     /// The new name is taken; nothing was changed.
     TargetExists,

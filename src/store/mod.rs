@@ -25,11 +25,13 @@ use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Placement, Staging};
 
-pub use disk::{DirStatus, Disk, DiskError, LockGuard, LockWait, RenameOutcome, TryLock};
+pub use disk::{
+    Dir, Disk, DiskError, Durability, LockGuard, LockWait, RenameOutcome, StagedFile, TryLock,
+};
 pub use real_disk::RealDisk;
-use staging::StagingDir;
+use staging::{StagingDir, object_name};
 
-use crate::os::{CancelToken, GroupCommit, best_effort, parent_dir};
+use crate::os::{CancelToken, GroupCommit, best_effort, is_unsyncable, parent_dir};
 
 /// Our private directory in a cache.
 const PRIVATE_DIR: &str = ".skopeo-index";
@@ -41,17 +43,12 @@ const QUARANTINE: &str = "quarantine";
 /// it.
 const PUBLISH_TRIES: u32 = 8;
 
-/// Errors tolerated when syncing ancestors of the cache: they may not be ours.
-const UNSYNCABLE: [ErrorKind; 3] = [
-    ErrorKind::PermissionDenied,
-    ErrorKind::ReadOnlyFilesystem,
-    ErrorKind::InvalidInput,
-];
-
-/// A cache on a disk.
+/// A cache on a disk. Its directories are opened once and stay the same while it lives.
 pub struct Store {
-    root: PathBuf,
+    path: PathBuf,
     disk: Arc<dyn Disk>,
+    root: OnceLock<Dir>,
+    private: OnceLock<Dir>,
     staging_dir: Mutex<Option<StagingDir>>,
     root_syncs: GroupCommit,
     /// Set once the cache's ancestor directories are synced.
@@ -68,94 +65,139 @@ pub enum QuarantineOutcome {
 }
 
 impl Store {
-    /// The cache in `root`, which need not exist yet.
+    /// The cache in the directory `path`, which need not exist yet.
     #[must_use]
-    pub fn new(root: PathBuf, disk: Arc<dyn Disk>) -> Self {
+    pub fn new(path: PathBuf, disk: Arc<dyn Disk>) -> Self {
         Self {
-            root,
+            path,
             disk,
+            root: OnceLock::new(),
+            private: OnceLock::new(),
             staging_dir: Mutex::default(),
             root_syncs: GroupCommit::default(),
             ancestors_synced: OnceLock::new(),
         }
     }
 
-    /// The cache in `root` on the machine's own file system.
+    /// The cache in `path` on the machine's own file system.
     #[must_use]
-    pub fn at(root: PathBuf) -> Self {
-        Self::new(root, Arc::new(RealDisk))
+    pub fn at(path: PathBuf) -> Self {
+        Self::new(path, Arc::new(RealDisk))
     }
 
     /// The directory of the cache.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The disk that the cache is on.
-    #[must_use]
-    pub fn disk(&self) -> &dyn Disk {
-        &*self.disk
+        &self.path
     }
 
     /// The path of the object of `digest`.
     #[must_use]
     pub fn object(&self, digest: Digest) -> PathBuf {
-        self.root.join(digest.to_string())
+        self.path.join(digest.to_string())
     }
 
-    fn staging_path(&self, staging: &Staging, suffix: &str) -> PathBuf {
-        self.root.join(format!("{}.{suffix}", staging.as_str()))
+    /// Opens the cache; `None` where it doesn't exist.
+    fn open_root(&self) -> Result<Option<&Dir>, DiskError> {
+        open_once(&self.root, || self.disk.open_dir(&self.path))
     }
 
-    fn private_dir(&self) -> PathBuf {
-        self.root.join(PRIVATE_DIR)
+    /// Opens the private directory; `None` where it doesn't exist.
+    fn open_private(&self) -> Result<Option<&Dir>, DiskError> {
+        match self.open_root()? {
+            Some(root) => open_once(&self.private, || {
+                self.disk.open_private_dir(root, PRIVATE_DIR)
+            }),
+            None => Ok(None),
+        }
     }
 
     /// Creates the directory of the cache, unless it exists.
     pub fn create(&self) -> Result<(), DiskError> {
-        self.make_dir(&self.root)
+        self.make_root().map(|_| ())
+    }
+
+    fn make_root(&self) -> Result<&Dir, DiskError> {
+        if let Some(root) = self.open_root()? {
+            return Ok(root);
+        }
+        self.make_dirs(&self.path)?;
+        let root = self.disk.open_dir(&self.path)?;
+        Ok(self.root.get_or_init(|| root))
+    }
+
+    fn make_private(&self) -> Result<&Dir, DiskError> {
+        let root = self.make_root()?;
+        if let Some(private) = self.open_private()? {
+            return Ok(private);
+        }
+        let private = self.disk.make_private_dir(root, PRIVATE_DIR)?;
+        Ok(self.private.get_or_init(|| private))
     }
 
     /// Reads an object.
     pub fn read(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        self.disk.read(&self.object(digest), MAX_MANIFEST_SIZE)
+        self.read_with(digest, Durability::Unsynced)
     }
 
     /// Reads an object and makes it durable: its writer may have crashed before its
     /// fsync, or never call it (osbuild's Python source).
     pub fn look_up(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        let entry = self.read(digest)?;
+        let entry = self.read_with(digest, Durability::Synced)?;
         if let CacheEntry::File { .. } = entry {
-            match self.disk.sync_file(&self.object(digest)) {
-                // Another process quarantined or removed it.
-                Err(error) if error.is(ErrorKind::NotFound) => return Ok(CacheEntry::Absent),
-                synced => synced?,
-            }
             self.sync_root()?;
         }
         Ok(entry)
     }
 
-    /// Puts verified bytes at the name `digest`, durably, without replacing an object.
-    /// `cancel` ends the wait for the cache's lock, which is taken where a corrupt object
-    /// has that name.
-    ///
-    /// # Errors
-    /// Where the system refuses, or the wait is cancelled.
+    fn read_with(
+        &self,
+        digest: Digest,
+        durability: Durability,
+    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+        match self.open_root()? {
+            Some(root) => {
+                let name = digest.to_string();
+                self.disk.read(root, &name, MAX_MANIFEST_SIZE, durability)
+            }
+            None => Ok(CacheEntry::Absent),
+        }
+    }
+
+    /// Puts verified bytes at the name `digest`, durably, without replacing an object, and
+    /// returns what is at that name then. `cancel` ends the wait for the cache's lock, which
+    /// is taken where a corrupt object has the name.
     pub fn publish(
         &self,
         digest: Digest,
         content: &ManifestBytes,
         staging: &Staging,
         cancel: &CancelToken,
+    ) -> Result<(Placement, CacheEntry<ManifestBytes>), DiskError> {
+        let placement = self.place(digest, content, staging, cancel)?;
+        let read_back = self.read(digest)?;
+        if read_back.digest() != Some(digest) {
+            // Another user's process replaced it: wrong bytes must not keep the name.
+            self.quarantine(digest, cancel)?;
+        }
+        Ok((placement, read_back))
+    }
+
+    fn place(
+        &self,
+        digest: Digest,
+        content: &ManifestBytes,
+        staging: &Staging,
+        cancel: &CancelToken,
     ) -> Result<Placement, DiskError> {
-        let (file, object) = (self.staging_path(staging, "object"), self.object(digest));
-        self.disk.write(&file, content.as_slice())?;
-        self.disk.sync_file(&file)?;
+        let (root, name) = (self.make_root()?, digest.to_string());
+        let file = self.in_staging(|dir| {
+            self.disk
+                .stage(dir, &object_name(staging), content.as_slice())
+        })?;
         let mut placement = Placement::New;
         for _ in 0..PUBLISH_TRIES {
-            if self.disk.rename(&file, &object)? == RenameOutcome::Renamed {
+            if self.disk.publish(&file, root, &name)? == RenameOutcome::Renamed {
                 self.sync_root()?;
                 return Ok(placement);
             }
@@ -171,36 +213,33 @@ impl Store {
                 }
             }
         }
-        Err(DiskError::contended("publish", &object))
+        Err(DiskError::contended("publish", &self.object(digest)))
     }
 
     /// Moves the object of `digest` to quarantine, if its bytes don't hash to that name.
     /// It is read again under the cache's lock: another process may have replaced it with
     /// an intact one.
-    ///
-    /// # Errors
-    /// Where the system refuses, or the wait for the lock is cancelled.
     pub fn quarantine(
         &self,
         digest: Digest,
         cancel: &CancelToken,
     ) -> Result<QuarantineOutcome, DiskError> {
-        self.ensure_private_dir()?;
-        let _guard = self.lock(cancel)?;
+        let (root, private) = (self.make_root()?, self.make_private()?);
+        let _guard = self.lock(private, cancel)?;
         // An intact object is a hit, so it must be durable like any other.
         let entry = self.look_up(digest)?;
         if entry == CacheEntry::Absent || entry.digest() == Some(digest) {
             return Ok(QuarantineOutcome::Kept(entry));
         }
-        let quarantine = self.private_dir().join(QUARANTINE);
-        self.make_dir(&quarantine)?;
+        let quarantine = self.disk.make_private_dir(private, QUARANTINE)?;
         for n in 1_u32.. {
             let name = format!("{digest}.{n}");
-            let to = quarantine.join(&name);
-            if self.disk.rename(&self.object(digest), &to)? == RenameOutcome::Renamed {
+            let (from, to) = ((root, &*digest.to_string()), (&quarantine, &*name));
+            if self.disk.rename(from, to)? == RenameOutcome::Renamed {
                 // Sync the destination first: after a crash the object is in at least one
                 // of the two directories.
                 self.disk.sync_dir(&quarantine)?;
+                self.disk.sync_dir(private)?;
                 self.sync_root()?;
                 return Ok(QuarantineOutcome::Quarantined(quarantined_name(&name)));
             }
@@ -211,7 +250,10 @@ impl Store {
     /// The digests of all objects, of this source and others, sorted.
     pub fn objects(&self) -> Result<Vec<Digest>, DiskError> {
         let digest = |name: OsString| name.to_str()?.parse().ok();
-        let names = self.disk.list(&self.root)?;
+        let names = match self.open_root()? {
+            Some(root) => self.disk.list(root)?,
+            None => Vec::new(),
+        };
         let mut digests: Vec<Digest> = names.into_iter().filter_map(digest).collect();
         digests.sort_unstable();
         Ok(digests)
@@ -219,68 +261,84 @@ impl Store {
 
     /// The names of quarantined objects, relative to the cache, sorted.
     pub fn quarantined(&self) -> Result<Vec<String>, DiskError> {
-        let names = self.disk.list(&self.private_dir().join(QUARANTINE))?;
+        let Some(private) = self.open_private()? else {
+            return Ok(Vec::new());
+        };
+        let names = match self.disk.open_private_dir(private, QUARANTINE) {
+            Err(error) if error.is(ErrorKind::NotFound) => Vec::new(),
+            quarantine => self.disk.list(&quarantine?)?,
+        };
         let name = |name: &OsString| quarantined_name(&name.to_string_lossy());
         let mut names: Vec<String> = names.iter().map(name).collect();
         names.sort_unstable();
         Ok(names)
     }
 
-    /// Creates [`PRIVATE_DIR`] and its ancestors, unless they exist.
-    fn ensure_private_dir(&self) -> Result<(), DiskError> {
-        self.make_dir(&self.private_dir())
-    }
-
     /// Creates a directory and its ancestors, unless they exist, durably.
-    fn make_dir(&self, dir: &Path) -> Result<(), DiskError> {
+    fn make_dirs(&self, dir: &Path) -> Result<(), DiskError> {
         let Some(parent) = parent_dir(dir) else {
             return Ok(());
         };
-        let status = match self.disk.make_dir(dir) {
+        match self.disk.make_dir(dir) {
             Err(error) if error.is(ErrorKind::NotFound) => {
-                self.make_dir(parent)?;
-                self.disk.make_dir(dir)
+                self.make_dirs(parent)?;
+                self.disk.make_dir(dir)?;
             }
-            status => status,
-        }?;
-        match (status, self.disk.sync_dir(parent)) {
-            // The parent of an existing directory may be unreadable.
-            (DirStatus::Existing, Err(error)) if error.is(ErrorKind::PermissionDenied) => Ok(()),
-            (_, synced) => synced,
+            made => made?,
         }
+        self.disk.sync_path(parent)
     }
 
     /// Makes the cache's entries durable, and once per process those of its ancestors:
     /// their creator may not have synced.
     fn sync_root(&self) -> Result<(), DiskError> {
+        let root = self.make_root()?;
         self.root_syncs.sync(|| {
             if self.ancestors_synced.get().is_none() {
                 self.sync_ancestors()?;
                 // Another thread may have set it.
                 best_effort(self.ancestors_synced.set(()));
             }
-            self.disk.sync_dir(&self.root)
+            self.disk.sync_dir(root)
         })
     }
 
     fn sync_ancestors(&self) -> Result<(), DiskError> {
-        let root = std::path::absolute(&self.root);
-        let root = root.as_deref().unwrap_or(&self.root);
-        root.ancestors()
-            .skip(1)
-            .try_for_each(|dir| match self.disk.sync_dir(dir) {
-                Err(error) if UNSYNCABLE.iter().any(|kind| error.is(*kind)) => Ok(()),
+        let ancestors = self.disk.ancestors(&self.path);
+        ancestors
+            .iter()
+            .try_for_each(|dir| match self.disk.sync_path(dir) {
+                Err(DiskError::Io { error, .. }) if is_unsyncable(error.kind()) => Ok(()),
                 synced => synced,
             })
     }
 
     /// Takes the cache's lock.
-    fn lock(&self, cancel: &CancelToken) -> Result<LockGuard, DiskError> {
-        let file = self.private_dir().join("lock");
-        match self.disk.lock(&file, LockWait::Blocking(cancel))? {
+    fn lock(&self, private: &Dir, cancel: &CancelToken) -> Result<LockGuard, DiskError> {
+        match self
+            .disk
+            .lock(private, "lock", LockWait::Blocking(cancel))?
+        {
             TryLock::Acquired(guard) => Ok(guard),
-            TryLock::Contended | TryLock::Unlinked => Err(DiskError::contended("lock", &file)),
+            TryLock::Contended | TryLock::Unlinked => {
+                Err(DiskError::contended("lock", &private.path().join("lock")))
+            }
         }
+    }
+}
+
+/// Opens a directory once; `None` where it doesn't exist.
+fn open_once(
+    opened: &OnceLock<Dir>,
+    open: impl FnOnce() -> Result<Dir, DiskError>,
+) -> Result<Option<&Dir>, DiskError> {
+    if let Some(dir) = opened.get() {
+        return Ok(Some(dir));
+    }
+    match open() {
+        Ok(dir) => Ok(Some(opened.get_or_init(|| dir))),
+        Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,26 +1,45 @@
 //! The machine's own file system.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{CWD, Mode, RenameFlags, fchmod};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RawDir, RenameFlags, fchmod, linkat, mkdirat, openat,
+    renameat_with, unlinkat,
+};
 use rustix::io::Errno;
-use sha2::Digest as _;
-use skopeo_index_core::digest::Digest;
+use rustix::process::geteuid;
+use skopeo_index_core::digest::hex;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
 
-use super::disk::{DirStatus, Disk, DiskError, LockWait, RenameOutcome, TryLock};
-use crate::os::{self, FileLock, LockAttempt, LockTimeout, open_nofollow};
+use super::disk::{Dir, Disk, DiskError, Durability, LockWait, RenameOutcome, StagedFile, TryLock};
+use crate::os::{self, FileLock, LockAttempt, LockTimeout};
 
 /// How long to wait for the cache's lock: its holder makes a handful of calls.
 const LOCK_TIMEOUT: LockTimeout = LockTimeout {
     running: Duration::from_secs(10),
     cancelled: Duration::ZERO,
 };
+
+/// Flags of every open of a name in a cache: no link is followed, no pipe waited for.
+const SAFE: OFlags = OFlags::CLOEXEC
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK);
+
+/// Mode of published objects: other users read the cache.
+const OBJECT_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// Mode of private directories and of what is in them.
+const PRIVATE_MODE: Mode = Mode::RWXU;
+
+/// Tries to find a free name.
+const NAME_TRIES: u32 = 64;
 
 /// The machine's own file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,65 +61,170 @@ impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
 }
 
 impl Disk for RealDisk {
-    fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError> {
-        match fs::create_dir(dir) {
-            Ok(()) => Ok(DirStatus::Created),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists && dir.is_dir() => {
-                Ok(DirStatus::Existing)
+    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(CWD, path, flags, Mode::empty()).context("open", path)?;
+        Ok(Dir::open(path.to_owned(), fd))
+    }
+
+    fn make_dir(&self, path: &Path) -> Result<(), DiskError> {
+        match fs::DirBuilder::new().mode(0o777).create(path) {
+            Ok(()) => {
+                // A umask that takes our own access would make it useless.
+                let mode = fs::metadata(path).context("stat", path)?.mode();
+                if mode & 0o700 != 0o700 {
+                    let mode = Mode::from_raw_mode(mode & 0o777) | Mode::RWXU;
+                    rustix::fs::chmod(path, mode).context("chmod", path)?;
+                }
+                Ok(())
             }
-            Err(error) => Err(error).context("create directory", dir),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(error).context("create directory", path),
         }
     }
 
-    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError> {
-        let created = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
-        Ok(created.context("create a directory in", parent)?.keep())
+    fn ancestors(&self, path: &Path) -> Vec<PathBuf> {
+        os::ancestors(path)
     }
 
-    fn lock(&self, path: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600);
-        let file = open_nofollow(&mut options, path).context("open", path)?;
+    fn sync_path(&self, path: &Path) -> Result<(), DiskError> {
+        os::sync_dir(path).context("sync", path)
+    }
+
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+        let path = parent.path().join(name);
+        let flags = OFlags::DIRECTORY | SAFE;
+        let opened = parent
+            .fd()
+            .and_then(|dir| openat(dir, name, flags, Mode::empty()));
+        let fd = match opened {
+            // O_DIRECTORY with O_NOFOLLOW says ENOTDIR of a link.
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                return Err(io::Error::other("not a directory")).context("use", &path);
+            }
+            opened => opened.context("open", &path)?,
+        };
+        let dir = File::from(fd);
+        let metadata = dir.metadata().context("stat", &path)?;
+        check_private(&metadata).context("use", &path)?;
+        Ok(Dir::open(path, dir.into()))
+    }
+
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+        let path = parent.path().join(name);
+        match parent.fd().and_then(|dir| mkdirat(dir, name, PRIVATE_MODE)) {
+            Ok(()) => self.restore_mode(parent, name)?,
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error).context("create directory", &path),
+        }
+        self.open_private_dir(parent, name)
+    }
+
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
+        for _ in 0..NAME_TRIES {
+            let random = os::random_bytes::<3>().context("name a directory in", parent.path())?;
+            let name = format!("{prefix}{}", hex(&random));
+            match parent
+                .fd()
+                .and_then(|dir| mkdirat(dir, &*name, PRIVATE_MODE))
+            {
+                Ok(()) => {
+                    self.restore_mode(parent, &name)?;
+                    let dir = self.open_private_dir(parent, &name)?;
+                    return Ok((name, dir));
+                }
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error).context("create a directory in", parent.path()),
+            }
+        }
+        Err(DiskError::contended("create a directory in", parent.path()))
+    }
+
+    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+        let path = dir.path().join(name);
+        let flags = OFlags::CREATE | OFlags::RDWR | SAFE;
+        let opened = dir
+            .fd()
+            .and_then(|dir| openat(dir, name, flags, Mode::RUSR | Mode::WUSR));
+        let file = File::from(opened.context("open", &path)?);
+        if !file.metadata().context("stat", &path)?.is_file() {
+            return Err(io::Error::other("not a regular file")).context("lock", &path);
+        }
         let attempt = match wait {
             LockWait::Blocking(cancel) => os::acquire(&file, LOCK_TIMEOUT, cancel),
             LockWait::Try => os::try_acquire(&file),
         };
-        match attempt.context("lock", path)? {
+        match attempt.context("lock", &path)? {
             LockAttempt::TimedOut => return Ok(TryLock::Contended),
             LockAttempt::Cancelled(reason) => return Err(DiskError::Cancelled(reason)),
             LockAttempt::Acquired => {}
         }
-        match file.metadata().context("stat", path)?.nlink() {
+        match file.metadata().context("stat", &path)?.nlink() {
             0 => Ok(TryLock::Unlinked),
             _ => Ok(TryLock::Acquired(Box::new(FileLock(file)))),
         }
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-        let file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o644)
-            .open(path);
-        let mut file = file.context("create", path)?;
-        // Other users read the cache, whatever the umask.
-        fchmod(&file, Mode::from_raw_mode(0o644)).context("chmod", path)?;
-        file.write_all(bytes).context("write", path)
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError> {
+        let path = dir.path().join(name);
+        let (fd, nameless) = match open_nameless(dir) {
+            Ok(fd) => (fd, true),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | SAFE;
+                let created = dir
+                    .fd()
+                    .and_then(|dir| openat(dir, name, flags, OBJECT_MODE));
+                (created.context("create", &path)?, false)
+            }
+            Err(error) => return Err(error).context("create", &path),
+        };
+        fchmod(&fd, OBJECT_MODE).context("chmod", &path)?;
+        let mut file = File::from(fd);
+        file.write_all(bytes).context("write", &path)?;
+        file.sync_all().context("sync", &path)?;
+        Ok(StagedFile {
+            path,
+            nameless: nameless.then(|| file.into()),
+        })
     }
 
-    fn read(&self, path: &Path, max: usize) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        let mut file = match open_nofollow(OpenOptions::new().read(true), path) {
-            Ok(file) => file,
-            Err(error) => {
-                return match Errno::from_io_error(&error) {
-                    Some(Errno::NOENT) => Ok(CacheEntry::Absent),
-                    // A link, or a socket.
-                    Some(Errno::LOOP | Errno::NXIO) => Ok(CacheEntry::NotAFile),
-                    _ => Err(error).context("open", path),
-                };
-            }
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
+        let path = to.path().join(name);
+        let Some(fd) = &file.nameless else {
+            return rename(CWD, &file.path, to, name, &path);
         };
-        let metadata = file.metadata().context("stat", path)?;
+        // The descriptor that was written gets the name: nothing can take its place.
+        let from = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let linked = to
+            .fd()
+            .and_then(|to| linkat(CWD, from, to, name, AtFlags::SYMLINK_FOLLOW));
+        match linked {
+            Ok(()) => Ok(RenameOutcome::Renamed),
+            Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
+            Err(error) => Err(error).context("link", &path),
+        }
+    }
+
+    fn read(
+        &self,
+        dir: &Dir,
+        name: &str,
+        max: usize,
+        durability: Durability,
+    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+        let path = dir.path().join(name);
+        let flags = OFlags::RDONLY | SAFE;
+        let opened = dir
+            .fd()
+            .and_then(|dir| openat(dir, name, flags, Mode::empty()));
+        let mut file = match opened {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(CacheEntry::Absent),
+            // A link; a socket or a device.
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(CacheEntry::NotAFile),
+            Err(error) => return Err(error).context("open", &path),
+        };
+        let metadata = file.metadata().context("stat", &path)?;
         if !metadata.is_file() {
             return Ok(CacheEntry::NotAFile);
         }
@@ -109,75 +233,142 @@ impl Disk for RealDisk {
             .min(max);
         let mut bytes = Vec::with_capacity(expected + 1);
         let mut start = (&mut file).take(max as u64 + 1);
-        start.read_to_end(&mut bytes).context("read", path)?;
-        if bytes.len() <= max {
-            let content = bytes.into();
-            return Ok(CacheEntry::File { content });
+        start.read_to_end(&mut bytes).context("read", &path)?;
+        if bytes.len() > max {
+            let size = metadata.len().max(bytes.len() as u64);
+            return Ok(CacheEntry::Oversized { size });
         }
-        hash_rest(bytes, &mut file).context("read", path)
-    }
-
-    fn sync_file(&self, path: &Path) -> Result<(), DiskError> {
-        let file = File::open(path).context("open", path)?;
-        file.sync_all().context("sync", path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> Result<(), DiskError> {
-        os::sync_dir(path).context("sync", path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError> {
-        match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(RenameOutcome::Renamed),
-            Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
-            // The file system lacks the flag; link(2) never replaces either.
-            Err(Errno::INVAL | Errno::NOSYS) => match fs::hard_link(from, to) {
-                Ok(()) => fs::remove_file(from)
-                    .context("remove", from)
-                    .map(|()| RenameOutcome::Renamed),
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(RenameOutcome::TargetExists),
-                Err(error) => Err(error).context("link", to),
-            },
-            Err(error) => Err(error).context("rename to", to),
+        if durability == Durability::Synced {
+            file.sync_all().context("sync", &path)?;
         }
+        let content = bytes.into();
+        Ok(CacheEntry::File { content })
     }
 
-    fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError> {
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).context("list", dir),
-        };
-        entries
-            .map(|entry| Ok(entry.context("list", dir)?.file_name()))
-            .collect()
+    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
+        let synced = dir.fd().and_then(rustix::fs::fsync);
+        synced.context("sync", dir.path())
     }
 
-    fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        let removed = match path.symlink_metadata() {
-            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-            Ok(_) => fs::remove_file(path),
-            Err(error) => Err(error),
-        };
-        match removed {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("remove", path),
-            _ => Ok(()),
-        }
+    fn rename(
+        &self,
+        (from, name): (&Dir, &str),
+        (to, new_name): (&Dir, &str),
+    ) -> Result<RenameOutcome, DiskError> {
+        let path = to.path().join(new_name);
+        let from = from.fd().context("rename to", &path)?;
+        rename(from, name, to, new_name, &path)
+    }
+
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
+        entries(dir).context("list", dir.path())
+    }
+
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError> {
+        let removed = remove_all(dir, OsStr::new(name));
+        removed.context("remove", &dir.path().join(name))
     }
 }
 
-/// Hashes the rest of a large file without keeping it.
-fn hash_rest(start: Vec<u8>, rest: &mut File) -> io::Result<CacheEntry<ManifestBytes>> {
-    let mut sha = sha2::Sha256::new();
-    let (mut size, mut buffer) = (0, start);
-    while !buffer.is_empty() {
-        sha.update(&buffer);
-        size += buffer.len() as u64;
-        buffer.clear();
-        rest.take(64 << 10).read_to_end(&mut buffer)?;
+impl RealDisk {
+    /// Gives a new directory its mode, whatever the umask.
+    fn restore_mode(&self, parent: &Dir, name: &str) -> Result<(), DiskError> {
+        let path = parent.path().join(name);
+        let set = parent
+            .fd()
+            .and_then(|dir| rustix::fs::chmodat(dir, name, PRIVATE_MODE, AtFlags::empty()));
+        set.context("chmod", &path)
     }
-    Ok(CacheEntry::Oversized {
-        digest: Digest::from_bytes(sha.finalize().into()),
-        size,
-    })
+}
+
+/// Checks that a directory is ours or root's, and not writable by others.
+fn check_private(metadata: &Metadata) -> io::Result<()> {
+    let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if uid != geteuid().as_raw() && uid != 0 {
+        return Err(io::Error::other(format!(
+            "owned by another user (uid {uid})"
+        )));
+    }
+    if mode & 0o022 != 0 {
+        let message = format!("writable by other users (mode {mode:o}); run `chmod go-w` on it");
+        return Err(io::Error::other(message));
+    }
+    Ok(())
+}
+
+/// Opens a file without a name, where it can be linked later.
+fn open_nameless(dir: &Dir) -> rustix::io::Result<OwnedFd> {
+    if !Path::new("/proc/self/fd").exists() {
+        return Err(Errno::OPNOTSUPP);
+    }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    openat(dir.fd()?, ".", flags, OBJECT_MODE)
+}
+
+/// Renames without replacing.
+fn rename(
+    from: impl std::os::fd::AsFd + Copy,
+    name: impl rustix::path::Arg + Copy,
+    to: &Dir,
+    new_name: &str,
+    path: &Path,
+) -> Result<RenameOutcome, DiskError> {
+    let to = to.fd().context("rename to", path)?;
+    match renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(RenameOutcome::Renamed),
+        Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
+        // The file system lacks the flag; link(2) never replaces either.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            match linkat(from, name, to, new_name, AtFlags::empty()) {
+                Ok(()) => unlinkat(from, name, AtFlags::empty())
+                    .context("remove the old name of", path)
+                    .map(|()| RenameOutcome::Renamed),
+                Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
+                Err(error) => Err(error).context("link", path),
+            }
+        }
+        Err(error) => Err(error).context("rename to", path),
+    }
+}
+
+/// The names in a directory.
+fn entries(dir: &Dir) -> io::Result<Vec<OsString>> {
+    // A description of its own, so that the offset is not shared.
+    let flags = OFlags::DIRECTORY | SAFE;
+    let fd = openat(dir.fd()?, ".", flags, Mode::empty())?;
+    let mut buffer = Vec::with_capacity(32 << 10);
+    let mut raw = RawDir::new(fd, buffer.spare_capacity_mut());
+    let mut names = Vec::new();
+    while let Some(entry) = raw.next() {
+        let name = entry?.file_name().to_bytes().to_owned();
+        if name != b"." && name != b".." {
+            names.push(OsString::from_vec(name));
+        }
+    }
+    Ok(names)
+}
+
+/// Removes a name with all that is below it, without following links.
+fn remove_all(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    let parent = dir.fd()?;
+    let name = name.as_bytes();
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::DIRECTORY | SAFE;
+    let path = dir.path().join(OsStr::from_bytes(name));
+    let inner = match openat(parent, name, flags, Mode::empty()) {
+        Ok(fd) => Dir::open(path, fd),
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries(&inner)? {
+        remove_all(&inner, &entry)?;
+    }
+    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,24 +1,28 @@
 //! Per-process staging directories, and removal of stale ones.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::path::PathBuf;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use skopeo_index_core::machine::Staging;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
 
-use super::{DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
+use super::{Dir, DiskError, Durability, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
 
 /// Name prefix of staging directories.
 const PREFIX: &str = "staging-";
 
-/// Tries to create the staging directory: between mkdir and flock another process may
-/// remove it as stale.
+/// The file of a `dir:` that holds the manifest.
+const MANIFEST: &str = "manifest.json";
+
+/// Retries when creating the staging directory: between mkdir and flock another process
+/// may remove it as stale.
 const CREATE_TRIES: u32 = 16;
 
 /// The staging directory of this process.
 pub(super) struct StagingDir {
-    path: PathBuf,
-    /// Its name, relative to the cache.
+    dir: Arc<Dir>,
+    /// Its name in the private directory.
     name: String,
     /// The next fetch's number.
     next: u64,
@@ -27,45 +31,94 @@ pub(super) struct StagingDir {
 }
 
 impl Store {
-    /// Reserves names for one fetch in this process's staging directory.
-    ///
-    /// # Errors
-    /// Where the directory can't be created or locked.
-    pub fn new_staging(&self) -> Result<Staging, DiskError> {
-        let mut staging_dir = self
-            .staging_dir
+    fn staging_dir(&self) -> MutexGuard<'_, Option<StagingDir>> {
+        self.staging_dir
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `action` in this process's staging directory, which exists once a
+    /// [`Staging`] was made.
+    pub(super) fn in_staging<T>(
+        &self,
+        action: impl FnOnce(&Dir) -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
+        // Not held during the action: fetches write at the same time.
+        let dir = self.staging_dir().as_ref().map(|own| Arc::clone(&own.dir));
+        match dir {
+            Some(dir) => action(&dir),
+            None => Err(DiskError::contended("use staging in", self.root())),
+        }
+    }
+
+    /// Reserves names for one fetch in this process's staging directory.
+    pub fn new_staging(&self) -> Result<Staging, DiskError> {
+        let mut staging_dir = self.staging_dir();
         let staging_dir = match &mut *staging_dir {
             Some(staging_dir) => staging_dir,
             none => none.insert(self.create_staging_dir()?),
         };
         let n = staging_dir.next;
         staging_dir.next += 1;
-        Ok(Staging::new(format!("{}/{n}", staging_dir.name)))
+        let name = format!("{PRIVATE_DIR}/{}/{n}", staging_dir.name);
+        Ok(Staging::new(name))
     }
 
     /// The directory that `skopeo copy` writes to in an attempt.
     #[must_use]
     pub fn attempt_dir(&self, staging: &Staging, attempt: u32) -> PathBuf {
-        self.staging_path(staging, &format!("attempt-{attempt}"))
+        let name = format!("{}.attempt-{attempt}", staging.as_str());
+        self.root().join(name)
+    }
+
+    /// The file of an attempt's copy.
+    #[must_use]
+    pub fn copied_manifest(&self, staging: &Staging, attempt: u32) -> PathBuf {
+        self.attempt_dir(staging, attempt).join(MANIFEST)
+    }
+
+    /// Creates the directory of an attempt, in place of that of the attempt before: all
+    /// attempts together take no more space than one.
+    pub fn new_attempt_dir(&self, staging: &Staging, attempt: u32) -> Result<PathBuf, DiskError> {
+        self.in_staging(|dir| {
+            if attempt > 1 {
+                self.disk.remove(dir, &attempt_name(staging, attempt - 1))?;
+            }
+            self.disk
+                .make_private_dir(dir, &attempt_name(staging, attempt))
+        })?;
+        Ok(self.attempt_dir(staging, attempt))
+    }
+
+    /// Reads the manifest that `skopeo copy` has written in an attempt.
+    pub fn read_copy(
+        &self,
+        staging: &Staging,
+        attempt: u32,
+    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+        let copy = self.in_staging(|dir| {
+            self.disk
+                .open_private_dir(dir, &attempt_name(staging, attempt))
+        })?;
+        self.disk
+            .read(&copy, MANIFEST, MAX_MANIFEST_SIZE, Durability::Unsynced)
     }
 
     /// Removes what a fetch has staged in its attempts.
     pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), DiskError> {
-        self.disk.remove(&self.staging_path(staging, "object"))?;
-        (1..=attempts).try_for_each(|attempt| self.disk.remove(&self.attempt_dir(staging, attempt)))
+        self.in_staging(|dir| {
+            self.disk.remove(dir, &object_name(staging))?;
+            (1..=attempts)
+                .try_for_each(|attempt| self.disk.remove(dir, &attempt_name(staging, attempt)))
+        })
     }
 
     /// Removes this process's staging directory.
     pub fn remove_staging_dir(&self) -> Result<(), DiskError> {
-        let mut staging_dir = self
-            .staging_dir
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        staging_dir
-            .take()
-            .map_or(Ok(()), |staging_dir| self.disk.remove(&staging_dir.path))
+        match self.staging_dir().take() {
+            Some(staging_dir) => self.disk.remove(self.make_private()?, &staging_dir.name),
+            None => Ok(()),
+        }
     }
 
     /// Removes stale staging directories, and returns their names relative to the cache.
@@ -74,28 +127,28 @@ impl Store {
     /// # Errors
     /// The first error, after all have been tried.
     pub fn sweep(&self) -> Result<Vec<String>, DiskError> {
-        self.for_each_stale(|dir| self.disk.remove(dir))
+        self.for_each_stale(|private, name| self.disk.remove(private, name))
     }
 
     /// The names of stale staging directories, relative to the cache.
-    ///
-    /// # Errors
-    /// As for [`Store::sweep`].
     pub fn stale_staging(&self) -> Result<Vec<String>, DiskError> {
-        self.for_each_stale(|_| Ok(()))
+        self.for_each_stale(|_, _| Ok(()))
     }
 
     /// Applies `action` to each stale staging directory.
     fn for_each_stale(
         &self,
-        action: impl Fn(&Path) -> Result<(), DiskError>,
+        action: impl Fn(&Dir, &str) -> Result<(), DiskError>,
     ) -> Result<Vec<String>, DiskError> {
         let (mut stale, mut first_error) = (Vec::new(), None);
-        for name in self.disk.list(&self.private_dir())? {
+        let Some(private) = self.open_private()? else {
+            return Ok(stale);
+        };
+        for name in self.disk.list(private)? {
             let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
                 continue;
             };
-            match self.if_stale(&self.private_dir().join(name), &action) {
+            match self.if_stale(private, name, &action) {
                 Ok(Liveness::Stale) => stale.push(format!("{PRIVATE_DIR}/{name}")),
                 Ok(Liveness::Alive) => {}
                 // Another process sweeps it at the same time.
@@ -109,25 +162,29 @@ impl Store {
 
     fn if_stale(
         &self,
-        dir: &Path,
-        action: impl Fn(&Path) -> Result<(), DiskError>,
+        private: &Dir,
+        name: &str,
+        action: impl Fn(&Dir, &str) -> Result<(), DiskError>,
     ) -> Result<Liveness, DiskError> {
-        match self.disk.lock(&dir.join("lock"), LockWait::Try)? {
+        let dir = self.disk.open_private_dir(private, name)?;
+        match self.disk.lock(&dir, "lock", LockWait::Try)? {
             TryLock::Contended | TryLock::Unlinked => Ok(Liveness::Alive),
-            TryLock::Acquired(_guard) => action(dir).map(|()| Liveness::Stale),
+            TryLock::Acquired(_guard) => action(private, name).map(|()| Liveness::Stale),
         }
     }
 
     fn create_staging_dir(&self) -> Result<StagingDir, DiskError> {
-        self.ensure_private_dir()?;
+        let private = self.make_private()?;
         for _ in 0..CREATE_TRIES {
-            let path = self.disk.make_unique_dir(&self.private_dir(), PREFIX)?;
-            match self.disk.lock(&path.join("lock"), LockWait::Try) {
+            let (name, dir) = match self.disk.make_unique_dir(private, PREFIX) {
+                // Another process removed it as stale before it was opened.
+                Err(error) if error.is(ErrorKind::NotFound) => continue,
+                made => made?,
+            };
+            match self.disk.lock(&dir, "lock", LockWait::Try) {
                 Ok(TryLock::Acquired(lock)) => {
-                    let last = path.file_name().unwrap_or_default().to_string_lossy();
-                    let name = format!("{PRIVATE_DIR}/{last}");
                     return Ok(StagingDir {
-                        path,
+                        dir: Arc::new(dir),
                         name,
                         next: 0,
                         _lock: lock,
@@ -141,9 +198,24 @@ impl Store {
         }
         Err(DiskError::contended(
             "create a directory in",
-            &self.private_dir(),
+            private.path(),
         ))
     }
+}
+
+/// The number of a fetch in its staging directory.
+fn number(staging: &Staging) -> &str {
+    let name = staging.as_str();
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// Name of a staged object, where the file system has no nameless files.
+pub(super) fn object_name(staging: &Staging) -> String {
+    format!("{}.object", number(staging))
+}
+
+fn attempt_name(staging: &Staging, attempt: u32) -> String {
+    format!("{}.attempt-{attempt}", number(staging))
 }
 
 /// Whether the process of a staging directory is alive.

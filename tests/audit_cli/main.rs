@@ -7,7 +7,6 @@
 mod disk_faults;
 mod export;
 mod objects;
-mod oracles;
 mod prove;
 mod recovery;
 mod secrets;

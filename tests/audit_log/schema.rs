@@ -2,40 +2,13 @@
 //! independent computation in Python.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use test_support::audit_log::lines;
 use test_support::program::binary;
+use test_support::schema::count_valid;
 
 use crate::{logs, write_log};
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// How many of so many lines are valid.
-fn count_valid(schema: &str, text: &[u8]) -> (usize, usize) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("lines");
-    fs::write(&file, text).expect("a file");
-    let schemas = repository().join("tests/schema");
-    let output = Command::new("python3")
-        .env("PYTHONPATH", repository().join("target/python"))
-        .args([schemas.join("validate.py"), schemas.join(schema), file])
-        .output()
-        .expect("python3, which `make setup` installs");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{errors}`make setup` installs jsonschema"
-    );
-    println!("{errors}");
-    let counts = String::from_utf8(output.stdout).expect("UTF-8");
-    let (valid, all) = counts.trim().split_once(" of ").expect("two numbers");
-    let number = |text: &str| text.parse().expect("a number");
-    (number(valid), number(all))
-}
 
 /// The output of `skopeo-index audit`.
 fn audit(args: &[&str]) -> std::process::Output {
@@ -103,12 +76,14 @@ fn checkpoint_and_proofs_agree_with_an_independent_computation() {
         file.display().to_string()
     };
     let checkpoint = print(&["checkpoint", &log], "checkpoint");
-    let script: PathBuf = repository().join("core/tests/audit/verify_log.py");
-    let script = script.to_str().expect("UTF-8");
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/core/tests/audit/verify_log.py"
+    );
     for seq in ["0", "7", "40"] {
         let proof = print(&["prove", &log, "--seq", seq], "proof");
-        let said = test_support::loopback::run("python3", &[script, &log, &checkpoint, &proof]);
-        assert_eq!(String::from_utf8_lossy(&said).trim(), "ok");
+        let printed = test_support::loopback::run("python3", &[script, &log, &checkpoint, &proof]);
+        assert_eq!(String::from_utf8_lossy(&printed).trim(), "ok");
         let check = ["verify", "--proof", &proof, "--checkpoint", &checkpoint];
         print(&check, "checked");
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::fixture::{Fixture, RunResult, Scenario};
-use crate::trace::file_calls;
+use crate::trace::{file_calls, traced};
 
 /// Position of the first call that contains all of these texts.
 #[track_caller]
@@ -14,15 +14,16 @@ fn position(calls: &[String], texts: &[&str]) -> usize {
     found.unwrap_or_else(|| panic!("no {texts:?} in {calls:#?}"))
 }
 
-/// The syncs, each with its file's name, and the renames.
-fn syncs_and_renames(calls: &[String]) -> Vec<String> {
+/// The syncs, each with its file's name, and what gives a name.
+fn syncs_and_names(calls: &[String]) -> Vec<String> {
     let calls = calls.iter().filter_map(|call| {
         let (name, arguments) = call.split_once('(')?;
         let path = arguments.split_once('<')?.1.split_once('>')?.0;
         let file = path.rsplit('/').next()?;
         match name {
+            "fsync" | "fdatasync" if file.starts_with('#') => Some(format!("{name} nameless")),
             "fsync" | "fdatasync" => Some(format!("{name} {file}")),
-            "renameat2" => Some(name.to_owned()),
+            "renameat2" | "linkat" => Some(name.to_owned()),
             _ => None,
         }
     });
@@ -32,50 +33,69 @@ fn syncs_and_renames(calls: &[String]) -> Vec<String> {
 #[test]
 fn fsync_of_records_and_objects_happens_in_order() {
     let fixture = Fixture::new(Scenario::Hit);
-    // The fixture's directory, where the log is, has no name in the trace.
-    let log_dir = || vec!["fsync ".to_owned()];
     let fsync = |dir: &Path| match dir.file_name() {
         Some(name) if dir != fixture.dir() => format!("fsync {}", name.display()),
         _ => "fsync ".to_owned(),
     };
+    // The log is in the fixture's directory, which has no name in the trace.
+    let log_dirs: Vec<_> = fixture.dir().ancestors().map(fsync).collect();
     let cache = fixture.cache();
     let ancestors: Vec<_> = cache.ancestors().skip(1).map(fsync).collect();
     let calls = |calls: &[&str]| calls.iter().map(|call| (*call).to_owned()).collect();
 
-    let before_rename = [
-        "fsync org.osbuild.files",
+    let before_name = [
         "fdatasync log", // Verified
-        "fsync 0.object",
-        "renameat2",
+        "fsync nameless",
+        "linkat",
     ];
-    let after_rename = [
+    let after_name = [
         "fsync org.osbuild.files",
         "fdatasync log", // Committed
         "fdatasync log", // the run's end
     ];
     let fetched = [
-        log_dir(),
-        calls(&before_rename),
+        log_dirs.clone(),
+        calls(&before_name),
         ancestors.clone(),
-        calls(&after_rename),
+        calls(&after_name),
     ];
     assert_eq!(
-        syncs_and_renames(&file_calls(Scenario::FetchByRaw, &[])),
+        syncs_and_names(&file_calls(Scenario::FetchByRaw, &[])),
         fetched.concat()
     );
     let object = vec![format!("fsync {}", fixture.digest())];
-    let hit = [log_dir(), object, ancestors, calls(&after_rename)];
+    let hit = [log_dirs, object, ancestors, calls(&after_name)];
     assert_eq!(
-        syncs_and_renames(&file_calls(Scenario::Hit, &[])),
+        syncs_and_names(&file_calls(Scenario::Hit, &[])),
         hit.concat()
     );
 }
 
+/// Options of strace that refuse the nameless file, as file systems without O_TMPFILE do.
+fn without_nameless_files() -> Vec<String> {
+    let mut opens = traced(Scenario::FetchByRaw, &["-e", "trace=openat"]);
+    // Not the lines of signals.
+    opens.retain(|line| line.starts_with("openat("));
+    let nameless = position(&opens, &["O_TMPFILE"]);
+    let refuse = format!("inject=openat:error=EOPNOTSUPP:when={}", nameless + 1);
+    vec!["-e".to_owned(), refuse]
+}
+
 #[test]
-fn publish_without_renameat2_links_and_unlinks() {
+fn publish_without_nameless_files_syncs_and_renames() {
+    let refuse = without_nameless_files();
+    let calls = file_calls(Scenario::FetchByRaw, &refuse);
+    let synced = position(&calls, &["fsync(", ".object"]);
+    let renamed = position(&calls, &["renameat2(", ".object"]);
+    assert!(synced < renamed, "{calls:#?}");
+}
+
+#[test]
+fn publish_without_nameless_files_and_renameat2_links_and_unlinks() {
     for error in ["EINVAL", "ENOSYS"] {
-        let refuse = format!("inject=renameat2:error={error}");
-        let calls = file_calls(Scenario::FetchByRaw, &["-e", &refuse]);
+        let mut refuse = without_nameless_files();
+        refuse.extend(["-e".to_owned(), format!("inject=renameat2:error={error}")]);
+        let calls = file_calls(Scenario::FetchByRaw, &refuse);
         let linked = position(&calls, &["linkat(", ".object"]);
         let unlinked = position(&calls, &["unlink", ".object"]);
         assert!(linked < unlinked, "{calls:#?}");

@@ -38,19 +38,20 @@ pub fn mutating_calls(scenario: Scenario) -> BTreeMap<String, Vec<usize>> {
 }
 
 /// The calls of a run that sync, rename, link or unlink, in order, with their arguments.
-/// Paths are relative to the fixture's directory.
-pub fn file_calls(scenario: Scenario, strace_options: &[&str]) -> Vec<String> {
+pub fn file_calls(scenario: Scenario, strace_options: &[String]) -> Vec<String> {
+    // -y shows the path of each descriptor. What is injected has to be traced.
+    let calls = "trace=fsync,fdatasync,renameat2,linkat,unlink,unlinkat,openat";
+    let mut options = vec!["-y", "-e", calls];
+    options.extend(strace_options.iter().map(String::as_str));
+    let mut calls = traced(scenario, &options);
+    calls.retain(|call| !call.starts_with("openat("));
+    calls
+}
+
+/// The calls of a successful run. Paths are relative to the fixture's directory.
+pub fn traced(scenario: Scenario, strace_options: &[&str]) -> Vec<String> {
     let fixture = Fixture::new(scenario);
-    // -y shows the path of each descriptor.
-    let options = [
-        &[
-            "-y",
-            "-e",
-            "trace=fsync,fdatasync,renameat2,linkat,unlink,unlinkat",
-        ],
-        strace_options,
-    ];
-    let result = fixture.run_traced(&options.concat());
+    let result = fixture.run_traced(strace_options);
     assert_eq!(result, RunResult::Succeeded, "{scenario:?}");
     let dir = fixture.dir().to_str().expect("UTF-8");
     let trace = fixture.trace();

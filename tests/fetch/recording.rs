@@ -11,13 +11,19 @@ use test_support::program::fakes::{
     POLICY, empty_cache, fetch_with, never_cancelled, request, skopeo_with,
 };
 
+fn disk_full() -> EffectError {
+    EffectError::AuditLog {
+        error: "disk full".to_owned(),
+    }
+}
+
 /// Vetoes transitions to a state.
 struct VetoState(State);
 
 impl Observer for VetoState {
     fn transition(&self, _: FetchId, _: &Request, transition: &Transition) -> Result<(), Veto> {
         if transition.event.to == self.0 {
-            return Err(Veto("disk full".into()));
+            return Err(Veto(disk_full()));
         }
         Ok(())
     }
@@ -40,9 +46,7 @@ fn vetoed_transition_fails_the_fetch_and_publishes_nothing_before_committed() {
             "{state}: {result:?}"
         );
         if let Err(failed) = result {
-            let error = EffectError::AuditLog {
-                error: "disk full".to_owned(),
-            };
+            let error = disk_full();
             assert_eq!(failed.cause(), &Cause::EffectFailed { error }, "{state}");
         }
         let is_published = !store.objects().expect("a list").is_empty();

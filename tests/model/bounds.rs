@@ -2,7 +2,7 @@
 
 use skopeo_index_core::machine::{Method, Network};
 
-use crate::file_system::{FileSystem, Text};
+use crate::file_system::{FileSystem, Node, Text, VICTIM, intern};
 use crate::process::ROOT;
 use crate::seeded_bug::SeededBug;
 
@@ -37,12 +37,50 @@ pub enum InitialDisk {
     CorruptObject,
     /// A directory at that name.
     DirectoryAtName,
+    /// Something else at that name.
+    NodeAtName(Node),
+    /// Something else than a directory of ours as the private directory.
+    PrivateDir(Node),
+    /// A corrupt object, and something else than a directory as the quarantine.
+    Quarantine(Node),
+    /// A corrupt object, and a pipe as the cache's lock.
+    LockIsPipe,
+    /// A pipe as the lock of a stale staging directory.
+    StaleLockIsPipe,
+    /// Something else than a directory of ours as a stale staging directory.
+    StaleStaging(Node),
 }
+
+/// Disks on which others have put something in the way.
+pub const HOSTILE_DISKS: [InitialDisk; 11] = [
+    InitialDisk::NodeAtName(Node::Link),
+    InitialDisk::NodeAtName(Node::Pipe),
+    InitialDisk::NodeAtName(Node::Endless),
+    InitialDisk::PrivateDir(Node::Link),
+    InitialDisk::PrivateDir(Node::ForeignDir),
+    InitialDisk::PrivateDir(Node::Pipe),
+    InitialDisk::Quarantine(Node::Link),
+    InitialDisk::LockIsPipe,
+    InitialDisk::StaleLockIsPipe,
+    InitialDisk::StaleStaging(Node::Link),
+    InitialDisk::StaleStaging(Node::ForeignDir),
+];
+
+/// A stale staging directory that can't be removed.
+pub const FOREIGN_STAGING: &str = "/staging-foreign";
 
 impl InitialDisk {
     /// `object` is the path of the first requested document.
     pub fn file_system(self, object: Text, document: Text) -> FileSystem {
         let cache = FileSystem::with_dir(ROOT);
+        let private = |name: &str| intern(&format!("{ROOT}/.skopeo-index{name}"));
+        // What links lead to.
+        let victim = |fs: FileSystem| {
+            let stale = intern(&format!("{VICTIM}/staging-old"));
+            let fs = fs.and_node(VICTIM, Node::Dir).and_node(stale, Node::Dir);
+            fs.and_node(intern(&format!("{stale}/data")), Node::Pipe)
+        };
+        let with_private = || victim(FileSystem::with_dir(private("")));
         match self {
             Self::NoParentOfCache => FileSystem::with_dir("/"),
             Self::UnsyncedCache => FileSystem::with_dir("/srv").and_unsynced_dir(ROOT),
@@ -50,14 +88,64 @@ impl InitialDisk {
             Self::UnsyncedIndex => cache.and_unsynced_file(object, document),
             Self::CorruptObject => cache.and_unsynced_file(object, "corrupt"),
             Self::DirectoryAtName => cache.and_unsynced_dir(object),
+            Self::NodeAtName(node) => victim(cache).and_node(object, node),
+            Self::PrivateDir(node) => {
+                let fs = victim(cache).and_node(private(""), node);
+                let stale = private("/staging-old");
+                match node {
+                    Node::ForeignDir => fs.and_node(stale, Node::Dir),
+                    _ => fs,
+                }
+            }
+            Self::Quarantine(node) => with_private()
+                .and_node(private("/quarantine"), node)
+                .and_unsynced_file(object, "corrupt"),
+            Self::LockIsPipe => with_private()
+                .and_node(private("/lock"), Node::Pipe)
+                .and_unsynced_file(object, "corrupt"),
+            Self::StaleLockIsPipe => with_private()
+                .and_node(private(FOREIGN_STAGING), Node::Dir)
+                .and_node(private(&format!("{FOREIGN_STAGING}/lock")), Node::Pipe),
+            Self::StaleStaging(node) => with_private().and_node(private(FOREIGN_STAGING), node),
         }
+    }
+
+    /// Whether a directory of ours is a link.
+    pub const fn has_link(self) -> bool {
+        matches!(
+            self,
+            Self::PrivateDir(Node::Link)
+                | Self::Quarantine(Node::Link)
+                | Self::StaleStaging(Node::Link)
+        )
+    }
+
+    /// Whether every fetch of the first digest has to fail.
+    pub const fn is_refused(self) -> bool {
+        matches!(
+            self,
+            Self::NodeAtName(Node::Endless)
+                | Self::PrivateDir(_)
+                | Self::Quarantine(_)
+                | Self::LockIsPipe
+        )
     }
 
     /// Whether something is at the first digest's name.
     pub const fn has_object(self) -> bool {
         match self {
-            Self::UnsyncedIndex | Self::CorruptObject | Self::DirectoryAtName => true,
-            Self::NoParentOfCache | Self::UnsyncedCache | Self::EmptyCache => false,
+            Self::UnsyncedIndex
+            | Self::CorruptObject
+            | Self::DirectoryAtName
+            | Self::NodeAtName(_)
+            | Self::Quarantine(_)
+            | Self::LockIsPipe => true,
+            Self::NoParentOfCache
+            | Self::UnsyncedCache
+            | Self::EmptyCache
+            | Self::PrivateDir(_)
+            | Self::StaleLockIsPipe
+            | Self::StaleStaging(_) => false,
         }
     }
 }

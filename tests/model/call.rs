@@ -10,7 +10,10 @@ use crate::file_system::{FileId, Text};
 /// A call of a process: the smallest step that others can come between.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
+    OpenDir(Text),
     MakeDir(Text),
+    /// Waits for the other end of a named pipe.
+    AwaitPipe(Text),
     /// Opens a lock file, which is created if missing.
     OpenLock(Text),
     Lock(FileId, LockMode),
@@ -18,6 +21,8 @@ pub enum Call {
     Write(Text, Text),
     Read(Text),
     SyncFile(Text),
+    /// Syncs a file that was read, whatever its name is now.
+    SyncOpened(FileId),
     SyncDir(Text),
     Rename(Text, Text),
     List(Text),
@@ -55,9 +60,13 @@ pub enum Answer {
     /// The lock file has no name any more.
     Unlinked,
     Absent,
-    Content(Text),
+    /// What is at a name.
+    File(FileId, Text),
+    Endless,
     NotAFile,
     Names(Vec<Text>),
+    /// skopeo prints this.
+    Content(Text),
     /// skopeo exits with 1 and this message.
     SkopeoFailed(Text),
 }

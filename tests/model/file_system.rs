@@ -26,6 +26,12 @@ pub type FileId = (Text, u8);
 pub enum Node {
     Dir,
     File(FileId),
+    /// A directory that others can write to.
+    ForeignDir,
+    Link,
+    Pipe,
+    /// A file that has no end.
+    Endless,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +50,9 @@ pub struct FileSystem {
 }
 
 const TOP_DIR: Text = "/";
+
+/// The directory that links lead to.
+pub const VICTIM: Text = "/srv/victim";
 
 fn parent(path: &str) -> &str {
     match path.rsplit_once('/') {
@@ -84,6 +93,24 @@ impl FileSystem {
         self
     }
 
+    /// Adds something that isn't ours, durably.
+    pub fn and_node(mut self, path: Text, node: Node) -> Self {
+        self.visible.insert(path, node);
+        self.durable.insert(path, node);
+        self
+    }
+
+    /// What isn't ours: links, pipes, directories of others and what is in these.
+    pub fn foreign(&self) -> BTreeMap<Text, Node> {
+        let is_in_foreign_dir = |path| self.visible.get(parent(path)) == Some(&Node::ForeignDir);
+        let is_foreign = |(path, node): &(&Text, &Node)| {
+            let ours = matches!(node, Node::Dir | Node::File(_));
+            !ours || path.starts_with(VICTIM) || is_in_foreign_dir(path)
+        };
+        let foreign = self.visible.iter().filter(is_foreign);
+        foreign.map(|(path, node)| (*path, *node)).collect()
+    }
+
     fn check_parent(&self, path: &str) -> Result<(), ErrorKind> {
         match self.visible.get(parent(path)) {
             Some(Node::Dir) => Ok(()),
@@ -91,10 +118,11 @@ impl FileSystem {
         }
     }
 
-    fn file(&self, path: &str) -> Result<FileId, ErrorKind> {
+    pub fn file(&self, path: &str) -> Result<FileId, ErrorKind> {
         match self.visible.get(path) {
             Some(Node::File(file)) => Ok(*file),
-            Some(Node::Dir) => Err(ErrorKind::IsADirectory),
+            Some(Node::Dir | Node::ForeignDir) => Err(ErrorKind::IsADirectory),
+            Some(Node::Link | Node::Pipe | Node::Endless) => Err(ErrorKind::InvalidInput),
             None => Err(ErrorKind::NotFound),
         }
     }
@@ -113,6 +141,15 @@ impl FileSystem {
             .iter()
             .filter(move |(path, _)| parent(path) == dir)
             .map(|(path, node)| (*path, *node))
+    }
+
+    pub fn open_dir(&self, path: Text) -> Result<(), ErrorKind> {
+        match self.visible.get(path) {
+            Some(Node::Dir) => Ok(()),
+            Some(Node::ForeignDir) => Err(ErrorKind::PermissionDenied),
+            Some(_) => Err(ErrorKind::NotADirectory),
+            None => Err(ErrorKind::NotFound),
+        }
     }
 
     pub fn make_dir(&mut self, path: Text) -> Result<(), ErrorKind> {
@@ -150,11 +187,14 @@ impl FileSystem {
     }
 
     pub fn sync_file(&mut self, path: Text) -> Result<(), ErrorKind> {
-        let file = self.file(path)?;
+        self.file(path).map(|file| self.sync_opened(file))
+    }
+
+    /// Syncs an open file, which may have no name any more.
+    pub fn sync_opened(&mut self, file: FileId) {
         self.files
             .entry(file)
             .and_modify(|file| file.durable = file.visible);
-        Ok(())
     }
 
     pub fn sync_dir(&mut self, dir: Text) -> Result<(), ErrorKind> {
@@ -179,7 +219,11 @@ impl FileSystem {
     }
 
     pub fn unlink(&mut self, path: Text) -> Result<(), ErrorKind> {
-        self.file(path)?;
+        match self.file(path) {
+            // A link, a pipe.
+            Ok(_) | Err(ErrorKind::InvalidInput) => {}
+            Err(kind) => return Err(kind),
+        }
         self.visible.remove(path);
         self.drop_unlinked();
         Ok(())

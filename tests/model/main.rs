@@ -21,10 +21,11 @@ mod world;
 
 use std::time::Instant;
 
-use bounds::{Bounds, IMAGE, INDEXES, InitialDisk, Registry};
+use bounds::{Bounds, HOSTILE_DISKS, IMAGE, INDEXES, InitialDisk, Registry};
 use file_system::Text;
 use properties::{
-    CONTENT, DURABILITY, EVIDENCE, LOCK_PROGRESS, NO_FAILURE_WITHOUT_CAUSE, RECOVERY, TERMINATION,
+    CONTENT, DURABILITY, EVIDENCE, FOREIGN, LOCK_PROGRESS, NO_FAILURE_WITHOUT_CAUSE, RECOVERY,
+    TERMINATION,
 };
 use seeded_bug::SeededBug;
 use skopeo_index_core::machine::{Method, Network};
@@ -213,6 +214,26 @@ fn crashed_process_restarts_and_commits() {
 }
 
 #[test]
+fn pipes_links_endless_files_and_foreign_directories_are_untouched_and_end_no_run() {
+    let disks = || [&HOSTILE_DISKS[..], &[InitialDisk::EmptyCache]].concat();
+    let bounds = Bounds {
+        initial_disks: disks(),
+        faults: 1,
+        crashes: 1,
+        power_failures: 1,
+        restarts: u8::from(is_long()),
+        ..Bounds::of(&[ONE])
+    };
+    assert_holds("one process, hostile disks", bounds);
+    let bounds = Bounds {
+        initial_disks: disks(),
+        context_switches: if is_long() { None } else { Some(2) },
+        ..Bounds::of(&[ONE, ONE])
+    };
+    assert_holds("two processes, hostile disks", bounds);
+}
+
+#[test]
 fn two_processes_for_one_digest_keep_invariants() {
     let bounds = Bounds {
         initial_disks: MISS_HIT_CORRUPT.into(),
@@ -309,6 +330,16 @@ fn checker_detects_each_seeded_bug() {
         initial_disks: vec![InitialDisk::CorruptObject],
         ..Bounds::of(&[ONE])
     };
+    let on = |initial_disks: &[InitialDisk]| Bounds {
+        initial_disks: initial_disks.to_vec(),
+        ..Bounds::of(&[ONE])
+    };
+    for disks in HOSTILE_DISKS.chunks(1).filter(|disks| disks[0].has_link()) {
+        assert_detected(SeededBug::LinkFollowed, &[FOREIGN], on(disks));
+    }
+    for disk in [InitialDisk::LockIsPipe, InitialDisk::StaleLockIsPipe] {
+        assert_detected(SeededBug::PipeAwaited, &[TERMINATION], on(&[disk]));
+    }
     assert_detected(SeededBug::LockedTwice, &[LOCK_PROGRESS], corrupt.clone());
     assert_detected(SeededBug::LockedTwice, &[TERMINATION], corrupt);
 }

@@ -6,7 +6,7 @@ use skopeo_index_core::index::Index;
 use skopeo_index_core::machine::{Method, Network, State};
 use stateright::Property;
 
-use crate::bounds::{INDEXES, InitialDisk, Registry};
+use crate::bounds::{FOREIGN_STAGING, INDEXES, InitialDisk, Registry};
 use crate::file_system::{Node, Text, intern};
 use crate::process::{CauseKind, CommitKind, ROOT, Status};
 use crate::world::{CacheModel, Disturbance, Process, World, object, run_skopeo};
@@ -19,6 +19,7 @@ pub const RECOVERY: &str =
 pub const LOCK_PROGRESS: &str = "invariant 4, liveness: lock waits form no cycle";
 pub const EVIDENCE: &str = "invariant 8, evidence: a published object has a record of Verified";
 pub const NO_FAILURE_WITHOUT_CAUSE: &str = "an undisturbed fetch succeeds";
+pub const FOREIGN: &str = "what isn't ours is untouched, and a cache in it is refused";
 pub const TERMINATION: &str = "every process ends, or stays crashed when no restart is left";
 pub const SUCCESS: &str = "every request succeeds";
 
@@ -45,13 +46,15 @@ pub fn all(model: &CacheModel) -> Vec<Property<CacheModel>> {
     always.chain(eventually).chain(sometimes).collect()
 }
 
-fn always() -> [(&'static str, Condition); 6] {
+fn always() -> [(&'static str, Condition); 7] {
     [
         (CONTENT, |_, world| has_only_valid_objects(world)),
         (DURABILITY, |_, world| keeps_reported_objects(world)),
         (RECOVERY, |model, world| {
             let is_running = |process: &Process| matches!(process, Process::Running { .. });
-            world.processes.iter().any(is_running) || next_run_succeeds(model, world)
+            world.processes.iter().any(is_running)
+                || world.initial.is_refused()
+                || next_run_succeeds(model, world)
         }),
         (LOCK_PROGRESS, has_no_lock_cycle),
         (EVIDENCE, has_records),
@@ -60,10 +63,11 @@ fn always() -> [(&'static str, Condition); 6] {
                 Process::Ended {
                     disturbance: Disturbance::None,
                     ..
-                } => is_committed(model, process),
+                } => is_committed(model, process) || world.initial.is_refused(),
                 _ => true,
             })
         }),
+        (FOREIGN, leaves_foreign_nodes),
     ]
 }
 
@@ -75,7 +79,8 @@ fn eventually(model: &CacheModel) -> [Conditional; 2] {
         && bounds.network == Network::Allowed
         && bounds.faults + bounds.removals == 0
         && bounds.requested.iter().all(|text| INDEXES.contains(text));
-    let all_restart = usize::from(bounds.restarts) >= bounds.max_crashed();
+    let all_restart = usize::from(bounds.restarts) >= bounds.max_crashed()
+        && !bounds.initial_disks.iter().any(|disk| disk.is_refused());
     [
         (true, TERMINATION, |_, world| {
             world.processes.iter().all(|process| match process {
@@ -161,7 +166,7 @@ fn reachable_causes(model: &CacheModel) -> [Conditional; 8] {
     let is_index = INDEXES.contains(&bounds.requested[0]);
     let is_copied = bounds.method == Method::SkopeoCopy;
     [
-        (is_wrong || !is_index, "failed: not an index", |m, w| {
+        (!is_index, "failed: not an index", |m, w| {
             failed(m, w, |_, cause| cause == CauseKind::NotAnIndex)
         }),
         (is_wrong, "failed: digest mismatch", |m, w| {
@@ -229,10 +234,28 @@ fn has_only_valid_objects(world: &World) -> bool {
         };
         match node {
             Node::Dir => world.initial == InitialDisk::DirectoryAtName,
+            Node::Link | Node::Pipe | Node::Endless | Node::ForeignDir => {
+                world.initial == InitialDisk::NodeAtName(node)
+            }
             Node::File(file) if world.initial.has_object() && file == (path, 0) => true,
             Node::File(file) => is_valid(digest, world.fs.content(file)),
         }
     })
+}
+
+/// Whether nothing was made, changed or removed that isn't ours, but for what had an
+/// object's name, and nothing is committed in spite of it.
+fn leaves_foreign_nodes(model: &CacheModel, world: &World) -> bool {
+    let object = object(model.first_digest());
+    let initial = world.initial.file_system(object, model.bounds.requested[0]);
+    let (mut before, mut now) = (initial.foreign(), world.fs.foreign());
+    if let InitialDisk::NodeAtName(_) = world.initial {
+        // It is moved to quarantine, under any name.
+        before.remove(object);
+        now.retain(|path, _| *path != object && !path.contains("/quarantine/"));
+    }
+    let is_committed = |process| is_committed(model, process);
+    before == now && !(world.initial.is_refused() && world.processes.iter().any(is_committed))
 }
 
 fn has_valid_object(world: &World, digest: Digest) -> bool {
@@ -270,7 +293,7 @@ fn next_run_succeeds(model: &CacheModel, world: &World) -> bool {
     world
         .fs
         .list(private_dir)
-        .all(|(path, _)| !is_staging(path))
+        .all(|(path, _)| !is_staging(path) || path.ends_with(FOREIGN_STAGING))
         && has_only_valid_objects(&world)
 }
 

@@ -12,4 +12,6 @@ pub enum SeededBug {
     LockedTwice,
     RecordedAfterPublishing,
     NeverRecorded,
+    LinkFollowed,
+    PipeAwaited,
 }

@@ -134,9 +134,12 @@ impl CacheModel {
             Call::InspectRaw(digest) | Call::CopyIndex(digest, _) => {
                 Answer::Content(document(*digest))
             }
-            Call::InspectDir(dir) => read(fs, intern(&format!("{dir}/manifest.json"))),
+            Call::InspectDir(dir) => match read(fs, intern(&format!("{dir}/manifest.json"))) {
+                Answer::File(_, bytes) => Answer::Content(bytes),
+                other => other,
+            },
             Call::ManifestDigest(file) => match read(fs, file) {
-                Answer::Content(bytes) => {
+                Answer::File(_, bytes) => {
                     Answer::Content(intern(&Digest::of(bytes.as_bytes()).to_string()))
                 }
                 other => other,
@@ -155,7 +158,7 @@ impl CacheModel {
             _ => vec![INDEXES[0], INDEXES[1], IMAGE, GARBAGE, ""],
         };
         let failures = [
-            "manifest unknown",
+            "reading manifest x in r/y: manifest unknown",
             "dial tcp 10.0.0.1:443: connect: connection refused",
         ];
         let mut answers = vec![correct.clone()];
@@ -191,14 +194,16 @@ impl CacheModel {
     pub fn perform(&self, world: &mut World, process: usize, call: &Call) -> Option<Answer> {
         let fs = &mut world.fs;
         Some(match call {
+            Call::OpenDir(dir) => done(fs.open_dir(dir)),
             Call::MakeDir(dir) => done(fs.make_dir(dir)),
-            Call::OpenLock(path) => match fs.node(path) {
-                Some(Node::File(file)) => Answer::Opened(file),
-                Some(Node::Dir) => Answer::Error(ErrorKind::IsADirectory),
-                None => match fs.create(path) {
+            Call::AwaitPipe(_) => return None,
+            Call::OpenLock(path) => match fs.file(path) {
+                Ok(file) => Answer::Opened(file),
+                Err(ErrorKind::NotFound) => match fs.create(path) {
                     Ok(file) => Answer::Opened(file),
                     Err(kind) => Answer::Error(kind),
                 },
+                Err(kind) => Answer::Error(kind),
             },
             Call::Lock(file, mode) => match (self.holder(world, *file), mode) {
                 (Some(_), LockMode::Blocking) => return None,
@@ -210,6 +215,10 @@ impl CacheModel {
             Call::Write(path, content) => done(fs.write(path, content)),
             Call::Read(path) => read(fs, path),
             Call::SyncFile(path) => done(fs.sync_file(path)),
+            Call::SyncOpened(file) => {
+                fs.sync_opened(*file);
+                Answer::Done
+            }
             Call::SyncDir(dir) => done(fs.sync_dir(dir)),
             Call::Rename(from, to) => done(fs.rename(from, to)),
             Call::List(dir) => Answer::Names(
@@ -272,8 +281,9 @@ fn document(digest: Digest) -> Text {
 fn read(fs: &FileSystem, path: Text) -> Answer {
     match fs.node(path) {
         None => Answer::Absent,
-        Some(Node::Dir) => Answer::NotAFile,
-        Some(Node::File(file)) => Answer::Content(fs.content(file)),
+        Some(Node::File(file)) => Answer::File(file, fs.content(file)),
+        Some(Node::Endless) => Answer::Endless,
+        Some(_) => Answer::NotAFile,
     }
 }
 

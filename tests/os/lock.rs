@@ -29,15 +29,20 @@ fn wait_until_contended<T>(waiter: &ScopedJoinHandle<'_, T>, file: &Path) {
     }
 }
 
+fn lock(file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+    let dir = RealDisk.open_dir(file.parent().expect("a directory"))?;
+    RealDisk.lock(&dir, "lock", wait)
+}
+
 fn acquire(file: &Path) -> LockGuard {
-    match RealDisk.lock(file, LockWait::Try) {
+    match lock(file, LockWait::Try) {
         Ok(TryLock::Acquired(guard)) => guard,
         _ => panic!("the lock is free"),
     }
 }
 
 fn is_contended(file: &Path) -> bool {
-    matches!(RealDisk.lock(file, LockWait::Try), Ok(TryLock::Contended))
+    matches!(lock(file, LockWait::Try), Ok(TryLock::Contended))
 }
 
 fn lock_file() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -52,7 +57,7 @@ fn lock_contended_is_acquired_by_the_waiter_once_released() {
     let guard = acquire(&file);
     assert!(is_contended(&file));
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| RealDisk.lock(&file, LockWait::Blocking(&cancel)));
+        let waiter = scope.spawn(|| lock(&file, LockWait::Blocking(&cancel)));
         wait_until_contended(&waiter, &file);
         // The waiter has opened the file and found it locked.
         for _ in 0..1000 {
@@ -84,7 +89,7 @@ fn lock_never_released_times_out_as_contended() {
     let cancel = CancelToken::new(Some(deadline)).expect("a pipe");
     let (_dir, file) = lock_file();
     let _guard = acquire(&file);
-    let attempt = RealDisk.lock(&file, LockWait::Blocking(&cancel));
+    let attempt = lock(&file, LockWait::Blocking(&cancel));
     assert!(matches!(attempt, Ok(TryLock::Contended)));
 }
 
@@ -93,7 +98,7 @@ fn lock_wait_cancelled_returns_the_reason() {
     let ((_dir, file), cancel) = (lock_file(), never_cancelled());
     let _guard = acquire(&file);
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| RealDisk.lock(&file, LockWait::Blocking(&cancel)));
+        let waiter = scope.spawn(|| lock(&file, LockWait::Blocking(&cancel)));
         wait_until_contended(&waiter, &file);
         cancel.cancel(CancelReason::HungUp);
         assert!(matches!(
@@ -108,7 +113,7 @@ fn lock_file_removed_while_waiting_is_unlinked() {
     let ((_dir, file), cancel) = (lock_file(), never_cancelled());
     let guard = acquire(&file);
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| RealDisk.lock(&file, LockWait::Blocking(&cancel)));
+        let waiter = scope.spawn(|| lock(&file, LockWait::Blocking(&cancel)));
         wait_until_contended(&waiter, &file);
         fs::remove_file(&file).expect("the lock's file");
         drop(guard);

@@ -1,4 +1,4 @@
-//! Primitives of the operating system: cancellation, locks.
+//! Primitives of the operating system: cancellation, locks, signals.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,3 +7,4 @@
 
 mod cancel;
 mod lock;
+mod signals;

@@ -69,9 +69,9 @@ fn descriptor_of_a_pipe_is_refused() {
 }
 
 #[test]
-fn message_by_descriptor_is_limited_to_256_mib() {
+fn message_by_descriptor_is_limited_to_64_mib() {
     let host = Host::start(Version::V190);
-    let size = 256 << 20;
+    let size = 64 << 20;
     let refusal = |size| {
         let file = memfd(b"");
         file.set_len(size).expect("a file with a hole");

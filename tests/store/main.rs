@@ -12,7 +12,7 @@ mod quarantine;
 mod real_disk;
 mod staging;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use skopeo_index::store::{DiskError, Store};
@@ -31,6 +31,11 @@ const ENOTEMPTY: i32 = 39;
 
 fn temp_dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
+}
+
+fn make_fifo(at: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(at).status();
+    assert!(made.expect("mkfifo, of coreutils").success());
 }
 
 /// An empty cache whose directory exists.

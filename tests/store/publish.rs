@@ -1,11 +1,17 @@
 //! Publishing while other processes publish the same object.
 
-use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::{Placement, Provenance};
-use test_support::loopback::samples;
-use test_support::program::fakes::{MockSkopeo, POLICY, fetch, printed, request};
+use std::fs;
 
-use crate::existing_cache;
+use skopeo_index::os::best_effort;
+use skopeo_index::store::Store;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::{Cause, Placement, Provenance};
+use test_support::loopback::samples;
+use test_support::program::fakes::{
+    FaultyDisk, MockSkopeo, POLICY, Tamper, fetch, printed, request, skopeo_with,
+};
+
+use crate::{existing_cache, temp_dir};
 
 /// The placement of an object when another process writes `concurrent` at its name during
 /// the download, and the number of quarantined objects.
@@ -43,4 +49,53 @@ fn publish_corrupt_object_written_concurrently_is_replaced_and_quarantined() {
         assert!(matches!(placement, Placement::Replaced(_)), "{placement:?}");
         assert_eq!(quarantined, 1);
     }
+}
+
+/// Fetches on a disk with another process. Returns the cause of the failure, if any, the
+/// bytes at the object's name, and those in quarantine.
+fn fetch_despite(before: Tamper, after: Tamper) -> (Option<Cause>, Option<Vec<u8>>, Vec<Vec<u8>>) {
+    let dir = temp_dir();
+    let disk = FaultyDisk::with_tampering(before, after);
+    let store = Store::new(dir.path().to_owned(), disk);
+    let document = samples::oci_index(2);
+    let requests = [request(Digest::of(&document))];
+    let reports = fetch(
+        &store,
+        &skopeo_with(vec![document.clone()]),
+        POLICY,
+        &requests,
+    );
+    let cause = reports[0].result.as_ref().err();
+    let quarantined = store.quarantined().expect("a list").into_iter();
+    let quarantined = quarantined.map(|name| fs::read(dir.path().join(name)).expect("a file"));
+    (
+        cause.map(|failed| failed.cause().clone()),
+        fs::read(store.object(Digest::of(&document))).ok(),
+        quarantined.collect(),
+    )
+}
+
+#[test]
+fn publish_staged_file_swapped_gives_the_written_file_its_name() {
+    let swap: Tamper = |staged, _| {
+        best_effort(fs::remove_file(staged));
+        fs::write(staged, "other bytes").expect("a file");
+    };
+    let (cause, object, quarantined) = fetch_despite(swap, |_, _| {});
+    assert_eq!((cause, object), (None, Some(samples::oci_index(2))));
+    assert_eq!(quarantined, [b""; 0]);
+}
+
+#[test]
+fn publish_object_replaced_before_read_back_is_quarantined() {
+    let replace: Tamper = |_, object| {
+        fs::remove_file(object).expect("the object");
+        fs::write(object, "other bytes").expect("a file");
+    };
+    let (cause, object, quarantined) = fetch_despite(|_, _| {}, replace);
+    assert!(
+        matches!(cause, Some(Cause::ReadBackMismatch { .. })),
+        "{cause:?}"
+    );
+    assert_eq!((object, quarantined), (None, vec![b"other bytes".to_vec()]));
 }

@@ -13,7 +13,7 @@ use test_support::program::fakes::{
     MockSkopeo, POLICY, fetch, fetch_with, never_cancelled, request, skopeo_with,
 };
 
-use crate::existing_cache;
+use crate::{existing_cache, make_fifo};
 
 /// Creates something at an object's name.
 type Create = Box<dyn Fn(&PathBuf)>;
@@ -24,10 +24,7 @@ fn corrupt_objects() -> Vec<(&'static str, Create)> {
     vec![
         ("an empty file", Box::new(write(Vec::new()))),
         ("another index", Box::new(write(samples::oci_index(1)))),
-        (
-            "an oversized file",
-            Box::new(write(vec![b' '; MAX_MANIFEST_SIZE + 1])),
-        ),
+        ("a named pipe", Box::new(|at| make_fifo(at))),
         (
             "an empty directory",
             Box::new(|at| std::fs::create_dir(at).expect("a directory")),
@@ -67,10 +64,15 @@ fn quarantine_corrupt_object_of_any_kind_is_moved_reported_and_replaced() {
 }
 
 #[test]
-fn quarantine_object_with_matching_digest_that_is_not_an_index_is_kept() {
-    for bytes in [b"no index".to_vec(), vec![b'x'; MAX_MANIFEST_SIZE + 1]] {
+fn quarantine_object_with_matching_digest_or_oversized_is_kept() {
+    let document = b"not an index".to_vec();
+    let oversized = vec![b'x'; MAX_MANIFEST_SIZE + 1];
+    for (bytes, digest) in [
+        (document.clone(), Digest::of(&document)),
+        (oversized.clone(), Digest::of(&oversized)),
+        (oversized, Digest::of(b"other")),
+    ] {
         let (_dir, store) = existing_cache();
-        let digest = Digest::of(&bytes);
         std::fs::write(store.object(digest), &bytes).expect("a file");
         let mut skopeo = MockSkopeo::new();
         skopeo.expect_run().never();

@@ -19,8 +19,6 @@ pub enum CacheEntry<C> {
     },
     /// A file that is larger than any index may be.
     Oversized {
-        /// SHA-256 of its bytes.
-        digest: Digest,
         /// Number of bytes.
         size: u64,
     },
@@ -62,10 +60,11 @@ impl<C: Content> CacheEntry<C> {
                     Classification::NotAnIndex(reason) => ObjectStatus::NotAnIndex(reason.clone()),
                 }
             }
-            Self::Oversized { digest, size } if *digest == name => {
+            // Whatever its digest is: it can't be an index, so it is not hashed.
+            Self::Oversized { size } => {
                 ObjectStatus::NotAnIndex(NotAnIndex::TooLarge { size: *size })
             }
-            Self::File { .. } | Self::Oversized { .. } | Self::NotAFile => ObjectStatus::Corrupt,
+            Self::File { .. } | Self::NotAFile => ObjectStatus::Corrupt,
         }
     }
 
@@ -74,8 +73,7 @@ impl<C: Content> CacheEntry<C> {
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Self::File { content } => Some(content.info().digest),
-            Self::Oversized { digest, .. } => Some(*digest),
-            Self::Absent | Self::NotAFile => None,
+            Self::Absent | Self::Oversized { .. } | Self::NotAFile => None,
         }
     }
 
@@ -87,10 +85,7 @@ impl<C: Content> CacheEntry<C> {
             Self::File { content } => CacheEntry::File {
                 content: content.info().clone(),
             },
-            Self::Oversized { digest, size } => CacheEntry::Oversized {
-                digest: *digest,
-                size: *size,
-            },
+            Self::Oversized { size } => CacheEntry::Oversized { size: *size },
             Self::NotAFile => CacheEntry::NotAFile,
         }
     }

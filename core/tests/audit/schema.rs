@@ -1,39 +1,13 @@
 //! Records and statements against the JSON schemas of tests/schema.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 use skopeo_index_core::audit::{Entry, Record, RunInfo, SourceInfo, leaf_hash, statement};
 use skopeo_index_core::request::{Location, Request};
 use test_support::audit_log::sample::{ONE_ATTEMPT, logs, run_info};
 use test_support::audit_log::{lines, unseal};
-
-/// The number of valid lines, and of all lines.
-fn valid(schema: &str, text: &[u8]) -> (usize, usize) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("lines");
-    fs::write(&file, text).expect("a file");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let schema = root.join("tests/schema").join(schema);
-    let script = root.join("tests/schema/validate.py");
-    let output = Command::new("python3")
-        .env("PYTHONPATH", root.join("target/python"))
-        .args([script, schema, file])
-        .output();
-    let output = output.expect("no python3: run `make setup`");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{errors}no jsonschema: run `make setup`"
-    );
-    let counts = String::from_utf8(output.stdout).expect("UTF-8");
-    println!("{errors}");
-    let (valid, all) = counts.trim().split_once(" of ").expect("two numbers");
-    let number = |text: &str| text.parse().expect("a number");
-    (number(valid), number(all))
-}
+use test_support::schema::count_valid;
 
 fn json_lines(values: &[Value]) -> Vec<u8> {
     let lines = values.iter().map(|value| format!("{value}\n"));
@@ -44,19 +18,22 @@ fn json_lines(values: &[Value]) -> Vec<u8> {
 fn records_match_their_schema_and_unknown_members_do_not() {
     let [log, _] = logs();
     let count = lines(log).len();
-    assert_eq!(valid("record.json", log), (count, count));
+    assert_eq!(count_valid("record.json", log), (count, count));
     // The golden log also has a recovered line.
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/golden/log");
     let golden = fs::read(golden).expect("a log");
     let golden_count = lines(&golden).len();
-    assert_eq!(valid("record.json", &golden), (golden_count, golden_count));
+    assert_eq!(
+        count_valid("record.json", &golden),
+        (golden_count, golden_count)
+    );
     let mut others = unseal(log);
     for other in &mut others {
         let entry = other["entry"].as_object_mut().expect("an object");
         let members = entry.values_mut().next().expect("one");
         members["more"] = 1.into();
     }
-    assert_eq!(valid("record.json", &json_lines(&others)), (0, count));
+    assert_eq!(count_valid("record.json", &json_lines(&others)), (0, count));
 }
 
 #[test]
@@ -86,7 +63,7 @@ fn statements_match_their_schema_and_contradictions_do_not() {
     let count = statements.len();
     assert!(count > 10, "{count}");
     let text = json_lines(&statements);
-    assert_eq!(valid("statement.json", &text), (count, count));
+    assert_eq!(count_valid("statement.json", &text), (count, count));
     for statement in &mut statements {
         let predicate = &mut statement["predicate"];
         let passed = predicate["verificationResult"] == "PASSED";
@@ -94,5 +71,5 @@ fn statements_match_their_schema_and_contradictions_do_not() {
         predicate["verificationResult"] = other.into();
     }
     let text = json_lines(&statements);
-    assert_eq!(valid("statement.json", &text), (0, count));
+    assert_eq!(count_valid("statement.json", &text), (0, count));
 }

@@ -28,21 +28,38 @@ fn wanted_effect_has_a_valid_outcome_in_every_state_that_is_not_final() {
 }
 
 #[test]
-fn oversized_object_is_quarantined_only_if_corrupt() {
-    let task = tasks().remove(0);
-    let (right, size) = (task.request.digest(), 5 << 20);
-    for (digest, corrupt) in [(right, false), (Digest::of(b"other"), true)] {
-        let entry = CacheEntry::Oversized { digest, size };
-        let (next, _) = Fetch::<ManifestBytes>::new(task.clone())
-            .step(Outcome::LookedUp { entry })
-            .expect("a valid outcome");
-        let quarantines = matches!(next.wants(), Some(Effect::Quarantine { .. }));
-        let reason = NotAnIndex::TooLarge { size };
-        let fails = next
-            .failed()
-            .is_some_and(|failed| *failed.cause() == Cause::NotAnIndex { reason });
-        assert_eq!((quarantines, fails), (corrupt, !corrupt));
+fn staging_is_kept_from_staged_to_the_end_of_the_fetch() {
+    let mut open: Vec<(Fetch, Option<Staging>)> = tasks()
+        .into_iter()
+        .map(|task| (Fetch::new(task), None))
+        .collect();
+    let mut seen = HashSet::new();
+    while let Some((fetch, staging)) = open.pop() {
+        assert_eq!(fetch.staging(), staging.as_ref(), "{fetch:?}");
+        for outcome in all_outcomes() {
+            let reserved = match &outcome {
+                Outcome::Staged { staging } => Some(staging.clone()),
+                _ => staging.clone(),
+            };
+            if let Ok((next, _)) = fetch.clone().step(outcome)
+                && seen.insert(format!("{next:?}"))
+            {
+                open.push((next, reserved));
+            }
+        }
     }
+}
+
+#[test]
+fn oversized_object_fails_the_fetch_and_is_not_quarantined() {
+    let (task, size) = (tasks().remove(0), 8 << 40);
+    let entry = CacheEntry::Oversized { size };
+    let (next, _) = Fetch::<ManifestBytes>::new(task)
+        .step(Outcome::LookedUp { entry })
+        .expect("a valid outcome");
+    let reason = NotAnIndex::TooLarge { size };
+    let failed = next.failed().expect("it can't be an index");
+    assert_eq!(*failed.cause(), Cause::NotAnIndex { reason });
 }
 
 #[test]

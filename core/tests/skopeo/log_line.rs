@@ -48,18 +48,6 @@ fn stderr_without_a_log_line_is_kept_whole() {
     assert!(message.contains("status 1"), "{message}");
 }
 
-#[test]
-fn credentials_in_a_message_are_redacted() {
-    let stderr = "level=fatal msg=\"proxyconnect tcp: dial http://user:secret@proxy:1: no\"";
-    let EffectError::Command { message, .. } = classify_exit(&failed(stderr)) else {
-        panic!("not a command error")
-    };
-    assert!(
-        !message.contains("secret") && message.contains("proxy:1"),
-        "{message}"
-    );
-}
-
 proptest! {
     #![proptest_config(test_support::property::config(2000, "skopeo-log-line.txt"))]
 

@@ -9,15 +9,18 @@ mod argv;
 mod classification;
 mod log_line;
 mod properties;
+mod timeout;
+mod versions;
 
 use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{CommandOutput, Exit};
 
 /// The digest in the messages.
 const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-fn failed(stderr: &str) -> CommandOutput {
+pub(crate) fn failed(stderr: &str) -> CommandOutput {
     CommandOutput {
         exit: Exit::Status(1),
         stdout: Vec::new(),
@@ -25,7 +28,8 @@ fn failed(stderr: &str) -> CommandOutput {
     }
 }
 
-/// The kind that a whole log line with this message gets; the message must be kept.
+/// The kind that a whole log line with this message gets; of the message, the introduction
+/// is removed.
 #[track_caller]
 fn kind_of(text: &str) -> FailureKind {
     let message = format!("Error parsing image name \"docker://127.0.0.1:5000/x@{D}\": {text}");
@@ -33,12 +37,31 @@ fn kind_of(text: &str) -> FailureKind {
         "time=\"2026-11-23T22:28:40Z\" level=fatal msg={}\n",
         quoted(&message)
     );
+    // The redacted line, which the program classifies, gets the same kind.
+    let secrets = ["hunter22", "dXNlcjpodW50ZXIyMg=="].map(str::to_owned);
+    let redacted = classify_exit(&failed(&Redactor::new(secrets).redact(&line)));
+    let kind_of_redacted = match redacted {
+        EffectError::Command { kind, .. } => kind,
+        other => panic!("{other}"),
+    };
     match classify_exit(&failed(&line)) {
         EffectError::Command {
             kind,
             message: kept,
-        } if kept == message => kind,
+        } if kept == shown(text) => {
+            assert_eq!(kind, kind_of_redacted, "{text}");
+            kind
+        }
         other => panic!("{other}"),
+    }
+}
+
+/// A message as it is shown: the reference is not repeated.
+fn shown(text: &str) -> String {
+    let answer = text.strip_prefix("reading manifest ");
+    match answer.and_then(|rest| rest.split_once(": ")) {
+        Some((_, answer)) => format!("reading manifest: {answer}"),
+        None => text.to_owned(),
     }
 }
 

@@ -9,8 +9,9 @@ use skopeo_index_core::audit::{
 };
 use skopeo_index_core::escape::Escaped;
 
-use super::verify::read_checkpoint;
+use super::verify::{read_checkpoint, read_proof};
 use crate::cli::exit::ExitStatus;
+use crate::cli::input::file_error;
 use crate::cli::options::Format;
 use crate::cli::output::{self, CliError};
 
@@ -55,10 +56,8 @@ pub(super) fn check(
     format: Format,
 ) -> Result<ExitStatus, CliError> {
     let checkpoint = read_checkpoint(checkpoint)?;
-    let usage = |error: String| CliError::file(ExitStatus::Usage, file, Escaped(&error));
-    let text = std::fs::read(file).map_err(|error| usage(error.to_string()))?;
-    let proof: InclusionProof =
-        serde_json::from_slice(&text).map_err(|error| usage(error.to_string()))?;
+    let proof: InclusionProof = serde_json::from_slice(&read_proof(file)?)
+        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))?;
     let (log, size) = (checkpoint.origin.as_str(), checkpoint.size);
     let result = proof.check(&checkpoint);
     match format {
@@ -78,13 +77,9 @@ pub(super) fn check(
     }
     match result {
         Ok(_) => Ok(ExitStatus::Success),
-        Err(error) => {
-            let error = error.to_string();
-            Err(CliError::file(
-                ExitStatus::AuditBroken,
-                file,
-                Escaped(&error),
-            ))
-        }
+        Err(error) => Err(CliError::new(
+            ExitStatus::AuditBroken,
+            file_error(file, Escaped(&error.to_string())),
+        )),
     }
 }

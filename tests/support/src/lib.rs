@@ -5,6 +5,7 @@
 //! | against a registry, well-behaved or hostile | [`loopback`] |
 //! | parsing, against a second and slower reader | [`oracle`] |
 //! | audit logs: rewrite, tamper with, verify one in memory | [`audit_log`] |
+//! | records and printed JSON, against the schemas | [`schema`] |
 //! | properties, with counterexamples that are kept | `property` |
 //! | store, executor or session without skopeo | `program::fakes` |
 //! | the binary, with a cache of its own | `program::harness` |
@@ -24,3 +25,4 @@ pub mod oracle;
 pub mod program;
 #[cfg(feature = "property")]
 pub mod property;
+pub mod schema;

@@ -14,7 +14,7 @@ use skopeo_index::fetch::{ByteSource, Executor, FetchReport, Observer, Performer
 use skopeo_index::os::CancelToken;
 use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError, Skopeo};
 use skopeo_index::store::{
-    DirStatus, Disk, DiskError, LockWait, RealDisk, RenameOutcome, Store, TryLock,
+    Dir, Disk, DiskError, Durability, LockWait, RealDisk, RenameOutcome, StagedFile, Store, TryLock,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{CacheEntry, FetchPolicy, ManifestBytes, Method, Network};
@@ -43,9 +43,14 @@ pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<CommandOutput, RunError> {
     })
 }
 
-/// A command that exits with 1 and skopeo's fatal message.
+/// A command that exits with 1 and skopeo's fatal message: an error of the network, or an
+/// answer of a registry.
 pub fn failed(message: &str) -> Result<CommandOutput, RunError> {
-    let stderr = format!("level=fatal msg=\"{message}\"").into_bytes();
+    let answered = match message.starts_with("dial ") {
+        true => "",
+        false => "reading manifest x in r/y: ",
+    };
+    let stderr = format!("level=fatal msg=\"{answered}{message}\"").into_bytes();
     Ok(CommandOutput {
         exit: Exit::Status(1),
         stdout: Vec::new(),
@@ -201,11 +206,17 @@ pub enum Fault {
     DiskGone,
 }
 
+/// What another user's process does while an object is published: it gets the path of the
+/// staged file, and that of the object.
+pub type Tamper = fn(&Path, &Path);
+
 /// The real disk, whose `n`th call fails.
 pub struct FaultyDisk {
     calls: AtomicUsize,
     fails_at: usize,
     fault: Fault,
+    before_publishing: Tamper,
+    after_publishing: Tamper,
 }
 
 impl FaultyDisk {
@@ -215,6 +226,19 @@ impl FaultyDisk {
             calls: AtomicUsize::new(0),
             fails_at,
             fault,
+            before_publishing: |_, _| {},
+            after_publishing: |_, _| {},
+        })
+    }
+
+    /// A disk without faults, with another process on it.
+    pub fn with_tampering(before_publishing: Tamper, after_publishing: Tamper) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            fails_at: usize::MAX,
+            fault: Fault::Crash,
+            before_publishing,
+            after_publishing,
         })
     }
 
@@ -246,34 +270,65 @@ impl FaultyDisk {
 }
 
 impl Disk for FaultyDisk {
-    fn make_dir(&self, dir: &Path) -> Result<DirStatus, DiskError> {
-        self.call(dir, || RealDisk.make_dir(dir))
+    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError> {
+        self.call(path, || RealDisk.open_dir(path))
     }
-    fn make_unique_dir(&self, parent: &Path, prefix: &str) -> Result<PathBuf, DiskError> {
-        self.call(parent, || RealDisk.make_unique_dir(parent, prefix))
+    fn make_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.call(path, || RealDisk.make_dir(path))
     }
-    fn lock(&self, file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
-        self.call(file, || RealDisk.lock(file, wait))
+    fn ancestors(&self, path: &Path) -> Vec<PathBuf> {
+        RealDisk.ancestors(path)
     }
-    fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-        self.call(file, || RealDisk.write(file, bytes))
+    fn sync_path(&self, path: &Path) -> Result<(), DiskError> {
+        self.call(path, || RealDisk.sync_path(path))
     }
-    fn read(&self, file: &Path, max: usize) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        self.call(file, || RealDisk.read(file, max))
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+        self.call(&parent.path().join(name), || {
+            RealDisk.open_private_dir(parent, name)
+        })
     }
-    fn sync_file(&self, file: &Path) -> Result<(), DiskError> {
-        self.call(file, || RealDisk.sync_file(file))
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+        self.call(&parent.path().join(name), || {
+            RealDisk.make_private_dir(parent, name)
+        })
     }
-    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
-        self.call(dir, || RealDisk.sync_dir(dir))
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
+        self.call(parent.path(), || RealDisk.make_unique_dir(parent, prefix))
     }
-    fn rename(&self, from: &Path, to: &Path) -> Result<RenameOutcome, DiskError> {
-        self.call(from, || RealDisk.rename(from, to))
+    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+        self.call(&dir.path().join(name), || RealDisk.lock(dir, name, wait))
     }
-    fn list(&self, dir: &Path) -> Result<Vec<OsString>, DiskError> {
-        self.call(dir, || RealDisk.list(dir))
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError> {
+        self.call(&dir.path().join(name), || RealDisk.stage(dir, name, bytes))
     }
-    fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.call(path, || RealDisk.remove(path))
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
+        let object = to.path().join(name);
+        (self.before_publishing)(file.path(), &object);
+        let published = self.call(&object, || RealDisk.publish(file, to, name));
+        (self.after_publishing)(file.path(), &object);
+        published
+    }
+    fn read(
+        &self,
+        dir: &Dir,
+        name: &str,
+        max: usize,
+        durability: Durability,
+    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+        self.call(&dir.path().join(name), || {
+            RealDisk.read(dir, name, max, durability)
+        })
+    }
+    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
+        self.call(dir.path(), || RealDisk.sync_dir(dir))
+    }
+    fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, DiskError> {
+        self.call(&to.0.path().join(to.1), || RealDisk.rename(from, to))
+    }
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
+        self.call(dir.path(), || RealDisk.list(dir))
+    }
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError> {
+        self.call(&dir.path().join(name), || RealDisk.remove(dir, name))
     }
 }

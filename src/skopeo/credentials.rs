@@ -1,0 +1,66 @@
+//! The credentials that skopeo may send, so that they can be removed from its messages.
+
+use std::path::{Path, PathBuf};
+
+use skopeo_index_core::redact::Redactor;
+use skopeo_index_core::skopeo::SkopeoOptions;
+
+use crate::os::{open_regular, read_all};
+
+/// Maximum size of a credentials file that is read.
+const MAX_AUTH_FILE: usize = 1 << 20;
+
+/// Variables that may hold a proxy's URL with credentials.
+const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+
+/// The files in which skopeo looks for credentials, in its order (containers-auth.json(5)).
+#[must_use]
+pub fn auth_files(options: &SkopeoOptions) -> Vec<PathBuf> {
+    let explicit = options.authfile.clone();
+    if let Some(file) = explicit.or_else(|| path_var("REGISTRY_AUTH_FILE")) {
+        return vec![file];
+    }
+    let home = path_var("HOME").unwrap_or_else(|| PathBuf::from("/root"));
+    let config = path_var("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+    let runtime = path_var("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json"));
+    let docker = path_var("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker"));
+    let uid = rustix::process::getuid().as_raw();
+    vec![
+        runtime.unwrap_or_else(|| format!("/run/containers/{uid}/auth.json").into()),
+        config.join("containers/auth.json"),
+        docker.join("config.json"),
+        home.join(".dockercfg"),
+    ]
+}
+
+/// A redactor of all credentials in force: of registries and of proxies.
+#[must_use]
+pub fn redactor(options: &SkopeoOptions) -> Redactor {
+    let files: Vec<Vec<u8>> = auth_files(options)
+        .iter()
+        .filter_map(|file| read_file(file))
+        .collect();
+    let proxies = PROXIES.into_iter().flat_map(|name| {
+        let lower = name.to_ascii_lowercase();
+        [std::env::var(name), std::env::var(lower)]
+    });
+    let passwords = proxies.flatten().filter_map(|url| proxy_password(&url));
+    Redactor::of_auth_files(files.iter().map(Vec::as_slice), passwords)
+}
+
+fn read_file(path: &Path) -> Option<Vec<u8>> {
+    read_all(open_regular(path).ok()?, MAX_AUTH_FILE, None).ok()
+}
+
+/// The password in `http://USER:PASSWORD@HOST`.
+fn proxy_password(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let (user, _) = rest.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    Some(password.to_owned())
+}
+
+fn path_var(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}

@@ -1,0 +1,227 @@
+//! The disk of one process.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use skopeo_index::store::{
+    Dir, Disk, DiskError, Durability, LockGuard, LockWait, RenameOutcome, StagedFile, TryLock,
+};
+use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
+
+use super::{Simulation, text};
+use crate::call::{Answer, Call, LockMode};
+use crate::file_system::{FileId, Text, VICTIM, intern};
+use crate::seeded_bug::SeededBug;
+
+fn in_dir(dir: &Dir, name: &str) -> Text {
+    text(&dir.path().join(name))
+}
+
+/// Whether a directory was created.
+#[derive(PartialEq, Eq)]
+enum Made {
+    New,
+    Existing,
+}
+
+/// Releases a lock when dropped, unless the process has crashed with it.
+struct SimulatedLock(Simulation, FileId);
+
+impl Drop for SimulatedLock {
+    fn drop(&mut self) {
+        let mut script = self.0.script();
+        if !script.crashed {
+            let file = self.1;
+            script.locks.retain(|held| *held != file);
+        }
+    }
+}
+
+impl Simulation {
+    fn make(&self, dir: Text) -> Result<Made, DiskError> {
+        match self.call(Call::MakeDir(dir)) {
+            Ok(_) => Ok(Made::New),
+            Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(Made::Existing),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rename_path(&self, from: Text, to: Text) -> Result<RenameOutcome, DiskError> {
+        match self.call(Call::Rename(from, to)) {
+            Ok(_) => Ok(RenameOutcome::Renamed),
+            Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(RenameOutcome::TargetExists),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remove_all(&self, path: Text) -> Result<(), DiskError> {
+        let allow_missing = |removed| match removed {
+            Err(DiskError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        match self.call(Call::Unlink(path)) {
+            Err(error) if error.is(ErrorKind::IsADirectory) => {}
+            other => return allow_missing(other.map(drop)),
+        }
+        if let Answer::Names(names) = self.call(Call::List(path))? {
+            for name in names {
+                self.remove_all(intern(&format!("{path}/{name}")))?;
+            }
+        }
+        allow_missing(self.call(Call::RemoveDir(path)).map(drop))
+    }
+}
+
+impl Disk for Simulation {
+    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError> {
+        self.call(Call::OpenDir(text(path)))?;
+        Ok(Dir::simulated(path.to_owned()))
+    }
+
+    fn make_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        self.make(text(dir)).map(drop)
+    }
+
+    fn ancestors(&self, path: &Path) -> Vec<PathBuf> {
+        path.ancestors().skip(1).map(Into::into).collect()
+    }
+
+    fn sync_path(&self, path: &Path) -> Result<(), DiskError> {
+        if self.has(SeededBug::DirectoryNeverSynced) {
+            return Ok(());
+        }
+        self.call(Call::SyncDir(text(path))).map(drop)
+    }
+
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+        match self.open_dir(&parent.path().join(name)) {
+            Err(error)
+                if error.is(ErrorKind::NotADirectory) && self.has(SeededBug::LinkFollowed) =>
+            {
+                Ok(Dir::simulated(VICTIM.into()))
+            }
+            opened => opened,
+        }
+    }
+
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+        self.make(in_dir(parent, name))?;
+        self.open_private_dir(parent, name)
+    }
+
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
+        let process = self.script().name;
+        for n in 0.. {
+            let name = format!("{prefix}{process}{n}");
+            if self.make(in_dir(parent, &name))? == Made::New {
+                let dir = self.open_private_dir(parent, &name)?;
+                return Ok((name, dir));
+            }
+        }
+        unreachable!("the names are unlimited")
+    }
+
+    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+        let path = in_dir(dir, name);
+        let file = match self.call(Call::OpenLock(path)) {
+            Ok(Answer::Opened(file)) => file,
+            Err(error) if error.is(ErrorKind::InvalidInput) && self.has(SeededBug::PipeAwaited) => {
+                self.call(Call::AwaitPipe(path))?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+            Ok(_) => unreachable!("the answer to OpenLock is Opened or Error"),
+        };
+        let mode = match wait {
+            LockWait::Try => LockMode::Try,
+            LockWait::Blocking(_) => LockMode::Blocking,
+        };
+        if mode == LockMode::Try && self.has(SeededBug::SweptWithoutLock) {
+            return Ok(TryLock::Acquired(Box::new(())));
+        }
+        Ok(match self.call(Call::Lock(file, mode))? {
+            Answer::Contended => TryLock::Contended,
+            Answer::Unlinked => TryLock::Unlinked,
+            _ => {
+                self.script().locks.push(file);
+                if mode == LockMode::Blocking && self.has(SeededBug::LockedTwice) {
+                    self.call(Call::Lock(file, mode))?;
+                }
+                let guard: LockGuard = Box::new(SimulatedLock(self.clone(), file));
+                TryLock::Acquired(guard)
+            }
+        })
+    }
+
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError> {
+        let (file, bytes) = (in_dir(dir, name), str::from_utf8(bytes).expect("UTF-8"));
+        self.call(Call::Create(file))?;
+        self.call(Call::Write(file, intern(bytes)))?;
+        if !self.has(SeededBug::RenamedBeforeSynced) && !self.has(SeededBug::FileNeverSynced) {
+            self.call(Call::SyncFile(file))?;
+        }
+        Ok(StagedFile::named(file.into()))
+    }
+
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
+        let (from, to) = (text(file.path()), in_dir(to, name));
+        if self.has(SeededBug::WrittenInPlace)
+            && let Answer::File(_, bytes) = self.call(Call::Read(from))?
+        {
+            self.call(Call::Create(to))?;
+            self.call(Call::Write(to, bytes))?;
+            self.call(Call::SyncFile(to))?;
+            return Ok(RenameOutcome::Renamed);
+        }
+        let outcome = self.rename_path(from, to)?;
+        if self.has(SeededBug::RenamedBeforeSynced) {
+            self.call(Call::SyncFile(to))?;
+        }
+        Ok(outcome)
+    }
+
+    fn read(
+        &self,
+        dir: &Dir,
+        name: &str,
+        _: usize,
+        durability: Durability,
+    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+        Ok(match self.call(Call::Read(in_dir(dir, name)))? {
+            Answer::File(file, bytes) => {
+                if durability == Durability::Synced && !self.has(SeededBug::FileNeverSynced) {
+                    self.call(Call::SyncOpened(file))?;
+                }
+                let content = Vec::from(bytes).into();
+                CacheEntry::File { content }
+            }
+            Answer::Endless => CacheEntry::Oversized { size: 8 << 40 },
+            Answer::NotAFile => CacheEntry::NotAFile,
+            _ => CacheEntry::Absent,
+        })
+    }
+
+    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
+        self.sync_path(dir.path())
+    }
+
+    fn rename(
+        &self,
+        (from, name): (&Dir, &str),
+        (to, new_name): (&Dir, &str),
+    ) -> Result<RenameOutcome, DiskError> {
+        self.rename_path(in_dir(from, name), in_dir(to, new_name))
+    }
+
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
+        let Answer::Names(names) = self.call(Call::List(text(dir.path())))? else {
+            unreachable!("the answer to List is Names or Error")
+        };
+        Ok(names.into_iter().map(OsString::from).collect())
+    }
+
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError> {
+        self.remove_all(in_dir(dir, name))
+    }
+}
