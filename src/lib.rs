@@ -8,6 +8,7 @@ pub mod osbuild;
 pub mod session;
 pub mod skopeo;
 pub mod store;
+pub mod units;
 
 /// What threads share. `tests/loom` puts loom's in place of it.
 mod sync {

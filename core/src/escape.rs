@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -25,6 +26,43 @@ impl fmt::Display for Escaped<'_> {
             _ => f.write_char(c),
         })
     }
+}
+
+/// Shows a path: [`Escaped`], with `\xNN` for each byte that is not UTF-8. Two paths never
+/// look the same.
+#[derive(Clone, Copy, Debug)]
+pub struct EscapedPath<'a>(pub &'a Path);
+
+impl fmt::Display for EscapedPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chunks = self.0.as_os_str().as_encoded_bytes().utf8_chunks();
+        chunks.into_iter().try_for_each(|chunk| {
+            Escaped(chunk.valid()).fmt(f)?;
+            let mut invalid = chunk.invalid().iter();
+            invalid.try_for_each(|byte| write!(f, "\\x{byte:02x}"))
+        })
+    }
+}
+
+/// A path in JSON: as it is, or as [`EscapedPath`] where it is not UTF-8.
+#[must_use]
+pub fn json_path(path: &Path) -> String {
+    let utf8 = path.to_str().map(str::to_owned);
+    utf8.unwrap_or_else(|| EscapedPath(path).to_string())
+}
+
+/// Lines of text for people, of which parts may be untrusted: escaped as by [`Escaped`],
+/// except for backslashes, tabs and line ends.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '\n' | '\t' => shown.push(c),
+            _ => shown.push_str(&Escaped(c.encode_utf8(&mut [0; 4])).to_string()),
+        }
+    }
+    shown
 }
 
 /// Characters of Unicode's categories Cf, Zl and Zp that reorder, hide or

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use skopeo_index::store::Store;
+use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::osbuild::FILES;
 
 use super::exclusive::ExclusiveOptions;
@@ -63,7 +64,7 @@ impl CacheLocation {
             Self::InStore(store) => store.join("sources").join(FILES),
         };
         if dir.metadata().is_ok_and(|metadata| !metadata.is_dir()) {
-            let message = format!("the cache {} is not a directory", dir.display());
+            let message = format!("the cache {} is not a directory", EscapedPath(&dir));
             return Err(CliError::usage(message));
         }
         Ok(Store::at(dir))

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Instant;
 
-use clap::ArgAction;
 use skopeo_index::audit_log::LogWriter;
 use skopeo_index::fetch::{ByteSource, FetchReport, Performer};
 use skopeo_index::session::{Session, SessionConfig};
@@ -20,9 +20,9 @@ use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::input::{self, ReferenceDefaults};
 use super::location::LocationDefaults;
-use super::options::{Format, RunArgs, SkopeoArgs, boolean};
+use super::options::{Format, RunArgs, SkopeoArgs};
 use super::output::{self, CliError, json_line};
-use super::progress::{Progress, ProgressMode};
+use super::progress::{Progress, ProgressArgs};
 
 /// Fetch indexes into a cache
 ///
@@ -48,17 +48,8 @@ pub(super) struct Args {
     /// Output format of results
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// How progress is shown
-    #[arg(
-        long,
-        value_enum,
-        env = "SKOPEO_INDEX_PROGRESS",
-        default_value = "auto"
-    )]
-    progress: ProgressMode,
-    /// Print errors only
-    #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue, value_parser = boolean)]
-    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
     #[command(flatten)]
     locations: Exclusive<LocationDefaults>,
     #[command(flatten)]
@@ -73,20 +64,17 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     let started = Instant::now();
     let cancel = args.skopeo.cancel_on_signals()?;
     let (binary, options) = (args.skopeo.binary(), args.skopeo.options());
-    let mode = match args.quiet {
-        true => ProgressMode::None,
-        false => args.progress,
+    let progress = |total| Progress {
+        display: args.progress.display(total),
+        total,
+        options: &options,
+        summary: Mutex::default(),
     };
     let manifest = args.manifest.as_deref();
     let requests = input::requests(&args.references, manifest, &defaults, &cancel)?;
     if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
-        // Bars have nothing to show.
-        let mode = match mode {
-            ProgressMode::Auto => ProgressMode::Plain,
-            mode => mode,
-        };
         let text = format!("no items of {SOURCE}, nothing to fetch");
-        Progress::new(mode, 0, &options).note(&input::file_error(manifest, text));
+        progress(0).display.note(&input::file_error(manifest, text));
         return Ok(ExitStatus::Success);
     }
     let store = args.cache.0.open()?;
@@ -107,15 +95,15 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         );
     }
 
-    let progress = Progress::new(mode, distinct.len(), &options);
-    notes.iter().for_each(|note| progress.note(note));
+    let progress = progress(distinct.len());
+    let note = |text: &str| progress.display.note(text);
+    notes.iter().for_each(|text| note(text));
 
     let log = args
         .run
         .audit_log()
         .map(|log| LogWriter::open(log, &cancel));
     let log = log.transpose()?;
-    let note = |text: &str| progress.note(text);
     let runner = DebugRunner {
         skopeo: &binary,
         print: &note,
@@ -148,9 +136,9 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     });
     let ended = session.end();
     // A checkpoint takes reading the whole log.
-    let shown = log.as_ref().filter(|_| mode != ProgressMode::None);
+    let shown = log.as_ref().filter(|_| !progress.display.is_none());
     let checkpoint = shown.and_then(|log| log.checkpoint().ok());
-    progress.finish(started.elapsed(), checkpoint.as_ref());
+    progress.finish(started.elapsed(), args.run.audit_log().zip(checkpoint));
     printed?;
     ended?;
     Ok(status)
@@ -159,9 +147,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
 fn print(format: Format, report: &FetchReport, store: &Store) -> Result<(), CliError> {
     match (format, &report.result) {
         (Format::Json, _) => json_line(&output::result_json(report, store.root())),
-        (Format::Text, Ok(_)) => {
-            output::line(&store.object(report.request.digest()).display().to_string())
-        }
+        (Format::Text, Ok(_)) => output::path_line(&store.object(report.request.digest())),
         (Format::Text, Err(_)) => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use skopeo_index_core::escape::quote;
+use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
 use skopeo_index_core::request::{ImageName, Location, TlsVerify};
@@ -218,7 +218,7 @@ fn credential_helpers(options: &SkopeoOptions) -> String {
             .filter_map(Value::as_str)
             .map(|name| quote(&format!("docker-credential-{name}")))
             .collect();
-        (!names.is_empty()).then(|| format!("{} of {}", names.join(", "), file.display()))
+        (!names.is_empty()).then(|| format!("{} of {}", names.join(", "), EscapedPath(&file)))
     });
     let helpers: Vec<String> = helpers.collect();
     if helpers.is_empty() {
@@ -267,7 +267,7 @@ fn searched(options: &SkopeoOptions) -> String {
             (true, None) => " (not valid)",
             (true, Some(_)) => "",
         };
-        format!("{}{state}", file.display())
+        format!("{}{state}", EscapedPath(&file))
     };
     let files: Vec<_> = auth_files(options).into_iter().map(describe).collect();
     format!("credentials were looked for in {}", files.join(", "))

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
-use skopeo_index_core::escape::{Escaped, quote};
+use skopeo_index_core::escape::{Escaped, EscapedPath, quote};
 use skopeo_index_core::osbuild::parse_manifest;
 use skopeo_index_core::request::{Location, Reference, Request};
 
@@ -121,5 +121,5 @@ pub(super) fn read(path: &Path, max: usize, cancel: Option<&CancelToken>) -> io:
 
 /// An error of a file that the command line names.
 pub(super) fn file_error(path: &Path, error: impl Display) -> String {
-    format!("{}: {error}", Escaped(&path.to_string_lossy()))
+    format!("{}: {error}", EscapedPath(path))
 }

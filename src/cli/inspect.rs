@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use indicatif::DecimalBytes;
 use serde_json::json;
+use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::{Descriptor, Index, MAX_MANIFEST_SIZE, MediaTypeOrigin, Platform};
@@ -15,7 +15,7 @@ use skopeo_index_core::request::Reference;
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
-use super::input;
+use super::input::{self, file_error};
 use super::options::Format;
 use super::output::{self, CliError, of_io};
 use super::shell;
@@ -84,7 +84,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
             }
             _ => None,
         };
-        CliError::new(of_io(&error), input::file_error(path, error)).hint(hint.map(str::to_owned))
+        CliError::new(of_io(&error), file_error(path, error)).hint(hint.map(str::to_owned))
     })
 }
 
@@ -94,16 +94,17 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Vec<u8>, CliErro
     let object = store.object(digest);
     let entry = store.read(digest)?;
     match (entry.status(digest), entry) {
-        (ObjectStatus::Missing, _) => Err(CliError::new(
+        (ObjectStatus::Missing, _) => Err(CliError::file(
             ExitStatus::NotFound,
-            format!("{}: no such object", object.display()),
+            &object,
+            "no such object",
         )),
         (ObjectStatus::Intact { .. }, CacheEntry::File { content }) => {
             Ok(content.as_slice().to_vec())
         }
         (ObjectStatus::NotAnIndex(reason), _) => Err(not_an_index(reason)),
         (ObjectStatus::Corrupt | ObjectStatus::Intact { .. }, _) => {
-            let message = format!("{}: corrupt object", object.display());
+            let message = file_error(&object, "corrupt object");
             let verify = ["verify".into(), "--quarantine".into()].into_iter();
             let argv: Vec<OsString> = verify.chain(cache.option()).collect();
             let command = shell::command_line(Path::new("skopeo-index"), &argv);

@@ -26,11 +26,12 @@ mod table;
 mod tips;
 mod verify;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{ArgAction, Command, CommandFactory, Parser, Subcommand};
 use skopeo_index::os::best_effort;
 use skopeo_index_core::osbuild::SOURCE;
 
@@ -78,7 +79,7 @@ pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         error.print();
         error.status
     });
-    status.into()
+    output::finish(status).into()
 }
 
 /// Whether an osbuild host started the program: by the source's name, or with a socket.
@@ -89,19 +90,38 @@ fn is_service(args: &[OsString]) -> bool {
         || first.is_some_and(|first| first.starts_with("--service-"))
 }
 
+/// Parses the command line. An empty variable means unset.
 fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
-    P::try_parse_from(args).map_err(|usage| {
-        if let Some(error) = tips::usage_error(&usage, args) {
-            return error;
-        }
-        // The exit status tells enough where stderr is closed.
-        best_effort(usage.print());
-        CliError::silent(if usage.use_stderr() {
-            ExitStatus::Usage
-        } else {
-            ExitStatus::Success
+    let parse = |is_unset: &dyn Fn(&OsStr) -> bool| {
+        let mut command = without_variables(P::command(), is_unset);
+        let matches = command.try_get_matches_from_mut(args);
+        matches.and_then(|mut matches| {
+            let parsed = P::from_arg_matches_mut(&mut matches);
+            parsed.map_err(|error| error.format(&mut command))
         })
+    };
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    parse(&is_empty).map_err(|error| {
+        if let Some(tip) = tips::usage_error(&error, args) {
+            return tip;
+        }
+        if error.use_stderr() {
+            output::print_stderr(error.to_string().trim_end());
+            return CliError::silent(ExitStatus::Usage);
+        }
+        // Help names every variable. The exit status says enough where stdout is closed.
+        best_effort(parse(&|_| false).err().unwrap_or(error).print());
+        CliError::silent(ExitStatus::Success)
     })
+}
+
+/// A command whose options don't read some variables.
+fn without_variables(command: Command, is_unset: &dyn Fn(&OsStr) -> bool) -> Command {
+    let command = command.mut_args(|arg| match arg.get_env().is_some_and(is_unset) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    });
+    command.mut_subcommands(|subcommand| without_variables(subcommand, is_unset))
 }
 
 fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {

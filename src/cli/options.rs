@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -11,7 +12,7 @@ use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 
-use super::output::CliError;
+use super::output::{self, CliError};
 
 /// Default number of concurrent fetches. They mostly wait for a registry: `make bench`
 /// measures that 32 are enough behind 50 ms of latency, and no slower than fewer on a
@@ -117,10 +118,12 @@ impl SkopeoArgs {
     }
 
     /// A token that is cancelled at the deadline, and by SIGINT and SIGTERM.
-    pub(super) fn cancel_on_signals(&self) -> Result<CancelToken, CliError> {
-        let cancel = cancel_token(self.deadline)?;
+    /// Waits for a reader of the output obey it.
+    pub(super) fn cancel_on_signals(&self) -> Result<Arc<CancelToken>, CliError> {
+        let cancel = Arc::new(cancel_token(self.deadline)?);
         let handled = cancel.on_signals();
         handled.map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
+        output::cancel_with(&cancel);
         Ok(cancel)
     }
 }
@@ -131,12 +134,19 @@ pub(super) fn cancel_token(deadline: Option<Duration>) -> Result<CancelToken, Cl
         .map_err(|error| CliError::other(format!("cannot create a pipe: {error}")))
 }
 
+/// How much is done at once.
+#[derive(Debug, Args)]
+pub(super) struct JobsArgs {
+    /// Number of concurrent fetches
+    #[arg(short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS", default_value_t = NonZeroUsize::new(DEFAULT_JOBS).unwrap_or(NonZeroUsize::MIN), value_parser = jobs)]
+    pub(super) jobs: NonZeroUsize,
+}
+
 /// How requests are fetched.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Number of concurrent fetches
-    #[arg(short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS", default_value_t = NonZeroUsize::new(DEFAULT_JOBS).unwrap_or(NonZeroUsize::MIN), value_parser = jobs)]
-    jobs: NonZeroUsize,
+    #[command(flatten)]
+    jobs: JobsArgs,
     /// How to run skopeo: `raw` uses `skopeo inspect --raw`; `copy` runs the three commands
     /// that osbuild's Python source runs
     #[arg(long, value_enum, env = "SKOPEO_INDEX_METHOD", default_value = "raw")]
@@ -157,7 +167,7 @@ enum MethodArg {
 
 impl RunArgs {
     pub(super) const fn jobs(&self) -> NonZeroUsize {
-        self.jobs
+        self.jobs.jobs
     }
 
     pub(super) fn audit_log(&self) -> Option<&Path> {
@@ -189,28 +199,25 @@ pub(super) enum Format {
     Json,
 }
 
-/// Parses a boolean variable; empty means false.
+/// Parses a boolean.
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
-        "" | "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
+        "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
         _ => Err("expected true or false".to_owned()),
     }
 }
 
-/// Empty means unset, so that an empty variable never disables TLS verification.
 fn tls_verify(text: &str) -> Result<TlsVerify, String> {
-    Ok(match (text, boolean(text)?) {
-        ("", _) => TlsVerify::Unset,
-        (_, true) => TlsVerify::Always,
-        (_, false) => TlsVerify::Never,
+    Ok(match boolean(text)? {
+        true => TlsVerify::Always,
+        false => TlsVerify::Never,
     })
 }
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {
-    let jobs = text.parse().map_err(|error| format!("{error}"))?;
-    match NonZeroUsize::new(jobs) {
-        Some(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
+    match text.parse::<NonZeroUsize>() {
+        Ok(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
         _ => Err(format!("must be between 1 and {MAX_JOBS}")),
     }
 }

@@ -1,27 +1,33 @@
-//! Errors, and output outside of progress.
+//! Errors, and all output: text for people is escaped, and a reader that stalls blocks
+//! nothing but results.
 
-use std::io::{self, Write};
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogError, ReadError};
 use skopeo_index::fetch::FetchReport;
-use skopeo_index::os::best_effort;
+use skopeo_index::os::{CancelToken, LineWriter, Priority, Rows, WriteError, best_effort};
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
-use skopeo_index_core::escape;
+use skopeo_index_core::escape::{self, EscapedPath, json_path, printable};
 use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
 
 use super::exit::ExitStatus;
+use super::input::file_error;
 
 /// Why a subcommand failed.
 #[derive(Debug)]
 pub(super) struct CliError {
     pub(super) status: ExitStatus,
     /// `None` where it was printed already.
-    message: Option<String>,
-    hint: Option<String>,
+    pub(super) message: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl CliError {
@@ -39,6 +45,11 @@ impl CliError {
 
     pub(super) fn other(message: impl Into<String>) -> Self {
         Self::new(ExitStatus::Other, message)
+    }
+
+    /// An error about a file that was given on the command line.
+    pub(super) fn file(status: ExitStatus, file: &Path, reason: impl Display) -> Self {
+        Self::new(status, file_error(file, reason))
     }
 
     /// An error that was printed already.
@@ -62,11 +73,13 @@ impl CliError {
     }
 }
 
-impl From<io::Error> for CliError {
+impl From<WriteError> for CliError {
     /// An error of writing to stdout. EPIPE: exit 1 without a message.
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::silent(ExitStatus::Other),
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Self::silent(ExitStatus::Other)
+            }
             _ => Self::other(format!("cannot write to stdout: {error}")),
         }
     }
@@ -127,30 +140,129 @@ pub(super) fn error_text(message: &str, hint: Option<&str>) -> String {
     format!("error: {message}{hint}")
 }
 
-/// Writes a line to stderr, unless that is closed.
-pub(super) fn print_stderr(line: &str) {
-    best_effort(writeln!(io::stderr().lock(), "{line}"));
+/// Where output goes.
+struct Streams {
+    stdout: LineWriter,
+    stderr: LineWriter,
+    stdout_is_terminal: bool,
+    /// Whether what is written to stdout may reach the terminal of stderr by another way.
+    is_foreign: bool,
 }
 
-/// Writes a line of JSON to stderr, in one piece, unless that is closed.
-pub(super) fn print_stderr_json(value: &impl Serialize) {
+static STREAMS: LazyLock<Streams> = LazyLock::new(|| {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let stat = |fd| rustix::fs::fstat(fd).ok();
+    let stats = (stat(stdout.as_fd()), stat(stderr.as_fd()));
+    let is_same = matches!(&stats, (Some(a), Some(b))
+        if (a.st_dev, a.st_ino, a.st_rdev) == (b.st_dev, b.st_ino, b.st_rdev));
+    let file_type = |stat: rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode);
+    let is_fifo = stats.0.map(file_type) == Some(rustix::fs::FileType::Fifo);
+    let stdout_is_terminal = stdout.is_terminal();
+    // Descriptors 1 and 2 are never closed: std keeps them open for the process.
+    let stderr = LineWriter::start(rustix::stdio::stderr());
+    Streams {
+        stdout: match is_same {
+            true => stderr.clone(),
+            false => LineWriter::start(rustix::stdio::stdout()),
+        },
+        stderr,
+        stdout_is_terminal,
+        is_foreign: !is_same && (is_fifo || stdout_is_terminal),
+    }
+});
+
+/// The token that ends waits for a reader.
+pub(super) fn cancel_with(cancel: &Arc<CancelToken>) {
+    STREAMS.stdout.cancel_with(cancel);
+    STREAMS.stderr.cancel_with(cancel);
+}
+
+/// How many rows fit below lines of another program (`| cat`): any object's path covers
+/// one row, and on a narrow terminal it would cover a part of the next.
+pub(super) fn max_rows() -> usize {
+    if STREAMS.is_foreign { 1 } else { usize::MAX }
+}
+
+/// Draws rows on the terminal of stderr, below its lines.
+pub(super) fn show(rows: Arc<dyn Rows>) {
+    STREAMS.stderr.show(rows);
+}
+
+/// How many lines of stderr were dropped, because it was not read.
+pub(super) fn dropped() -> usize {
+    STREAMS.stderr.dropped()
+}
+
+/// Erases rows and flushes the output. Results that could not be written are a failure.
+pub(super) fn finish(status: ExitStatus) -> ExitStatus {
+    STREAMS.stderr.hide();
+    let written = STREAMS.stdout.flush().map_err(CliError::from);
+    let status = written.map_or_else(
+        |error| {
+            error.print();
+            status.and(error.status)
+        },
+        |()| status,
+    );
+    // The exit status says enough where stderr is not read.
+    best_effort(STREAMS.stderr.flush());
+    status
+}
+
+/// Writes an error or a summary to stderr.
+pub(super) fn print_stderr(line: &str) {
+    push_stderr(Priority::Message, text_bytes(line));
+}
+
+/// Writes a line of progress to stderr.
+pub(super) fn print_progress(line: &str) {
+    push_stderr(Priority::Progress, text_bytes(line));
+}
+
+/// Writes a line of JSON to stderr.
+pub(super) fn print_stderr_json(priority: Priority, value: &impl Serialize) {
+    push_stderr(priority, json_bytes(value));
+}
+
+fn push_stderr(priority: Priority, line: Vec<u8>) {
+    // Only results report errors.
+    best_effort(STREAMS.stderr.push(priority, line));
+}
+
+/// A line of ASCII JSON. Our own values have no maps with other keys than strings.
+pub(super) fn json_bytes(value: &impl Serialize) -> Vec<u8> {
     let mut line = Vec::new();
-    // Writing to memory succeeds.
     best_effort(escape::write_json(&mut line, value));
     line.push(b'\n');
-    best_effort(io::stderr().lock().write_all(&line));
+    line
 }
 
 /// Writes a line of ASCII JSON to stdout.
 pub(super) fn json_line(value: &impl Serialize) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    escape::write_json(&mut out, value).map_err(io::Error::from)?;
-    Ok(writeln!(out)?)
+    bytes(json_bytes(value))
 }
 
-/// Writes a line to stdout.
+/// A line for people.
+fn text_bytes(line: &str) -> Vec<u8> {
+    (printable(line) + "\n").into_bytes()
+}
+
+/// Writes text for people to stdout.
 pub(super) fn line(text: &str) -> Result<(), CliError> {
-    Ok(writeln!(io::stdout().lock(), "{text}")?)
+    bytes(text_bytes(text))
+}
+
+/// Writes a path to stdout: its bytes, escaped on a terminal.
+pub(super) fn path_line(path: &Path) -> Result<(), CliError> {
+    match STREAMS.stdout_is_terminal {
+        true => line(&EscapedPath(path).to_string()),
+        false => bytes([path.as_os_str().as_bytes(), b"\n"].concat()),
+    }
+}
+
+/// Writes bytes to stdout.
+pub(super) fn bytes(bytes: Vec<u8>) -> Result<(), CliError> {
+    Ok(STREAMS.stdout.push(Priority::Result, bytes)?)
 }
 
 /// The result of a fetch as a JSON object.
@@ -163,7 +275,7 @@ pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
     let more = match &report.result {
         Ok(committed) => json!({
             "success": true,
-            "path": cache.join(digest.to_string()),
+            "path": json_path(&cache.join(digest.to_string())),
             "cached": *committed.provenance() == Provenance::Hit,
             "attempts": committed.attempts(),
             "size": committed.size(),

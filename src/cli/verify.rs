@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::store::{DiskError, QuarantineOutcome, Store};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
 use skopeo_index_core::machine::ObjectStatus;
 use skopeo_index_core::request::Reference;
 
@@ -68,8 +68,8 @@ struct Leftovers {
 }
 
 #[derive(Serialize)]
-struct VerifyReport<'a> {
-    cache: &'a Path,
+struct VerifyReport {
+    cache: String,
     #[serde(flatten)]
     counts: Counts,
     #[serde(flatten)]
@@ -120,7 +120,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     };
     match args.format {
         Format::Json => output::json_line(&VerifyReport {
-            cache: store.root(),
+            cache: json_path(store.root()),
             counts,
             leftovers,
         })?,
@@ -153,7 +153,7 @@ fn check_cache_exists(cache: &Path) -> Result<(), CliError> {
     match std::fs::metadata(cache) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(CliError::new(
             ExitStatus::NotFound,
-            format!("no cache at {}", cache.display()),
+            format!("no cache at {}", EscapedPath(cache)),
         )),
         // Listing it reports any other error.
         _ => Ok(()),

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::DecimalBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use skopeo_index_core::escape::truncate;
@@ -23,6 +22,7 @@ use crate::os::{CancelToken, best_effort};
 use crate::session::{Session, SessionConfig};
 use crate::skopeo::Skopeo;
 use crate::store::Store;
+use crate::units::DecimalBytes;
 
 /// An osbuild source, and how it fetches.
 pub struct Service<'a> {

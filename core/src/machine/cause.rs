@@ -113,7 +113,7 @@ pub enum EffectError {
         message: String,
     },
     /// A file-system call failed.
-    #[error("cannot {operation} {}: {}", Escaped(.path), Escaped(.error))]
+    #[error("cannot {} {}: {}", Escaped(.operation), Escaped(.path), Escaped(.error))]
     Disk {
         /// The system's error text.
         error: String,

@@ -12,7 +12,7 @@ use skopeo_index_core::request::Request;
 use tempfile::NamedTempFile;
 
 use crate::cli::exit::ExitStatus;
-use crate::cli::output::CliError;
+use crate::cli::output::{self, CliError};
 
 /// Which fetches are exported; all by default.
 #[derive(Clone, Copy)]
@@ -34,10 +34,10 @@ pub(super) fn run(
     to: Option<&Path>,
 ) -> Result<ExitStatus, CliError> {
     let Some(to) = to else {
-        write_statements(log, filter, io::stdout().lock(), CliError::from)?;
+        write_statements(log, filter, output::bytes)?;
         return Ok(ExitStatus::Success);
     };
-    let failed = |error: io::Error| CliError::other(format!("{}: {error}", to.display()));
+    let failed = |error: io::Error| CliError::file(ExitStatus::Other, to, error);
     check_output(to, log)?;
     let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
@@ -45,7 +45,7 @@ pub(super) fn run(
     let builder = builder.permissions(Permissions::from_mode(0o666));
     let file = builder.tempfile_in(dir.unwrap_or(Path::new(".")));
     let mut file: NamedTempFile = file.map_err(failed)?;
-    write_statements(log, filter, &mut file, failed)?;
+    write_statements(log, filter, |line| file.write_all(&line).map_err(failed))?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(to).map_err(|error| failed(error.error))?;
     Ok(ExitStatus::Success)
@@ -64,15 +64,14 @@ fn check_output(to: &Path, log: &Path) -> Result<(), CliError> {
     } else {
         "not a regular file"
     };
-    Err(CliError::usage(format!("{}: {reason}", to.display())))
+    Err(CliError::file(ExitStatus::Usage, to, reason))
 }
 
 /// Writes statements of the records that were verified, and not of later ones.
 fn write_statements(
     log: &Path,
     filter: ExportFilter,
-    mut to: impl Write,
-    write_error: impl Fn(io::Error) -> CliError,
+    mut write: impl FnMut(Vec<u8>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let checkpoint = read_intact_log(log)?;
     let (mut runs, mut range) = (OpenRuns::default(), CompactRange::default());
@@ -88,7 +87,7 @@ fn write_statements(
             && filter.matches(record, request)
             && let Some(statement) = statement(record, line.leaf_hash(), run)
         {
-            writeln!(to, "{statement}").map_err(&write_error)?;
+            write(output::json_bytes(&statement))?;
             written += 1;
         }
         Ok::<_, CliError>(())
@@ -102,5 +101,5 @@ fn write_statements(
             "no completed fetch matches (see `audit show`)",
         ));
     }
-    to.flush().map_err(write_error)
+    Ok(())
 }

@@ -18,8 +18,11 @@ use crate::cli::output::{self, CliError};
 pub(super) fn run(log: &Path, seq: u64) -> Result<ExitStatus, CliError> {
     let checkpoint = read_intact_log(log)?;
     if seq >= checkpoint.size {
-        let message = format!("{}: no record {seq}", log.display());
-        return Err(CliError::new(ExitStatus::NotFound, message));
+        return Err(CliError::file(
+            ExitStatus::NotFound,
+            log,
+            format!("no record {seq}"),
+        ));
     }
     let mut builder = InclusionProofBuilder::new(seq, checkpoint.size);
     let (mut found, mut at) = (None, 0);

@@ -9,7 +9,7 @@ use skopeo_index_core::audit::{
     Entry, Finding, KeepObjects, ParsedLine, Record, RunInfo, SourceInfo,
 };
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::{Event, Outcome, State};
 use skopeo_index_core::request::Request;
 
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         for finding in findings.iter().filter(|finding| is_bad(finding)) {
             worst = worst.max(Some(finding.kind.severity()));
             let finding = Escaped(&finding.to_string()).to_string();
-            output::print_stderr(&format!("{}: {finding}", args.file.display()));
+            output::print_stderr(&format!("{}: {finding}", EscapedPath(&args.file)));
         }
     };
     let take = |line: &ParsedLine, findings: Vec<Finding>| {

@@ -4,20 +4,26 @@ mod bars;
 mod summary;
 
 use std::io::{self, IsTerminal};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bars::Bars;
-use clap::ValueEnum;
-use indicatif::DecimalBytes;
+use clap::{ArgAction, ValueEnum};
 use serde_json::{Value, json};
 use skopeo_index::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
+use skopeo_index::os::Priority;
+use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::audit::Checkpoint;
-use skopeo_index_core::machine::{Failed, Outcome, State};
+use skopeo_index_core::escape::EscapedPath;
+use skopeo_index_core::index::MediaType;
+use skopeo_index_core::machine::{EffectError, Failed, Outcome, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 use summary::{Cancelled, RunSummary, cancel_reason};
 
+use super::options::boolean;
+use super::output::CliError;
 use super::{hint, output};
 
 /// How progress is shown.
@@ -33,69 +39,131 @@ pub(super) enum ProgressMode {
     None,
 }
 
-/// Shows what happens to a run's fetches.
-pub(super) struct Progress<'a> {
-    display: Display,
-    total: usize,
-    summary: Mutex<RunSummary>,
-    options: &'a SkopeoOptions,
+/// Options of progress.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProgressArgs {
+    /// How progress is shown
+    #[arg(
+        long,
+        value_enum,
+        env = "SKOPEO_INDEX_PROGRESS",
+        default_value = "auto"
+    )]
+    progress: ProgressMode,
+    /// Print errors only
+    #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue, value_parser = boolean)]
+    quiet: bool,
 }
 
-enum Display {
-    Bars(Bars),
+/// Where progress is shown.
+pub(super) enum Display {
+    Bars(Arc<Bars>),
     Plain,
     Json,
     None,
 }
 
-impl<'a> Progress<'a> {
-    /// Progress of `total` fetches.
-    pub(super) fn new(mode: ProgressMode, total: usize, options: &'a SkopeoOptions) -> Self {
-        let display = match mode {
-            ProgressMode::Auto if io::stderr().is_terminal() => Display::Bars(Bars::new(total)),
+impl ProgressArgs {
+    /// Shows the progress of `total` items.
+    pub(super) fn display(&self, total: usize) -> Display {
+        let is_smart = || std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        match self.progress {
+            _ if self.quiet => Display::None,
+            ProgressMode::Auto if io::stderr().is_terminal() && is_smart() => {
+                let bars = Arc::new(Bars::new(total, output::max_rows()));
+                output::show(Arc::clone(&bars) as _);
+                Display::Bars(bars)
+            }
             ProgressMode::Auto | ProgressMode::Plain => Display::Plain,
             ProgressMode::Json => Display::Json,
             ProgressMode::None => Display::None,
-        };
-        Self {
-            display,
-            total,
-            summary: Mutex::default(),
-            options,
+        }
+    }
+}
+
+impl Display {
+    pub(super) const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    pub(super) fn began(&self, id: FetchId, name: String, state: String) {
+        if let Self::Bars(bars) = self {
+            bars.began(id, name, state);
+        }
+    }
+
+    pub(super) fn ended(&self, id: FetchId, success: bool) {
+        if let Self::Bars(bars) = self {
+            bars.ended(id, !success);
         }
     }
 
     /// Shows something that is not a failure.
     pub(super) fn note(&self, text: &str) {
-        match &self.display {
-            Display::Bars(bars) => bars.line(text),
-            Display::Plain => output::print_stderr(&format!("{} {text}", now())),
-            Display::Json => print_event("note", json!({ "text": text })),
-            Display::None => {}
+        match self {
+            Self::Bars(_) | Self::Plain => output::print_progress(&(timestamp() + text)),
+            Self::Json => print_event(Priority::Progress, "note", json!({ "text": text })),
+            Self::None => {}
         }
     }
 
-    /// Ends the display: whether the run was cancelled, and its summary.
-    pub(super) fn finish(&self, took: Duration, checkpoint: Option<&Checkpoint>) {
+    /// Shows why an item failed.
+    pub(super) fn failed(&self, error: &CliError) {
+        let json = json!({ "error": error.message, "hint": error.hint });
+        let message = error.message.as_deref().unwrap_or_default();
+        self.error(message, error.hint.as_deref(), "error", json);
+    }
+
+    fn error(&self, message: &str, hint: Option<&str>, event: &str, json: Value) {
+        match self {
+            Self::Json => print_event(Priority::Message, event, json),
+            _ => output::print_stderr(&output::error_text(message, hint)),
+        }
+    }
+}
+
+/// Shows what happens to a run's fetches.
+pub(super) struct Progress<'a> {
+    pub(super) display: Display,
+    pub(super) total: usize,
+    pub(super) options: &'a SkopeoOptions,
+    pub(super) summary: Mutex<RunSummary>,
+}
+
+impl Progress<'_> {
+    /// Ends the display: whether the run was cancelled, and its summary. `log` is the audit
+    /// log and its checkpoint.
+    pub(super) fn finish(&self, took: Duration, log: Option<(&Path, Checkpoint)>) {
         let summary = self.summary().clone();
         if let Some(cancelled) = &summary.cancelled {
             self.cancelled(cancelled);
         }
-        if let (Some(checkpoint), Display::Bars(_) | Display::Plain) = (checkpoint, &self.display) {
-            let checkpoint = checkpoint.to_string();
-            let fields = checkpoint.trim_end().replace('\n', " ");
-            self.note(&format!("audit log: {fields}"));
+        let log_text = log.as_ref().map_or_else(String::new, |(path, checkpoint)| {
+            format!(
+                "; audit log {}: {} records",
+                EscapedPath(path),
+                checkpoint.size
+            )
+        });
+        let dropped = output::dropped();
+        if dropped > 0 {
+            self.display.note(&format!(
+                "{dropped} lines were dropped, because stderr was not read"
+            ));
         }
-        let text = format!("{summary} in {}", seconds(took));
         match &self.display {
-            Display::Bars(bars) => bars.finish(&text),
-            Display::Plain => output::print_stderr(&format!("{} {text}", now())),
+            Display::Bars(_) | Display::Plain => output::print_stderr(&format!(
+                "{}{summary} in {}{log_text}",
+                timestamp(),
+                seconds(took)
+            )),
             Display::Json => print_event(
+                Priority::Message,
                 "summary",
                 json!({
                     "fetched": summary.fetched, "cached": summary.cached,
                     "failed": summary.failed, "bytes": summary.bytes,
-                    "checkpoint": checkpoint.map(Checkpoint::to_string),
+                    "checkpoint": log.map(|(_, checkpoint)| checkpoint.to_string()),
                     "milliseconds": millis(took),
                 }),
             ),
@@ -116,7 +184,7 @@ impl<'a> Progress<'a> {
             "error": reason.to_string(), "notFetched": count, "of": total,
             "first": first.to_string(),
         });
-        self.error(&message, None, "cancelled", json);
+        self.display.error(&message, None, "cancelled", json);
     }
 
     fn failed(&self, request: &Request, failed: &Failed) {
@@ -126,18 +194,11 @@ impl<'a> Progress<'a> {
             "state": failed.state(), "error": failed.cause().to_string(), "hint": hint,
         });
         if self.options.debug == SkopeoDebug::On {
-            self.note(&format!("{request}: failed in state {}", failed.state()));
+            self.display
+                .note(&format!("failed in state {}: {request}", failed.state()));
         }
-        self.error(&failed.to_string(), hint.as_deref(), "error", json);
-    }
-
-    fn error(&self, message: &str, hint: Option<&str>, event: &str, json: Value) {
-        let text = output::error_text(message, hint);
-        match &self.display {
-            Display::Bars(bars) => bars.line(&text),
-            Display::Plain | Display::None => output::print_stderr(&text),
-            Display::Json => print_event(event, json),
-        }
+        self.display
+            .error(&failed.to_string(), hint.as_deref(), "error", json);
     }
 
     fn summary(&self) -> MutexGuard<'_, RunSummary> {
@@ -147,9 +208,8 @@ impl<'a> Progress<'a> {
 
 impl Observer for Progress<'_> {
     fn began(&self, id: FetchId, request: &Request) {
-        if let Display::Bars(bars) = &self.display {
-            bars.began(id, request);
-        }
+        self.display
+            .began(id, short(request), State::Pending.to_string());
     }
 
     fn transition(
@@ -160,15 +220,16 @@ impl Observer for Progress<'_> {
     ) -> Result<(), Veto> {
         let event = &transition.event;
         match &self.display {
-            Display::Json => print_event("transition", transition_json(id, request, transition)),
-            Display::Bars(bars) => bars.moved(id, event.to),
+            Display::Json => {
+                let json = transition_json(id, request, transition);
+                print_event(Priority::Progress, "transition", json);
+            }
+            Display::Bars(bars) => bars.moved(id, event.to.to_string()),
             Display::Plain | Display::None => {}
         }
         if let (State::Staged, Outcome::Failed { error }) = (event.to, &event.outcome) {
-            self.note(&format!(
-                "{request}: attempt {}: {error}; retrying",
-                event.attempt
-            ));
+            self.display
+                .note(&retry_note(&short(request), event.attempt, error));
         }
         Ok(())
     }
@@ -180,25 +241,27 @@ impl Observer for Progress<'_> {
             summary.done()
         };
         let request = &report.request;
-        match (&self.display, &report.result) {
-            (Display::Bars(bars), _) => bars.ended(id, done),
-            (Display::Plain, Ok(committed)) => output::print_stderr(&format!(
-                "{} {done}/{} {request} {}, {}, {} manifests, {}",
-                now(),
-                self.total,
+        self.display.ended(id, report.result.is_ok());
+        if let (Display::Plain, Ok(committed)) = (&self.display, &report.result) {
+            let media_type = match committed.index().media_type {
+                MediaType::OciImageIndex => "OCI index",
+                MediaType::DockerManifestList => "Docker manifest list",
+            };
+            self.display.note(&format!(
+                "{} {}: {media_type}, {} manifests, {} ({done}/{})",
                 committed.provenance().as_str(),
-                committed.index().media_type,
+                short(request),
                 committed.index().manifests,
                 DecimalBytes(committed.size()),
-            )),
-            _ => {}
+                self.total,
+            ));
         }
         match &report.result {
             Ok(committed) => {
                 if let Some(name) = committed.quarantined() {
-                    self.note(&format!(
-                        "{request}: the object in the cache was corrupt and is now {name}"
-                    ));
+                    let name = format!("the object in the cache was corrupt and is now {name}");
+                    self.display
+                        .note(&format!("replaced {}: {name}", short(request)));
                 }
             }
             // A cancellation is shown once, at the end.
@@ -225,12 +288,36 @@ fn transition_json(id: FetchId, request: &Request, transition: &Transition) -> V
 }
 
 /// Writes an event to stderr.
-fn print_event(event: &str, mut value: Value) {
+fn print_event(priority: Priority, event: &str, mut value: Value) {
     if let Value::Object(map) = &mut value {
         map.insert("event".to_owned(), event.into());
         map.insert("time".to_owned(), now().into());
     }
-    output::print_stderr_json(&value);
+    output::print_stderr_json(priority, &value);
+}
+
+/// A note about a failure that is retried.
+pub(super) fn retry_note(name: &str, attempt: u32, error: &EffectError) -> String {
+    format!("retrying {name}: attempt {attempt}: {error}")
+}
+
+/// Length of a digest on a line of progress: enough to recognise it.
+const SHORT_DIGEST: usize = "sha256:".len() + 12;
+
+/// A request with its digest shortened.
+fn short(request: &Request) -> String {
+    let digest = request.digest().to_string();
+    request
+        .to_string()
+        .replace(&digest, &format!("{}…", &digest[..SHORT_DIGEST]))
+}
+
+/// The beginning of a line of progress: a time, except on a terminal.
+fn timestamp() -> String {
+    match io::stderr().is_terminal() {
+        true => String::new(),
+        false => now() + " ",
+    }
 }
 
 fn now() -> String {

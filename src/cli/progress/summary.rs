@@ -1,13 +1,13 @@
 //! Summary of a run.
 
-use indicatif::DecimalBytes;
 use skopeo_index::fetch::{FetchId, FetchReport};
+use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::machine::{CancelReason, Cause, EffectError, Provenance};
 use skopeo_index_core::request::Request;
 
 /// Counts of a run's fetches; duplicates of a request count once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RunSummary {
+pub(in crate::cli) struct RunSummary {
     pub(super) fetched: usize,
     pub(super) cached: usize,
     pub(super) failed: usize,
@@ -17,7 +17,7 @@ pub(super) struct RunSummary {
 
 /// Fetches that were cancelled with the run.
 #[derive(Clone, Debug)]
-pub(super) struct Cancelled {
+pub(in crate::cli) struct Cancelled {
     pub(super) reason: CancelReason,
     pub(super) count: usize,
     /// The first in the order of the request.

@@ -1,0 +1,117 @@
+//! Completions, in the shells that are installed.
+
+use std::process::Command;
+
+use test_support::program::binary;
+use test_support::program::harness::Cache;
+
+/// What is typed before a completion, and one of the words that complete it.
+const CASES: [(&[&str], &str); 9] = [
+    (&["fe"], "fetch"),
+    (&["fetch", "--pro"], "--progress"),
+    (&["fetch", "--progress", ""], "plain"),
+    (&["fetch", "--progress", "js"], "json"),
+    (&["audit", ""], "verify"),
+    (&["audit", "ver"], "verify"),
+    (&["audit", "verify", "--check"], "--checkpoint"),
+    (&["audit", "verify", "--format", ""], "json"),
+    (&["resolve", "--jo"], "--jobs"),
+];
+
+/// Completes as bash does: the registered function, with the words in `COMP_WORDS`.
+const BASH: &str = r#"
+source "$1"; shift
+[[ $(complete -p skopeo-index) =~ -F\ ([^ ]+) ]]
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+"${BASH_REMATCH[1]}" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+const FISH: &str = "source $argv[1]; complete -C (string join ' ' -- $argv[2..])";
+
+fn is_installed(shell: &str) -> bool {
+    Command::new(shell).arg("--version").output().is_ok()
+}
+
+/// The completions of a shell, beside a cache.
+fn script(cache: &Cache, shell: &str) -> std::path::PathBuf {
+    let script = cache.beside(shell);
+    std::fs::write(&script, cache.run(["completions", shell]).stdout).expect("a file");
+    script
+}
+
+fn complete(shell: &str, code: &str, program: &str, words: &[&str]) -> Vec<String> {
+    let cache = Cache::new();
+    let mut command = Command::new(shell);
+    command.arg("-c").arg(code);
+    if shell == "bash" {
+        command.arg("bash");
+    }
+    command.arg(script(&cache, shell)).arg(program).args(words);
+    let output = command.output().expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let words = text.lines().filter_map(|line| line.split('\t').next());
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_nested_commands_options_and_values() {
+    let path = binary();
+    for program in ["skopeo-index", path.to_str().expect("UTF-8")] {
+        for (words, expected) in CASES {
+            let found = complete("bash", BASH, program, words);
+            assert!(
+                found.iter().any(|word| word == expected),
+                "{words:?}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn fish_completes_commands_nested_commands_options_and_values() {
+    if !is_installed("fish") {
+        return;
+    }
+    for (words, expected) in CASES {
+        let found = complete("fish", FISH, "skopeo-index", words);
+        assert!(
+            found.iter().any(|word| word == expected),
+            "{words:?}: {found:?}"
+        );
+    }
+}
+
+/// Types into an interactive zsh, on a terminal of its own.
+const ZSH: &str = r#"
+zmodload zsh/zpty
+zpty z zsh -fi
+zpty -w z "PS1=; cd ${(q)1:h}; fpath=(${(q)1:h} \$fpath); autoload -Uz compinit; compinit -u -D; source ${(q)1}; echo READY"
+zpty -r z line '*READY*READY*'
+zpty -n -w z "${(j: :)argv[2,-1]}"$'\t\t'
+sleep 2
+zpty -r -t z line && print -r -- $line
+while zpty -r -t z line; do print -r -- $line; done
+zpty -d z
+"#;
+
+#[test]
+fn zsh_completes_commands_nested_commands_options_and_values() {
+    if !is_installed("zsh") {
+        return;
+    }
+    let cache = Cache::new();
+    let script = script(&cache, "zsh");
+    for (words, expected) in CASES {
+        let mut command = Command::new("zsh");
+        command
+            .args(["-fc", ZSH, "zsh"])
+            .arg(&script)
+            .arg("skopeo-index")
+            .args(words);
+        let output = command.output().expect("zsh");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(expected), "{words:?}: {text:?} {output:?}");
+    }
+}
