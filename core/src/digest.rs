@@ -98,7 +98,7 @@ pub enum DigestError {
     #[error("invalid digest: expected 64 hex digits after \"sha256:\", got {0}")]
     Length(usize),
     /// The byte at this offset of the text is not one of `0-9` and `a-f`.
-    #[error("invalid digest: unexpected character at position {0}, expected 0-9 or a-f")]
+    #[error("invalid digest: unexpected character at position {}, expected 0-9 or a-f", .0 + 1)]
     Character(usize),
 }
 

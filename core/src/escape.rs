@@ -70,6 +70,29 @@ pub fn write_json(to: impl io::Write, value: &impl Serialize) -> serde_json::Res
     value.serialize(&mut Serializer::with_formatter(to, Ascii))
 }
 
+/// [`write_json`] to a string. Maps must have strings as keys.
+#[must_use]
+pub fn to_json(value: &impl Serialize) -> String {
+    let mut json = Vec::with_capacity(1024);
+    // Writing to memory succeeds, and yields ASCII.
+    match write_json(&mut json, value) {
+        Ok(()) => String::from_utf8(json).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
+}
+
+/// Percent-encodes all bytes but letters, digits and `kept` (RFC 3986, section 2.1).
+#[must_use]
+pub fn percent_encode(text: &str, kept: &[u8]) -> String {
+    let encode = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || kept.contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 struct Ascii;
 
 impl Formatter for Ascii {

@@ -10,6 +10,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::escape::percent_encode;
+
 /// Stands for a removed secret.
 pub const REDACTED: &str = "***";
 
@@ -75,7 +77,7 @@ impl Redactor {
             .filter(|secret| secret.contains(|c| c != '*'))
             .flat_map(|secret| {
                 let base64 = [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|e| e.encode(&secret));
-                let quoted = [percent_encoded(&secret), go_quoted(&secret), secret];
+                let quoted = [percent_encode(&secret, b"-._~"), go_quoted(&secret), secret];
                 quoted.into_iter().chain(base64)
             })
             .collect();
@@ -219,17 +221,6 @@ fn redact_segment(segment: &str) -> String {
         return segment.to_owned();
     }
     format!("{}{REDACTED}", &segment[..4])
-}
-
-/// Percent-encoding of all but unreserved characters (RFC 3986, section 2.3).
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 /// The text within quotes, as Go's `%q` and JSON write it.

@@ -1,7 +1,9 @@
 //! Tests of `escape`: escaping, truncation and redaction of untrusted text.
 
 use proptest::prelude::*;
-use skopeo_index_core::escape::{Escaped, MAX_ERROR_TEXT, quote, truncate_message};
+use skopeo_index_core::escape::{
+    Escaped, MAX_ERROR_TEXT, percent_encode, quote, to_json, truncate_message,
+};
 
 /// The inverse of [`Escaped`].
 fn unescaped(shown: &str) -> Option<String> {
@@ -80,4 +82,20 @@ proptest! {
 #[test]
 fn newline_tab_and_backslash_have_short_escapes() {
     assert_eq!(Escaped("a\n\t\\\u{1b}").to_string(), r"a\n\t\\\u{1b}");
+}
+
+#[test]
+fn json_form_escapes_everything_outside_ascii() {
+    let value = "\u{8}\u{c}\n\r\t\"\\/\u{0}\u{7f}\u{80}\u{1f600}";
+    let escaped = r#""\b\f\n\r\t\"\\/\u0000\u007f\u0080\ud83d\ude00""#;
+    assert_eq!(to_json(&value), escaped);
+    for (value, escaped) in [("\u{7f}", r"\u007f"), ("\u{80}", r"\u0080"), ("~", "~")] {
+        assert_eq!(to_json(&value), format!("\"{escaped}\""));
+    }
+}
+
+#[test]
+fn percent_encoding_escapes_all_but_letters_digits_and_kept_characters() {
+    let (text, encoded) = ("/a b/[\u{e9}]?#%~", "/a%20b/%5B%C3%A9%5D%3F%23%25~");
+    assert_eq!(percent_encode(text, b"/~"), encoded);
 }

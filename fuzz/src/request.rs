@@ -33,7 +33,8 @@ pub fn target(data: &[u8]) {
     }
     match text.parse::<StorageLocation>() {
         Ok(location) => {
-            assert!(location.as_path().is_absolute());
+            assert!(location.graph_root().is_absolute());
+            assert!(text.matches('+').count() <= 1);
             let name = "a".parse().expect("a name");
             let location = Some(location);
             check(&Request::new(
@@ -46,7 +47,7 @@ pub fn target(data: &[u8]) {
     }
     let (key, item) = text.split_once('\n').unwrap_or(("", text));
     if let Ok(item) = serde_json::from_str(item) {
-        match Request::from_item(key, &item) {
+        match Request::from_item(key, item) {
             Ok(request) => {
                 assert_eq!(request.digest().to_string(), key);
                 check(&request);

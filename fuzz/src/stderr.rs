@@ -3,7 +3,7 @@
 use skopeo_index_core::escape::{Escaped, quote};
 use skopeo_index_core::machine::EffectError;
 use skopeo_index_core::redact::Redactor;
-use skopeo_index_core::skopeo::stderr::{classify, classify_exit, fatal_message};
+use skopeo_index_core::skopeo::stderr::{classify, classify_exit, classify_timeout, fatal_message};
 use skopeo_index_core::skopeo::{CommandOutput, Exit};
 
 /// Any stderr is classified and bounded, without control characters and without
@@ -18,6 +18,7 @@ pub fn target(data: &[u8]) {
         panic!("not a command error")
     };
     crate::assert_harmless(&Escaped(&message).to_string().replace('\n', " "));
+    let _kind = classify_timeout(data);
     let text = String::from_utf8_lossy(data);
     if let Some(message) = fatal_message(&text) {
         let _kind = classify(&message);

@@ -1,5 +1,6 @@
 //! `--cache` and `--store`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use skopeo_index::store::Store;
@@ -56,11 +57,25 @@ impl ExclusiveOptions for CacheLocation {
 
 impl CacheLocation {
     pub(super) fn open(&self) -> Result<Store, CliError> {
-        Ok(Store::at(match self {
+        let dir = match self {
             Self::Default => default_dir()?,
             Self::Dir(cache) => cache.clone(),
             Self::InStore(store) => store.join("sources").join(FILES),
-        }))
+        };
+        if dir.metadata().is_ok_and(|metadata| !metadata.is_dir()) {
+            let message = format!("the cache {} is not a directory", dir.display());
+            return Err(CliError::usage(message));
+        }
+        Ok(Store::at(dir))
+    }
+
+    /// The option that selects this cache, for a command in a hint.
+    pub(super) fn option(&self) -> Vec<OsString> {
+        match self {
+            Self::Default => Vec::new(),
+            Self::Dir(cache) => vec!["--cache".into(), cache.into()],
+            Self::InStore(store) => vec!["--store".into(), store.into()],
+        }
     }
 }
 

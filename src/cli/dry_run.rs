@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use serde_json::json;
+use skopeo_index::os::CancelToken;
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::store::Store;
 use skopeo_index_core::machine::{Network, ObjectStatus};
@@ -24,10 +25,14 @@ pub(super) fn run(
     format: Format,
     store: &Store,
     requests: &[Request],
+    cancel: &CancelToken,
 ) -> Result<ExitStatus, CliError> {
     let binary = skopeo.binary();
     let program = binary.program();
     for request in requests {
+        cancel
+            .cancelled()
+            .map_or(Ok(()), |reason| Err(CliError::from(reason)))?;
         let digest = request.digest();
         let (cache, commands) = match store.read(digest)?.status(digest) {
             ObjectStatus::Intact { .. } | ObjectStatus::NotAnIndex(_) => ("cached", Vec::new()),

@@ -29,7 +29,7 @@ impl<T: ExclusiveOptions> FromArgMatches for Exclusive<T> {
         let on_command_line = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         T::select(T::Options::from_arg_matches(matches)?, &on_command_line)
             .map(Self)
-            .map_err(|why| Error::raw(ErrorKind::ArgumentConflict, format!("{why}\n")))
+            .map_err(|conflict| Error::raw(ErrorKind::ArgumentConflict, conflict))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -81,14 +81,24 @@ impl ExitStatus {
         match error {
             EffectError::Command { kind, .. } => match kind {
                 FailureKind::NotFound => Self::NotFound,
-                FailureKind::Authentication => Self::Authentication,
+                FailureKind::Authentication
+                | FailureKind::CredentialsFile
+                | FailureKind::CredentialHelper => Self::Authentication,
                 FailureKind::DigestMismatch => Self::DigestMismatch,
                 FailureKind::NotAnIndex | FailureKind::TooLarge => Self::NotAnIndex,
                 FailureKind::RateLimited
                 | FailureKind::Server
                 | FailureKind::Network
+                | FailureKind::ProxyUnavailable
                 | FailureKind::Timeout => Self::RetriesExhausted,
                 FailureKind::Tls
+                | FailureKind::TlsAuthority
+                | FailureKind::TlsExpired
+                | FailureKind::TlsHostName
+                | FailureKind::TlsNoSan
+                | FailureKind::NotTls
+                | FailureKind::Proxy
+                | FailureKind::NoRegistry
                 | FailureKind::PlainHttp
                 | FailureKind::SkopeoNotFound
                 | FailureKind::SkopeoNotStarted

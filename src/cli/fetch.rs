@@ -10,6 +10,7 @@ use skopeo_index::fetch::{ByteSource, FetchReport, Performer};
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::skopeo::Skopeo;
 use skopeo_index::store::Store;
+use skopeo_index_core::osbuild::SOURCE;
 use skopeo_index_core::request::Request;
 
 use super::cache::CacheLocation;
@@ -34,7 +35,7 @@ pub(super) struct Args {
                 containers-storage:[[overlay@DIR]]NAME@sha256:…"
     )]
     references: Vec<String>,
-    /// osbuild manifest, or just the items of its skopeo-index source; - is stdin
+    /// osbuild manifest, its sources, or just the items of its skopeo-index source; - is stdin
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     #[command(flatten)]
@@ -67,12 +68,26 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     let defaults = ReferenceDefaults {
         locations: &args.locations.0,
-        tls_verify: args.skopeo.tls_verify(),
+        skopeo: &args.skopeo,
+    };
+    let started = Instant::now();
+    let cancel = args.skopeo.cancel_on_signals()?;
+    let (binary, options) = (args.skopeo.binary(), args.skopeo.options());
+    let mode = match args.quiet {
+        true => ProgressMode::None,
+        false => args.progress,
     };
     let manifest = args.manifest.as_deref();
-    let requests = input::requests(&args.references, manifest, &defaults)?;
-    if requests.is_empty() {
-        return Err(input::nothing_to_fetch(manifest));
+    let requests = input::requests(&args.references, manifest, &defaults, &cancel)?;
+    if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
+        // Bars have nothing to show.
+        let mode = match mode {
+            ProgressMode::Auto => ProgressMode::Plain,
+            mode => mode,
+        };
+        let text = format!("no items of {SOURCE}, nothing to fetch");
+        Progress::new(mode, 0, &options).note(&input::file_error(manifest, text));
+        return Ok(ExitStatus::Success);
     }
     let store = args.cache.0.open()?;
     let distinct = distinct(&requests);
@@ -82,16 +97,16 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         .collect();
     if args.dry_run {
         notes.iter().for_each(|note| output::print_stderr(note));
-        return dry_run::run(&args.run, &args.skopeo, args.format, &store, &requests);
+        return dry_run::run(
+            &args.run,
+            &args.skopeo,
+            args.format,
+            &store,
+            &requests,
+            &cancel,
+        );
     }
 
-    let started = Instant::now();
-    let cancel = args.skopeo.cancel_on_signals()?;
-    let (binary, options) = (args.skopeo.binary(), args.skopeo.options());
-    let mode = match args.quiet {
-        true => ProgressMode::None,
-        false => args.progress,
-    };
     let progress = Progress::new(mode, distinct.len(), &options);
     notes.iter().for_each(|note| progress.note(note));
 

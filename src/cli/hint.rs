@@ -1,59 +1,239 @@
 //! Hints: what to do about a failure, decided by its kind.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use skopeo_index_core::machine::{Cause, EffectError, FailureKind};
+use serde_json::Value;
+use skopeo_index_core::escape::quote;
+use skopeo_index_core::index::NotAnIndex;
+use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
+use skopeo_index_core::request::{ImageName, Location, TlsVerify};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
+use super::shell;
+
+/// What was asked for, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HintContext<'a> {
+    pub(super) options: &'a SkopeoOptions,
+    pub(super) location: &'a Location,
+    pub(super) name: &'a ImageName,
+    pub(super) by: AskedBy,
+}
+
+/// How an image was named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AskedBy {
+    Digest,
+    Tag,
+}
+
 /// What to do about a failed fetch.
-pub(super) fn of_cause(cause: &Cause, options: &SkopeoOptions) -> Option<String> {
-    match cause {
+pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions) -> Option<String> {
+    let request = &failed.task().request;
+    let context = HintContext {
+        options,
+        location: request.location(),
+        name: request.name(),
+        by: AskedBy::Digest,
+    };
+    match failed.cause() {
         Cause::EffectFailed { error } | Cause::RetriesExhausted { error, .. } => {
-            of_error(error, options)
+            context.of_error(error)
         }
-        Cause::DigestMismatch { .. } => Some(
-            "the registry (or a proxy) returned different content; nothing was stored".to_owned(),
-        ),
+        Cause::DigestMismatch { .. } => Some(context.mismatch()),
+        Cause::NotAnIndex { reason } => context.of_not_an_index(reason),
         Cause::Offline { .. } => Some("fetch it once without --offline".to_owned()),
         _ => None,
     }
 }
 
-/// What to do about a failed effect.
-pub(super) fn of_error(error: &EffectError, options: &SkopeoOptions) -> Option<String> {
-    let EffectError::Command { kind, .. } = error else {
-        return None;
-    };
-    let hint = match kind {
-        FailureKind::SkopeoNotFound => {
-            "install it with `apt-get install skopeo` or `dnf install skopeo`, or set its path \
-             with --skopeo"
+impl HintContext<'_> {
+    /// What to do about a failed effect.
+    pub(super) fn of_error(&self, error: &EffectError) -> Option<String> {
+        let EffectError::Command { kind, .. } = error else {
+            return None;
+        };
+        let hint = match kind {
+            FailureKind::SkopeoNotFound => {
+                "install it with `apt-get install skopeo` or `dnf install skopeo`, or set its path \
+                 with --skopeo"
+            }
+            FailureKind::Authentication => {
+                return Some(format!(
+                    "log in with `skopeo login REGISTRY`, or pass --authfile FILE; credentials \
+                     were looked for in {}",
+                    describe(&auth_files(self.options)).join(", ")
+                ));
+            }
+            FailureKind::CredentialsFile => return Some(bad_auth_files(self.options)),
+            FailureKind::CredentialHelper => return Some(credential_helpers(self.options)),
+            FailureKind::PlainHttp => {
+                "the registry speaks plain HTTP; --tls-verify=false allows that"
+            }
+            FailureKind::NotTls => "check host and port: what answers there does not speak TLS",
+            FailureKind::TlsAuthority => {
+                "pass the registry's certificate authority with --cert-dir DIR (a *.crt file in it)"
+            }
+            FailureKind::TlsExpired => {
+                "check the clock of this machine; if it is right, the registry needs a new \
+                 certificate"
+            }
+            FailureKind::TlsHostName => {
+                "use a host name that the registry's certificate is for; the message lists them"
+            }
+            FailureKind::TlsNoSan => {
+                "the registry needs a certificate with a subject alternative name (SAN) for this \
+                 host"
+            }
+            FailureKind::Tls => {
+                "if the registry requires a client certificate, pass it with --cert-dir DIR (a \
+                 *.cert and a *.key file in it)"
+            }
+            FailureKind::Proxy => {
+                "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY; credentials for the proxy are part \
+                 of its URL"
+            }
+            FailureKind::ProxyUnavailable => {
+                "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and that the proxy reaches the \
+                 registry"
+            }
+            FailureKind::NoRegistry => {
+                "check host and port of the image name: what answers there is not a registry"
+            }
+            FailureKind::NotFound => match (self.location, self.by) {
+                (Location::ContainersStorage { .. }, _) => {
+                    "check the image name, and the storage (--storage-location)"
+                }
+                (_, AskedBy::Digest) => {
+                    "check the image name and digest, and that your account can pull it"
+                }
+                (_, AskedBy::Tag) => {
+                    "check the image name and tag, and that your account can pull it"
+                }
+            },
+            FailureKind::RateLimited => "log in with `skopeo login REGISTRY`, or retry later",
+            FailureKind::TooLarge => {
+                "indexes are limited to 4 MiB; the digest may be that of a single image"
+            }
+            FailureKind::DigestMismatch => return Some(self.mismatch()),
+            FailureKind::Network => {
+                "check the registry's host and port, and the network; HTTPS_PROXY sets a proxy"
+            }
+            FailureKind::Server => "the registry or a proxy before it failed; retry later",
+            FailureKind::Timeout => "--command-timeout gives each command more time",
+            FailureKind::NotAnIndex | FailureKind::SkopeoNotStarted | FailureKind::Other => {
+                return None;
+            }
+        };
+        Some(hint.to_owned())
+    }
+
+    /// What to do about bytes that are not an index.
+    pub(super) fn of_not_an_index(&self, reason: &NotAnIndex) -> Option<String> {
+        if !matches!(reason, NotAnIndex::SingleImage { .. }) {
+            return None;
         }
-        FailureKind::Authentication => {
-            return Some(format!(
-                "log in with `skopeo login REGISTRY`, or pass --authfile FILE; credentials were \
-                 looked for in {}",
-                auth_files(options).join(", ")
-            ));
-        }
-        FailureKind::PlainHttp => "the registry speaks plain HTTP; --tls-verify=false allows that",
-        FailureKind::Tls => {
-            "pass the registry's certificate authority with --cert-dir DIR (a *.crt file in it)"
-        }
-        FailureKind::NotFound => {
-            "check the image name and digest, and that your account can pull it"
-        }
-        FailureKind::RateLimited => "log in with `skopeo login REGISTRY`, or retry later",
-        FailureKind::TooLarge => {
-            "indexes are limited to 4 MiB; the digest may be that of a single image"
-        }
-        _ => return None,
-    };
-    Some(hint.to_owned())
+        Some(match (self.location, self.by) {
+            (Location::ContainersStorage { .. }, _) => {
+                "a tag in a container storage names the image of one platform; its index is \
+                 there by the index's digest, if it was pulled by that"
+                    .to_owned()
+            }
+            (_, AskedBy::Digest) => format!(
+                "to get the digest of the index that lists it, run: {}",
+                resolve_command(self, &format!("{}:TAG", self.name.without_tag()))
+            ),
+            (_, AskedBy::Tag) => {
+                "the tag names an image for one platform, without an index; the osbuild source \
+                 org.osbuild.skopeo fetches such images"
+                    .to_owned()
+            }
+        })
+    }
+
+    fn mismatch(&self) -> String {
+        let source = match self.location {
+            Location::Docker { .. } => "registry (or a proxy)",
+            Location::ContainersStorage { .. } => "container storage",
+        };
+        format!("the {source} returned different content; nothing was stored")
+    }
 }
 
-/// Where skopeo looks for credentials (containers-auth.json(5)), and which files exist.
-fn auth_files(options: &SkopeoOptions) -> Vec<String> {
+/// `skopeo-index resolve` with the options that were given.
+pub(super) fn resolve_command(context: &HintContext<'_>, reference: &str) -> String {
+    let mut argv: Vec<OsString> = vec!["resolve".into()];
+    let mut flag = |name: &str, value: Option<&Path>| {
+        if let Some(value) = value {
+            argv.extend([name.into(), value.into()]);
+        }
+    };
+    flag("--authfile", context.options.authfile.as_deref());
+    flag("--cert-dir", context.options.cert_dir.as_deref());
+    match context.location {
+        Location::Docker { tls_verify } => {
+            argv.extend(match tls_verify {
+                TlsVerify::Never => Some("--tls-verify=false".into()),
+                TlsVerify::Always => Some("--tls-verify=true".into()),
+                TlsVerify::Unset | TlsVerify::ItemTrue => None,
+            });
+            argv.push(reference.into());
+        }
+        storage @ Location::ContainersStorage { .. } => {
+            argv.push(storage.skopeo_source(context.name).into());
+        }
+    }
+    shell::command_line(Path::new("skopeo-index"), &argv)
+}
+
+/// The credentials files that can't be read, or are not JSON.
+fn bad_auth_files(options: &SkopeoOptions) -> String {
+    let files = auth_files(options);
+    let bad: Vec<PathBuf> = files.iter().filter(|file| is_bad(file)).cloned().collect();
+    let files = if bad.is_empty() { files } else { bad };
+    format!(
+        "repair or remove {}, or pass another file with --authfile",
+        describe(&files).join(", ")
+    )
+}
+
+fn is_bad(file: &Path) -> bool {
+    file.exists() && read_auth_file(file).is_none()
+}
+
+/// Reads a credentials file, if it is a regular file of JSON.
+fn read_auth_file(file: &Path) -> Option<Value> {
+    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let bytes = is_file.then(|| std::fs::read(file).ok()).flatten()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// The credential helpers that credentials files name.
+fn credential_helpers(options: &SkopeoOptions) -> String {
+    let helpers = auth_files(options).into_iter().filter_map(|file| {
+        let json = read_auth_file(&file)?;
+        let by_registry = json["credHelpers"].as_object().into_iter();
+        let helpers = by_registry.flat_map(|helpers| helpers.values());
+        let names: Vec<String> = helpers
+            .chain([&json["credsStore"]])
+            .filter_map(Value::as_str)
+            .map(|name| quote(&format!("docker-credential-{name}")))
+            .collect();
+        (!names.is_empty()).then(|| format!("{} of {}", names.join(", "), file.display()))
+    });
+    let helpers: Vec<String> = helpers.collect();
+    if helpers.is_empty() {
+        return "check credential-helpers in registries.conf".to_owned();
+    }
+    format!(
+        "install or repair the credential helper, or remove its entry: {}",
+        helpers.join("; ")
+    )
+}
+
+/// Where skopeo looks for credentials (containers-auth.json(5)).
+fn auth_files(options: &SkopeoOptions) -> Vec<PathBuf> {
     let var = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -63,7 +243,7 @@ fn auth_files(options: &SkopeoOptions) -> Vec<String> {
         .authfile
         .clone()
         .or_else(|| var("REGISTRY_AUTH_FILE"));
-    let files = match explicit {
+    match explicit {
         Some(file) => vec![file],
         None => {
             let home = var("HOME").unwrap_or_else(|| PathBuf::from("/root"));
@@ -78,10 +258,14 @@ fn auth_files(options: &SkopeoOptions) -> Vec<String> {
                 home.join(".dockercfg"),
             ]
         }
-    };
-    let describe = |file: PathBuf| {
+    }
+}
+
+/// The files' names, and which are missing.
+fn describe(files: &[PathBuf]) -> Vec<String> {
+    let describe = |file: &PathBuf| {
         let missing = if file.exists() { "" } else { " (missing)" };
         format!("{}{missing}", file.display())
     };
-    files.into_iter().map(describe).collect()
+    files.iter().map(describe).collect()
 }

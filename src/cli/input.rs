@@ -1,71 +1,109 @@
 //! What to fetch: references and manifests, parsed before anything is done.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fmt::Display;
+use std::io;
 use std::path::Path;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
 use skopeo_index_core::escape::{Escaped, quote};
-use skopeo_index_core::keys::reject_duplicates;
-use skopeo_index_core::osbuild::SOURCE;
-use skopeo_index_core::request::{Items, Location, Reference, Request, TlsVerify};
+use skopeo_index_core::osbuild::parse_manifest;
+use skopeo_index_core::request::{Location, Reference, Request};
 
+use super::hint::{AskedBy, HintContext, resolve_command};
 use super::location::LocationDefaults;
+use super::options::SkopeoArgs;
 use super::output::CliError;
 
-/// Maximum size of an osbuild manifest; the largest known have a tenth of it.
-const MAX_INPUT_SIZE: u64 = 256 << 20;
+/// Limit of an osbuild manifest in bytes; the largest known have less than half of it.
+const MAX_INPUT_SIZE: usize = 64 << 20;
+
+/// Limit of the invalid items that an error names: the first ones show what is wrong.
+const MAX_SHOWN_ERRORS: usize = 100;
 
 /// Defaults for references that do not set a transport or TLS mode.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReferenceDefaults<'a> {
     pub(super) locations: &'a LocationDefaults,
-    pub(super) tls_verify: TlsVerify,
+    pub(super) skopeo: &'a SkopeoArgs,
 }
 
 impl ReferenceDefaults<'_> {
     pub(super) fn location(&self, reference: &Reference) -> Location {
-        self.locations.location(reference, self.tls_verify)
+        self.locations.location(reference, self.skopeo.tls_verify())
+    }
+
+    /// A reference, unless it is the value of the option before it.
+    pub(super) fn parse(&self, text: &str) -> Result<Reference, String> {
+        if matches!(text, "true" | "false") {
+            return Err(format!(
+                "not an image; write --tls-verify={text}, with \"=\""
+            ));
+        }
+        text.parse().map_err(|error| format!("{error}"))
     }
 
     /// A reference with a digest as a request.
     fn request(&self, text: &str) -> Result<Request, String> {
-        let reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
-        let digest = reference.digest().ok_or_else(|| {
-            format!("missing digest; run `skopeo-index resolve {reference}` to get the current one")
-        })?;
+        let reference = self.parse(text)?;
         let location = self.location(&reference);
+        let digest = reference.digest().ok_or_else(|| {
+            let context = HintContext {
+                options: &self.skopeo.options(),
+                location: &location,
+                name: reference.name(),
+                by: AskedBy::Tag,
+            };
+            let command = resolve_command(&context, &reference.to_string());
+            format!("missing digest; run `{command}` to get the current one")
+        })?;
         Ok(Request::new(reference.name().clone(), location, digest))
     }
 }
 
 /// The requests of a command line: its references in their order, then the manifest's
-/// items.
+/// items. They are empty only if the manifest has no items of this source.
 pub(super) fn requests(
     references: &[String],
     manifest: Option<&Path>,
     defaults: &ReferenceDefaults<'_>,
+    cancel: &CancelToken,
 ) -> Result<Vec<Request>, CliError> {
-    let (mut requests, mut invalid) = (Vec::new(), Vec::new());
-    for text in references {
-        match defaults.request(text) {
-            Ok(request) => requests.push(request),
-            Err(reason) => invalid.push(format!("{}: {reason}", quote(text))),
+    if references.is_empty() && manifest.is_none() {
+        let message = "nothing to fetch; pass NAME@DIGEST or --manifest FILE";
+        return Err(CliError::usage(message));
+    }
+    let (mut requests, mut invalid, mut not_shown) = (Vec::new(), Vec::new(), 0);
+    let mut add = |what: &str, text: &str, request: Result<Request, String>| match request {
+        Ok(request) => requests.push(request),
+        Err(reason) if invalid.len() < MAX_SHOWN_ERRORS => {
+            invalid.push(format!("{what}{}: {reason}", quote(text)));
         }
+        Err(_) => not_shown += 1,
+    };
+    for text in references {
+        add("", text, defaults.request(text));
     }
     if let Some(path) = manifest {
-        let usage = |error: String| CliError::usage(format!("{}: {error}", path.display()));
-        let bytes = read(path).map_err(|error| usage(error.to_string()))?;
-        let manifest: Manifest = serde_json::from_slice(&bytes)
-            .map_err(|error| usage(Escaped(&error.to_string()).to_string()))?;
-        for (key, item) in manifest.0.0 {
-            match Request::from_item(&key, &item) {
-                Ok(request) => requests.push(request.with_default_tls_verify(defaults.tls_verify)),
-                Err(error) => invalid.push(format!("item {}: {error}", quote(&key))),
-            }
+        let bytes = read(path, MAX_INPUT_SIZE, Some(cancel)).map_err(|error| {
+            let unreadable = || CliError::usage(file_error(path, error));
+            cancel.cancelled().map_or_else(unreadable, CliError::from)
+        })?;
+        let items = parse_manifest(&bytes).map_err(|error| {
+            let reason = Escaped(&error.to_string()).to_string();
+            CliError::usage(match error.is_data() {
+                true => file_error(path, reason),
+                false => file_error(path, format_args!("{NOT_JSON} ({reason})")),
+            })
+        })?;
+        drop(bytes);
+        for (key, item) in items.iter() {
+            let request = Request::from_item(key, item)
+                .map(|request| request.with_default_tls_verify(defaults.skopeo.tls_verify()));
+            add("item ", key, request.map_err(|error| error.to_string()));
         }
+    }
+    if not_shown > 0 {
+        invalid.push(format!("{not_shown} more are invalid"));
     }
     if invalid.is_empty() {
         Ok(requests)
@@ -74,78 +112,18 @@ pub(super) fn requests(
     }
 }
 
-/// Reads a file, or stdin for `-`.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let from: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin())
+const NOT_JSON: &str = "not JSON: --manifest takes an osbuild manifest or its items";
+
+/// Reads a file of at most `max` bytes, or stdin for `-`, until cancelled.
+pub(super) fn read(path: &Path, max: usize, cancel: Option<&CancelToken>) -> io::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        read_all(io::stdin(), max, cancel)
     } else {
-        Box::new(File::open(path)?)
-    };
-    let mut bytes = Vec::new();
-    from.take(MAX_INPUT_SIZE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_INPUT_SIZE {
-        let message = format!("larger than {MAX_INPUT_SIZE} bytes");
-        return Err(io::Error::other(message));
-    }
-    Ok(bytes)
-}
-
-/// The items of our source in an osbuild manifest, or in an object of items.
-///
-/// ```text
-/// {"version": "2", "sources": {"org.osbuild.skopeo-index": {"items": {…}}}, …}
-/// {"sha256:…": {"image": {…}}, …}
-/// ```
-struct Manifest(Items);
-
-impl<'de> Deserialize<'de> for Manifest {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(ManifestVisitor).map(Self)
+        read_all(open_nonblocking(path)?, max, cancel)
     }
 }
 
-struct ManifestVisitor;
-
-impl<'de> Visitor<'de> for ManifestVisitor {
-    type Value = Items;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an osbuild manifest, or an object of its items")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Items, A::Error> {
-        let (mut sources, mut items) = (None, Items::default());
-        let mut keys = Vec::new();
-        while let Some(key) = from.next_key::<String>()? {
-            match key.as_str() {
-                "sources" => sources = Some(from.next_value::<Sources>()?),
-                "version" | "pipelines" | "metadata" => {
-                    from.next_value::<IgnoredAny>()?;
-                }
-                _ => items.0.push((key.clone(), from.next_value::<Value>()?)),
-            }
-            keys.push(key);
-        }
-        reject_duplicates(&keys)?;
-        Ok(sources.map_or(items, |sources| sources.ours.unwrap_or_default().items))
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Sources {
-    #[serde(rename = "org.osbuild.skopeo-index")]
-    ours: Option<SourceItems>,
-}
-
-#[derive(Default, serde::Deserialize)]
-struct SourceItems {
-    items: Items,
-}
-
-/// The error of an empty request.
-pub(super) fn nothing_to_fetch(manifest: Option<&Path>) -> CliError {
-    match manifest {
-        Some(path) => CliError::usage(format!("{}: no items of {SOURCE}", path.display())),
-        None => CliError::usage("nothing to fetch; pass NAME@DIGEST or --manifest FILE"),
-    }
+/// An error of a file that the command line names.
+pub(super) fn file_error(path: &Path, error: impl Display) -> String {
+    format!("{}: {error}", Escaped(&path.to_string_lossy()))
 }

@@ -1,13 +1,16 @@
 //! `skopeo-index inspect`.
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use indicatif::DecimalBytes;
 use serde_json::json;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
-use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, Platform};
+use skopeo_index_core::index::{Descriptor, Index, MAX_MANIFEST_SIZE, MediaTypeOrigin, Platform};
 use skopeo_index_core::machine::{CacheEntry, ObjectStatus};
+use skopeo_index_core::request::Reference;
 
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
@@ -15,6 +18,7 @@ use super::exit::ExitStatus;
 use super::input;
 use super::options::Format;
 use super::output::{self, CliError, of_io};
+use super::shell;
 use super::table::{Table, cell};
 
 /// Show an index's platforms, digests and sizes
@@ -31,12 +35,22 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    let bytes = match args.object.parse::<Digest>() {
-        Ok(digest) => read_object(digest, &args.cache.0)?,
-        Err(error) if args.object.starts_with("sha256:") => {
+    let bytes = match (
+        args.object.parse::<Digest>(),
+        args.object.parse::<Reference>(),
+    ) {
+        (Ok(digest), _) => read_object(digest, &args.cache.0)?,
+        (Err(error), _) if args.object.starts_with("sha256:") => {
             return Err(CliError::usage(format!("{}: {error}", quote(&args.object))));
         }
-        Err(_) => read_file(Path::new(&args.object))?,
+        (Err(_), reference) => {
+            let path = Path::new(&args.object);
+            let digest = reference.ok().and_then(|reference| reference.digest());
+            match (digest, read_file(path)) {
+                (Some(digest), Err(_)) => read_object(digest, &args.cache.0)?,
+                (_, file) => file?,
+            }
+        }
     };
     let index = Index::parse(&bytes).map_err(not_an_index)?;
     let (digest, size) = (Digest::of(&bytes), bytes.len());
@@ -55,8 +69,23 @@ fn not_an_index(reason: impl std::fmt::Display) -> CliError {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
-    input::read(path)
-        .map_err(|error| CliError::new(of_io(&error), format!("{}: {error}", path.display())))
+    input::read(path, MAX_MANIFEST_SIZE, None).map_err(|error| {
+        if error.kind() == ErrorKind::FileTooLarge {
+            return not_an_index(error);
+        }
+        let text = path.to_string_lossy();
+        let hint = match error.kind() {
+            ErrorKind::NotFound if text.parse::<Reference>().is_ok() => Some(
+                "inspect reads files and the cache: pass a file, or the digest of something that \
+                 was fetched",
+            ),
+            ErrorKind::NotFound if format!("sha256:{text}").parse::<Digest>().is_ok() => {
+                Some("a digest starts with sha256:")
+            }
+            _ => None,
+        };
+        CliError::new(of_io(&error), input::file_error(path, error)).hint(hint.map(str::to_owned))
+    })
 }
 
 /// Reads an object of the cache, and rehashes it.
@@ -75,7 +104,10 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Vec<u8>, CliErro
         (ObjectStatus::NotAnIndex(reason), _) => Err(not_an_index(reason)),
         (ObjectStatus::Corrupt | ObjectStatus::Intact { .. }, _) => {
             let message = format!("{}: corrupt object", object.display());
-            let hint = "`skopeo-index verify --quarantine` moves it to quarantine".to_owned();
+            let verify = ["verify".into(), "--quarantine".into()].into_iter();
+            let argv: Vec<OsString> = verify.chain(cache.option()).collect();
+            let command = shell::command_line(Path::new("skopeo-index"), &argv);
+            let hint = format!("`{command}` moves it to quarantine");
             Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
         }
     }
@@ -123,7 +155,7 @@ fn print_table(index: &Index, digest: Digest, size: usize) -> Result<(), CliErro
 /// A platform with its version: lists for Windows have one platform in several versions.
 fn platform(platform: &Platform) -> String {
     match platform.os_version() {
-        Some(version) if !version.is_empty() => format!("{platform} {}", cell(version)),
+        Some(version) => format!("{platform} {}", cell(version)),
         _ => platform.to_string(),
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct LocationOptions {
     /// Transport of references without one: docker, containers-storage [default: docker]
     #[arg(long, env = "SKOPEO_INDEX_TRANSPORT")]
     transport: Option<Transport>,
-    /// Root of the local container storage, for containers-storage
+    /// Root of the local container storage, or GRAPHROOT+RUNROOT, for containers-storage
     #[arg(long, value_name = "DIR", env = "SKOPEO_INDEX_STORAGE_LOCATION")]
     storage_location: Option<StorageLocation>,
 }

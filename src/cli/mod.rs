@@ -23,13 +23,14 @@ mod service;
 mod shell;
 mod states;
 mod table;
+mod tips;
 mod verify;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use skopeo_index::os::best_effort;
 use skopeo_index_core::osbuild::SOURCE;
 
@@ -39,7 +40,12 @@ use output::CliError;
 /// Fetches container image indexes by digest, and verifies what lands in the cache
 #[derive(Debug, Parser)]
 #[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
+#[command(disable_version_flag = true)]
 struct Cli {
+    /// Print version
+    // skopeo's short form is -v.
+    #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version, display_order = 1000)]
+    version: Option<bool>,
     #[command(subcommand)]
     subcommand: CliCommand,
 }
@@ -54,6 +60,9 @@ enum CliCommand {
     States(states::Args),
     Completions(generate::Completions),
     Man(generate::Man),
+    /// Print version
+    #[command(hide = true)]
+    Version,
 }
 
 /// Runs the command line and returns its exit status.
@@ -82,6 +91,9 @@ fn is_service(args: &[OsString]) -> bool {
 
 fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
     P::try_parse_from(args).map_err(|usage| {
+        if let Some(error) = tips::usage_error(&usage, args) {
+            return error;
+        }
         // The exit status tells enough where stderr is closed.
         best_effort(usage.print());
         CliError::silent(if usage.use_stderr() {
@@ -102,5 +114,9 @@ fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
         CliCommand::States(args) => states::run(&args),
         CliCommand::Completions(args) => generate::completions(&args),
         CliCommand::Man(args) => generate::man(&args),
+        CliCommand::Version => {
+            output::line(Cli::command().render_version().trim_end())?;
+            Ok(ExitStatus::Success)
+        }
     }
 }

@@ -11,7 +11,7 @@ use skopeo_index::os::best_effort;
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
 use skopeo_index_core::escape;
-use skopeo_index_core::machine::Provenance;
+use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
 
 use super::exit::ExitStatus;
 
@@ -69,6 +69,13 @@ impl From<io::Error> for CliError {
             io::ErrorKind::BrokenPipe => Self::silent(ExitStatus::Other),
             _ => Self::other(format!("cannot write to stdout: {error}")),
         }
+    }
+}
+
+impl From<CancelReason> for CliError {
+    fn from(reason: CancelReason) -> Self {
+        let status = ExitStatus::of_error(&EffectError::Cancelled { reason });
+        Self::new(status, reason.to_string())
     }
 }
 

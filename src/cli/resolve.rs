@@ -8,14 +8,12 @@ use skopeo_index::skopeo::Skopeo;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::Index;
-use skopeo_index_core::request::{
-    Location, Reference, Request, StorageLocation, TlsVerify, Transport,
-};
+use skopeo_index_core::request::{Location, Request, StorageLocation, TlsVerify, Transport};
 
 use super::debug::DebugRunner;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
-use super::hint;
+use super::hint::{AskedBy, HintContext};
 use super::input::ReferenceDefaults;
 use super::location::LocationDefaults;
 use super::options::SkopeoArgs;
@@ -91,14 +89,14 @@ fn duplicate_note(replaced: &Value, by: &Resolved) -> String {
 
 fn resolve(text: &str, args: &Args, cancel: &CancelToken) -> Result<Resolved, CliError> {
     let usage = |reason: String| CliError::usage(format!("{}: {reason}", quote(text)));
-    let reference: Reference = text.parse().map_err(|error| usage(format!("{error}")))?;
+    let defaults = ReferenceDefaults {
+        locations: &args.locations.0,
+        skopeo: &args.skopeo,
+    };
+    let reference = defaults.parse(text).map_err(usage)?;
     if reference.digest().is_some() {
         return Err(usage("the reference has a digest already".to_owned()));
     }
-    let defaults = ReferenceDefaults {
-        locations: &args.locations.0,
-        tls_verify: args.skopeo.tls_verify(),
-    };
     let location = defaults.location(&reference);
     let (options, print) = (args.skopeo.options(), &output::print_stderr);
     let skopeo = Skopeo {
@@ -126,13 +124,19 @@ fn resolve(text: &str, args: &Args, cancel: &CancelToken) -> Result<Resolved, Cl
             ));
         },
     );
+    let context = HintContext {
+        options: &options,
+        location: &location,
+        name,
+        by: AskedBy::Tag,
+    };
     let bytes = bytes.map_err(|error| {
         let message = format!("{reference}: {error}");
-        CliError::new(ExitStatus::of_error(&error), message).hint(hint::of_error(&error, &options))
+        CliError::new(ExitStatus::of_error(&error), message).hint(context.of_error(&error))
     })?;
     let index = Index::parse(&bytes).map_err(|reason| {
         let message = format!("{reference}: not an image index: {reason}");
-        CliError::new(ExitStatus::NotAnIndex, message)
+        CliError::new(ExitStatus::NotAnIndex, message).hint(context.of_not_an_index(&reason))
     })?;
     Ok(Resolved {
         request: Request::new(name.clone(), location, Digest::of(&bytes)),

@@ -9,6 +9,7 @@ use skopeo_index::store::{DiskError, QuarantineOutcome, Store};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::ObjectStatus;
+use skopeo_index_core::request::Reference;
 
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
@@ -22,7 +23,7 @@ use super::output::{self, CliError};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Objects to check
-    #[arg(value_name = "DIGEST")]
+    #[arg(value_name = "DIGEST", value_parser = digest)]
     digests: Vec<Digest>,
     #[command(flatten)]
     cache: Exclusive<CacheLocation>,
@@ -32,6 +33,20 @@ pub(super) struct Args {
     /// Output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+}
+
+/// Parses a digest, or a reference with one.
+fn digest(text: &str) -> Result<Digest, String> {
+    let error = match text.parse::<Digest>() {
+        Ok(digest) => return Ok(digest),
+        Err(error) => error,
+    };
+    let reference = text.parse::<Reference>().ok();
+    match reference.and_then(|reference| reference.digest()) {
+        Some(digest) => Ok(digest),
+        None if Path::new(text).is_dir() => Err(format!("{error}; pass a cache with --cache")),
+        None => Err(error.to_string()),
+    }
 }
 
 #[derive(Default, Serialize)]

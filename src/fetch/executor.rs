@@ -91,6 +91,10 @@ pub struct Executor<'a> {
     pub observers: &'a [&'a dyn Observer],
 }
 
+/// Limit of reports that wait for their delivery, so that memory doesn't grow where the
+/// workers are faster than the receiver.
+const MAX_WAITING_REPORTS: usize = 256;
+
 /// Requests for one digest, each with its positions in the input.
 type Group<'r> = Vec<(&'r Request, Vec<usize>)>;
 
@@ -109,15 +113,10 @@ impl Executor<'_> {
         };
         let workers = self.jobs.get().min(groups.len());
         if workers == 1 {
-            for (request, positions) in groups.iter().flatten() {
-                deliver(
-                    positions,
-                    Arc::new(self.fetch(FetchId(positions[0]), request)),
-                );
-            }
-            return;
+            return self.run_in_this_thread(&groups, deliver);
         }
-        let (next, (sender, reports)) = (AtomicUsize::new(0), mpsc::channel());
+        let (sender, reports) = mpsc::sync_channel(MAX_WAITING_REPORTS);
+        let next = AtomicUsize::new(0);
         let queue = Queue {
             groups: &groups,
             next: &next,
@@ -125,13 +124,24 @@ impl Executor<'_> {
         };
         std::thread::scope(|scope| {
             if self.spawn_worker(scope, queue.clone(), workers).is_err() {
-                queue.drain(|id, request| self.fetch(id, request));
+                return self.run_in_this_thread(&groups, deliver);
             }
             drop(queue);
             for (positions, fetched) in reports {
                 deliver(positions, fetched);
             }
         });
+    }
+
+    fn run_in_this_thread(
+        &self,
+        groups: &[Group<'_>],
+        mut deliver: impl FnMut(&[usize], Arc<FetchReport>),
+    ) {
+        for (request, positions) in groups.iter().flatten() {
+            let fetched = self.fetch(FetchId(positions[0]), request);
+            deliver(positions, Arc::new(fetched));
+        }
     }
 
     /// Spawns a worker that spawns the next one before it starts on the queue. When the
@@ -247,7 +257,7 @@ struct Queue<'r> {
     groups: &'r [Group<'r>],
     /// Position of the next group.
     next: &'r AtomicUsize,
-    reports: mpsc::Sender<PositionedReport<'r>>,
+    reports: mpsc::SyncSender<PositionedReport<'r>>,
 }
 
 impl Queue<'_> {

@@ -50,32 +50,42 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// the wait for a pipe's writer.
 ///
 /// # Errors
-/// Also where there is more, or the wait was cancelled.
+/// Also where there is more ([`ErrorKind::FileTooLarge`]), or the wait was cancelled.
 pub fn read_all(file: impl AsFd, max: usize, cancel: Option<&CancelToken>) -> io::Result<Vec<u8>> {
+    // A blocking descriptor, such as stdin, is read only once it is readable.
+    let blocking = !rustix::fs::fcntl_getfl(&file)?.contains(OFlags::NONBLOCK);
     let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    let mut readable = !blocking;
     loop {
         if let Some(reason) = cancel.and_then(CancelToken::cancelled) {
             return Err(io::Error::new(ErrorKind::Interrupted, reason.to_string()));
         }
+        if !readable {
+            readable = is_readable(&file, cancel)?;
+            continue;
+        }
         match retry_on_intr(|| rustix::io::read(&file, &mut buffer)) {
             Ok(0) => return Ok(bytes),
             Ok(n) if bytes.len() + n > max => {
-                return Err(io::Error::other(format!("larger than {max} bytes")));
+                let message = format!("larger than {max} bytes");
+                return Err(io::Error::new(ErrorKind::FileTooLarge, message));
             }
             Ok(n) => bytes.extend_from_slice(&buffer[..n]),
-            Err(Errno::AGAIN) => wait_readable(&file, cancel)?,
+            Err(Errno::AGAIN) => readable = false,
             Err(error) => return Err(error.into()),
         }
+        readable &= !blocking;
     }
 }
 
-/// Waits until a file is readable or the run is cancelled.
-fn wait_readable(file: &impl AsFd, cancel: Option<&CancelToken>) -> io::Result<()> {
+/// Waits until a file is readable (or at its end) or the run is cancelled.
+fn is_readable(file: &impl AsFd, cancel: Option<&CancelToken>) -> io::Result<bool> {
     let mut fds = vec![PollFd::new(file, PollFlags::IN)];
     fds.extend(cancel.map(|cancel| PollFd::new(cancel, PollFlags::IN)));
     let timeout = cancel.map(|cancel| timespec(cancel.time_left(std::time::Duration::MAX)));
     match poll(&mut fds, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Ok(_) => Ok(!fds[0].revents().is_empty()),
+        Err(Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use indicatif::DecimalBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
-use serde_json::Value;
 use skopeo_index_core::escape::truncate;
-use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network};
+use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network, Provenance};
 use skopeo_index_core::osbuild::{Call, FILES, ItemBatch, ItemResult, ItemResults, exception};
 use skopeo_index_core::request::{Items, Request, TlsVerify};
 
@@ -46,8 +45,11 @@ pub struct Service<'a> {
     pub audit_log: Option<&'a Path>,
 }
 
-/// Name of the exception for a failed call.
+/// Name of the exception for a failed `download`.
 const FETCH_FAILED: &str = "FetchFailed";
+
+/// Name of the exception for a failed `copy`.
+const COPY_FAILED: &str = "CopyFailed";
 
 /// Name of the exception for a message that is not a call.
 const PROTOCOL_ERROR: &str = "ProtocolError";
@@ -61,14 +63,19 @@ impl Service<'_> {
         loop {
             let reply = match channel.receive() {
                 Ok(None) | Err(ChannelError::HungUp) => return Ok(()),
-                Ok(Some(message)) => match Call::parse(message.json(), || message.attached()) {
-                    Ok(call) => self.answer(&call, channel),
-                    Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
-                },
+                Ok(Some(message)) => {
+                    let call = Call::parse(message.json(), || message.attached());
+                    // The call has what it needs of up to 64 MiB.
+                    drop(message);
+                    match call {
+                        Ok(call) => self.answer(call, channel),
+                        Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
+                    }
+                }
                 Err(error @ ChannelError::Socket(_)) => return Err(error),
                 Err(error) => exception(PROTOCOL_ERROR, &error.to_string()),
             };
-            match channel.send(reply.to_string().as_bytes()) {
+            match channel.send(&reply) {
                 // The host may close before it reads the reply.
                 Err(ChannelError::HungUp) => return Ok(()),
                 sent => sent?,
@@ -76,11 +83,12 @@ impl Service<'_> {
         }
     }
 
-    fn answer(&self, call: &Call, channel: &Channel) -> Value {
-        let results = match call {
+    fn answer(&self, call: Call, channel: &Channel) -> Vec<u8> {
+        let (results, failed, reply) = match call {
             Call::Download(call) => {
                 let source = ByteSource::Skopeo(self.skopeo);
-                self.fetch(&call.items, &call.cache, source, self.policy, channel)
+                let results = self.fetch(call.items, &call.cache, source, self.policy, channel);
+                (results, FETCH_FAILED, self.reply)
             }
             Call::Copy(call) => {
                 let from = Store::at(call.cache.join(FILES));
@@ -90,39 +98,50 @@ impl Service<'_> {
                     ..self.policy
                 };
                 let source = ByteSource::Cache(&from);
-                self.fetch(&call.items, &call.dst_cache, source, policy, channel)
+                let results = self.fetch(call.items, &call.dst_cache, source, policy, channel);
+                // Every host understands an exception; none reads the results of a copy.
+                (results, COPY_FAILED, ReplyFormat::Exception)
             }
         };
-        match (results, self.reply) {
+        match (results, reply) {
             (Ok(results), ReplyFormat::Structured) => results.reply(),
             (Ok(results), ReplyFormat::Exception) if results.success() => results.short_reply(),
-            (Ok(results), ReplyFormat::Exception) => exception(FETCH_FAILED, &results.output()),
-            (Err(error), _) => exception(FETCH_FAILED, &error.to_string()),
+            (Ok(results), ReplyFormat::Exception) => exception(failed, &results.output()),
+            (Err(error), _) => exception(failed, &error.to_string()),
         }
     }
 
     /// Fetches items into a cache, until the host hangs up.
     fn fetch(
         &self,
-        items: &Items,
+        items: Items,
         cache: &Path,
         source: ByteSource<'_>,
         policy: FetchPolicy,
         channel: &Channel,
     ) -> io::Result<ItemResults> {
-        let batch = ItemBatch::parse(items, self.tls_verify);
+        let ItemBatch {
+            requests,
+            mut results,
+        } = ItemBatch::parse(&items, self.tls_verify);
+        drop(items);
+        let fetched_word = match source {
+            ByteSource::Skopeo(_) => "fetched",
+            ByteSource::Cache(_) => "copied",
+        };
         let deadline = self
             .deadline
             .and_then(|time| Instant::now().checked_add(time));
         let cancel = CancelToken::new(deadline)?;
         let store = Store::at(cache.join(FILES));
-        let fetched = until_hung_up(channel, &cancel, || {
+        until_hung_up(channel, &cancel, || {
             store.create().map_err(io::Error::other)?;
             let log = self.audit_log.map(|log| LogWriter::open(log, &cancel));
             let log = log.transpose().map_err(io::Error::other)?;
             let display = StatusLines {
-                total: batch.requests().len(),
+                total: requests.len(),
                 done: AtomicUsize::new(0),
+                fetched_word,
             };
             let session = Session::begin(SessionConfig {
                 performer: Performer {
@@ -138,8 +157,7 @@ impl Service<'_> {
                 warn: &print_status,
             });
             let session = session.map_err(io::Error::other)?;
-            let mut results = Vec::with_capacity(batch.requests().len());
-            session.fetch(batch.requests(), |report| {
+            session.fetch(&requests, |report| {
                 results.push(ItemResult::of_fetch(
                     report.request.digest(),
                     &report.result,
@@ -147,8 +165,7 @@ impl Service<'_> {
             });
             session.end().map_err(io::Error::other)?;
             Ok::<_, io::Error>(results)
-        })??;
-        Ok(batch.into_results(fetched))
+        })?
     }
 }
 
@@ -189,6 +206,8 @@ fn until_hung_up<T>(
 struct StatusLines {
     total: usize,
     done: AtomicUsize,
+    /// What an object is that was not in the cache.
+    fetched_word: &'static str,
 }
 
 impl Observer for StatusLines {
@@ -203,11 +222,13 @@ impl Observer for StatusLines {
         let short = &digest[.."sha256:".len() + 12];
         let result = match &report.result {
             Err(failed) => failed.cause().to_string(),
-            Ok(committed) => format!(
-                "{}, {}",
-                committed.provenance().as_str(),
-                DecimalBytes(committed.size())
-            ),
+            Ok(committed) => {
+                let word = match committed.provenance() {
+                    Provenance::Hit => committed.provenance().as_str(),
+                    Provenance::Fetched { .. } => self.fetched_word,
+                };
+                format!("{word}, {}", DecimalBytes(committed.size()))
+            }
         };
         let took = report.took.as_secs_f64();
         print_status(&format!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use skopeo_index_core::machine::{CancelReason, EffectError, FailureKind};
-use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
+use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions, stderr};
 
 use crate::os::CancelToken;
 
@@ -54,7 +54,7 @@ pub enum RunError {
         error: io::Error,
     },
     /// Its timeout expired.
-    #[error("timed out after {}", humantime::format_duration(*.after))]
+    #[error("no exit within {}", humantime::format_duration(*.after))]
     TimedOut {
         /// The timeout.
         after: Duration,
@@ -77,7 +77,7 @@ impl From<RunError> for EffectError {
         let kind = match &error {
             RunError::NotFound(_) => FailureKind::SkopeoNotFound,
             RunError::Io { .. } => FailureKind::SkopeoNotStarted,
-            RunError::TimedOut { .. } => FailureKind::Timeout,
+            RunError::TimedOut { stderr, .. } => stderr::classify_timeout(stderr),
             RunError::OutputTooLarge(_) | RunError::StagingTooLarge(_) => FailureKind::TooLarge,
             RunError::Cancelled(reason) => return Self::Cancelled { reason: *reason },
         };

@@ -18,18 +18,20 @@ pub fn check_storage_exists(location: &Location) -> Result<(), EffectError> {
     else {
         return Ok(());
     };
+    // skopeo may create the run root: it is empty after a boot.
+    let graph_root = storage.graph_root();
     let not_found = |reason: &str| EffectError::Command {
         kind: FailureKind::NotFound,
-        message: format!("no container storage at {storage}{reason}"),
+        message: format!("no container storage at {}{reason}", graph_root.display()),
     };
-    match std::fs::metadata(storage.as_path()) {
+    match std::fs::metadata(graph_root) {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(_) => Err(not_found(": not a directory")),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found("")),
         Err(error) => Err(EffectError::Disk {
             error: error.to_string(),
             operation: "stat".to_owned(),
-            path: truncate_message(storage.as_str()),
+            path: truncate_message(&graph_root.to_string_lossy()),
         }),
     }
 }

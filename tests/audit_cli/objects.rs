@@ -96,7 +96,7 @@ fn verify_cache_notes_index_without_a_record() {
     let expected = format!("{without} is in the cache without a record\n");
     assert!(output.stdout.starts_with(&expected), "{}", output.stdout);
     assert!(
-        output.stdout.ends_with(" 1 findings: intact\n"),
+        output.stdout.ends_with(" 1 finding: intact\n"),
         "{}",
         output.stdout
     );

@@ -23,7 +23,7 @@ fn reference() -> String {
 #[test]
 fn dry_run_of_method_raw_prints_one_command() {
     let reference = reference();
-    let skopeo = format!("{} --command-timeout=125s", skopeo_path());
+    let skopeo = format!("{} --debug --command-timeout=125s", skopeo_path());
     let command = format!("{skopeo} inspect --raw --tls-verify=false docker://{reference}");
     assert_eq!(
         dry_run(&[&reference]).stdout,
@@ -34,13 +34,15 @@ fn dry_run_of_method_raw_prints_one_command() {
 #[test]
 fn dry_run_of_method_copy_prints_three_quoted_commands() {
     let reference = reference();
-    let skopeo = "'/opt/my skopeo' --command-timeout=125s";
+    let skopeo = "'/opt/my skopeo'";
+    let timeout = "--command-timeout=125s";
     let commands = [
         format!(
-            "copy --multi-arch=index-only --src-tls-verify=false docker://{reference} dir:STAGING"
+            "--debug {timeout} copy --multi-arch=index-only --src-tls-verify=false \
+             docker://{reference} dir:STAGING"
         ),
-        "inspect --raw dir:STAGING".to_owned(),
-        "manifest-digest ./STAGING/manifest.json".to_owned(),
+        format!("{timeout} inspect --raw dir:STAGING"),
+        format!("{timeout} manifest-digest ./STAGING/manifest.json"),
     ];
     let commands = commands.map(|command| format!("{skopeo} {command}"));
     assert_eq!(

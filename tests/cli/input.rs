@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::json;
 use test_support::loopback::{Registry, samples};
 use test_support::program::harness::{Cache, RunOutput};
 
@@ -24,13 +25,80 @@ fn manifest_on_stdin_is_fetched() {
     assert_eq!(cache.objects(), [digest]);
 }
 
+/// Runs `fetch --manifest` with a file of this text.
+fn fetch_manifest(cache: &Cache, text: &str, args: &[&str]) -> RunOutput {
+    let file = cache.beside("manifest.json");
+    fs::write(&file, text).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    cache.run(["fetch", "--manifest", file].iter().chain(args))
+}
+
+#[test]
+fn every_part_of_a_manifest_is_fetched() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    let name = format!("{}/app", registry.address());
+    let items = json!({ &digest: { "image": { "name": name, "tls-verify": false } } });
+    for shape in [
+        json!({ "org.osbuild.curl": { "items": {} }, "org.osbuild.skopeo-index": { "items": items } }),
+        json!({ "items": items }),
+        json!({ "digests": items }),
+        items,
+    ] {
+        let cache = Cache::new();
+        fetch_manifest(&cache, &shape.to_string(), &[]).assert_status(0);
+        assert_eq!(cache.objects(), [digest.as_str()], "{shape}");
+    }
+}
+
+#[test]
+fn manifest_without_indexes_is_a_success_that_says_so() {
+    let cache = Cache::new();
+    let manifest = r#"{"version": "2", "pipelines": [], "sources": {"org.osbuild.curl": {}}}"#;
+    for text in [
+        manifest,
+        "null",
+        "{}",
+        r#"{"org.osbuild.curl": {"items": {}}}"#,
+    ] {
+        for args in [&[][..], &["--dry-run"], &["--progress=json"]] {
+            let output = fetch_manifest(&cache, text, args);
+            output
+                .assert_status(0)
+                .assert_says("no items of org.osbuild.skopeo-index");
+            assert_eq!(
+                (output.stdout.as_str(), output.stderr.lines().count()),
+                ("", 1)
+            );
+        }
+        assert_eq!(fetch_manifest(&cache, text, &["--quiet"]).stderr, "");
+    }
+    cache
+        .run(["fetch"])
+        .assert_status(2)
+        .assert_says("nothing to fetch");
+}
+
+#[test]
+fn manifest_that_is_not_json_is_named_as_such() {
+    let cache = Cache::new();
+    for text in ["", "localhost/a@sha256:00\n", "{", "{\"\u{1b}[31m"] {
+        let output = fetch_manifest(&cache, text, &[]);
+        let message = "not JSON: --manifest takes an osbuild manifest or its items";
+        output.assert_status(2).assert_says(message);
+        assert!(!output.stderr.contains('\u{1b}'), "{output:?}");
+    }
+    let output = fetch_manifest(&cache, "[]", &[]);
+    output
+        .assert_status(2)
+        .assert_says("expected an osbuild manifest");
+}
+
 #[test]
 fn manifest_with_duplicate_item_is_a_usage_error() {
     let cache = Cache::new();
-    let file = cache.beside("items.json");
     let item = format!(r#""{DIGEST}": {{"image": {{"name": "localhost/a"}}}}"#);
-    fs::write(&file, format!("{{{item}, {item}}}")).expect("a file");
-    let output = cache.run(["fetch", "--manifest", file.to_str().expect("UTF-8")]);
+    let output = fetch_manifest(&cache, &format!("{{{item}, {item}}}"), &[]);
     output.assert_status(2).assert_says("duplicate key");
 }
 

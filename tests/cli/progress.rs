@@ -67,11 +67,11 @@ fn progress_plain_has_a_line_per_fetch_and_quiet_only_errors() {
         "{lines:#?}"
     );
 
-    // Progress lines have a timestamp, errors don't.
-    let is_error = |line: &&str| line.contains("error: ");
+    // Progress lines have a timestamp, errors and their hints don't.
+    let is_error = |line: &&str| line.contains("error: ") || line.starts_with("  hint: ");
     let (errors, progress): (Vec<_>, Vec<_>) = output.stderr.lines().partition(is_error);
     assert!(
-        errors.len() == 1 && errors[0].starts_with("error: "),
+        errors.len() == 2 && errors[0].starts_with("error: "),
         "{errors:?}"
     );
     assert!(
@@ -124,7 +124,7 @@ fn debug_prints_commands_and_stderr_of_failed_ones() {
         .fetch(&[&["--debug", &silent], &short[..]].concat())
         .assert_status(14)
         .assert_says("stderr of skopeo:\n  time=")
-        .assert_says("timed out after 2s");
+        .assert_says("no exit within 2s");
     let missing = format!("{}/app:missing", registry.address());
     cache
         .run(["resolve", "--debug", "--tls-verify=false", &missing])

@@ -147,7 +147,7 @@ fn inspect_unreadable_input_has_exit_status_by_reason() {
             "sha256:abc",
             "expected 64 hex digits after \"sha256:\", got 3",
         ),
-        ("sha256:ABC", "unexpected character at position 7"),
+        ("sha256:ABC", "unexpected character at position 8"),
     ] {
         cache
             .run(["inspect", digest])

@@ -166,7 +166,7 @@ fn reachable_causes(model: &CacheModel) -> [Conditional; 8] {
     let is_index = INDEXES.contains(&bounds.requested[0]);
     let is_copied = bounds.method == Method::SkopeoCopy;
     [
-        (is_wrong || !is_index, "failed: not an index", |m, w| {
+        (!is_index, "failed: not an index", |m, w| {
             failed(m, w, |_, cause| cause == CauseKind::NotAnIndex)
         }),
         (is_wrong, "failed: digest mismatch", |m, w| {

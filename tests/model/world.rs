@@ -158,7 +158,7 @@ impl CacheModel {
             _ => vec![INDEXES[0], INDEXES[1], IMAGE, GARBAGE, ""],
         };
         let failures = [
-            "manifest unknown",
+            "reading manifest x in r/y: manifest unknown",
             "dial tcp 10.0.0.1:443: connect: connection refused",
         ];
         let mut answers = vec![correct.clone()];

@@ -122,7 +122,7 @@ fn download_of_invalid_items_fails_only_them_and_creates_nothing() {
         (
             test_support::loopback::digest(b"3"),
             json!({ "image": {
-            "name": name, "containers-transport": "containers-storage", "storage-location": "/a+/b",
+            "name": name, "containers-transport": "containers-storage", "storage-location": "/a+b",
         } }),
         ),
         (

@@ -9,6 +9,7 @@ mod audit_log;
 mod copy;
 mod download;
 mod hang_up;
+mod memory;
 mod packets;
 mod replies;
 mod schema;

@@ -183,7 +183,7 @@ proptest! {
         let meta: Value = serde_json::from_str(META).expect("JSON");
         let schema = &meta["schema"];
         let allowed = allows(schema, schema, &json!({ "items": { &key: item } }));
-        match Request::from_item(&key, &item) {
+        match Request::from_item(&key, &serde_json::value::to_raw_value(&item).expect("JSON")) {
             Ok(_) => prop_assert!(allowed),
             Err(ItemError::Name(_) | ItemError::Location(_) | ItemError::StorageLocationWithDocker) => {}
             Err(error) => prop_assert!(!allowed, "{}", error),

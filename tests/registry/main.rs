@@ -8,6 +8,7 @@ mod differential;
 mod docker_registry;
 mod hostile;
 mod indexes;
+mod kinds;
 mod resolve;
 mod storage;
 mod tls_and_mirrors;

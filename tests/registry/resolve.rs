@@ -47,7 +47,7 @@ fn resolve_failure_has_exit_status_and_hint() {
     let resolve = |name: &str| cache.run(["resolve", "--tls-verify=false", name]);
     resolve(&format!("{at}/app:missing"))
         .assert_status(13)
-        .assert_says("hint: check the image name");
+        .assert_says("hint: check the image name and tag");
     resolve(&format!("{at}/app@{}", test_support::loopback::digest(b"")))
         .assert_status(2)
         .assert_says("the reference has a digest already");
@@ -69,7 +69,12 @@ fn resolve_single_image_is_not_an_index() {
     let (registry, cache) = (Registry::start(), Cache::new());
     registry.put_as("v1", samples::single_image());
     let tag = format!("{}/app:v1", registry.address());
-    cache
-        .run(["resolve", "--tls-verify=false", &tag])
-        .assert_status(11);
+    let output = cache.run(["resolve", "--tls-verify=false", &tag]);
+    output
+        .assert_status(11)
+        .assert_says("the tag names an image for one platform");
+    assert!(
+        !output.stderr.contains("skopeo-index resolve"),
+        "{output:?}"
+    );
 }

@@ -73,7 +73,7 @@ fn staging_as_large_as_its_limit_is_accepted_and_larger_is_refused() {
 #[test]
 fn timeout_passed_to_skopeo_is_a_little_longer_and_at_most_a_year() {
     let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
-    let script = Script::new("printf %s \"$1\"");
+    let script = Script::new("printf %s \"$2\"");
     let option = |timeout| {
         let limits = CommandLimits {
             timeout,

@@ -12,7 +12,6 @@
 //! Records are JSON Lines in canonical form: keys sorted, ASCII, integers only, no
 //! insignificant spaces. The stored line is hashed, not a re-encoding of it.
 
-mod canonical;
 mod checkpoint;
 mod finding;
 mod id;

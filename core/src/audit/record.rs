@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::canonical;
 use super::id::{LogId, RunId, Timestamp};
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
 use crate::digest::{Digest, DigestError, hex};
+use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
 use crate::skopeo::Exit;
@@ -200,7 +200,7 @@ impl Record {
     /// Serialises the record as a line, without the newline.
     #[must_use]
     pub fn to_line(&self) -> String {
-        let mut line = canonical::to_string(self);
+        let mut line = to_json(self);
         line.pop();
         let sha256 = Digest::of(line.as_bytes()).hex();
         format!("{line}{}{sha256}{}", TRAILER.0, TRAILER.1)
@@ -217,7 +217,7 @@ impl Record {
         let json = verify_trailer(line).ok_or(RecordError::Trailer)?;
         let record = serde_json::from_str(&json).map_err(|error| parse_error(&json, &error))?;
         // Also refuses what serde tolerates: other orders of keys, spaces, defaults.
-        if canonical::to_string(&record) == json {
+        if to_json(&record) == json {
             Ok(record)
         } else {
             Err(RecordError::NotCanonical)

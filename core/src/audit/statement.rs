@@ -5,11 +5,16 @@ use serde_json::{Value, json};
 use super::merkle::NodeHash;
 use super::record::{Entry, Record, RunInfo, SourceInfo};
 use crate::digest::hex;
+use crate::escape::percent_encode;
 use crate::machine::{CacheEntry, Outcome, State};
 use crate::request::{Location, Request};
 
 /// The program's package URL.
 const PURL: &str = "pkg:cargo/skopeo-index";
+
+/// Characters that a URI's path can contain beside letters and digits (RFC 3986, section
+/// 3.3).
+const PATH: &[u8] = b"-._~/:@!$&'()*+,;=";
 
 /// Makes an in-toto Statement v1 with a SLSA verification summary v1 from the last record
 /// of a fetch; `None` for any other record. `leaf_hash` is the record's, `run` its run.
@@ -32,10 +37,11 @@ pub fn statement(record: &Record, leaf_hash: NodeHash, run: &RunInfo) -> Option<
         "name": request.name().without_tag(),
         "digest": { "sha256": request.digest().hex() },
     });
-    if let Outcome::LookedUp { entry }
-    | Outcome::Published {
-        read_back: entry, ..
-    } = &event.outcome
+    if event.to == State::Committed
+        && let Outcome::LookedUp { entry }
+        | Outcome::Published {
+            read_back: entry, ..
+        } = &event.outcome
         && let CacheEntry::File { content } = entry
     {
         subject["annotations"] = json!({ "size": content.size });
@@ -67,7 +73,7 @@ pub fn statement(record: &Record, leaf_hash: NodeHash, run: &RunInfo) -> Option<
 fn policy_uri(version: &str) -> String {
     format!(
         "{PURL}@{}#docs/index-validation.md",
-        percent_encode(version)
+        percent_encode(version, PATH)
     )
 }
 
@@ -75,7 +81,7 @@ fn policy_uri(version: &str) -> String {
 fn resource_uri(request: &Request, run: &RunInfo) -> String {
     let (name, digest) = (request.name(), request.digest());
     match (&run.source, request.location()) {
-        (SourceInfo::Cache(from), _) => format!("file://{}/{digest}", percent_encode(from)),
+        (SourceInfo::Cache(from), _) => format!("file://{}/{digest}", percent_encode(from, PATH)),
         (SourceInfo::Skopeo(_), Location::Docker { .. }) => {
             // Spelled out, because a URI's first part is read as its host.
             let name = name.without_tag();
@@ -89,28 +95,7 @@ fn resource_uri(request: &Request, run: &RunInfo) -> String {
             format!("docker://{prefix}{name}@{digest}")
         }
         (SourceInfo::Skopeo(_), Location::ContainersStorage { .. }) => {
-            percent_encode(&request.skopeo_source())
+            percent_encode(&request.skopeo_source(), PATH)
         }
-    }
-}
-
-/// Encodes every byte that a URI's path can't contain (RFC 3986, section 3.3).
-fn percent_encode(text: &str) -> String {
-    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@!$&'()*+,;=".contains(&byte);
-    let encoded = text.bytes().map(|byte| match byte {
-        byte if is_legal(byte) => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    });
-    encoded.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percent_encoding_escapes_what_a_path_cannot_contain() {
-        let (text, encoded) = ("/a b/[\u{e9}]?#%~", "/a%20b/%5B%C3%A9%5D%3F%23%25~");
-        assert_eq!(percent_encode(text), encoded);
     }
 }

@@ -4,9 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{
-    Ambiguity, DESCRIPTOR_KEYS, DuplicateKey, Node, Object, PLATFORM_KEYS, specified_key,
-};
+use super::json::{DESCRIPTOR_KEYS, Node, Object, PLATFORM_KEYS, specified_key};
 use crate::digest::is_hex;
 use crate::escape;
 
@@ -14,21 +12,22 @@ use crate::escape;
 /// image-spec, descriptor.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    media_type: String,
-    digest: String,
+    media_type: Box<str>,
+    digest: Box<str>,
     size: u64,
-    platform: Option<Platform>,
-    artifact_type: Option<String>,
+    platform: Option<Box<Platform>>,
+    artifact_type: Option<Box<str>>,
 }
 
 /// The platform that an image runs on (OCI image-spec, image-index.md), shown as
-/// `linux/arm64/v8`, escaped and truncated.
+/// `linux/arm64/v8`, escaped and truncated, with `unknown` for what the index does not say.
+/// Empty strings are absent, as Go programs write them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
-    os: String,
-    architecture: String,
-    variant: Option<String>,
-    os_version: Option<String>,
+    os: Option<Box<str>>,
+    architecture: Option<Box<str>>,
+    variant: Option<Box<str>>,
+    os_version: Option<Box<str>>,
 }
 
 /// The first rule that a descriptor breaks. Keys of the platform are written `platform.os`.
@@ -65,7 +64,7 @@ pub enum DescriptorError {
         /// The document's digest.
         found: String,
     },
-    /// An object has one key twice, at least to case-insensitive readers.
+    /// An object has one key twice.
     #[error("duplicate key {}", escape::quote(key))]
     DuplicateKey {
         /// The key.
@@ -104,8 +103,8 @@ impl Descriptor {
 
     /// The platform of the image; optional in the specification.
     #[must_use]
-    pub const fn platform(&self) -> Option<&Platform> {
-        self.platform.as_ref()
+    pub fn platform(&self) -> Option<&Platform> {
+        self.platform.as_deref()
     }
 
     /// The type of an artifact other than an image, like a signature.
@@ -115,44 +114,48 @@ impl Descriptor {
     }
 
     /// Reads one entry of `manifests`.
-    pub(super) fn read(node: &Node<'_>, duplicate: DuplicateKey) -> Result<Self, DescriptorError> {
+    pub(super) fn read(
+        node: &Node<'_>,
+        duplicate: Option<String>,
+    ) -> Result<Self, DescriptorError> {
         let Node::Object(object) = node else {
             return Err(DescriptorError::NotAnObject);
         };
         if let Some(key) = duplicate {
             return Err(DescriptorError::DuplicateKey { key });
         }
-        object.reject_ambiguous_keys(DESCRIPTOR_KEYS)?;
+        reject_respelt(object, DESCRIPTOR_KEYS)?;
 
         // descriptor.md, mediaType: "This REQUIRED property contains the media
         // type of the referenced content."
-        let media_type = required(object, "", "mediaType")?;
+        let media_type = required(object, "mediaType")?;
         if media_type.is_empty() {
             return Err(DescriptorError::EmptyMediaType);
         }
         // descriptor.md, digest: "This REQUIRED property is the _digest_ of the
         // targeted content, conforming to the requirements outlined in Digests."
-        let digest = required(object, "", "digest")?;
-        if !is_digest(digest) {
-            let found = escape::truncate_message(digest);
+        let digest = required(object, "digest")?;
+        if !is_digest(&digest) {
+            let found = escape::truncate_message(&digest);
             return Err(DescriptorError::InvalidDigest { found });
         }
         // descriptor.md, size: "This REQUIRED property specifies the size, in
         // bytes, of the raw content. […] The size MUST NOT be negative." It is an
         // int64.
         let size = match object.get("size") {
-            None => return Err(missing("", "size")),
-            Some(Node::Integer(size)) => u64::try_from(*size).ok(),
+            None => return Err(missing("size")),
+            Some(Node::Number(size)) => size.parse().ok(),
             Some(_) => None,
         };
+        let size = size.filter(|size| i64::try_from(*size).is_ok());
         Ok(Self {
-            media_type: media_type.to_owned(),
-            digest: digest.to_owned(),
-            size: size.ok_or_else(|| wrong_type("", "size", "an integer from 0 to 2^63 - 1"))?,
+            media_type,
+            digest,
+            size: size.ok_or_else(|| wrong_type("size", "an integer from 0 to 2^63 - 1"))?,
             platform: match object.get("platform") {
-                None | Some(Node::Null) => None,
-                Some(Node::Object(platform)) => Some(Platform::read(platform)?),
-                Some(_) => return Err(wrong_type("", "platform", "an object")),
+                None => None,
+                Some(Node::Object(platform)) => Some(Box::new(Platform::read(platform)?)),
+                Some(_) => return Err(wrong_type("platform", "an object")),
             },
             artifact_type: optional(object, "", "artifactType")?,
         })
@@ -162,14 +165,14 @@ impl Descriptor {
 impl Platform {
     /// The operating system, like `linux`.
     #[must_use]
-    pub fn os(&self) -> &str {
-        &self.os
+    pub fn os(&self) -> Option<&str> {
+        self.os.as_deref()
     }
 
     /// The CPU architecture, like `arm64`.
     #[must_use]
-    pub fn architecture(&self) -> &str {
-        &self.architecture
+    pub fn architecture(&self) -> Option<&str> {
+        self.architecture.as_deref()
     }
 
     /// The variant of the CPU, like `v8`.
@@ -185,14 +188,18 @@ impl Platform {
     }
 
     fn read(object: &Object<'_>) -> Result<Self, DescriptorError> {
-        object.reject_ambiguous_keys(PLATFORM_KEYS)?;
+        reject_respelt(object, PLATFORM_KEYS)?;
+        let part = |key| {
+            let part = optional(object, "platform.", key)?;
+            Ok(part.filter(|part| !part.is_empty()))
+        };
         // image-index.md, platform: architecture and os are each a "REQUIRED
-        // property".
+        // property". Go programs leave them empty for an unknown platform.
         Ok(Self {
-            os: required(object, "platform.", "os")?.to_owned(),
-            architecture: required(object, "platform.", "architecture")?.to_owned(),
-            variant: optional(object, "platform.", "variant")?,
-            os_version: optional(object, "platform.", "os.version")?,
+            os: part("os")?,
+            architecture: part("architecture")?,
+            variant: part("variant")?,
+            os_version: part("os.version")?,
         })
     }
 }
@@ -207,62 +214,48 @@ impl fmt::Display for Platform {
             escape::Escaped(&part[..end.unwrap_or(part.len())]).fmt(f)?;
             f.write_str(if end.is_some() { "…" } else { "" })
         };
-        show(&self.os, f)?;
+        show(self.os().unwrap_or("unknown"), f)?;
         f.write_str("/")?;
-        show(&self.architecture, f)?;
-        match self.variant.as_deref() {
-            // Go programs may write "" for an absent variant.
-            None | Some("") => Ok(()),
-            Some(variant) => {
-                f.write_str("/")?;
-                show(variant, f)
-            }
-        }
+        show(self.architecture().unwrap_or("unknown"), f)?;
+        self.variant().map_or(Ok(()), |variant| {
+            f.write_str("/")?;
+            show(variant, f)
+        })
     }
 }
 
-impl From<Ambiguity> for DescriptorError {
-    fn from(ambiguity: Ambiguity) -> Self {
-        match ambiguity {
-            Ambiguity::Duplicate(key) => Self::DuplicateKey { key },
-            Ambiguity::Spelling(key) => Self::AmbiguousKey { key },
-        }
-    }
-}
-
-fn missing(prefix: &str, key: &str) -> DescriptorError {
-    let key = format!("{prefix}{key}");
+fn missing(key: &str) -> DescriptorError {
+    let key = key.to_owned();
     DescriptorError::Missing { key }
 }
 
-fn wrong_type(prefix: &str, key: &str, expected: &str) -> DescriptorError {
-    let (key, expected) = (format!("{prefix}{key}"), expected.to_owned());
+fn wrong_type(key: &str, expected: &str) -> DescriptorError {
+    let (key, expected) = (key.to_owned(), expected.to_owned());
     DescriptorError::Type { expected, key }
 }
 
-/// Reads a string; `prefix` precedes the key in errors.
-fn required<'o>(
-    object: &'o Object<'_>,
-    prefix: &str,
-    key: &str,
-) -> Result<&'o str, DescriptorError> {
-    match object.get(key) {
-        None => Err(missing(prefix, key)),
-        Some(Node::Text(text)) => Ok(text),
-        Some(_) => Err(wrong_type(prefix, key, "a string")),
-    }
+fn reject_respelt(object: &Object<'_>, names: &[&str]) -> Result<(), DescriptorError> {
+    let respelt = object.find_respelt(names);
+    respelt.map_or(Ok(()), |key| Err(DescriptorError::AmbiguousKey { key }))
 }
 
-/// Reads a string that may be absent or null, which Go doesn't distinguish.
+/// Reads a string.
+fn required(object: &Object<'_>, key: &str) -> Result<Box<str>, DescriptorError> {
+    optional(object, "", key)?.ok_or_else(|| missing(key))
+}
+
+/// Reads a string that may be absent or null; `prefix` precedes the key in errors.
 fn optional(
     object: &Object<'_>,
     prefix: &str,
     key: &str,
-) -> Result<Option<String>, DescriptorError> {
-    match object.get(key) {
-        None | Some(Node::Null) => Ok(None),
-        Some(_) => required(object, prefix, key).map(|text| Some(text.to_owned())),
-    }
+) -> Result<Option<Box<str>>, DescriptorError> {
+    let read = |node: &Node<'_>| {
+        let text = node.text();
+        text.map(Box::from)
+            .ok_or_else(|| wrong_type(&format!("{prefix}{key}"), "a Unicode string"))
+    };
+    object.get(key).map(read).transpose()
 }
 
 /// Checks a digest against the grammar of descriptor.md, section "Digests":

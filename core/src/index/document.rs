@@ -1,74 +1,71 @@
-//! Streaming parser of the top-level object. Descriptors are validated as they are read;
-//! nothing else of `manifests` is kept in memory.
+//! The top-level object. Descriptors are validated as they are read; nothing else of
+//! `manifests` is kept in memory.
 
-use std::fmt;
-
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde_json::error::Category;
-
+use super::IMAGE_KEYS;
 use super::NotAnIndex;
 use super::descriptor::{Descriptor, DescriptorError};
-use super::json::{DuplicateKey, Key, Node, Object, ReadNode};
-use crate::escape;
+use super::error::NotInteroperable;
+use super::json::{DESCRIPTOR_KEYS, INDEX_KEYS, Node, Object, PLATFORM_KEYS, Reader};
+
+/// Length of the shortest descriptor and its comma: what the list can grow to is reserved at
+/// once, because growth by doubling holds up to three times as much.
+const MIN_DESCRIPTOR_LEN: usize = br#"{"mediaType":"a","digest":"a:b","size":1},"#.len();
 
 /// A parsed document, not yet validated.
-pub(super) struct Document<'de> {
-    pub(super) top: Object<'de>,
+pub(super) struct Document<'j> {
+    pub(super) top: Object<'j>,
     /// The list of manifests, or the position of the first invalid one.
-    pub(super) manifests: Result<Vec<Descriptor>, (u32, DescriptorError)>,
+    pub(super) manifests: Manifests,
     /// A duplicate key of any object outside the list of manifests.
-    pub(super) duplicate: DuplicateKey,
+    pub(super) duplicate: Option<String>,
 }
 
-impl<'de> Document<'de> {
-    pub(super) fn read(bytes: &'de [u8]) -> Result<Self, NotAnIndex> {
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let document = json.deserialize_map(ReadDocument);
-        let whole = document.and_then(|document| json.end().map(|()| document));
-        whole.map_err(|error| match error.classify() {
-            // Only the top-level value must be of one type.
-            Category::Data => NotAnIndex::NotAnObject,
-            _ => NotAnIndex::NotJson {
-                reason: escape::truncate_message(&error.to_string()),
-            },
-        })
-    }
-}
+type Manifests = Result<Vec<Descriptor>, (u32, DescriptorError)>;
 
-struct ReadDocument;
-
-impl<'de> Visitor<'de> for ReadDocument {
-    type Value = Document<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Document<'de>, A::Error> {
-        let (mut entries, mut duplicate) = (Vec::new(), None);
-        let (mut manifests, mut position) = (Ok(Vec::new()), 0);
-        while let Some(Key(key)) = from.next_key()? {
-            let mut on_element = |node: Node<'_>, duplicate| {
-                if let Ok(list) = &mut manifests {
-                    match Descriptor::read(&node, duplicate) {
-                        Ok(descriptor) => list.push(descriptor),
-                        Err(error) => manifests = Err((position, error)),
-                    }
-                }
-                position += 1;
-            };
-            let mut read = ReadNode::new(&mut duplicate);
-            if key == "manifests" {
-                read.on_element = Some(&mut on_element);
-            }
-            let node = from.next_value_seed(read)?;
-            entries.push((key, node));
+impl<'j> Document<'j> {
+    pub(super) fn read(bytes: &'j [u8]) -> Result<Self, NotAnIndex> {
+        let mut reader = Reader::new(bytes)?;
+        if reader.peek() != Some(b'{') {
+            return Err(NotAnIndex::NotAnObject);
         }
-        let top = Object::new(entries, &mut duplicate);
-        Ok(Document {
+        let (mut top, mut manifests) = (Object::default(), Ok(Vec::new()));
+        let names = [INDEX_KEYS, &IMAGE_KEYS].concat();
+        reader.members(&names, |reader, key| {
+            let is_list = key.as_deref() == Some("manifests") && reader.peek() == Some(b'[');
+            let node = if is_list {
+                manifests = read_manifests(reader)?;
+                Node::Array
+            } else {
+                reader.value(&[])?
+            };
+            top.add(key, node);
+            Ok(())
+        })?;
+        let duplicate = reader.duplicate;
+        Ok(Self {
             top,
             manifests,
             duplicate,
         })
     }
+}
+
+fn read_manifests(reader: &mut Reader<'_>) -> Result<Manifests, NotInteroperable> {
+    let mut list = Vec::with_capacity(reader.remaining() / MIN_DESCRIPTOR_LEN + 1);
+    let (mut error, mut position) = (None, 0);
+    let outside = reader.duplicate.take();
+    reader.elements(|reader| {
+        let node = reader.value(&[DESCRIPTOR_KEYS, PLATFORM_KEYS])?;
+        let duplicate = reader.duplicate.take();
+        if error.is_none() {
+            match Descriptor::read(&node, duplicate) {
+                Ok(descriptor) => list.push(descriptor),
+                Err(reason) => error = Some((position, reason)),
+            }
+        }
+        position += 1;
+        Ok(())
+    })?;
+    reader.duplicate = outside;
+    Ok(error.map_or(Ok(list), Err))
 }

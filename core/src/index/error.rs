@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::descriptor::DescriptorError;
-use super::json::{Ambiguity, specified_key};
+use super::json::specified_key;
 use super::{MAX_MANIFEST_SIZE, MediaType};
 use crate::escape::{Escaped, quote};
 
@@ -25,20 +25,21 @@ pub enum NotAnIndex {
         /// Number of bytes, as far as they were read.
         size: u64,
     },
-    /// The bytes are not JSON (RFC 8259), are nested deeper than 127 levels, or have a
-    /// number beyond any double.
+    /// The bytes are not JSON (RFC 8259).
     #[error("the document is not JSON: {reason}")]
     NotJson {
         /// The parser's message and position; it contains nothing of the document.
         reason: String,
     },
+    /// The document is JSON with something that some readers reject.
+    #[error("the document is JSON that some readers reject: {0}")]
+    NotInteroperable(NotInteroperable),
     /// The document is a JSON value other than an object.
     #[error("the document is JSON, but not an object")]
     NotAnObject,
     /// The document is the manifest of one image.
     #[error(
-        "the document is the manifest of a single image{}; to get the digest of the index that \
-         lists it, run: skopeo-index resolve NAME:TAG",
+        "the document is the manifest of a single image{}",
         in_parentheses(.media_type.as_deref())
     )]
     SingleImage {
@@ -57,8 +58,8 @@ pub enum NotAnIndex {
         /// The document's media type.
         found: String,
     },
-    /// The media type is not a string.
-    #[error("mediaType is not a string")]
+    /// The media type is not a string, or has a lone surrogate escape.
+    #[error("mediaType is not a Unicode string")]
     MediaTypeNotString,
     /// The version of the schema is not 2.
     #[error("schemaVersion is {}, expected 2", version(*found))]
@@ -67,9 +68,13 @@ pub enum NotAnIndex {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found: Option<i64>,
     },
-    /// The list of manifests is missing or null.
-    #[error("manifests is missing or null")]
-    NoManifests,
+    /// The document is of another kind: its list of manifests is missing or null.
+    #[error("the document has no list of manifests{}", in_parentheses(.media_type.as_deref()))]
+    NoManifests {
+        /// Its media type, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media_type: Option<String>,
+    },
     /// The list of manifests is not an array.
     #[error("manifests is not an array")]
     ManifestsNotAList,
@@ -83,7 +88,7 @@ pub enum NotAnIndex {
         /// A key that only images have.
         key: String,
     },
-    /// An object has one key twice, at least to case-insensitive readers.
+    /// An object has one key twice.
     #[error("duplicate key {}: readers differ in which value they use", quote(key))]
     DuplicateKey {
         /// The key.
@@ -120,11 +125,24 @@ fn version(found: Option<i64>) -> String {
     )
 }
 
-impl From<Ambiguity> for NotAnIndex {
-    fn from(ambiguity: Ambiguity) -> Self {
-        match ambiguity {
-            Ambiguity::Duplicate(key) => Self::DuplicateKey { key },
-            Ambiguity::Spelling(key) => Self::AmbiguousKey { key },
-        }
+/// What some readers of JSON reject (RFC 8259, sections 6, 8.2 and 9).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotInteroperable {
+    /// Arrays and objects are nested too deeply.
+    #[error("nested deeper than 127 levels")]
+    Depth,
+    /// A key contains half of a surrogate pair, such as `\ud83d`.
+    #[error("a key with a lone surrogate escape")]
+    LoneSurrogate,
+    /// A number is too large.
+    #[error("a number beyond the range of a double")]
+    Number,
+}
+
+impl From<NotInteroperable> for NotAnIndex {
+    fn from(reason: NotInteroperable) -> Self {
+        Self::NotInteroperable(reason)
     }
 }

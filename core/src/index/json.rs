@@ -1,53 +1,45 @@
-//! JSON values with every key of every object, duplicates included.
+//! A reader of JSON that keeps what decides and checks the rest.
 //!
-//! `serde_json::Value` silently keeps the last of two equal keys. RFC 8259, section 4:
-//! "When the names within an object are not unique, the behavior of software that
-//! receives such an object is unpredictable."
-//!
-//! Elements of arrays are checked and dropped: an index needs only objects, and 4 MiB of
-//! `[],[],…` must not grow into a tree.
+//! `serde_json` validates the syntax first. It is not the reader itself, because it keeps
+//! the last of two equal keys silently, and rejects a lone surrogate escape wherever it is.
+//! Elements of arrays and members that do not decide are checked and dropped: 4 MiB of
+//! `{"a":{}},…` must not grow into a tree.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
+use super::error::{NotAnIndex, NotInteroperable};
 use crate::escape::truncate_message;
-use crate::keys;
+use crate::keys::KeySet;
+
+/// Limit of nested arrays and objects: the default of `serde_json`, the lowest of the usual
+/// readers.
+const MAX_DEPTH: u8 = 127;
 
 /// A JSON value, as far as an index needs it.
 #[derive(Debug)]
-pub(super) enum Node<'de> {
+pub(super) enum Node<'j> {
     Null,
     Bool,
-    /// A number that Go reads into an `int64`: in range, without fraction and exponent.
-    Integer(i64),
-    /// Any other number.
-    Number,
-    Text(Cow<'de, str>),
+    /// A number as written.
+    Number(&'j str),
+    Text(Quoted<'j>),
     Array,
-    Object(Object<'de>),
+    Object(Object<'j>),
 }
 
-/// An object's entries in the document's order.
+/// A string as written, with its quotation marks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quoted<'j>(&'j str);
+
+/// An object's deciding members in the document's order, each key once.
 #[derive(Debug, Default)]
-pub(super) struct Object<'de>(Box<[(Cow<'de, str>, Node<'de>)]>);
+pub(super) struct Object<'j>(Vec<(Cow<'j, str>, Node<'j>)>);
 
-/// The first duplicate key of one object, at any depth, truncated.
-pub(super) type DuplicateKey = Option<String>;
-
-/// An object's key, borrowed if it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(super) struct Key<'k>(#[serde(borrow)] pub(super) Cow<'k, str>);
-
-/// Why two readers of one object may see different things. The texts are truncated.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ambiguity {
-    Duplicate(String),
-    Spelling(String),
-}
+/// The keys whose members are kept in any case: of an object, then of the objects in its
+/// members, and so on.
+pub(super) type Kept = &'static [&'static [&'static str]];
 
 /// Keys that decide what a document is, by the object that has them.
 pub(super) const INDEX_KEYS: &[&str] = &["schemaVersion", "mediaType", "manifests"];
@@ -62,154 +54,229 @@ pub(super) fn specified_key(key: &str) -> &str {
     specified.unwrap_or(key)
 }
 
-/// Folds a key as Go's `encoding/json` does to compare it with an ASCII field name:
-/// Unicode's simple case folding, which maps two characters beyond ASCII to letters.
+/// Compares a key with an ASCII field name as Go's `encoding/json` does: by Unicode's simple
+/// case folding, which maps two characters beyond ASCII to letters.
 ///
 /// Other characters beyond ASCII stay: a key with one matches an ASCII name in no reader.
-fn fold_case(key: &str) -> String {
-    key.chars()
-        .map(|c| match c {
-            '\u{17f}' => 's',  // LATIN SMALL LETTER LONG S
-            '\u{212a}' => 'k', // KELVIN SIGN
-            _ => c.to_ascii_lowercase(),
-        })
-        .collect()
+fn is_folded_equal(key: &str, name: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',  // LATIN SMALL LETTER LONG S
+        '\u{212a}' => 'k', // KELVIN SIGN
+        _ => c.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(fold))
 }
 
-fn is_folded_equal(one: &str, other: &str) -> bool {
-    fold_case(one) == fold_case(other)
+fn is_any(key: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| is_folded_equal(key, name))
 }
 
-impl<'de> Object<'de> {
-    /// Stores the entries, and their first duplicate key if `duplicate` is empty.
-    pub(super) fn new(
-        entries: Vec<(Cow<'de, str>, Node<'de>)>,
-        duplicate: &mut DuplicateKey,
-    ) -> Self {
-        if duplicate.is_none() {
-            *duplicate = keys::duplicate(entries.iter().map(|(key, _)| key))
-                .map(|key| truncate_message(key));
+impl<'j> Quoted<'j> {
+    /// The text; `None` if it has a lone surrogate escape, which is not Unicode.
+    pub(super) fn decode(self) -> Option<Cow<'j, str>> {
+        if self.0.contains('\\') {
+            return serde_json::from_str(self.0).ok().map(Cow::Owned);
         }
-        Self(entries.into_boxed_slice())
+        let text = self.0.strip_prefix('"')?.strip_suffix('"');
+        text.map(Cow::Borrowed)
+    }
+}
+
+impl<'j> Node<'j> {
+    /// The text of a string in Unicode.
+    pub(super) fn text(&self) -> Option<Cow<'j, str>> {
+        match self {
+            Self::Text(quoted) => quoted.decode(),
+            _ => None,
+        }
+    }
+}
+
+impl<'j> Object<'j> {
+    /// Adds a member, if its key is kept.
+    pub(super) fn add(&mut self, key: Option<Cow<'j, str>>, node: Node<'j>) {
+        self.0.extend(key.map(|key| (key, node)));
     }
 
-    /// The value of a key in exactly this spelling.
-    pub(super) fn get(&self, key: &str) -> Option<&Node<'de>> {
+    /// The value of a key in exactly this spelling; null is absent, which Go does not
+    /// distinguish.
+    pub(super) fn get(&self, key: &str) -> Option<&Node<'j>> {
         let found = self.0.iter().find(|(name, _)| name == key);
-        found.map(|(_, node)| node)
+        found
+            .map(|(_, node)| node)
+            .filter(|node| !matches!(node, Node::Null))
     }
 
-    /// Finds the first key that folds to one of the folded `names` and whose value is not
-    /// null.
+    /// Finds the first key that is one of `names` in any case and whose value is not null.
     pub(super) fn find_folded(&self, names: &[&str]) -> Option<&str> {
-        let matches = |(key, node): &&(Cow<'de, str>, Node<'de>)| {
-            !matches!(node, Node::Null) && names.contains(&fold_case(key).as_str())
-        };
-        self.0.iter().find(matches).map(|(key, _)| &**key)
+        let members = self
+            .0
+            .iter()
+            .filter(|(_, node)| !matches!(node, Node::Null));
+        let mut keys = members.map(|(key, _)| &**key);
+        keys.find(|key| is_any(key, names))
     }
 
-    /// Rejects two keys that Go treats as one, and any of `names` in another spelling: Go
-    /// accepts it, other readers don't.
-    pub(super) fn reject_ambiguous_keys(&self, names: &[&str]) -> Result<(), Ambiguity> {
-        if let Some(key) = keys::duplicate(self.0.iter().map(|(key, _)| fold_case(key))) {
-            return Err(Ambiguity::Duplicate(truncate_message(&key)));
-        }
-        let is_respelt = |key: &str| {
-            let mut names = names.iter();
-            names.any(|name| *name != key && is_folded_equal(name, key))
-        };
-        match self.0.iter().find(|(key, _)| is_respelt(key)) {
-            Some((key, _)) => Err(Ambiguity::Spelling(truncate_message(key))),
-            None => Ok(()),
-        }
+    /// Finds a key that is one of `names` in another case: Go accepts it, other readers don't.
+    /// Two keys that Go takes for one always include such a key.
+    pub(super) fn find_respelt(&self, names: &[&str]) -> Option<String> {
+        let mut keys = self.0.iter().map(|(key, _)| &**key);
+        let found = keys.find(|key| is_any(key, names) && !names.contains(key));
+        found.map(truncate_message)
     }
 }
 
-/// Takes an element of an array, and its first duplicate key.
-type OnElement<'r> = &'r mut dyn FnMut(Node<'_>, DuplicateKey);
-
-/// Reads a [`Node`].
-pub(super) struct ReadNode<'r> {
-    duplicate: &'r mut DuplicateKey,
-    /// Takes the elements, if the value is an array; otherwise they are dropped.
-    pub(super) on_element: Option<OnElement<'r>>,
+/// Reads a document from front to back, once.
+#[derive(Debug)]
+pub(super) struct Reader<'j> {
+    json: &'j str,
+    at: usize,
+    depth: u8,
+    /// The first duplicate key of one object, at any depth, truncated.
+    pub(super) duplicate: Option<String>,
 }
 
-impl<'r> ReadNode<'r> {
-    /// The first duplicate key goes to `duplicate`, if that is empty.
-    pub(super) const fn new(duplicate: &'r mut DuplicateKey) -> Self {
-        Self {
+impl<'j> Reader<'j> {
+    /// Validates the syntax. Nothing is kept of the document; the rest of this type relies
+    /// on it being JSON.
+    pub(super) fn new(bytes: &'j [u8]) -> Result<Self, NotAnIndex> {
+        let not_json = |reason: &dyn ToString| NotAnIndex::NotJson {
+            reason: truncate_message(&reason.to_string()),
+        };
+        let text = std::str::from_utf8(bytes).map_err(|error| not_json(&error))?;
+        let json: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+        let (json, at, depth, duplicate) = (json.get(), 0, 0, None);
+        Ok(Self {
+            json,
+            at,
+            depth,
             duplicate,
-            on_element: None,
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for ReadNode<'_> {
-    type Value = Node<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Node<'de>, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ReadNode<'_> {
-    type Value = Node<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
+        })
     }
 
-    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
-        Ok(Node::Null)
+    /// Skips white space, and returns the first byte of the next token.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        let rest = self.json.as_bytes().get(self.at..)?;
+        let spaces = rest
+            .iter()
+            .position(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r'));
+        self.at += spaces.unwrap_or(rest.len());
+        rest.get(spaces?).copied()
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Node<'de>, E> {
-        Ok(Node::Bool)
+    /// Skips this byte if it is next.
+    fn skip(&mut self, byte: u8) {
+        self.at += usize::from(self.peek() == Some(byte));
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Node<'de>, E> {
-        Ok(Node::Integer(number))
+    /// Number of bytes that are not yet read.
+    pub(super) const fn remaining(&self) -> usize {
+        self.json.len() - self.at
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Node<'de>, E> {
-        Ok(i64::try_from(number).map_or(Node::Number, Node::Integer))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Node<'de>, E> {
-        Ok(Node::Number)
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Node<'de>, A::Error> {
-        let Some(on_element) = self.on_element else {
-            while from
-                .next_element_seed(ReadNode::new(self.duplicate))?
-                .is_some()
-            {}
-            return Ok(Node::Array);
-        };
-        loop {
-            let mut duplicate = None;
-            match from.next_element_seed(ReadNode::new(&mut duplicate))? {
-                Some(node) => on_element(node, duplicate),
-                None => return Ok(Node::Array),
+    /// Reads the next value; of objects only the members that are `kept`.
+    pub(super) fn value(&mut self, kept: Kept) -> Result<Node<'j>, NotInteroperable> {
+        match self.peek() {
+            Some(b'{') => {
+                let (names, deeper): (&[_], Kept) = match kept {
+                    [names, deeper @ ..] => (names, deeper),
+                    [] => (&[], &[]),
+                };
+                let mut object = Object::default();
+                self.members(names, |reader, key| {
+                    let node = reader.value(if key.is_some() { deeper } else { &[] })?;
+                    object.add(key, node);
+                    Ok(())
+                })?;
+                Ok(Node::Object(object))
             }
+            Some(b'[') => {
+                self.elements(|reader| reader.value(&[]).map(drop))?;
+                Ok(Node::Array)
+            }
+            Some(b'"') => Ok(Node::Text(self.string())),
+            _ => self.scalar(),
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Node<'de>, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(Key(key)) = from.next_key()? {
-            entries.push((key, from.next_value_seed(ReadNode::new(self.duplicate))?));
+    /// Reads an object. `member` reads the value of each member; its key is passed if it is
+    /// one of `names`, in any case, and the first of its spelling.
+    pub(super) fn members(
+        &mut self,
+        names: &[&str],
+        mut member: impl FnMut(&mut Self, Option<Cow<'j, str>>) -> Result<(), NotInteroperable>,
+    ) -> Result<(), NotInteroperable> {
+        self.enter()?;
+        let mut keys = KeySet::default();
+        while self.peek() == Some(b'"') {
+            let key = self
+                .string()
+                .decode()
+                .ok_or(NotInteroperable::LoneSurrogate)?;
+            let is_new = keys.insert(&key);
+            if !is_new && self.duplicate.is_none() {
+                self.duplicate = Some(truncate_message(&key));
+            }
+            self.skip(b':');
+            member(self, Some(key).filter(|key| is_new && is_any(key, names)))?;
+            self.skip(b',');
         }
-        Ok(Node::Object(Object::new(entries, self.duplicate)))
+        self.leave(b'}');
+        Ok(())
+    }
+
+    /// Reads an array; `element` reads each value.
+    pub(super) fn elements(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), NotInteroperable>,
+    ) -> Result<(), NotInteroperable> {
+        self.enter()?;
+        while !matches!(self.peek(), None | Some(b']')) {
+            element(self)?;
+            self.skip(b',');
+        }
+        self.leave(b']');
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Result<(), NotInteroperable> {
+        (self.at, self.depth) = (self.at + 1, self.depth + 1);
+        if self.depth > MAX_DEPTH {
+            return Err(NotInteroperable::Depth);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, end: u8) {
+        self.skip(end);
+        self.depth -= 1;
+    }
+
+    fn string(&mut self) -> Quoted<'j> {
+        let start = self.at;
+        let rest = self.json.as_bytes().get(start + 1..).unwrap_or_default();
+        let mut escaped = false;
+        let end = rest.iter().position(|b| {
+            let ends = *b == b'"' && !escaped;
+            escaped = *b == b'\\' && !escaped;
+            ends
+        });
+        self.at = end.map_or(self.json.len(), |end| start + end + 2);
+        Quoted(self.json.get(start..self.at).unwrap_or_default())
+    }
+
+    /// Reads a number, a boolean or null.
+    fn scalar(&mut self) -> Result<Node<'j>, NotInteroperable> {
+        let rest = self.json.get(self.at..).unwrap_or_default();
+        let ends = |b| matches!(b, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
+        let end = rest.bytes().position(ends).unwrap_or(rest.len());
+        self.at += end;
+        let token = rest.get(..end).unwrap_or_default();
+        match token {
+            "null" => Ok(Node::Null),
+            "true" | "false" => Ok(Node::Bool),
+            _ if token.parse().is_ok_and(f64::is_infinite) => Err(NotInteroperable::Number),
+            _ => Ok(Node::Number(token)),
+        }
     }
 }

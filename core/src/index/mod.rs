@@ -1,7 +1,7 @@
 //! Parses raw bytes into an [`Index`], or names the first rule that they break.
 //!
 //! ```text
-//!  bytes ─▶ size ─▶ JSON ─▶ keys once ─▶ not an image ─▶ 2, a list ─▶ descriptors ─▶ Index
+//!  bytes ─▶ size ─▶ JSON ─▶ manifests ─▶ keys once ─▶ media type, version ─▶ descriptors ─▶ Index
 //! ```
 //!
 //! An index is a document that *every* reader takes for one: a document that readers
@@ -20,7 +20,7 @@ use crate::escape::truncate_message;
 
 pub use descriptor::{Descriptor, DescriptorError, Platform};
 use document::Document;
-pub use error::NotAnIndex;
+pub use error::{NotAnIndex, NotInteroperable};
 use json::Node;
 
 /// Limit of a manifest's size in bytes. distribution-spec: "Client and registry
@@ -100,8 +100,8 @@ const IMAGE_MEDIA_TYPES: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 
-/// Keys that only a single image's manifest has, case-folded.
-const IMAGE_KEYS: [&str; 5] = ["config", "layers", "fslayers", "history", "signatures"];
+/// Keys that only a single image's manifest has.
+const IMAGE_KEYS: [&str; 5] = ["config", "layers", "fsLayers", "history", "signatures"];
 
 impl Index {
     /// Parses an index.
@@ -114,27 +114,30 @@ impl Index {
             let size = bytes.len() as u64;
             return Err(NotAnIndex::TooLarge { size });
         }
-        let document = Document::read(bytes)?;
-        if let Some(key) = document.duplicate {
+        let Document {
+            top,
+            manifests,
+            duplicate,
+        } = Document::read(bytes)?;
+        let image_key = top.find_folded(&IMAGE_KEYS);
+        if top.find_folded(&["manifests"]).is_none() {
+            return Err(other_kind(top.get("mediaType"), image_key));
+        }
+        if let Some(key) = duplicate {
             return Err(NotAnIndex::DuplicateKey { key });
         }
-        let top = &document.top;
-        top.reject_ambiguous_keys(json::INDEX_KEYS)?;
-
-        let image_key = top.find_folded(&IMAGE_KEYS);
-        let has_manifests = !matches!(top.get("manifests"), None | Some(Node::Null));
+        if let Some(key) = top.find_respelt(json::INDEX_KEYS) {
+            return Err(NotAnIndex::AmbiguousKey { key });
+        }
         let (media_type, media_type_origin) = match top.get("mediaType") {
             Some(node) => (parse_media_type(node)?, MediaTypeOrigin::Explicit),
-            None if image_key.is_some() && !has_manifests => {
-                return Err(NotAnIndex::SingleImage { media_type: None });
-            }
             None => (MediaType::OciImageIndex, MediaTypeOrigin::Implied),
         };
         // image-index.md, schemaVersion: "This REQUIRED property specifies the
         // image manifest schema version. For this version of the specification,
         // this MUST be `2` to ensure backward compatibility".
         let found = match top.get("schemaVersion") {
-            Some(Node::Integer(version)) => Some(*version),
+            Some(Node::Number(version)) => version.parse().ok(),
             _ => None,
         };
         if found != Some(2) {
@@ -147,13 +150,11 @@ impl Index {
         // image-index.md, manifests: "This REQUIRED property contains a list of
         // manifests for specific platforms. While this property MUST be
         // present, the size of the array MAY be zero."
-        match top.get("manifests") {
-            None | Some(Node::Null) => return Err(NotAnIndex::NoManifests),
-            Some(Node::Array) => {}
-            Some(_) => return Err(NotAnIndex::ManifestsNotAList),
+        if !matches!(top.get("manifests"), Some(Node::Array)) {
+            return Err(NotAnIndex::ManifestsNotAList);
         }
         let invalid = |(position, error)| NotAnIndex::Descriptor { error, position };
-        let manifests = document.manifests.map_err(invalid)?;
+        let manifests = manifests.map_err(invalid)?;
         Ok(Self {
             media_type,
             media_type_origin,
@@ -199,23 +200,34 @@ impl Index {
     }
 }
 
+/// Why a document without a list of manifests is not an index.
+fn other_kind(media_type: Option<&Node<'_>>, image_key: Option<&str>) -> NotAnIndex {
+    let media_type = media_type.and_then(Node::text);
+    let is_image = media_type
+        .as_deref()
+        .map_or(image_key.is_some(), is_image_media_type);
+    let media_type = media_type.as_deref().map(truncate_message);
+    if is_image {
+        return NotAnIndex::SingleImage { media_type };
+    }
+    NotAnIndex::NoManifests { media_type }
+}
+
 /// image-index.md, mediaType: "When used, this field MUST contain the media type
 /// `application/vnd.oci.image.index.v1+json`." Docker manifest lists have their own.
 fn parse_media_type(node: &Node<'_>) -> Result<MediaType, NotAnIndex> {
-    let Node::Text(text) = node else {
-        return Err(NotAnIndex::MediaTypeNotString);
-    };
-    let known = MediaType::ALL
-        .into_iter()
-        .find(|known| known.as_str() == text);
-    known.ok_or_else(|| {
-        let found = truncate_message(text);
-        if IMAGE_MEDIA_TYPES.contains(&found.as_str()) {
-            NotAnIndex::SingleImage {
-                media_type: Some(found),
-            }
-        } else {
-            NotAnIndex::MediaType { found }
+    let text = node.text().ok_or(NotAnIndex::MediaTypeNotString)?;
+    let mut all = MediaType::ALL.into_iter();
+    all.find(|known| known.as_str() == text).ok_or_else(|| {
+        let found = truncate_message(&text);
+        if is_image_media_type(&text) {
+            let media_type = Some(found);
+            return NotAnIndex::SingleImage { media_type };
         }
+        NotAnIndex::MediaType { found }
     })
+}
+
+fn is_image_media_type(text: &str) -> bool {
+    IMAGE_MEDIA_TYPES.contains(&text)
 }

@@ -8,21 +8,31 @@ use crate::index::NotAnIndex;
 
 /// Why a fetch failed: something the core found, or an effect that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Cause {
-    /// The bytes are not an index.
+    /// The bytes have the requested digest, and are not an index.
     #[error("not an image index: {reason}")]
     NotAnIndex {
         /// The first rule that they break.
         reason: NotAnIndex,
     },
-    /// The bytes are an index other than the requested one.
-    #[error("digest mismatch: expected {expected}, got {actual}")]
+    /// The bytes are not the requested ones.
+    #[error(
+        "digest mismatch: expected {expected}, got {actual}{}",
+        not_an_index_note(.not_an_index.as_deref())
+    )]
     DigestMismatch {
         /// SHA-256 of the bytes.
         actual: Digest,
         /// The requested digest.
         expected: Digest,
+        /// Why they are not an index either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_an_index: Option<Box<NotAnIndex>>,
     },
     /// skopeo computed a digest other than SHA-256 of the bytes (method copy).
     #[error(
@@ -76,6 +86,12 @@ fn read_back(read: Option<Digest>) -> String {
         || "the published object is missing or not a file".to_owned(),
         |digest| format!("the cache returned {digest}"),
     )
+}
+
+fn not_an_index_note(reason: Option<&NotAnIndex>) -> String {
+    reason.map_or_else(String::new, |reason| {
+        format!("; and the bytes are not an index: {reason}")
+    })
 }
 
 fn quarantine_note(name: Option<&str>) -> String {
@@ -145,12 +161,42 @@ pub enum FailureKind {
     /// The registry requires other credentials.
     #[error("authentication failed")]
     Authentication,
-    /// A TLS connection could not be established.
+    /// A credentials file can't be read or parsed.
+    #[error("cannot read the credentials")]
+    CredentialsFile,
+    /// A credential helper is missing or failed.
+    #[error("credential helper failed")]
+    CredentialHelper,
+    /// A TLS connection could not be established, for a reason not named below.
     #[error("TLS failed")]
     Tls,
+    /// The certificate authority of the registry is unknown.
+    #[error("TLS failed")]
+    TlsAuthority,
+    /// The registry's certificate has expired or is not yet valid.
+    #[error("TLS failed")]
+    TlsExpired,
+    /// The registry's certificate is for other host names.
+    #[error("TLS failed")]
+    TlsHostName,
+    /// The registry's certificate has no subject alternative name.
+    #[error("TLS failed")]
+    TlsNoSan,
+    /// Something other than TLS, or than HTTP, answers.
+    #[error("TLS failed")]
+    NotTls,
     /// The registry answers in plain HTTP, where TLS was required.
     #[error("TLS failed")]
     PlainHttp,
+    /// A proxy refuses the connection, or requires credentials.
+    #[error("refused by the proxy")]
+    Proxy,
+    /// A proxy can't be reached, or can't reach the registry.
+    #[error("proxy failed")]
+    ProxyUnavailable,
+    /// The ping or the token request was answered, but not as a registry does.
+    #[error("no registry answers there")]
+    NoRegistry,
     /// skopeo itself found that the bytes have another digest.
     #[error("digest mismatch")]
     DigestMismatch,
@@ -188,10 +234,23 @@ impl FailureKind {
     #[must_use]
     pub const fn is_transient(self) -> bool {
         match self {
-            Self::RateLimited | Self::Server | Self::Network | Self::Timeout => true,
+            Self::RateLimited
+            | Self::Server
+            | Self::Network
+            | Self::ProxyUnavailable
+            | Self::Timeout => true,
             Self::NotFound
             | Self::Authentication
+            | Self::CredentialsFile
+            | Self::CredentialHelper
             | Self::Tls
+            | Self::TlsAuthority
+            | Self::TlsExpired
+            | Self::TlsHostName
+            | Self::TlsNoSan
+            | Self::NotTls
+            | Self::Proxy
+            | Self::NoRegistry
             | Self::PlainHttp
             | Self::DigestMismatch
             | Self::NotAnIndex

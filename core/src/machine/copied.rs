@@ -55,7 +55,20 @@ impl<C: Content> Copied<C> {
     fn inspect(self) -> Fetch<C> {
         match Inspected::inspect(self) {
             Ok(inspected) => Fetch::Inspected(inspected),
-            Err((copied, reason)) => copied.fail(Cause::NotAnIndex { reason }),
+            Err((copied, reason)) => {
+                let expected = copied.staged.task().request.digest();
+                let actual = copied.content.info().digest;
+                copied.fail(if actual == expected {
+                    Cause::NotAnIndex { reason }
+                } else {
+                    let not_an_index = Some(Box::new(reason));
+                    Cause::DigestMismatch {
+                        actual,
+                        expected,
+                        not_an_index,
+                    }
+                })
+            }
         }
     }
 

@@ -72,7 +72,11 @@ impl<C: Content> Inspected<C> {
             Ok(verified) => Fetch::Verified(verified),
             Err((inspected, actual)) => {
                 let expected = inspected.expected();
-                inspected.fail(Cause::DigestMismatch { actual, expected })
+                inspected.fail(Cause::DigestMismatch {
+                    actual,
+                    expected,
+                    not_an_index: None,
+                })
             }
         }
     }

@@ -206,7 +206,6 @@ impl<C: Content> Fetch<C> {
     #[must_use]
     pub const fn attempt(&self) -> u32 {
         match self {
-            Self::Pending(_) => 0,
             Self::Committed(state) => state.attempts(),
             Self::Failed(state) => state.attempts(),
             _ => match self.staged() {

@@ -7,8 +7,8 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::{
     ImageName, Location, NameError, Request, StorageLocation, StorageLocationError, TlsVerify,
@@ -19,9 +19,17 @@ use crate::escape;
 use crate::keys::reject_duplicates;
 
 /// Keys and values of the source's `items`, unique and in the document's order. Each item is
-/// validated by [`Request::from_item`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Items(pub Vec<(String, Value)>);
+/// validated by [`Request::from_item`]; until then it is kept as its text, because a tree of
+/// its values would take up to 80 times as much memory.
+#[derive(Debug, Default)]
+pub struct Items(pub(crate) Vec<(String, Box<RawValue>)>);
+
+/// Limit of the items of one manifest or call: the largest known manifests have some hundred.
+/// It bounds the memory for requests and results, which is independent of the items' size.
+pub const MAX_ITEMS: usize = 100_000;
+
+/// Limit of a key in an error, in bytes: a digest has 71. Errors of many items are kept.
+pub(crate) const MAX_SHOWN_KEY: usize = 80;
 
 /// Why an item is not valid.
 #[non_exhaustive]
@@ -41,6 +49,9 @@ pub enum ItemError {
         /// The type that the source's schema requires, with its article.
         expected: &'static str,
     },
+    /// A key occurs more than once.
+    #[error("duplicate key \"{0}\"")]
+    DuplicateKey(&'static str),
     /// The source's schema doesn't have this key.
     #[error("unknown key {}", escape::quote(.0))]
     UnknownKey(String),
@@ -64,32 +75,35 @@ impl Request {
     /// # Errors
     /// If the item breaks the source's schema, or if skopeo would reject or misread one of
     /// its values.
-    pub fn from_item(key: &str, item: &Value) -> Result<Self, ItemError> {
+    pub fn from_item(key: &str, item: &RawValue) -> Result<Self, ItemError> {
         let digest: Digest = key.parse()?;
-        let item = object("item", item, &["image"])?;
-        let image = item.get("image").ok_or(ItemError::Missing("image"))?;
+        let [image] = object("item", item, ["image"])?;
+        let image = image.ok_or(ItemError::Missing("image"))?;
         let known = [
             "name",
             "tls-verify",
             "containers-transport",
             "storage-location",
         ];
-        let image = object("image", image, &known)?;
+        let [name, tls_verify, transport, location] = object("image", image, known)?;
 
-        let name: ImageName = string(image, "name")?
-            .ok_or(ItemError::Missing("name"))?
-            .parse()?;
-        let tls_verify = match image.get("tls-verify") {
+        let name = name.ok_or(ItemError::Missing("name"))?;
+        let name: ImageName = string("name", name)?.parse()?;
+        let tls_verify = match tls_verify.map(RawValue::get) {
             None => TlsVerify::Unset,
-            Some(Value::Bool(true)) => TlsVerify::ItemTrue,
-            Some(Value::Bool(false)) => TlsVerify::Never,
+            Some("true") => TlsVerify::ItemTrue,
+            Some("false") => TlsVerify::Never,
             Some(_) => return Err(wrong_type("tls-verify", "a boolean")),
         };
-        let transport = string(image, "containers-transport")?
-            .map(str::parse)
+        let transport = transport
+            .map(|json| string("containers-transport", json))
             .transpose()?;
-        let location = string(image, "storage-location")?.filter(|location| !location.is_empty());
-        let location: Option<StorageLocation> = location.map(str::parse).transpose()?;
+        let transport: Option<Transport> = transport.map(|text| text.parse()).transpose()?;
+        let location = location
+            .map(|json| string("storage-location", json))
+            .transpose()?;
+        let location = location.filter(|location| !location.is_empty());
+        let location: Option<StorageLocation> = location.map(TryInto::try_into).transpose()?;
 
         let location = match (transport.unwrap_or_default(), location) {
             (Transport::Docker, None) => Location::Docker { tls_verify },
@@ -101,29 +115,80 @@ impl Request {
     }
 }
 
+/// What a text with a lone surrogate (`"\ud83d"`) is not.
+const VALID_UNICODE: &str = "valid Unicode";
+
 const fn wrong_type(key: &'static str, expected: &'static str) -> ItemError {
     ItemError::Type { key, expected }
 }
 
-/// Reads an object whose keys are all in `known`.
-fn object<'v>(
-    key: &'static str,
-    value: &'v Value,
-    known: &[&str],
-) -> Result<&'v Map<String, Value>, ItemError> {
-    let object = value.as_object().ok_or(wrong_type(key, "an object"))?;
-    let unknown = object.keys().find(|key| !known.contains(&key.as_str()));
-    unknown.map_or(Ok(object), |key| {
-        Err(ItemError::UnknownKey(escape::truncate_message(key)))
+fn string(key: &'static str, json: &RawValue) -> Result<String, ItemError> {
+    serde_json::from_str(json.get()).map_err(|_| match json.get().starts_with('"') {
+        true => wrong_type(key, VALID_UNICODE),
+        false => wrong_type(key, "a string"),
     })
 }
 
-fn string<'v>(
-    object: &'v Map<String, Value>,
+/// Reads the values of an object whose keys are all in `known`.
+fn object<'j, const N: usize>(
     key: &'static str,
-) -> Result<Option<&'v str>, ItemError> {
-    let text = |value: &'v Value| value.as_str().ok_or(wrong_type(key, "a string"));
-    object.get(key).map(text).transpose()
+    json: &'j RawValue,
+    known: [&'static str; N],
+) -> Result<[Option<&'j RawValue>; N], ItemError> {
+    let text = json.get();
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_map(Members { known })
+        .unwrap_or_else(|_| match text.starts_with('{') {
+            true => Err(wrong_type(key, VALID_UNICODE)),
+            false => Err(wrong_type(key, "an object")),
+        })
+}
+
+struct Members<const N: usize> {
+    known: [&'static str; N],
+}
+
+impl<'j, const N: usize> Visitor<'j> for Members<N> {
+    type Value = Result<[Option<&'j RawValue>; N], ItemError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'j>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let (mut members, mut first_error) = ([None; N], None);
+        while let Some((key, value)) = from.next_entry::<String, &RawValue>()? {
+            let error = match self.known.iter().position(|known| *known == key) {
+                None => ItemError::UnknownKey(escape::truncate(&key, MAX_SHOWN_KEY)),
+                Some(at) => match members[at].replace(value) {
+                    None => continue,
+                    Some(_) => ItemError::DuplicateKey(self.known[at]),
+                },
+            };
+            first_error.get_or_insert(error);
+        }
+        Ok(first_error.map_or(Ok(members), Err))
+    }
+}
+
+impl Items {
+    /// The items in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(key, item)| (key.as_str(), &**item))
+    }
+
+    /// Adds an item; [`Items::reject_duplicates`] follows the last one.
+    pub(crate) fn push<E: Error>(&mut self, key: String, item: Box<RawValue>) -> Result<(), E> {
+        if self.0.len() == MAX_ITEMS {
+            return Err(E::custom(format_args!("more than {MAX_ITEMS} items")));
+        }
+        self.0.push((key, item));
+        Ok(())
+    }
+
+    pub(crate) fn reject_duplicates<E: Error>(self) -> Result<Self, E> {
+        reject_duplicates(self.0.iter().map(|(key, _)| key)).map(|()| self)
+    }
 }
 
 impl<'de> Deserialize<'de> for Items {
@@ -137,12 +202,11 @@ impl<'de> Deserialize<'de> for Items {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Items, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = from.next_entry()? {
-                    items.push(item);
+                let mut items = Items::default();
+                while let Some((key, item)) = from.next_entry()? {
+                    items.push(key, item)?;
                 }
-                reject_duplicates(items.iter().map(|(key, _)| key))?;
-                Ok(Items(items))
+                items.reject_duplicates()
             }
         }
         from.deserialize_map(Entries)

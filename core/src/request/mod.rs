@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::escape;
 
-pub use item::{ItemError, Items};
+pub(crate) use item::MAX_SHOWN_KEY;
+pub use item::{ItemError, Items, MAX_ITEMS};
 pub use location::{MAX_STORAGE_LOCATION_LEN, StorageLocation, StorageLocationError};
 pub use name::{ImageName, MAX_NAME_LEN, NameError};
 pub use reference::{Reference, ReferenceError};
@@ -68,7 +69,7 @@ pub enum Location {
     },
     /// A container storage of this machine.
     ContainersStorage {
-        /// The storage's directory; `None` is that of storage.conf.
+        /// The storage's directories; `None` are those of storage.conf.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<StorageLocation>,
     },
@@ -202,7 +203,7 @@ impl FromStr for Transport {
     fn from_str(text: &str) -> Result<Self, TransportError> {
         let all = [Self::Docker, Self::ContainersStorage];
         let known = all.into_iter().find(|transport| transport.as_str() == text);
-        known.ok_or_else(|| TransportError(escape::truncate_message(text)))
+        known.ok_or_else(|| TransportError(escape::truncate(text, MAX_SHOWN_KEY)))
     }
 }
 

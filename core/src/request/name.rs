@@ -45,6 +45,11 @@ pub enum NameError {
         "invalid registry in the image name: expected HOST[:PORT] of letters, digits, \"-\" and \".\""
     )]
     Domain,
+    /// The registry is an IPv6 address, which skopeo doesn't accept.
+    #[error(
+        "the registry in the image name is an IPv6 address: skopeo accepts host names and IPv4"
+    )]
+    Ipv6,
     /// The path has an upper-case letter.
     #[error(
         "image name has upper-case letters: a repository must be lower case, and a registry is \
@@ -114,6 +119,9 @@ impl TryFrom<String> for ImageName {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest, None),
         };
+        if domain.is_some_and(|domain| domain.starts_with('[') || domain.contains("::")) {
+            return Err(NameError::Ipv6);
+        }
         if !domain.is_none_or(is_domain) {
             return Err(NameError::Domain);
         }

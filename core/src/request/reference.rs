@@ -29,10 +29,30 @@ pub enum ReferenceError {
     /// The storage location is invalid.
     #[error(transparent)]
     Location(#[from] StorageLocationError),
+    /// The transport is one that skopeo has and this program doesn't.
+    #[error("unsupported transport \"{0}\"; expected docker:// or containers-storage:")]
+    Transport(&'static str),
+    /// The text is a digest without an image name.
+    #[error("a digest needs the name of its image: NAME@sha256:…")]
+    NoName,
     /// The bracket is not closed, or not of the supported form.
     #[error("invalid bracket after \"containers-storage:\": expected [overlay@LOCATION]")]
     Bracket,
 }
+
+/// Transports of containers-transports(5), and URLs, that are not supported.
+const OTHER_TRANSPORTS: &[&str] = &[
+    "dir:",
+    "docker-archive:",
+    "docker-daemon:",
+    "http://",
+    "https://",
+    "oci:",
+    "oci-archive:",
+    "ostree:",
+    "sif:",
+    "tarball:",
+];
 
 impl Reference {
     /// The transport, if the reference has one.
@@ -64,6 +84,9 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        if let Some(other) = OTHER_TRANSPORTS.iter().find(|t| text.starts_with(**t)) {
+            return Err(ReferenceError::Transport(other));
+        }
         let (transport, rest) = if let Some(rest) = text.strip_prefix("docker://") {
             (Some(Transport::Docker), rest)
         } else if let Some(rest) = text.strip_prefix("containers-storage:") {
@@ -81,6 +104,9 @@ impl FromStr for Reference {
             }
             _ => (None, rest),
         };
+        if rest.starts_with("sha256:") {
+            return Err(ReferenceError::NoName);
+        }
         let (name, digest) = match rest.split_once('@') {
             Some((name, digest)) => (name, Some(digest.parse()?)),
             None => (rest, None),

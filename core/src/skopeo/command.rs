@@ -110,7 +110,7 @@ impl SkopeoCommand<'_> {
     #[must_use]
     pub fn argv(&self, options: &SkopeoOptions, timeout: Duration) -> Vec<OsString> {
         let mut argv = Argv(Vec::with_capacity(10));
-        if options.debug == SkopeoDebug::On {
+        if options.debug == SkopeoDebug::On || self.is_answered_by_registry() {
             argv.push("--debug");
         }
         // Global options come before the subcommand (skopeo(1)).
@@ -143,6 +143,19 @@ impl SkopeoCommand<'_> {
             Self::Version => return vec!["--version".into()],
         };
         argv.0
+    }
+}
+
+impl SkopeoCommand<'_> {
+    /// Whether a registry answers the command. Only debug lines tell that skopeo waits
+    /// because a registry limits the rate of requests.
+    const fn is_answered_by_registry(&self) -> bool {
+        let location = match self {
+            Self::InspectRaw(request) | Self::CopyIndex { request, .. } => request.location(),
+            Self::InspectTag { location, .. } => location,
+            Self::InspectDir { .. } | Self::ManifestDigest { .. } | Self::Version => return false,
+        };
+        matches!(location, Location::Docker { .. })
     }
 }
 

@@ -1,5 +1,6 @@
 //! skopeo's commands as types, and the classification of its failures.
 
+mod classify;
 mod command;
 pub mod stderr;
 

@@ -1,14 +1,14 @@
-//! Classification of skopeo's failures by its log line.
+//! Classification of skopeo's failures by its log lines.
 //!
 //! skopeo writes logrus lines, `time="…" level=fatal msg="…"`, with the message quoted as
-//! Go's `%q` does. The message is a chain, outermost first, of parts joined by `": "`: from
-//! skopeo, then from its library, then from the network or the registry. The registry's
-//! text comes last and is untrusted, so whole parts are matched, from the left, and never
-//! substrings.
+//! Go's `%q` does.
 
+use super::classify::{Phase, READING_MANIFEST, V1_REGISTRY, answer_kind};
 use super::{CommandOutput, Exit};
 use crate::escape::truncate_message;
 use crate::machine::{EffectError, FailureKind};
+
+pub use super::classify::classify;
 
 /// Classifies a command that exited with a failure. Its stderr was redacted before
 /// ([`crate::redact`]).
@@ -16,9 +16,13 @@ use crate::machine::{EffectError, FailureKind};
 pub fn classify_exit(output: &CommandOutput) -> EffectError {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let message = fatal_message(&stderr);
-    let kind = message.as_deref().map_or(FailureKind::Other, classify);
+    let kind = match message.as_deref() {
+        Some(message) if message.ends_with(V1_REGISTRY) => hidden_ping_kind(&stderr),
+        Some(message) => classify(message),
+        None => FailureKind::Other,
+    };
     let text = match (message, stderr.trim()) {
-        (Some(message), _) => message,
+        (Some(message), _) => without_introduction(&message),
         (None, "") => match output.exit {
             Exit::Status(code) => format!("exited with status {code} and no error output"),
             Exit::Signal(signal) => format!("killed by signal {signal}"),
@@ -29,6 +33,59 @@ pub fn classify_exit(output: &CommandOutput) -> EffectError {
         kind,
         message: truncate_message(&text),
     }
+}
+
+/// The message from where it says what failed: without skopeo's introduction and the
+/// reference, which every error of this program starts with.
+fn without_introduction(message: &str) -> String {
+    let named = message
+        .strip_prefix("Error parsing image name \"")
+        .and_then(|rest| rest.split_once("\": "));
+    let copied = message
+        .strip_prefix("initializing source ")
+        .and_then(|rest| rest.split_once(": "));
+    let rest = named.or(copied).map_or(message, |(_, rest)| rest);
+    let rest = rest
+        .strip_prefix("Error retrieving manifest for image: ")
+        .unwrap_or(rest);
+    let answer = rest
+        .strip_prefix(READING_MANIFEST)
+        .and_then(|rest| rest.split_once(": "));
+    answer.map_or_else(
+        || rest.to_owned(),
+        |(_, answer)| format!("reading manifest: {answer}"),
+    )
+}
+
+/// The kind of a command that was killed at its timeout. skopeo waits for a registry that
+/// limits the rate of requests, and says so in its last debug line.
+#[must_use]
+pub fn classify_timeout(stderr: &[u8]) -> FailureKind {
+    let stderr = String::from_utf8_lossy(stderr);
+    match debug_messages(&stderr).next() {
+        Some(text) if text.starts_with("Too many requests to ") => FailureKind::RateLimited,
+        _ => FailureKind::Timeout,
+    }
+}
+
+/// The kind of a ping whose failure [`V1_REGISTRY`] hides, by the status in a debug line:
+/// `Ping URL status 503`.
+fn hidden_ping_kind(stderr: &str) -> FailureKind {
+    let kind = debug_messages(stderr).find_map(|text| {
+        let (url, status) = text.strip_prefix("Ping ")?.rsplit_once(" status ")?;
+        let answer = format!("invalid status code from registry {status}");
+        url.ends_with("/v2/")
+            .then(|| answer_kind(&[&answer], Phase::Ping))
+    });
+    kind.unwrap_or(FailureKind::Server)
+}
+
+/// The decoded messages of level `debug`, from the last.
+fn debug_messages(stderr: &str) -> impl Iterator<Item = String> {
+    stderr.lines().rev().filter_map(|line| {
+        let (fields, message) = line.split_once(" msg=")?;
+        fields.ends_with("level=debug").then(|| unquote(message))
+    })
 }
 
 /// The decoded message of the last line of level `fatal` or `error`.
@@ -99,152 +156,4 @@ fn unescape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
 
 fn push(c: char, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-}
-
-/// Start of the part after which the text comes from the registry and is untrusted.
-const READING_MANIFEST: &str = "reading manifest ";
-
-/// Classifies a decoded message of skopeo.
-#[must_use]
-pub fn classify(message: &str) -> FailureKind {
-    let parts = split_parts(primary_message(message));
-    let boundary = parts.iter().position(|p| p.starts_with(READING_MANIFEST));
-    let (trusted, from_registry) = parts.split_at(boundary.map_or(parts.len(), |at| at + 1));
-    // `reading manifest D in NAME` is followed by the registry's error code and its text,
-    // or by a failed request.
-    let registry_kind = || match from_registry {
-        [request, network @ ..] if request.starts_with("Get ") => first_kind(network),
-        [code, detail @ ..] => part_kind(first_code(code), detail),
-        [] => None,
-    };
-    first_kind(trusted)
-        .or_else(registry_kind)
-        .unwrap_or(FailureKind::Other)
-}
-
-/// The primary registry's part of a message in which mirrors (registries.conf) failed
-/// first: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror's text is
-/// untrusted and may contain the delimiter, so the last one counts.
-fn primary_message(message: &str) -> &str {
-    let primary = || {
-        let (before, mirrors) = message.split_once("(Mirrors also failed: ")?;
-        let before = split_parts(before);
-        let is_untrusted =
-            before.iter().any(|p| p.starts_with(READING_MANIFEST)) || first_kind(&before).is_some();
-        // Only skopeo's own note starts a part.
-        if is_untrusted || before.last() != Some(&"") {
-            return None;
-        }
-        let (_, primary) = mirrors.rsplit_once("]): ")?;
-        Some(primary)
-    };
-    primary().unwrap_or(message)
-}
-
-/// The first of several error codes in one response: `errors:` and a line for each.
-fn first_code(codes: &str) -> &str {
-    let lines = codes.strip_prefix("errors:\n");
-    lines.map_or(codes, |lines| lines.lines().next().unwrap_or(lines))
-}
-
-/// The kind of the first part that has one.
-fn first_kind(parts: &[&str]) -> Option<FailureKind> {
-    let kind = |(at, part): (usize, &&str)| part_kind(part, &parts[at + 1..]);
-    parts.iter().enumerate().find_map(kind)
-}
-
-/// The kind of a part that is followed by `rest`.
-fn part_kind(part: &str, rest: &[&str]) -> Option<FailureKind> {
-    let is_last = rest.is_empty();
-    Some(match part {
-        "manifest unknown" | "name unknown" => FailureKind::NotFound,
-        // The parts after `invalid username/password` come from the registry.
-        "unauthorized" | "denied" | "invalid username/password" => FailureKind::Authentication,
-        "x509" | "tls" => FailureKind::Tls,
-        "toomanyrequests" | "too many requests to registry" => FailureKind::RateLimited,
-        "http" if rest == ["server gave HTTP response to HTTPS client"] => FailureKind::PlainHttp,
-        "received unexpected HTTP status" | "StatusCode" => status_kind(rest.first()?),
-        _ if part.ends_with("does not resolve to an image ID") => FailureKind::NotFound,
-        _ if part.starts_with("parsing manifest list ") => FailureKind::NotAnIndex,
-        _ => match part.strip_prefix("invalid status code from registry ") {
-            // The response to a ping or a token request: the manifest may well exist.
-            Some(status) if status_kind(status) == FailureKind::NotFound => FailureKind::Other,
-            Some(status) => status_kind(status),
-            None if is_last => return last_part_kind(part),
-            None => return None,
-        },
-    })
-}
-
-/// The kind of the last part: a message of the network or of skopeo, or the standard
-/// message of an error code (distribution, `errcode`), which skopeo 1.10 and later print
-/// without the code if the registry adds no detail.
-fn last_part_kind(part: &str) -> Option<FailureKind> {
-    Some(match part {
-        "repository name not known to registry" => FailureKind::NotFound,
-        "authentication required" | "requested access to the resource is denied" => {
-            FailureKind::Authentication
-        }
-        "too many requests" => FailureKind::RateLimited,
-        "EOF" | "unexpected EOF" => FailureKind::Network,
-        _ if part.starts_with("Manifest does not match provided manifest digest") => {
-            FailureKind::DigestMismatch
-        }
-        // The limit of a manifest's size; that of a token's is lower.
-        "exceeded maximum allowed size of 4194304 bytes" => FailureKind::TooLarge,
-        _ if NETWORK.iter().any(|end| part.ends_with(end)) => FailureKind::Network,
-        _ if TLS.iter().any(|end| part.ends_with(end)) => FailureKind::Tls,
-        _ => return None,
-    })
-}
-
-/// Ends of network errors (Go's net package and the kernel).
-const NETWORK: &[&str] = &[
-    "connection refused",
-    "connection reset by peer",
-    "broken pipe",
-    "i/o timeout",
-    "context deadline exceeded",
-    "Client.Timeout exceeded while awaiting headers)",
-    "TLS handshake timeout",
-    "no such host",
-    "server misbehaving",
-    "Temporary failure in name resolution",
-    "network is unreachable",
-    "no route to host",
-];
-
-/// Ends of errors of Go's crypto/tls that don't start with `tls: `.
-const TLS: &[&str] = &["first record does not look like a TLS handshake"];
-
-/// The kind of an HTTP status: `503 Service Unavailable`, `503 (Service Unavailable)` or
-/// `503, BODY`.
-fn status_kind(status: &str) -> FailureKind {
-    let code = status.split([' ', ',']).next().unwrap_or_default();
-    match code.parse::<u16>() {
-        Ok(500..=599) => FailureKind::Server,
-        Ok(429) => FailureKind::RateLimited,
-        Ok(401 | 403) => FailureKind::Authentication,
-        Ok(404) => FailureKind::NotFound,
-        _ => FailureKind::Other,
-    }
-}
-
-/// Splits a message into its parts, except within double quotes.
-fn split_parts(message: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut start, mut quoted, mut escaped) = (0, false, false);
-    for (at, c) in message.char_indices() {
-        match c {
-            '"' if !escaped => quoted = !quoted,
-            ':' if !quoted && message[at + 1..].starts_with(' ') => {
-                parts.push(message[start..at].trim());
-                start = at + 2;
-            }
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    parts.push(message[start..].trim());
-    parts
 }

@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod golden;
+mod line;
 mod merkle;
 mod record;
 mod replay;

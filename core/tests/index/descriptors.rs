@@ -24,7 +24,7 @@ fn descriptor_with_missing_or_invalid_member_is_rejected() {
         ("size", json!(1.5)),
         ("size", json!("1")),
         ("mediaType", json!("")),
-        ("platform", json!({ "os": "linux" })),
+        ("platform", json!({ "os": 1 })),
         ("platform", json!([])),
     ];
     for (key, value) in changes {
@@ -98,13 +98,40 @@ fn descriptor_exposes_every_parsed_member() {
     );
     let platform = |descriptor: &Descriptor| descriptor.platform().expect("a platform").clone();
     let (whole, bare) = (platform(whole), platform(bare));
-    assert_eq!((whole.os(), whole.architecture()), ("windows", "arm"));
+    assert_eq!(
+        (whole.os(), whole.architecture()),
+        (Some("windows"), Some("arm"))
+    );
     assert_eq!(
         (whole.variant(), whole.os_version()),
         (Some("v7"), Some("10.0"))
     );
-    assert_eq!((bare.variant(), bare.os_version()), (Some(""), None));
+    assert_eq!((bare.variant(), bare.os_version()), (None, None));
     assert_eq!(format!("{whole} {bare}"), "windows/arm/v7 linux/s390x");
+}
+
+#[test]
+fn incomplete_platform_is_accepted_and_shown_as_unknown() {
+    let table = [
+        (json!({}), "unknown/unknown"),
+        (json!({ "os": "linux" }), "linux/unknown"),
+        (
+            json!({ "os": null, "architecture": "amd64" }),
+            "unknown/amd64",
+        ),
+        (json!({ "os": "", "architecture": "" }), "unknown/unknown"),
+        (
+            json!({ "architecture": "arm", "variant": "v7" }),
+            "unknown/arm/v7",
+        ),
+    ];
+    for (platform, shown) in table {
+        let mut descriptor = samples::descriptor(samples::OCI_IMAGE, 0);
+        descriptor["platform"] = platform;
+        let document = json!({ "schemaVersion": 2, "manifests": [descriptor] }).to_string();
+        let index = Index::parse(document.as_bytes()).expect("an index");
+        assert_eq!(index.summary().platforms, [shown]);
+    }
 }
 
 #[test]
@@ -146,7 +173,6 @@ fn every_descriptor_error_has_a_message() {
         ("mediaType", json!(1)),
         ("digest", json!("sha256:\u{1b}[31m")),
         ("size", json!(-1)),
-        ("platform", json!({ "os": "linux" })),
         ("platform", json!({ "os": 1, "architecture": "" })),
         ("platform", json!({ "OS": "linux", "architecture": "" })),
         ("MediaType", json!("a/b")),

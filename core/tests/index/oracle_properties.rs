@@ -7,23 +7,19 @@ use test_support::oracle::json::Json::{self, Array, Number, Object, Text};
 use test_support::oracle::json::read;
 use test_support::property::config;
 
+/// A string cut in the middle of a character.
+fn cut() -> Json {
+    read(br#""cut \ud83d""#).expect("JSON")
+}
+
 fn descriptor() -> impl Strategy<Value = Json> {
     let digest = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|[a-z0-9]{1,3}\\+b3:[a-zA-Z0-9=_-]{1,9}";
-    let platform = (
-        "linux|windows|x",
-        "amd64|arm64|s390x",
-        prop::option::of("v[78]"),
-    );
-    let platform = platform.prop_map(|(os, architecture, variant)| {
-        let variant = variant.map(|variant| ("variant".to_owned(), Text(variant)));
-        let known = [("os", os), ("architecture", architecture)];
-        Object(
-            known
-                .map(|(k, v)| (k.to_owned(), Text(v)))
-                .into_iter()
-                .chain(variant)
-                .collect(),
-        )
+    let keys = ["os", "architecture", "variant", "os.version", "x", "X"];
+    let part = prop_oneof![Just(Json::Null), "linux|amd64|v8|".prop_map(Text)];
+    let platform = prop::collection::btree_map(prop::sample::select(keys.to_vec()), part, 0..4);
+    let platform = platform.prop_map(|parts| {
+        let parts = parts.into_iter().map(|(key, part)| (key.to_owned(), part));
+        Object(parts.collect())
     });
     let required = ("[a-z]{1,9}/[a-z.+]{1,9}", digest, 0..i64::MAX);
     let optional = ("data|artifactType|urlx", "[a-z=]{0,9}");
@@ -46,11 +42,17 @@ fn descriptor() -> impl Strategy<Value = Json> {
 
 /// Indexes with any legal members, in any order.
 fn index() -> impl Strategy<Value = Json> {
-    let annotations =
-        prop::collection::btree_map("[a-zA-Zſ.]{1,6}", "[a-zä]{0,4}".prop_map(Text), 0..4)
-            .prop_map(|map| Object(map.into_iter().collect()));
-    let kind = prop::sample::select(MediaType::ALL.to_vec())
-        .prop_map(|kind| Text(kind.as_str().to_owned()));
+    let annotations = prop::collection::btree_map(
+        "[a-zA-Zſ.]{1,6}",
+        prop_oneof!["[a-zä]{0,4}".prop_map(Text), Just(cut())],
+        0..4,
+    )
+    .prop_map(|map| Object(map.into_iter().collect()));
+    let kind = prop::sample::select(MediaType::ALL.to_vec());
+    let kind = prop_oneof![
+        kind.prop_map(|kind| Text(kind.as_str().to_owned())),
+        Just(Json::Null)
+    ];
     let some = (
         prop::option::of(kind),
         prop::option::of(annotations),
@@ -97,6 +99,8 @@ fn value() -> impl Strategy<Value = Json> {
         "true",
         "[[{}]]",
         r#"{"A":1,"a":{}}"#,
+        r#""\ud83d""#,
+        "1e309",
     ];
     let media = [
         "application/vnd.oci.image.index.v1+json",
@@ -110,7 +114,7 @@ fn value() -> impl Strategy<Value = Json> {
 }
 
 /// A change to a document: a new member, another value, another spelling.
-fn change() -> impl Strategy<Value = (prop::sample::Index, u8, String, Json)> {
+fn change() -> impl Strategy<Value = Change> {
     let keys = [
         "config",
         "layers",
@@ -121,17 +125,37 @@ fn change() -> impl Strategy<Value = (prop::sample::Index, u8, String, Json)> {
         "mediaType",
         "schemaVersion",
         "subject",
+        "size",
+        "digest",
+        "platform",
+        "os",
         "x",
+        "X",
     ];
     let key =
         (prop::sample::select(keys.to_vec()), any::<u8>()).prop_map(|(key, how)| respelt(key, how));
-    (any::<prop::sample::Index>(), 0..4_u8, key, value())
+    (any::<prop::sample::Index>(), 0..12_u8, key, value())
 }
 
-fn changed(document: &mut Json, (at, sort, key, value): (prop::sample::Index, u8, String, Json)) {
+type Change = (prop::sample::Index, u8, String, Json);
+
+/// Changes the document, or half of the time its first descriptor or that one's platform.
+fn changed(document: &mut Json, change: Change) {
+    let Object(members) = document else { return };
+    let (at, sort, key, value) = change;
+    let within = members
+        .iter_mut()
+        .find_map(|(name, value)| match (name.as_str(), value) {
+            ("manifests", Array(list)) => list.first_mut(),
+            ("platform", platform) => Some(platform),
+            _ => None,
+        });
+    if let (Some(within @ Object(_)), 4..) = (within, sort) {
+        return changed(within, (at, sort - 4, key, value));
+    }
     let Object(members) = document else { return };
     let at = at.index(members.len() + 1);
-    match (members.get_mut(at), sort) {
+    match (members.get_mut(at), sort % 4) {
         (Some(member), 0) => member.1 = value,
         (Some(member), 1) => member.0 = respelt(&member.0, key.len() as u8),
         _ => members.insert(at, (key, value)),
@@ -150,7 +174,7 @@ proptest! {
         let parsed_members: Vec<_> = parsed.manifests().iter().map(|one| (Some(Text(one.digest().to_owned())), Some(Number(one.size().to_string())))).collect();
         let expected: Vec<_> = manifests.iter().map(|one| (one.member("digest").cloned(), one.member("size").cloned())).collect();
         prop_assert_eq!(parsed_members, expected);
-        let kind = index.member("mediaType").cloned().unwrap_or(Text(MediaType::OciImageIndex.to_string()));
+        let kind = index.member("mediaType").filter(|kind| **kind != Json::Null).cloned().unwrap_or(Text(MediaType::OciImageIndex.to_string()));
         prop_assert_eq!(Text(parsed.media_type().to_string()), kind);
         prop_assert_eq!(parsed.summary().manifests as usize, manifests.len());
     }

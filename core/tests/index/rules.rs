@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, MediaType, NotAnIndex};
+use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, MediaType, MediaTypeOrigin, NotAnIndex};
 use test_support::loopback::samples;
 use test_support::property::config;
 
@@ -92,6 +92,36 @@ fn single_image_is_recognized_with_and_without_media_type() {
     }
 }
 
+#[test]
+fn media_type_null_is_absent() {
+    let index = Index::parse(br#"{"schemaVersion":2,"mediaType":null,"manifests":[]}"#);
+    let index = index.expect("an index");
+    assert_eq!(index.media_type(), MediaType::OciImageIndex);
+    assert_eq!(index.media_type_origin(), MediaTypeOrigin::Implied);
+    let image = Index::parse(br#"{"schemaVersion":2,"mediaType":null,"config":{}}"#);
+    assert_eq!(image, Err(NotAnIndex::SingleImage { media_type: None }));
+}
+
+#[test]
+fn document_of_another_kind_has_no_list_of_manifests_first() {
+    let documents = [
+        "{}",
+        r#"{"errors":[{"code":"DENIED"}]}"#,
+        r#"{"a":1,"a":2,"SchemaVersion":1}"#,
+        r#"{"mediaType":"application/problem+json","schemaVersion":1}"#,
+        r#"{"mediaType":7,"manifests":null}"#,
+    ];
+    for document in documents {
+        let reason = Index::parse(document.as_bytes())
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            reason.starts_with("the document has no list of manifests"),
+            "{reason}"
+        );
+    }
+}
+
 /// The table in docs/index-validation.md.
 #[test]
 fn documents_that_only_the_python_source_accepts_are_rejected() {
@@ -148,6 +178,8 @@ fn every_reason_has_a_message_and_sorted_keys() {
         br#"{"schemaVersion":1,"manifests":[]}"#.to_vec(),
         br#"{"manifests":[]}"#.to_vec(),
         br#"{"schemaVersion":2}"#.to_vec(),
+        br#"{"mediaType":"text/\u001b[31mred"}"#.to_vec(),
+        br#"{"x":1e999}"#.to_vec(),
         br#"{"schemaVersion":2,"manifests":{}}"#.to_vec(),
         br#"{"schemaVersion":2,"manifests":[],"x":1,"x":2}"#.to_vec(),
         br#"{"schemaVersion":2,"Manifests":[]}"#.to_vec(),

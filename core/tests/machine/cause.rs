@@ -22,6 +22,12 @@ fn every_cause_has_a_message_and_round_trips_through_json() {
         Cause::DigestMismatch {
             expected: one,
             actual: two,
+            not_an_index: None,
+        },
+        Cause::DigestMismatch {
+            expected: one,
+            actual: two,
+            not_an_index: Index::parse(b"[]").err().map(Box::new),
         },
         Cause::SkopeoDigestMismatch {
             sha256: one,

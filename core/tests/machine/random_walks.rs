@@ -190,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn attempts_count_from_1_up_to_the_policys_maximum(task in task(), choices in choices()) {
+    fn attempts_count_from_1_up_to_the_maximum_of_the_policy(task in task(), choices in choices()) {
         let walk = walk(task, &choices);
         let counted: Vec<u32> = (1..).take(walk.fetches.len()).collect();
         prop_assert_eq!(&walk.fetches, &counted);

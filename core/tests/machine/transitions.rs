@@ -28,6 +28,29 @@ fn wanted_effect_has_a_valid_outcome_in_every_state_that_is_not_final() {
 }
 
 #[test]
+fn staging_is_kept_from_staged_to_the_end_of_the_fetch() {
+    let mut open: Vec<(Fetch, Option<Staging>)> = tasks()
+        .into_iter()
+        .map(|task| (Fetch::new(task), None))
+        .collect();
+    let mut seen = HashSet::new();
+    while let Some((fetch, staging)) = open.pop() {
+        assert_eq!(fetch.staging(), staging.as_ref(), "{fetch:?}");
+        for outcome in all_outcomes() {
+            let reserved = match &outcome {
+                Outcome::Staged { staging } => Some(staging.clone()),
+                _ => staging.clone(),
+            };
+            if let Ok((next, _)) = fetch.clone().step(outcome)
+                && seen.insert(format!("{next:?}"))
+            {
+                open.push((next, reserved));
+            }
+        }
+    }
+}
+
+#[test]
 fn oversized_object_fails_the_fetch_and_is_not_quarantined() {
     let (task, size) = (tasks().remove(0), 8 << 40);
     let entry = CacheEntry::Oversized { size };

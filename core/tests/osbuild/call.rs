@@ -6,7 +6,7 @@ use skopeo_index_core::osbuild::{Call, ProtocolError};
 fn download(attached: Result<Option<Vec<u8>>, &str>) -> Result<Option<usize>, ProtocolError> {
     let message = br#"{"type":"method","data":{"name":"download","args":{"cache":"/c"}}}"#;
     match Call::parse(message, || attached)? {
-        Call::Download(download) => Ok(Some(download.items.0.len())),
+        Call::Download(download) => Ok(Some(download.items.iter().count())),
         Call::Copy(_) => Ok(None),
     }
 }

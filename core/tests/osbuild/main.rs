@@ -6,3 +6,5 @@
 )]
 
 mod call;
+mod manifest;
+mod reply;

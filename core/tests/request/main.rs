@@ -29,9 +29,9 @@ fn errors<T: FromStr<Err: Display>>(texts: &[&str]) -> String {
 }
 
 /// Every kind of location, with its transport and the start of skopeo's source argument.
-fn locations() -> [(Location, Transport, &'static str); 6] {
+fn locations() -> [(Location, Transport, &'static str); 7] {
     let docker = |tls_verify| Location::Docker { tls_verify };
-    let location = "/x y".parse().expect("a location");
+    let location = |text: &str| Some(text.parse().expect("a location"));
     let storage = |location| Location::ContainersStorage { location };
     [
         (docker(TlsVerify::Unset), Transport::Docker, "docker://"),
@@ -44,9 +44,14 @@ fn locations() -> [(Location, Transport, &'static str); 6] {
             "containers-storage:",
         ),
         (
-            storage(Some(location)),
+            storage(location("/x y")),
             Transport::ContainersStorage,
             "containers-storage:[overlay@/x y]",
+        ),
+        (
+            storage(location("/x+/y")),
+            Transport::ContainersStorage,
+            "containers-storage:[overlay@/x+/y]",
         ),
     ]
 }

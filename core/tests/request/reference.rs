@@ -47,6 +47,10 @@ fn reference_is_split_into_transport_location_name_and_digest() {
             format!("containers-storage:[overlay@/x]a@{DIGEST}"),
             (storage, Some("/x"), "a", Some(DIGEST)),
         ),
+        (
+            format!("containers-storage:[overlay@/x+/y]a@{DIGEST}"),
+            (storage, Some("/x+/y"), "a", Some(DIGEST)),
+        ),
     ];
     for (text, (transport, location, name, digest)) in table {
         let read: Reference = text.parse().expect("a reference");
@@ -72,6 +76,13 @@ fn reference_is_split_into_transport_location_name_and_digest() {
 fn every_reference_error_has_a_message() {
     let texts = [
         "dir:/x",
+        "docker-daemon:x:latest@sha256:00",
+        "docker-archive:/x",
+        "oci:x:y",
+        "https://quay.io/x",
+        "sha256:00",
+        "docker://[::1]:5000/x",
+        "2001:db8::1/x",
         "docker://",
         "docker://[overlay@/x]a",
         "containers-storage:[overlay@/x",

@@ -54,15 +54,16 @@ fn registry_errors_are_classified() {
             FailureKind::Other,
         ),
         ("manifest invalid: manifest unknown", FailureKind::Other),
-        ("unavailable: manifest unknown", FailureKind::Other),
+        ("unavailable: manifest unknown", FailureKind::Server),
+        ("manifest invalid: EOF", FailureKind::Other),
         ("unknown: m", FailureKind::Other),
         (
             "Get \"http://b/x\": dial tcp 127.0.0.1:1: connect: connection refused",
             FailureKind::Network,
         ),
         (
-            "Get \"http://b/x\": x509: certificate has expired",
-            FailureKind::Tls,
+            "Get \"http://b/x\": x509: certificate has expired or is not yet valid: x",
+            FailureKind::TlsExpired,
         ),
     ];
     for (text, kind) in table {
@@ -92,7 +93,7 @@ fn other_failures_are_classified() {
         ),
         (
             "Requesting bearer token: invalid status code from registry 404 (Not Found)",
-            FailureKind::Other,
+            FailureKind::NoRegistry,
         ),
         (
             "exceeded maximum allowed size of 1048576 bytes",
@@ -116,15 +117,15 @@ fn other_failures_are_classified() {
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": x509: certificate signed by unknown authority",
-            FailureKind::Tls,
+            FailureKind::TlsAuthority,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": tls: first record does not look like a TLS handshake",
-            FailureKind::Tls,
+            FailureKind::NotTls,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": first record does not look like a TLS handshake",
-            FailureKind::Tls,
+            FailureKind::NotTls,
         ),
         (
             "pinging container registry a: Get \"https://a/v2/\": remote error: tls: bad certificate",
@@ -212,7 +213,7 @@ fn primary_registry_decides_the_kind_and_mirrors_do_not() {
         ),
         (
             vec![at("manifest unknown")],
-            at("unknown: manifest unknown"),
+            at("unknown: m"),
             FailureKind::Other,
         ),
     ];
@@ -259,7 +260,7 @@ fn messages_without_a_code_of_newer_skopeo_are_classified() {
         (r#"StatusCode: 404, "Not found\r""#, FailureKind::NotFound),
         ("too many requests", FailureKind::RateLimited),
         ("unknown error", FailureKind::Other),
-        ("unknown: 404 page not found", FailureKind::Other),
+        ("unknown: 404 page not found", FailureKind::NotFound),
         // With a suffix, it isn't the whole message of a code.
         ("too many requests: x", FailureKind::Other),
         ("authentication required: x", FailureKind::Other),
@@ -293,14 +294,24 @@ fn first_of_several_errors_decides_the_kind() {
 }
 
 #[test]
-fn only_rate_limit_server_network_and_timeout_failures_are_transient() {
+fn only_rate_limit_server_network_proxy_and_timeout_failures_are_transient() {
     let transient = [
         FailureKind::RateLimited,
         FailureKind::Server,
         FailureKind::Network,
+        FailureKind::ProxyUnavailable,
         FailureKind::Timeout,
     ];
     let permanent = [
+        FailureKind::CredentialsFile,
+        FailureKind::CredentialHelper,
+        FailureKind::TlsAuthority,
+        FailureKind::TlsExpired,
+        FailureKind::TlsHostName,
+        FailureKind::TlsNoSan,
+        FailureKind::NotTls,
+        FailureKind::Proxy,
+        FailureKind::NoRegistry,
         FailureKind::NotFound,
         FailureKind::Authentication,
         FailureKind::Tls,

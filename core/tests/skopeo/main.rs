@@ -9,6 +9,8 @@ mod argv;
 mod classification;
 mod log_line;
 mod properties;
+mod timeout;
+mod versions;
 
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::redact::Redactor;
@@ -18,7 +20,7 @@ use skopeo_index_core::skopeo::{CommandOutput, Exit};
 /// The digest in the messages.
 const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-fn failed(stderr: &str) -> CommandOutput {
+pub(crate) fn failed(stderr: &str) -> CommandOutput {
     CommandOutput {
         exit: Exit::Status(1),
         stdout: Vec::new(),
@@ -26,7 +28,8 @@ fn failed(stderr: &str) -> CommandOutput {
     }
 }
 
-/// The kind that a whole log line with this message gets; the message must be kept.
+/// The kind that a whole log line with this message gets; of the message, the introduction
+/// is removed.
 #[track_caller]
 fn kind_of(text: &str) -> FailureKind {
     let message = format!("Error parsing image name \"docker://127.0.0.1:5000/x@{D}\": {text}");
@@ -45,11 +48,20 @@ fn kind_of(text: &str) -> FailureKind {
         EffectError::Command {
             kind,
             message: kept,
-        } if kept == message => {
+        } if kept == shown(text) => {
             assert_eq!(kind, kind_of_redacted, "{text}");
             kind
         }
         other => panic!("{other}"),
+    }
+}
+
+/// A message as it is shown: the reference is not repeated.
+fn shown(text: &str) -> String {
+    let answer = text.strip_prefix("reading manifest ");
+    match answer.and_then(|rest| rest.split_once(": ")) {
+        Some((_, answer)) => format!("reading manifest: {answer}"),
+        None => text.to_owned(),
     }
 }
 

@@ -40,12 +40,51 @@ proptest! {
 
     #[test]
     fn registry_text_after_its_code_never_decides_the_kind(
-        code in prop::sample::select(vec![("unknown", FailureKind::Other), ("manifest invalid", FailureKind::Other), ("toomanyrequests", FailureKind::RateLimited), ("denied", FailureKind::Authentication), ("StatusCode: 400, ", FailureKind::Other), ("manifest unknown", FailureKind::NotFound)]),
+        code in prop::sample::select(vec![("manifest invalid", FailureKind::Other), ("toomanyrequests", FailureKind::RateLimited), ("denied", FailureKind::Authentication), ("StatusCode: 400, ", FailureKind::Other), ("manifest unknown", FailureKind::NotFound)]),
         words in prop::collection::vec(decisive(), 0..6),
         glue in prop::sample::select(vec![": ", " ", "\n", ""]),
     ) {
         let text = format!("{}: {}", code.0, words.join(glue));
         prop_assert_eq!(kind_at_registry(&text), code.1, "{}", text);
+    }
+
+    /// skopeo shows neither code nor status: the text stands for them, and chooses only
+    /// between kinds that are permanent.
+    #[test]
+    fn registry_text_without_a_known_code_never_makes_a_failure_transient(
+        words in prop::collection::vec(prop_oneof![decisive(), Just("not found"), Just("forbidden"), Just("access denied")], 0..6),
+        glue in prop::sample::select(vec![": ", " ", "\n", ""]),
+    ) {
+        let kind = kind_at_registry(&format!("unknown: {}", words.join(glue)));
+        prop_assert!(matches!(kind, FailureKind::NotFound | FailureKind::Authentication | FailureKind::Other), "{kind:?}");
+    }
+
+    /// skopeo 1.10 and later show the answer to a ping as they show a manifest's.
+    #[test]
+    fn registry_text_in_a_ping_never_decides_the_kind(
+        code in prop::sample::select(vec![("unknown", FailureKind::NoRegistry), ("manifest unknown", FailureKind::NoRegistry), ("manifest invalid", FailureKind::NoRegistry), ("StatusCode: 404, ", FailureKind::NoRegistry), ("denied", FailureKind::Authentication), ("toomanyrequests", FailureKind::RateLimited)]),
+        words in prop::collection::vec(decisive(), 0..6),
+        glue in prop::sample::select(vec![": ", "\n", ""]),
+    ) {
+        let text = format!("pinging container registry a: {}: x{}", code.0, words.join(glue));
+        prop_assert_eq!(kind_of(&text), code.1, "{}", text);
+    }
+
+    /// Names in a certificate, a proxy's phrase, a credential helper's output.
+    #[test]
+    fn text_of_certificates_proxies_and_helpers_never_decides_the_kind(
+        words in prop::collection::vec(decisive(), 0..6),
+        glue in prop::sample::select(vec![": ", " ", "\n", ""]),
+    ) {
+        let words = words.join(glue);
+        let get = "pinging container registry a: Get \"https://a/v2/\": ";
+        for (text, kind) in [
+            (format!("{get}x509: certificate is valid for {words}"), FailureKind::TlsHostName),
+            (format!("getting username and password: error getting credentials - err: exit status 1, out: `{words}`"), FailureKind::CredentialHelper),
+            (format!("{get}net/http: HTTP/1.x transport connection broken: malformed MIME header initial line: {words}"), FailureKind::Other),
+        ] {
+            prop_assert_eq!(kind_of(&text), kind, "{}", text);
+        }
     }
 
     #[test]

@@ -9,8 +9,9 @@ use skopeo_index_core::audit::{
 };
 use skopeo_index_core::escape::Escaped;
 
-use super::verify::read_checkpoint;
+use super::verify::{read_checkpoint, read_proof};
 use crate::cli::exit::ExitStatus;
+use crate::cli::input::file_error;
 use crate::cli::options::Format;
 use crate::cli::output::{self, CliError};
 
@@ -52,10 +53,8 @@ pub(super) fn check(
     format: Format,
 ) -> Result<ExitStatus, CliError> {
     let checkpoint = read_checkpoint(checkpoint)?;
-    let usage = |error: String| CliError::usage(format!("{}: {error}", file.display()));
-    let text = std::fs::read(file).map_err(|error| usage(error.to_string()))?;
-    let proof: InclusionProof =
-        serde_json::from_slice(&text).map_err(|error| usage(error.to_string()))?;
+    let proof: InclusionProof = serde_json::from_slice(&read_proof(file)?)
+        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))?;
     let (log, size) = (checkpoint.origin.as_str(), checkpoint.size);
     let result = proof.check(&checkpoint);
     match format {
@@ -77,7 +76,7 @@ pub(super) fn check(
         Ok(_) => Ok(ExitStatus::Success),
         Err(error) => Err(CliError::new(
             ExitStatus::AuditBroken,
-            format!("{}: {}", file.display(), Escaped(&error.to_string())),
+            file_error(file, Escaped(&error.to_string())),
         )),
     }
 }

@@ -4,10 +4,14 @@ use std::path::Path;
 
 use serde_json::json;
 use skopeo_index::audit_log::{check_objects, verify_log};
-use skopeo_index_core::audit::{Checkpoint, Finding, KeepObjects, ParsedLine, Severity};
+use skopeo_index::os::{open_nonblocking, read_all};
+use skopeo_index_core::audit::{
+    Checkpoint, CheckpointError, Finding, KeepObjects, ParsedLine, Severity,
+};
 use skopeo_index_core::escape::Escaped;
 
 use crate::cli::exit::ExitStatus;
+use crate::cli::input::file_error;
 use crate::cli::options::Format;
 use crate::cli::output::{self, CliError, of_severity};
 
@@ -15,7 +19,7 @@ use crate::cli::output::{self, CliError, of_severity};
 struct FindingPrinter {
     format: Format,
     worst: Option<Severity>,
-    count: usize,
+    count: u64,
 }
 
 impl FindingPrinter {
@@ -71,7 +75,14 @@ pub(super) fn run(
         _ => "BROKEN",
     };
     match format {
-        Format::Text => output::line(&format!("{size} records, {count} findings: {word}"))?,
+        Format::Text => {
+            let plural = |n: u64| if n == 1 { "" } else { "s" };
+            output::line(&format!(
+                "{size} record{}, {count} finding{}: {word}",
+                plural(size),
+                plural(count)
+            ))?;
+        }
         Format::Json => output::json_line(&json!({
             "records": size, "findings": count, "intact": status == ExitStatus::Success,
             "checkpoint": checkpoint.map(ToString::to_string),
@@ -81,7 +92,19 @@ pub(super) fn run(
 }
 
 pub(super) fn read_checkpoint(file: &Path) -> Result<Checkpoint, CliError> {
-    let usage = |error: String| CliError::usage(format!("{}: {error}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
-    text.parse().map_err(|error| usage(format!("{error}")))
+    let text = String::from_utf8(read_proof(file)?);
+    let text = text.map_err(|error| CliError::usage(file_error(file, error)))?;
+    text.parse()
+        .map_err(|error: CheckpointError| CliError::usage(file_error(file, error)))
+}
+
+/// Limit of a checkpoint or proof in bytes. A checkpoint has three lines, and may have more
+/// with signatures; a proof has a record, of some KiB, and 64 hashes at most.
+const MAX_PROOF_SIZE: usize = 64 << 10;
+
+/// Reads a checkpoint or proof.
+pub(super) fn read_proof(file: &Path) -> Result<Vec<u8>, CliError> {
+    open_nonblocking(file)
+        .and_then(|proof| read_all(proof, MAX_PROOF_SIZE, None))
+        .map_err(|error| CliError::usage(file_error(file, error)))
 }

@@ -120,7 +120,7 @@ impl<'a> Progress<'a> {
     }
 
     fn failed(&self, request: &Request, failed: &Failed) {
-        let hint = hint::of_cause(failed.cause(), self.options);
+        let hint = hint::of_failed(failed, self.options);
         let json = json!({
             "reference": request.to_string(), "source": request.skopeo_source(),
             "state": failed.state(), "error": failed.cause().to_string(), "hint": hint,

@@ -28,6 +28,8 @@ pub enum Behaviour {
     Silence,
     /// A redirect to the same path.
     RedirectLoop,
+    /// The connection is closed.
+    HangUp,
 }
 
 /// Time between two bytes of [`Behaviour::SlowDrip`].
@@ -142,6 +144,7 @@ impl Behaviour {
             }
             // Until the client or the registry closes the connection.
             Self::Silence => io::copy(&mut to, &mut io::sink()).map(|_| ()),
+            Self::HangUp => Err(io::ErrorKind::ConnectionAborted.into()),
             Self::RedirectLoop => write!(
                 to,
                 "HTTP/1.1 302 Found\r\nLocation: {path}\r\nContent-Length: 0\r\n\r\n"

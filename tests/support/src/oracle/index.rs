@@ -38,7 +38,7 @@ pub fn reject_reason(document: &Json) -> Option<&'static str> {
         }
     }
     match read_as("mediaType")[..] {
-        [] => {}
+        [] | [Json::Null] => {}
         [Text(kind)] if MediaType::ALL.iter().any(|known| known.as_str() == kind) => {}
         _ => return Some("mediaType"),
     }
@@ -51,12 +51,8 @@ pub fn reject_reason(document: &Json) -> Option<&'static str> {
     }
 }
 
-/// Why readers may differ in which member is which key.
+/// Why readers may differ in which member is which of the `known` keys.
 fn ambiguous_key(members: &[(String, Json)], known: &[&str]) -> Option<&'static str> {
-    let keys: Vec<_> = members.iter().map(|(key, _)| folded(key)).collect();
-    if (0..keys.len()).any(|a| keys[..a].contains(&keys[a])) {
-        return Some("two spellings of one key");
-    }
     let respelt = |key: &&str| {
         members
             .iter()
@@ -98,11 +94,7 @@ fn descriptor_error(descriptor: &Json) -> Option<&'static str> {
         None | Some(Json::Null) => None,
         Some(platform @ Object(members)) => {
             let keys = ["os", "architecture", "variant", "os.version"];
-            let required = ["os", "architecture"];
-            let valid = required
-                .iter()
-                .all(|key| matches!(platform.member(key), Some(Text(_))))
-                && keys.iter().all(|key| may_be_text(platform, key));
+            let valid = keys.iter().all(|key| may_be_text(platform, key));
             ambiguous_key(members, &keys).or((!valid).then_some("a platform"))
         }
         Some(_) => Some("a platform"),

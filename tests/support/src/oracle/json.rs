@@ -8,13 +8,15 @@ pub enum Json {
     Bool(bool),
     Number(String),
     Text(String),
+    /// A string with a lone surrogate escape, which is not Unicode; its UTF-16 code units.
+    NotUnicode(Vec<u16>),
     Array(Vec<Json>),
     Object(Vec<(String, Json)>),
 }
 
-use Json::{Array, Bool, Null, Number, Object, Text};
+use Json::{Array, Bool, NotUnicode, Null, Number, Object, Text};
 
-/// Parses a whole document.
+/// Parses a whole document; `None` also for a key that is not Unicode.
 pub fn read(bytes: &[u8]) -> Option<Json> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (json, rest) = value(skip_space(text), 0)?;
@@ -31,7 +33,7 @@ fn skip_space(text: &str) -> &str {
 fn value(text: &str, depth: u32) -> Option<(Json, &str)> {
     let (list, end) = match text.chars().next()? {
         _ if depth > DEPTH_MAX => return None,
-        '"' => return string(text).map(|(read, rest)| (Text(read), rest)),
+        '"' => return string(text),
         '-' | '0'..='9' => return number(text),
         'n' => return Some((Null, text.strip_prefix("null")?)),
         't' => return Some((Bool(true), text.strip_prefix("true")?)),
@@ -49,7 +51,9 @@ fn value(text: &str, depth: u32) -> Option<(Json, &str)> {
                 items.push(item);
                 rest = skip_space(after);
             } else {
-                let (key, after) = string(rest)?;
+                let (Text(key), after) = string(rest)? else {
+                    return None;
+                };
                 let (item, after) =
                     value(skip_space(skip_space(after).strip_prefix(':')?), depth + 1)?;
                 members.push((key, item));
@@ -86,15 +90,14 @@ fn number(text: &str) -> Option<(Json, &str)> {
     Some((Number(text[..at].to_owned()), &text[at..]))
 }
 
-fn string(text: &str) -> Option<(String, &str)> {
+fn string(text: &str) -> Option<(Json, &str)> {
     let (mut units, mut chars) = (Vec::new(), text.strip_prefix('"')?.chars());
     let mut unit = [0; 2];
     loop {
         let c = match chars.next()? {
             '"' => {
-                return String::from_utf16(&units)
-                    .ok()
-                    .map(|read| (read, chars.as_str()));
+                let read = String::from_utf16(&units).map_or(NotUnicode(units), Text);
+                return Some((read, chars.as_str()));
             }
             c if c < ' ' => return None,
             '\\' => match chars.next()? {
@@ -216,6 +219,13 @@ impl Json {
             Bool(value) => to.push_str(if *value { "true" } else { "false" }),
             Number(digits) => to.push_str(digits),
             Text(text) => write_text(text, to, random),
+            NotUnicode(units) => {
+                to.push('"');
+                for unit in units {
+                    let _ = write!(to, "\\u{unit:04x}");
+                }
+                to.push('"');
+            }
             Array(items) => {
                 for (at, item) in items.iter().enumerate() {
                     to.push(if at == 0 { '[' } else { ',' });

@@ -43,9 +43,14 @@ pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<CommandOutput, RunError> {
     })
 }
 
-/// A command that exits with 1 and skopeo's fatal message.
+/// A command that exits with 1 and skopeo's fatal message: an error of the network, or an
+/// answer of a registry.
 pub fn failed(message: &str) -> Result<CommandOutput, RunError> {
-    let stderr = format!("level=fatal msg=\"{message}\"").into_bytes();
+    let answered = match message.starts_with("dial ") {
+        true => "",
+        false => "reading manifest x in r/y: ",
+    };
+    let stderr = format!("level=fatal msg=\"{answered}{message}\"").into_bytes();
     Ok(CommandOutput {
         exit: Exit::Status(1),
         stdout: Vec::new(),

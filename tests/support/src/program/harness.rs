@@ -135,3 +135,15 @@ pub fn wrap(wrapper: &[&str], inner: &Command) -> Command {
     }
     command
 }
+
+/// Runs a command to its end; returns its peak resident memory in bytes as well.
+pub fn run_with_peak_memory(command: &Command) -> (RunOutput, usize) {
+    let script = "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:]); \
+                  print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); \
+                  sys.exit(status)";
+    let output = wrap(&["python3", "-c", script], command).output();
+    let output = RunOutput::from(output.expect("python3; `make setup` installs it"));
+    let kibibytes = output.stderr.lines().last().map(str::parse::<usize>);
+    let peak = kibibytes.expect("a line").expect("a number") << 10;
+    (output, peak)
+}

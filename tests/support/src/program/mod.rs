@@ -41,3 +41,16 @@ pub fn staging_dirs(cache: &Path) -> Vec<String> {
     names.retain(|name| name.starts_with("staging"));
     names
 }
+
+/// Peak resident memory of a running process, in bytes.
+///
+/// # Panics
+/// Where the process has ended.
+#[must_use]
+pub fn peak_memory(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+    let kibibytes: usize = kibibytes.expect("VmHWM").parse().expect("a number");
+    kibibytes << 10
+}

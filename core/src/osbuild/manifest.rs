@@ -1,0 +1,98 @@
+//! Manifests of osbuild, and what `jq` cuts out of them.
+//!
+//! ```text
+//! {"version": "2", "pipelines": […], "sources": {"org.osbuild.skopeo-index": {"items": {…}}}}
+//!                           jq .sources:        {"org.osbuild.skopeo-index": {"items": {…}}}
+//!               jq '.sources["org.osbuild.skopeo-index"]':                   {"items": {…}}
+//!                                                         its items:                   {…}
+//! ```
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use super::SOURCE;
+use crate::escape::quote;
+use crate::request::Items;
+
+/// The items of this source in a manifest, its `sources`, one source, or an object of items;
+/// empty if the manifest doesn't use this source.
+///
+/// # Errors
+/// If the text is not JSON, has another form or duplicate items.
+pub fn parse_manifest(json: &[u8]) -> serde_json::Result<Items> {
+    serde_json::from_slice(json).map(|Manifest(items)| items)
+}
+
+struct Manifest(Items);
+
+#[derive(Default, serde::Deserialize)]
+#[serde(expecting = "the sources of an osbuild manifest")]
+struct Sources {
+    #[serde(rename = "org.osbuild.skopeo-index")]
+    ours: Option<SourceItems>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(expecting = "an object with \"items\"")]
+struct SourceItems {
+    #[serde(alias = "digests")]
+    items: Items,
+}
+
+impl<'de> Deserialize<'de> for Manifest {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ManifestVisitor).map(Self)
+    }
+}
+
+struct ManifestVisitor;
+
+impl<'de> Visitor<'de> for ManifestVisitor {
+    type Value = Items;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an osbuild manifest, or an object of its items")
+    }
+
+    /// jq prints `null` for a source that the manifest doesn't use.
+    fn visit_unit<E>(self) -> Result<Items, E> {
+        Ok(Items::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Items, A::Error> {
+        let (mut sources, mut items) = (None, Items::default());
+        while let Some(key) = from.next_key::<String>()? {
+            let source = match key.as_str() {
+                "sources" => from.next_value::<Sources>()?.ours.unwrap_or_default(),
+                SOURCE => from.next_value()?,
+                "items" | "digests" => SourceItems {
+                    items: from.next_value()?,
+                },
+                "version" | "pipelines" | "metadata" => {
+                    from.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                // Another source.
+                key if key.starts_with("org.osbuild.") => {
+                    from.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                _ => {
+                    items.push(key, from.next_value()?)?;
+                    continue;
+                }
+            };
+            if sources.replace(source).is_some() {
+                return Err(A::Error::custom("more than one object of items"));
+            }
+        }
+        let Some(source) = sources else {
+            return items.reject_duplicates();
+        };
+        items.iter().next().map_or(Ok(source.items), |(key, _)| {
+            let key = quote(key);
+            Err(A::Error::custom(format_args!("unexpected key {key}")))
+        })
+    }
+}

@@ -1,0 +1,335 @@
+//! The failure kind of a message of skopeo.
+//!
+//! A message is a chain, outermost first, of parts joined by `": "`: from skopeo, then from
+//! its library, then from the network or the registry. The registry's text comes last and
+//! is untrusted, so whole parts are matched, from the left, and never substrings. One code
+//! is an exception, see [`uncoded_kind`].
+
+use crate::machine::FailureKind;
+
+/// Classifies a decoded message of skopeo.
+#[must_use]
+pub fn classify(message: &str) -> FailureKind {
+    kind(&split_parts(primary_message(message))).unwrap_or(FailureKind::Other)
+}
+
+/// What skopeo before 1.10 says of any failed ping where `/v1/_ping` is answered.
+pub(super) const V1_REGISTRY: &str = "can't talk to a V1 container registry";
+
+/// Start of the part after which the text comes from the registry.
+pub(super) const READING_MANIFEST: &str = "reading manifest ";
+
+/// The primary registry's part of a message in which mirrors (registries.conf) failed
+/// first: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror's text is
+/// untrusted and may contain the delimiter, so the last one counts.
+fn primary_message(message: &str) -> &str {
+    let primary = || {
+        let (before, mirrors) = message.split_once("(Mirrors also failed: ")?;
+        let before = split_parts(before);
+        // Only skopeo's own note starts a part, before anything that has a kind.
+        if kind(&before).is_some() || before.last() != Some(&"") {
+            return None;
+        }
+        let (_, primary) = mirrors.rsplit_once("]): ")?;
+        Some(primary)
+    };
+    primary().unwrap_or(message)
+}
+
+/// What a registry answered to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The first request, `/v2/`. skopeo 1.10 and later show its answer like a manifest's.
+    Ping,
+    /// The request for a bearer token.
+    Token,
+    /// The request for the manifest.
+    Manifest,
+}
+
+/// The kind of a message: that of its first part that has one.
+fn kind(parts: &[&str]) -> Option<FailureKind> {
+    let (part, rest) = parts.split_first()?;
+    Some(match *part {
+        _ if part.starts_with(READING_MANIFEST) => answer_kind(rest, Phase::Manifest),
+        _ if part.starts_with("pinging container registry ") => answer_kind(rest, Phase::Ping),
+        "Requesting bearer token" | "Trying to obtain access token" => {
+            answer_kind(rest, Phase::Token)
+        }
+        "getting username and password" => match rest.first() {
+            Some(part) if part.ends_with("error getting credentials - err") => {
+                FailureKind::CredentialHelper
+            }
+            _ => FailureKind::CredentialsFile,
+        },
+        // The parts after it come from the registry.
+        "invalid username/password" => FailureKind::Authentication,
+        "too many requests to registry" => FailureKind::RateLimited,
+        V1_REGISTRY => FailureKind::Server,
+        _ if is_request(part) => request_kind(rest).unwrap_or(FailureKind::Other),
+        _ if part.starts_with("decoding bearer token (") => FailureKind::NoRegistry,
+        _ if part.ends_with("does not resolve to an image ID") => FailureKind::NotFound,
+        _ if part.starts_with("parsing manifest list ") => FailureKind::NotAnIndex,
+        _ if !rest.is_empty() => {
+            return kind(rest).or_else(|| request_kind(parts));
+        }
+        _ if part.starts_with("Manifest does not match provided manifest digest") => {
+            FailureKind::DigestMismatch
+        }
+        // The limit of a manifest's size; that of a token's is lower.
+        "exceeded maximum allowed size of 4194304 bytes" => FailureKind::TooLarge,
+        // A token that is not JSON, as skopeo 1.9 says it.
+        "unexpected end of JSON input" => FailureKind::NoRegistry,
+        _ if part.starts_with("invalid character ") => FailureKind::NoRegistry,
+        _ => return network_kind(parts),
+    })
+}
+
+/// Whether a part is Go's introduction of a failed request: `Get "URL"`.
+fn is_request(part: &str) -> bool {
+    ["Get \"", "Post \"", "Head \""]
+        .iter()
+        .any(|start| part.starts_with(start))
+}
+
+/// The kind of the answer to a request, or of the request's failure.
+pub(super) fn answer_kind(parts: &[&str], phase: Phase) -> FailureKind {
+    let Some((part, rest)) = parts.split_first() else {
+        return FailureKind::Other;
+    };
+    let kind = match first_code(part) {
+        _ if is_request(part) => return request_kind(rest).unwrap_or(FailureKind::Other),
+        // Codes of distribution (`errcode`).
+        "manifest unknown" | "name unknown" | "blob unknown" | "manifest blob unknown" => {
+            FailureKind::NotFound
+        }
+        "unauthorized" | "denied" => FailureKind::Authentication,
+        "toomanyrequests" => FailureKind::RateLimited,
+        "unavailable" => FailureKind::Server,
+        "unknown" => uncoded_kind(&rest.join(": ")),
+        "received unexpected HTTP status" | "StatusCode" => {
+            status_kind(rest.first().copied().unwrap_or_default())
+        }
+        code => match code.strip_prefix("invalid status code from registry ") {
+            Some(status) => status_kind(status),
+            None if rest.is_empty() => sole_kind(part),
+            None => FailureKind::Other,
+        },
+    };
+    match (phase, kind) {
+        // The manifest may well exist, at a registry.
+        (Phase::Ping | Phase::Token, FailureKind::NotFound) => FailureKind::NoRegistry,
+        (Phase::Ping, FailureKind::Other) => FailureKind::NoRegistry,
+        _ => kind,
+    }
+}
+
+/// The kind of an answer of one part: the standard message of a code, which skopeo 1.10 and
+/// later print without the code if the registry adds no detail, or an error of the network.
+fn sole_kind(part: &str) -> FailureKind {
+    match part {
+        "repository name not known to registry" | "blob unknown to registry" => {
+            FailureKind::NotFound
+        }
+        "authentication required" | "requested access to the resource is denied" => {
+            FailureKind::Authentication
+        }
+        "too many requests" | "too many requests to registry" => FailureKind::RateLimited,
+        "service unavailable" => FailureKind::Server,
+        _ => network_kind(&[part]).unwrap_or(FailureKind::Other),
+    }
+}
+
+/// The first of several error codes in one response: `errors:` and a line for each.
+fn first_code(codes: &str) -> &str {
+    let lines = codes.strip_prefix("errors:\n");
+    lines.map_or(codes, |lines| lines.lines().next().unwrap_or(lines))
+}
+
+/// The kind of a 4xx whose code distribution doesn't know. skopeo shows neither code nor
+/// status, so the registry's message stands for them, as in containers/image
+/// (`isManifestUnknownError`). It can choose only what a code of its own could: none of
+/// these kinds is transient.
+fn uncoded_kind(message: &str) -> FailureKind {
+    let message = message.to_lowercase();
+    let missing = ["manifest unknown", "name unknown", "tag unknown"].contains(&message.as_str())
+        // Harbor, Red Hat: NOT_FOUND.
+        || message.contains("not found")
+        // Quay: TAG_EXPIRED.
+        || message.starts_with("tag ") && message.contains(" deleted or has expired");
+    // FORBIDDEN.
+    let refused = [
+        "access ",
+        "permission ",
+        "not authorized",
+        "you are not authorized",
+    ];
+    if missing {
+        FailureKind::NotFound
+    } else if message.contains("forbidden") || refused.iter().any(|s| message.starts_with(s)) {
+        FailureKind::Authentication
+    } else {
+        FailureKind::Other
+    }
+}
+
+/// The kind of a request that got no answer, by the parts after `Get "URL"`.
+fn request_kind(parts: &[&str]) -> Option<FailureKind> {
+    let (part, rest) = parts.split_first()?;
+    Some(match *part {
+        // The rest is what the server sent.
+        _ if parts.iter().any(|part| part.starts_with("malformed ")) => FailureKind::Other,
+        "proxyconnect tcp" => proxy_kind(rest),
+        _ if part.starts_with("socks connect tcp ") => proxy_kind(rest),
+        "http" if rest == ["server gave HTTP response to HTTPS client"] => FailureKind::PlainHttp,
+        "first record does not look like a TLS handshake" => FailureKind::NotTls,
+        "x509" | "tls" | "remote error" | "local error" => tls_kind(parts),
+        // A proxy's answer to CONNECT: Go shows its reason phrase (RFC 9110, section 15).
+        "Proxy Authentication Required"
+        | "Forbidden"
+        | "Bad Request"
+        | "Unauthorized"
+        | "Not Found"
+        | "Method Not Allowed"
+        | "unknown status code"
+            if rest.is_empty() =>
+        {
+            FailureKind::Proxy
+        }
+        "Bad Gateway"
+        | "Service Unavailable"
+        | "Gateway Timeout"
+        | "Gateway Time-out"
+        | "Internal Server Error"
+        | "Too Many Requests"
+        | "Request Timeout"
+            if rest.is_empty() =>
+        {
+            FailureKind::ProxyUnavailable
+        }
+        // One word of a proxy is not the system's: that names the failed call before it.
+        _ if rest.is_empty() && ERRNO.contains(part) => return None,
+        _ => return network_kind(parts),
+    })
+}
+
+/// The kind of a failed connection to the proxy itself.
+fn proxy_kind(parts: &[&str]) -> FailureKind {
+    match network_kind(parts) {
+        Some(_) => FailureKind::ProxyUnavailable,
+        None => FailureKind::Proxy,
+    }
+}
+
+/// The kind of an error of crypto/tls. A certificate's text follows the start of the part.
+fn tls_kind(parts: &[&str]) -> FailureKind {
+    let certificate = parts.iter().position(|part| *part == "x509");
+    let Some(text) = certificate.and_then(|at| parts.get(at + 1)) else {
+        let is_record = |start| {
+            parts
+                .get(1)
+                .is_some_and(|part: &&str| part.starts_with(start))
+        };
+        let not_tls = is_record("first record does not look like a TLS handshake")
+            || is_record("oversized record received");
+        return if not_tls {
+            FailureKind::NotTls
+        } else {
+            FailureKind::Tls
+        };
+    };
+    let starts = [
+        (
+            "certificate signed by unknown authority",
+            FailureKind::TlsAuthority,
+        ),
+        (
+            "certificate has expired or is not yet valid",
+            FailureKind::TlsExpired,
+        ),
+        ("certificate is valid for", FailureKind::TlsHostName),
+        (
+            "certificate is not valid for any names",
+            FailureKind::TlsNoSan,
+        ),
+        (
+            "certificate relies on legacy Common Name",
+            FailureKind::TlsNoSan,
+        ),
+        ("cannot validate certificate for", FailureKind::TlsNoSan),
+    ];
+    let kind = starts.iter().find(|(start, _)| text.starts_with(start));
+    kind.map_or(FailureKind::Tls, |(_, kind)| *kind)
+}
+
+/// The kind of an error of the network: of the kernel, or of Go's packages net and http.
+fn network_kind(parts: &[&str]) -> Option<FailureKind> {
+    let (first, last) = (parts.first()?, parts.last()?);
+    let is_network = ERRNO.contains(last)
+        || TRANSPORT.contains(last)
+        || last.ends_with("(Client.Timeout exceeded while awaiting headers)")
+        || matches!(*first, "http2" | "stream error") && parts.len() > 1;
+    is_network.then_some(FailureKind::Network)
+}
+
+/// Errors of the kernel (errno(3)) and of the resolver, after the name of the failed call.
+const ERRNO: &[&str] = &[
+    "connection refused",
+    "connection reset by peer",
+    "connection timed out",
+    "broken pipe",
+    "cannot assign requested address",
+    "host is down",
+    "network is down",
+    "network is unreachable",
+    "no buffer space available",
+    "no route to host",
+    "software caused connection abort",
+    "i/o timeout",
+    "no such host",
+    "server misbehaving",
+    "Temporary failure in name resolution",
+];
+
+/// Errors of Go's HTTP client: the connection ended early, or too late.
+const TRANSPORT: &[&str] = &[
+    "EOF",
+    "unexpected EOF",
+    "context deadline exceeded",
+    "TLS handshake timeout",
+    "server closed idle connection",
+    "use of closed network connection",
+];
+
+/// The kind of an HTTP status: `503 Service Unavailable`, `503 (Service Unavailable)` or
+/// `503, BODY`.
+fn status_kind(status: &str) -> FailureKind {
+    let code = status.split([' ', ',']).next().unwrap_or_default();
+    match code.parse::<u16>() {
+        Ok(408 | 500..=599) => FailureKind::Server,
+        Ok(429) => FailureKind::RateLimited,
+        Ok(401 | 403) => FailureKind::Authentication,
+        Ok(404 | 410) => FailureKind::NotFound,
+        Ok(407) => FailureKind::Proxy,
+        _ => FailureKind::Other,
+    }
+}
+
+/// Splits a message into its parts, except within double quotes.
+fn split_parts(message: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
+    for (at, c) in message.char_indices() {
+        match c {
+            '"' if !escaped => quoted = !quoted,
+            ':' if !quoted && message[at + 1..].starts_with(' ') => {
+                parts.push(message[start..at].trim());
+                start = at + 2;
+            }
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    parts.push(message[start..].trim());
+    parts
+}

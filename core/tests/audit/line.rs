@@ -1,0 +1,47 @@
+//! `audit::line`: a log's lines, in bounded memory.
+
+use std::io;
+
+use skopeo_index_core::audit::{LineReader, LogLine, MAX_RECORD_LEN, leaf_hash};
+
+#[test]
+fn line_reader_returns_lines_of_every_length_and_the_torn_line() {
+    let longest = vec![b'x'; MAX_RECORD_LEN];
+    let too_long = [&longest[..], b"yz"].concat();
+    let log = [
+        &b"\na\n"[..],
+        &longest,
+        b"\n",
+        &too_long,
+        b"\nb\n",
+        &longest,
+    ]
+    .concat();
+    let mut found = Vec::new();
+    let mut lines = LineReader::new(io::BufReader::with_capacity(7, &log[..]));
+    while let Some(line) = lines.next_line().expect("memory can be read") {
+        found.push(match line {
+            LogLine::Line(line) => ("line", leaf_hash(line)),
+            LogLine::TooLong(hash) => ("too long", hash),
+            LogLine::Torn(torn) => ("torn", leaf_hash(torn)),
+        });
+    }
+    let expected = [
+        ("line", leaf_hash(b"")),
+        ("line", leaf_hash(b"a")),
+        ("line", leaf_hash(&longest)),
+        ("too long", leaf_hash(&too_long)),
+        ("line", leaf_hash(b"b")),
+        ("torn", leaf_hash(&longest)),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn torn_line_longer_than_any_record_is_too_long() {
+    let log = vec![b'x'; MAX_RECORD_LEN + 1];
+    let mut lines = LineReader::new(&log[..]);
+    let too_long = Some(LogLine::TooLong(leaf_hash(&log)));
+    assert_eq!(lines.next_line().expect("memory can be read"), too_long);
+    assert_eq!(lines.next_line().expect("memory can be read"), None);
+}

@@ -1,0 +1,75 @@
+//! Usage errors whose cause clap can't know: options of related tools, and values that came
+//! from a variable.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::output::CliError;
+
+/// Options of skopeo, podman, crane and docker, and what to use here.
+const FOREIGN_OPTIONS: &[(&[&str], &str)] = &[
+    (
+        &[
+            "--creds",
+            "--username",
+            "--password",
+            "--registry-token",
+            "--src-creds",
+        ],
+        "log in with `skopeo login REGISTRY`, or pass --authfile FILE",
+    ),
+    (
+        &[
+            "--insecure",
+            "--insecure-registry",
+            "--plain-http",
+            "--src-tls-verify",
+        ],
+        "use --tls-verify=false",
+    ),
+    (
+        &[
+            "--platform",
+            "--override-arch",
+            "--override-os",
+            "--arch",
+            "--os",
+            "--all",
+        ],
+        "an index lists every platform and is fetched whole",
+    ),
+];
+
+/// A better message for a usage error of clap, if there is one.
+pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliError> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let argument = text(ContextKind::InvalidArg)?;
+    if error.kind() == ErrorKind::UnknownArgument {
+        let name = argument.split('=').next().unwrap_or(argument);
+        let (_, tip) = FOREIGN_OPTIONS
+            .iter()
+            .find(|(names, _)| names.contains(&name))?;
+        return Some(CliError::usage(format!(
+            "unexpected argument '{name}'; {tip}"
+        )));
+    }
+    let option = argument.strip_prefix("--")?.split([' ', '[', '=']).next()?;
+    let variable = format!("SKOPEO_INDEX_{}", option.to_uppercase().replace('-', "_"));
+    let value = text(ContextKind::InvalidValue)?;
+    let typed = |argument: &OsString| argument.to_string_lossy().contains(value);
+    if std::env::var(&variable).ok()? != value || args.iter().any(typed) {
+        return None;
+    }
+    let reason = std::error::Error::source(error).map_or_else(
+        || format!("see --{option} in --help for its values"),
+        ToString::to_string,
+    );
+    let value = skopeo_index_core::escape::quote(value);
+    Some(CliError::usage(format!(
+        "invalid value {value} in {variable}: {reason}"
+    )))
+}

@@ -1,0 +1,246 @@
+//! Kinds of failures: exit status, number of attempts, message and hint.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use test_support::loopback::{Behaviour, CONNECT, PING, Registry, TOKEN, digest, samples};
+use test_support::program::harness::{Cache, RunOutput};
+
+/// Attempts of a transient failure.
+const RETRIED: usize = 2;
+
+/// Where a registry misbehaves.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Connect,
+    Ping,
+    Token,
+    Manifest,
+}
+
+#[test]
+fn failure_at_a_registry_has_status_attempts_and_words_by_kind() {
+    use At::{Connect, Manifest, Ping, Token};
+    let error = |status, code, message| Behaviour::error(status, code, message);
+    let missing = |code, message| error("404 Not Found", code, message);
+    let html = |status| Behaviour::Status {
+        status,
+        headers: Vec::new(),
+        body: "<html>".to_owned(),
+    };
+    let gone = "Tag x was deleted or has expired. To pull, revive via time machine";
+    let not_there = "not found: reading manifest: ";
+    let no_registry = "no registry answers there: ";
+    let table = [
+        (
+            Manifest,
+            missing("NOT_FOUND", "artifact library/x:latest not found"),
+            13,
+            not_there,
+        ),
+        (Manifest, missing("TAG_EXPIRED", gone), 13, not_there),
+        (
+            Manifest,
+            missing("TAG_UNKNOWN", "tag unknown"),
+            13,
+            not_there,
+        ),
+        (Manifest, missing("UNKNOWN", "Not Found"), 13, not_there),
+        (
+            Manifest,
+            missing("manifest_unknown", "manifest unknown"),
+            13,
+            not_there,
+        ),
+        (
+            Manifest,
+            missing("NAME_UNKNOWN", "no"),
+            13,
+            "hint: check the image name and digest",
+        ),
+        (Manifest, html("404 Not Found"), 13, not_there),
+        (
+            Manifest,
+            error("403 Forbidden", "FORBIDDEN", "forbidden"),
+            12,
+            "authentication failed: ",
+        ),
+        (
+            Manifest,
+            error("400 Bad Request", "FOO", "EOF"),
+            1,
+            "skopeo failed: reading manifest: ",
+        ),
+        (
+            Manifest,
+            Behaviour::HangUp,
+            14,
+            "hint: check the registry's host and port",
+        ),
+        (
+            Ping,
+            missing("MANIFEST_UNKNOWN", "manifest unknown"),
+            1,
+            no_registry,
+        ),
+        (Ping, html("404 Not Found"), 1, "hint: check host and port"),
+        (Ping, html("502 Bad Gateway"), 14, "registry error: "),
+        (Ping, Behaviour::HangUp, 14, "network error: "),
+        (Token, html("404 Not Found"), 1, no_registry),
+        (Token, html("200 OK"), 1, no_registry),
+        (Token, Behaviour::HangUp, 14, "network error: "),
+        (
+            Token,
+            html("503 Service Unavailable"),
+            14,
+            "registry error: ",
+        ),
+        (Connect, Behaviour::HangUp, 14, "network error: "),
+    ];
+    for (at, behaviour, status, words) in table {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        if let Token = at {
+            registry.behave(PING, Behaviour::bearer(registry.address()));
+        }
+        let place = match at {
+            Connect => CONNECT,
+            Ping => PING,
+            Token => TOKEN,
+            Manifest => &digest,
+        };
+        registry.behave(place, behaviour.clone());
+        println!("{at:?}: {behaviour:?}");
+        let reference = format!("{}/app@{digest}", registry.address());
+        let short = ["--retry-times=1", "--command-timeout=5s"];
+        let output = cache.fetch(&[&[reference.as_str()], &short[..]].concat());
+        output.assert_status(status).assert_says(words);
+        assert!(
+            !output.stderr.contains("Error parsing image name"),
+            "{output:#?}"
+        );
+        let retried = output.stderr.contains("attempt 1: ");
+        assert_eq!(retried, status == 14, "{output:#?}");
+        cache.assert_empty();
+        if let (Manifest, 1 | 12 | 13) = (at, status) {
+            assert_eq!(registry.requests(&digest), 1, "{output:#?}");
+        }
+    }
+}
+
+/// skopeo 1.9.3 says only "can't talk to a V1 container registry" then.
+#[test]
+fn ping_failure_behind_a_v1_ping_has_its_own_kind() {
+    for (behaviour, status) in [
+        (Behaviour::status("503 Service Unavailable"), 14),
+        (Behaviour::not_found(), 1),
+    ] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        registry.behave(PING, behaviour);
+        registry.put_as("/v1/_ping", "{}");
+        let reference = format!("{}/app@{}", registry.address(), digest(b""));
+        let output = cache.fetch(&[&reference, "--retry-times=1"]);
+        output.assert_status(status);
+    }
+}
+
+#[test]
+fn bytes_with_another_digest_are_a_mismatch_whatever_else_they_are() {
+    for body in [&b""[..], b"<html>", b"[]", b"{}", &samples::single_image()] {
+        for method in ["raw", "copy"] {
+            let (registry, cache) = (Registry::start(), Cache::new());
+            let digest = digest(b"the requested document");
+            registry.put_as(&digest, body);
+            let reference = format!("{}/app@{digest}", registry.address());
+            let output = cache.fetch(&[&reference, "--method", method]);
+            output.assert_status(10);
+            if method == "raw" {
+                output
+                    .assert_says("digest mismatch: ")
+                    .assert_says("; and the bytes are not an index: ")
+                    .assert_says("hint: the registry (or a proxy) returned different content");
+            }
+            cache.assert_empty();
+        }
+    }
+}
+
+/// Fetches from a host behind a proxy.
+fn fetch_through(proxy: &str, cache: &Cache) -> RunOutput {
+    let reference = format!("registry.example/app@{}", digest(b""));
+    let mut command = cache.command(["fetch", "--retry-times=1", &reference]);
+    command.env("HTTPS_PROXY", proxy).env_remove("NO_PROXY");
+    run(&mut command)
+}
+
+fn run(command: &mut Command) -> RunOutput {
+    RunOutput::from(command.output().expect("the binary"))
+}
+
+#[test]
+fn proxy_failure_names_the_proxy() {
+    for (status, exit, words) in [
+        (
+            "407 Proxy Authentication Required",
+            1,
+            "refused by the proxy: ",
+        ),
+        ("403 Forbidden", 1, "refused by the proxy: "),
+        ("502 Bad Gateway", 14, "proxy failed: "),
+        ("503 Service Unavailable", 14, "proxy failed: "),
+    ] {
+        let (proxy, cache) = (Registry::start(), Cache::new());
+        let target = "registry.example:443";
+        proxy.behave(target, Behaviour::status(status));
+        fetch_through(&format!("http://{}", proxy.address()), &cache)
+            .assert_status(exit)
+            .assert_says(words)
+            .assert_says("hint: check HTTPS_PROXY");
+        let expected = if exit == 14 { RETRIED } else { 1 };
+        // skopeo before 1.10 asks for `/v1/_ping` after a failed ping.
+        assert_eq!(proxy.requests(target).div_ceil(2), expected, "{status}");
+    }
+    let cache = Cache::new();
+    fetch_through("http://127.0.0.1:1", &cache)
+        .assert_status(14)
+        .assert_says("proxy failed: ");
+}
+
+#[test]
+fn credentials_failure_names_the_file_or_the_helper() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let at = registry.put(samples::empty());
+    let reference = format!("{}/app@{at}", registry.address());
+    let file = cache.beside("auth.json");
+    let file_name = file.to_str().expect("UTF-8");
+    let fetch = || {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{path}:{}", cache.beside("bin").display());
+        let args = [
+            "fetch",
+            "--tls-verify=false",
+            "--authfile",
+            file_name,
+            &reference,
+        ];
+        run(cache.command(args).env("PATH", path))
+    };
+    fs::write(&file, "no JSON").expect("a file");
+    fetch()
+        .assert_status(12)
+        .assert_says("cannot read the credentials: ")
+        .assert_says(&format!("hint: repair or remove {file_name}, "));
+    let json = serde_json::json!({ "credHelpers": { registry.address(): "of-a-test" } });
+    fs::write(&file, json.to_string()).expect("a file");
+    let helper = format!("\"docker-credential-of-a-test\" of {file_name}");
+    fetch()
+        .assert_status(12)
+        .assert_says("credential helper failed: ")
+        .assert_says(&helper);
+    let program = cache.beside("bin/docker-credential-of-a-test");
+    fs::create_dir_all(cache.beside("bin")).expect("a directory");
+    fs::write(&program, "#!/bin/sh\necho manifest unknown: EOF\nexit 1\n").expect("a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+    fetch().assert_status(12).assert_says(&helper);
+}
