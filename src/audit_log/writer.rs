@@ -1,8 +1,8 @@
 //! Appends records to a log, under its lock.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -53,8 +53,14 @@ impl<'c> LogWriter<'c> {
             .mode(0o644)
             .open(path)
             .map_err(context("open"))?;
-        if !file.metadata().map_err(context("stat"))?.is_file() {
+        let metadata = file.metadata().map_err(context("stat"))?;
+        if !metadata.is_file() {
             return Err(context("write to")(io::Error::other("not a regular file")));
+        }
+        if metadata.mode() & 0o600 != 0o600 {
+            // The umask took our own access from a new file.
+            let mode = Permissions::from_mode(0o644);
+            file.set_permissions(mode).map_err(context("chmod"))?;
         }
         sync_dir(dir_of(path)).map_err(context("sync the directory of"))?;
         for dir in ancestors(path).iter().skip(1) {

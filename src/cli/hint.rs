@@ -15,10 +15,10 @@ use super::shell;
 /// What was asked for, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HintContext<'a> {
-    pub(super) options: &'a SkopeoOptions,
-    pub(super) location: &'a Location,
-    pub(super) name: &'a ImageName,
-    pub(super) by: AskedBy,
+    options: &'a SkopeoOptions,
+    location: &'a Location,
+    name: &'a ImageName,
+    by: AskedBy,
 }
 
 /// How an image was named.
@@ -31,12 +31,7 @@ pub(super) enum AskedBy {
 /// What to do about a failed fetch.
 pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions) -> Option<String> {
     let request = &failed.task().request;
-    let context = HintContext {
-        options,
-        location: request.location(),
-        name: request.name(),
-        by: AskedBy::Digest,
-    };
+    let context = HintContext::new(options, request.location(), request.name(), AskedBy::Digest);
     match failed.cause() {
         Cause::EffectFailed { error } | Cause::RetriesExhausted { error, .. } => {
             context.of_error(error)
@@ -48,7 +43,21 @@ pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions) -> Option<Stri
     }
 }
 
-impl HintContext<'_> {
+impl<'a> HintContext<'a> {
+    pub(super) const fn new(
+        options: &'a SkopeoOptions,
+        location: &'a Location,
+        name: &'a ImageName,
+        by: AskedBy,
+    ) -> Self {
+        Self {
+            options,
+            location,
+            name,
+            by,
+        }
+    }
+
     /// What to do about a failed effect.
     pub(super) fn of_error(&self, error: &EffectError) -> Option<String> {
         let EffectError::Command { kind, .. } = error else {
@@ -61,12 +70,16 @@ impl HintContext<'_> {
             }
             FailureKind::Authentication => {
                 return Some(format!(
-                    "log in with `skopeo login REGISTRY`, or pass --authfile FILE; credentials \
-                     were looked for in {}",
-                    describe(&auth_files(self.options)).join(", ")
+                    "log in with `skopeo login REGISTRY`, or pass --authfile FILE; {}",
+                    searched(self.options)
                 ));
             }
-            FailureKind::CredentialsFile => return Some(bad_auth_files(self.options)),
+            FailureKind::CredentialsFile => {
+                return Some(format!(
+                    "repair or remove the credentials file, or pass --authfile FILE; {}",
+                    searched(self.options)
+                ));
+            }
             FailureKind::CredentialHelper => return Some(credential_helpers(self.options)),
             FailureKind::PlainHttp => {
                 "the registry speaks plain HTTP; --tls-verify=false allows that"
@@ -187,21 +200,6 @@ pub(super) fn resolve_command(context: &HintContext<'_>, reference: &str) -> Str
     shell::command_line(Path::new("skopeo-index"), &argv)
 }
 
-/// The credentials files that can't be read, or are not JSON.
-fn bad_auth_files(options: &SkopeoOptions) -> String {
-    let files = auth_files(options);
-    let bad: Vec<PathBuf> = files.iter().filter(|file| is_bad(file)).cloned().collect();
-    let files = if bad.is_empty() { files } else { bad };
-    format!(
-        "repair or remove {}, or pass another file with --authfile",
-        describe(&files).join(", ")
-    )
-}
-
-fn is_bad(file: &Path) -> bool {
-    file.exists() && read_auth_file(file).is_none()
-}
-
 /// Reads a credentials file, if it is a regular file of JSON.
 fn read_auth_file(file: &Path) -> Option<Value> {
     let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
@@ -261,11 +259,16 @@ fn auth_files(options: &SkopeoOptions) -> Vec<PathBuf> {
     }
 }
 
-/// The files' names, and which are missing.
-fn describe(files: &[PathBuf]) -> Vec<String> {
-    let describe = |file: &PathBuf| {
-        let missing = if file.exists() { "" } else { " (missing)" };
-        format!("{}{missing}", EscapedPath(file))
+/// The files where credentials were looked for, and which are missing or not valid.
+fn searched(options: &SkopeoOptions) -> String {
+    let describe = |file: PathBuf| {
+        let state = match (file.exists(), read_auth_file(&file)) {
+            (false, _) => " (missing)",
+            (true, None) => " (not valid)",
+            (true, Some(_)) => "",
+        };
+        format!("{}{state}", EscapedPath(&file))
     };
-    files.iter().map(describe).collect()
+    let files: Vec<_> = auth_files(options).into_iter().map(describe).collect();
+    format!("credentials were looked for in {}", files.join(", "))
 }

@@ -47,12 +47,8 @@ impl ReferenceDefaults<'_> {
         let reference = self.parse(text)?;
         let location = self.location(&reference);
         let digest = reference.digest().ok_or_else(|| {
-            let context = HintContext {
-                options: &self.skopeo.options(),
-                location: &location,
-                name: reference.name(),
-                by: AskedBy::Tag,
-            };
+            let options = self.skopeo.options();
+            let context = HintContext::new(&options, &location, reference.name(), AskedBy::Tag);
             let command = resolve_command(&context, &reference.to_string());
             format!("missing digest; run `{command}` to get the current one")
         })?;

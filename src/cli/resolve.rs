@@ -175,12 +175,7 @@ fn resolve(
     let name = reference.name();
     let note = |attempt, error: &_| print(&retry_note(&reference.to_string(), attempt, error));
     let bytes = fetch::resolve(&skopeo, &location, name, retry, cancel, &note);
-    let context = HintContext {
-        options: &options,
-        location: &location,
-        name,
-        by: AskedBy::Tag,
-    };
+    let context = HintContext::new(&options, &location, name, AskedBy::Tag);
     let bytes = bytes.map_err(|error| {
         let message = format!("{reference}: {error}");
         CliError::new(ExitStatus::of_error(&error), message).hint(context.of_error(&error))

@@ -18,14 +18,19 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Adopts descendants, and kills them on drop. Only for a process that starts no other
 /// children.
-pub struct Descendants(());
+pub struct Descendants {
+    /// Children that this process had before: those of the program that executed it.
+    inherited: Vec<Pid>,
+}
 
 impl Descendants {
     /// Becomes a subreaper. Where the kernel refuses, nothing is adopted.
     #[must_use]
     pub fn adopt() -> Self {
         best_effort(set_child_subreaper(Some(getpid())));
-        Self(())
+        Self {
+            inherited: children(),
+        }
     }
 }
 
@@ -34,7 +39,8 @@ impl Drop for Descendants {
         let until = Instant::now() + KILL_TIMEOUT;
         // A killed child's own children are adopted in turn.
         while Instant::now() < until {
-            let children = children();
+            let mut children = children();
+            children.retain(|child| !self.inherited.contains(child));
             if children.is_empty() {
                 return;
             }

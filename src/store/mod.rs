@@ -13,6 +13,7 @@
 //! ```
 
 mod disk;
+mod open_dir;
 mod real_disk;
 mod staging;
 

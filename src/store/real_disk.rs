@@ -1,24 +1,24 @@
 //! The machine's own file system.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RawDir, RenameFlags, fchmod, linkat, mkdirat, openat,
-    renameat_with, unlinkat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, mkdirat, openat, renameat_with,
+    unlinkat,
 };
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use skopeo_index_core::digest::hex;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
 
 use super::disk::{Dir, Disk, DiskError, Durability, LockWait, RenameOutcome, StagedFile, TryLock};
+use super::open_dir::{
+    OBJECT_MODE, SAFE, check_private, entries, open_nameless, proc_path, remove_all,
+};
 use crate::os::{self, FileLock, LockAttempt, LockTimeout};
 
 /// How long to wait for the cache's lock: its holder makes a handful of calls.
@@ -26,14 +26,6 @@ const LOCK_TIMEOUT: LockTimeout = LockTimeout {
     running: Duration::from_secs(10),
     cancelled: Duration::ZERO,
 };
-
-/// Flags of every open of a name in a cache: no link is followed, no pipe waited for.
-const SAFE: OFlags = OFlags::CLOEXEC
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK);
-
-/// Mode of published objects: other users read the cache.
-const OBJECT_MODE: Mode = Mode::from_raw_mode(0o644);
 
 /// Mode of private directories and of what is in them.
 const PRIVATE_MODE: Mode = Mode::RWXU;
@@ -147,8 +139,13 @@ impl Disk for RealDisk {
             .fd()
             .and_then(|dir| openat(dir, name, flags, Mode::RUSR | Mode::WUSR));
         let file = File::from(opened.context("open", &path)?);
-        if !file.metadata().context("stat", &path)?.is_file() {
+        let metadata = file.metadata().context("stat", &path)?;
+        if !metadata.is_file() {
             return Err(io::Error::other("not a regular file")).context("lock", &path);
+        }
+        if metadata.mode() & 0o600 != 0o600 {
+            // The umask took our own access from a new file.
+            fchmod(&file, Mode::RUSR | Mode::WUSR).context("chmod", &path)?;
         }
         let attempt = match wait {
             LockWait::Blocking(cancel) => os::acquire(&file, LOCK_TIMEOUT, cancel),
@@ -194,10 +191,9 @@ impl Disk for RealDisk {
             return rename(CWD, &file.path, to, name, &path);
         };
         // The descriptor that was written gets the name: nothing can take its place.
-        let from = format!("/proc/self/fd/{}", fd.as_raw_fd());
         let linked = to
             .fd()
-            .and_then(|to| linkat(CWD, from, to, name, AtFlags::SYMLINK_FOLLOW));
+            .and_then(|to| linkat(CWD, proc_path(fd), to, name, AtFlags::SYMLINK_FOLLOW));
         match linked {
             Ok(()) => Ok(RenameOutcome::Renamed),
             Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
@@ -271,38 +267,19 @@ impl Disk for RealDisk {
 }
 
 impl RealDisk {
-    /// Gives a new directory its mode, whatever the umask.
+    /// Gives a new directory our own access, where the umask took it. It can't be opened
+    /// before, and a link in its place must not be followed.
     fn restore_mode(&self, parent: &Dir, name: &str) -> Result<(), DiskError> {
-        let path = parent.path().join(name);
-        let set = parent
-            .fd()
-            .and_then(|dir| rustix::fs::chmodat(dir, name, PRIVATE_MODE, AtFlags::empty()));
-        set.context("chmod", &path)
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let restore = || {
+            let dir = openat(parent.fd()?, name, flags, Mode::empty())?;
+            if Mode::from_raw_mode(fstat(&dir)?.st_mode).contains(PRIVATE_MODE) {
+                return Ok(());
+            }
+            rustix::fs::chmod(proc_path(&dir), PRIVATE_MODE)
+        };
+        restore().context("chmod", &parent.path().join(name))
     }
-}
-
-/// Checks that a directory is ours or root's, and not writable by others.
-fn check_private(metadata: &Metadata) -> io::Result<()> {
-    let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-    if uid != geteuid().as_raw() && uid != 0 {
-        return Err(io::Error::other(format!(
-            "owned by another user (uid {uid})"
-        )));
-    }
-    if mode & 0o022 != 0 {
-        let message = format!("writable by other users (mode {mode:o}); run `chmod go-w` on it");
-        return Err(io::Error::other(message));
-    }
-    Ok(())
-}
-
-/// Opens a file without a name, where it can be linked later.
-fn open_nameless(dir: &Dir) -> rustix::io::Result<OwnedFd> {
-    if !Path::new("/proc/self/fd").exists() {
-        return Err(Errno::OPNOTSUPP);
-    }
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    openat(dir.fd()?, ".", flags, OBJECT_MODE)
 }
 
 /// Renames without replacing.
@@ -328,47 +305,5 @@ fn rename(
             }
         }
         Err(error) => Err(error).context("rename to", path),
-    }
-}
-
-/// The names in a directory.
-fn entries(dir: &Dir) -> io::Result<Vec<OsString>> {
-    // A description of its own, so that the offset is not shared.
-    let flags = OFlags::DIRECTORY | SAFE;
-    let fd = openat(dir.fd()?, ".", flags, Mode::empty())?;
-    let mut buffer = Vec::with_capacity(32 << 10);
-    let mut raw = RawDir::new(fd, buffer.spare_capacity_mut());
-    let mut names = Vec::new();
-    while let Some(entry) = raw.next() {
-        let name = entry?.file_name().to_bytes().to_owned();
-        if name != b"." && name != b".." {
-            names.push(OsString::from_vec(name));
-        }
-    }
-    Ok(names)
-}
-
-/// Removes a name with all that is below it, without following links.
-fn remove_all(dir: &Dir, name: &OsStr) -> io::Result<()> {
-    let parent = dir.fd()?;
-    let name = name.as_bytes();
-    match unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let flags = OFlags::DIRECTORY | SAFE;
-    let path = dir.path().join(OsStr::from_bytes(name));
-    let inner = match openat(parent, name, flags, Mode::empty()) {
-        Ok(fd) => Dir::open(path, fd),
-        Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    for entry in entries(&inner)? {
-        remove_all(&inner, &entry)?;
-    }
-    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

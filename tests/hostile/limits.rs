@@ -90,14 +90,19 @@ fn umask_that_takes_our_own_access_is_undone() {
     let cache = scene.cache.beside("new/deep");
     let setting = format!("umask 777; shift; set -- {} \"$@\"", binary.display());
     let mut fetch = with(&setting, &scene.fetch());
-    fetch.env("SKOPEO_INDEX_CACHE", &cache);
+    fetch
+        .env("SKOPEO_INDEX_CACHE", &cache)
+        .env("SKOPEO_INDEX_AUDIT_LOG", scene.cache.beside("log"));
     if rustix::process::getuid().is_root() {
         fetch.uid(65534).gid(65534);
     }
-    for _ in 0..2 {
+    let object = cache.join(scene.digest());
+    for _ in 0..3 {
         finish(&mut fetch).assert_status(0);
+        // The next run takes the cache's lock.
+        fs::write(&object, "corrupt").expect("the object");
     }
     let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
-    assert_eq!(mode(&cache.join(scene.digest())), 0o644);
+    assert_eq!(mode(&object), 0o644);
     assert_eq!(mode(&cache.join(".skopeo-index")), 0o700);
 }

@@ -25,6 +25,9 @@ fn storage_list_is_fetched_by_both_methods_and_as_item() {
             storage.list()
         );
     }
+    // With a run root as well, as rootless hosts need.
+    let run_root = tempfile::tempdir().expect("a directory");
+    let location = &format!("{location}+{}", run_root.path().display());
     let cache = Cache::new();
     let source = format!("containers-storage:[overlay@{location}]{reference}");
     let output = cache.run(["fetch", "--format=json", &source]);
@@ -49,12 +52,19 @@ fn storage_list_is_fetched_by_both_methods_and_as_item() {
 fn storage_location_missing_is_not_created() {
     let cache = Cache::new();
     let location = cache.beside("nowhere");
-    let name = format!(
-        "containers-storage:[overlay@{}]localhost/app",
-        location.display()
-    );
-    let reference = format!("{name}@{}", test_support::loopback::digest(b""));
-    for args in [["fetch", &reference], ["resolve", &name]] {
+    let digest = test_support::loopback::digest(b"");
+    // A run root that exists changes nothing.
+    let names = ["", "+/tmp"].map(|run_root| {
+        let location = location.display();
+        format!("containers-storage:[overlay@{location}{run_root}]localhost/app")
+    });
+    let references = names.each_ref().map(|name| format!("{name}@{digest}"));
+    for args in [
+        ["fetch", &references[0]],
+        ["fetch", &references[1]],
+        ["resolve", &names[0]],
+        ["resolve", &names[1]],
+    ] {
         cache
             .run(args)
             .assert_status(13)

@@ -233,32 +233,14 @@ impl FailureKind {
     /// Whether a retry may succeed.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::RateLimited
-            | Self::Server
-            | Self::Network
-            | Self::ProxyUnavailable
-            | Self::Timeout => true,
-            Self::NotFound
-            | Self::Authentication
-            | Self::CredentialsFile
-            | Self::CredentialHelper
-            | Self::Tls
-            | Self::TlsAuthority
-            | Self::TlsExpired
-            | Self::TlsHostName
-            | Self::TlsNoSan
-            | Self::NotTls
-            | Self::Proxy
-            | Self::NoRegistry
-            | Self::PlainHttp
-            | Self::DigestMismatch
-            | Self::NotAnIndex
-            | Self::TooLarge
-            | Self::SkopeoNotFound
-            | Self::SkopeoNotStarted
-            | Self::Other => false,
-        }
+                | Self::Server
+                | Self::Network
+                | Self::ProxyUnavailable
+                | Self::Timeout
+        )
     }
 }
 

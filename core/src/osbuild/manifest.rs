@@ -63,23 +63,21 @@ impl<'de> Visitor<'de> for ManifestVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Items, A::Error> {
         let (mut sources, mut items) = (None, Items::default());
         while let Some(key) = from.next_key::<String>()? {
-            let source = match key.as_str() {
-                "sources" => from.next_value::<Sources>()?.ours.unwrap_or_default(),
-                SOURCE => from.next_value()?,
-                "items" | "digests" => SourceItems {
-                    items: from.next_value()?,
-                },
-                "version" | "pipelines" | "metadata" => {
-                    from.next_value::<IgnoredAny>()?;
-                    continue;
+            let source: Items = match key.as_str() {
+                "sources" => {
+                    let sources: Sources = from.next_value()?;
+                    sources.ours.unwrap_or_default().items
                 }
-                // Another source.
-                key if key.starts_with("org.osbuild.") => {
-                    from.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                _ => {
-                    items.push(key, from.next_value()?)?;
+                SOURCE => from.next_value::<SourceItems>()?.items,
+                "items" | "digests" => from.next_value()?,
+                other => {
+                    // The rest of a manifest, or another source.
+                    let known = ["version", "pipelines", "metadata"].contains(&other);
+                    if known || other.starts_with("org.osbuild.") {
+                        from.next_value::<IgnoredAny>()?;
+                    } else {
+                        items.push(key, from.next_value()?)?;
+                    }
                     continue;
                 }
             };
@@ -90,7 +88,7 @@ impl<'de> Visitor<'de> for ManifestVisitor {
         let Some(source) = sources else {
             return items.reject_duplicates();
         };
-        items.iter().next().map_or(Ok(source.items), |(key, _)| {
+        items.iter().next().map_or(Ok(source), |(key, _)| {
             let key = quote(key);
             Err(A::Error::custom(format_args!("unexpected key {key}")))
         })

@@ -4,6 +4,7 @@ use std::iter::Peekable;
 use std::vec;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::SOURCE;
 use crate::digest::Digest;
@@ -64,15 +65,6 @@ pub struct ItemResults {
     total: usize,
     failed: usize,
     first_error: String,
-}
-
-/// The end of a reply, after its results.
-#[derive(Serialize)]
-struct Summary {
-    name: String,
-    source_type: &'static str,
-    success: bool,
-    output: String,
 }
 
 /// How a reply begins.
@@ -156,55 +148,28 @@ impl ItemResults {
             }
             write(&mut self.json, &last);
         }
-        let mut summary = Vec::new();
-        write(
-            &mut summary,
-            &Summary {
-                name: format!("source {SOURCE}"),
-                source_type: SOURCE,
-                success,
-                output,
-            },
-        );
+        let summary = json!({
+            "name": format!("source {SOURCE}"), "source_type": SOURCE,
+            "success": success, "output": output,
+        });
         // The summary's members follow the results.
         self.json.extend_from_slice(b"],");
-        self.json.extend(summary.into_iter().skip(1));
+        self.json.extend(summary.to_string().bytes().skip(1));
         self.json.extend_from_slice(b"}}");
         self.json
     }
 }
 
-/// Appends a value as JSON. Texts and booleans always have a form in it.
-fn write(to: &mut Vec<u8>, value: &impl Serialize) {
-    let written = serde_json::to_writer(to, value);
+/// Appends a result as JSON. Texts and booleans always have a form in it.
+fn write(to: &mut Vec<u8>, result: &ItemResult) {
+    let written = serde_json::to_writer(to, result);
     debug_assert!(written.is_ok(), "{written:?}");
 }
 
 /// An exception; the host shows `name` before `value`.
 #[must_use]
 pub fn exception(name: &str, value: &str) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Exception<'m> {
-        r#type: &'m str,
-        data: Data<'m>,
-    }
-    #[derive(Serialize)]
-    struct Data<'m> {
-        name: &'m str,
-        value: &'m str,
-        backtrace: &'m str,
-    }
-    let mut json = Vec::new();
-    write(
-        &mut json,
-        &Exception {
-            r#type: "exception",
-            data: Data {
-                name,
-                value,
-                backtrace: "",
-            },
-        },
-    );
-    json
+    let data = json!({ "name": name, "value": value, "backtrace": "" });
+    let exception = json!({ "type": "exception", "data": data });
+    exception.to_string().into_bytes()
 }
