@@ -60,7 +60,13 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliE
     let option = argument.strip_prefix("--")?.split([' ', '[', '=']).next()?;
     let variable = format!("SKOPEO_INDEX_{}", option.to_uppercase().replace('-', "_"));
     let value = text(ContextKind::InvalidValue)?;
-    let typed = |argument: &OsString| argument.to_string_lossy().contains(value);
+    // An option that was typed takes precedence over its variable.
+    let (long, short) = (format!("--{option}"), format!("-{}", &option[..1]));
+    let typed = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        let name = argument.split('=').next().unwrap_or_default();
+        name == long || argument.starts_with(&short)
+    };
     if std::env::var(&variable).ok()? != value || args.iter().any(typed) {
         return None;
     }

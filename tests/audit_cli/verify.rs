@@ -15,7 +15,7 @@ fn changed_log_and_truncated_log_have_their_own_exit_status() {
     let output = cache.fetch(&[&reference, "--audit-log", &path]);
     output
         .assert_status(0)
-        .assert_says("audit log: skopeo-index/");
+        .assert_says(&format!("; audit log {path}: "));
     let checkpoint = cache.beside("checkpoint");
     fs::write(
         &checkpoint,

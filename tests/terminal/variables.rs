@@ -52,7 +52,7 @@ fn empty_variable_means_unset() {
         assert!(
             output
                 .stdout
-                .contains("/skopeo --command-timeout=125s inspect --raw docker:"),
+                .contains(" --command-timeout=125s inspect --raw docker:"),
             "{name}: {output:?}"
         );
         // The help names it all the same.
