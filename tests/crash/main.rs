@@ -13,6 +13,7 @@
 mod fixture;
 mod sync_order;
 mod trace;
+mod waits;
 
 use fixture::{Fixture, RunResult, Scenario};
 use trace::mutating_calls;
