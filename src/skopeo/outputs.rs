@@ -18,6 +18,9 @@ use crate::os::{CancelToken, timespec};
 /// downloads every layer, is stopped here.
 pub const MAX_STAGING_SIZE: u64 = 3 * MAX_MANIFEST_SIZE as u64;
 
+/// Maximum number of entries in such a directory: a copied index has two, and a temporary one.
+const MAX_STAGING_ENTRIES: usize = 64;
+
 /// How much of stderr is kept, from its end: the fatal line is the last.
 const MAX_STDERR: usize = 64 << 10;
 
@@ -162,12 +165,23 @@ impl Output {
     }
 }
 
-/// Total size of the files in a directory. A file that can't be looked at (just removed)
-/// counts as empty.
+/// Total size of the files in a directory and below it, without following links; `u64::MAX`
+/// beyond [`MAX_STAGING_ENTRIES`]. An entry that can't be looked at (just removed) counts as
+/// empty.
 fn dir_size(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.metadata().ok())
-        .map(|metadata| metadata.len())
-        .sum()
+    fn add(dir: &Path, entries: &mut usize) -> u64 {
+        let mut size = 0_u64;
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            *entries += 1;
+            if *entries > MAX_STAGING_ENTRIES {
+                return u64::MAX;
+            }
+            size = size.saturating_add(match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => add(&entry.path(), entries),
+                metadata => metadata.map_or(0, |metadata| metadata.len()),
+            });
+        }
+        size
+    }
+    add(dir, &mut 0)
 }

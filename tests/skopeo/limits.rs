@@ -71,6 +71,33 @@ fn staging_as_large_as_its_limit_is_accepted_and_larger_is_refused() {
 }
 
 #[test]
+fn staging_with_too_large_or_too_many_files_below_it_is_refused() {
+    let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
+    for script in [
+        "mkdir -p \"$dir/a/b\" && head -c 12582913 /dev/zero > \"$dir/a/b/blob\"",
+        "for n in $(seq 65); do : > \"$dir/$n\"; done",
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let script = Script::new(&format!(
+            "for last; do :; done; dir=\"${{last#dir:}}\"; {script}; exec sleep 1000"
+        ));
+        let limits = CommandLimits {
+            timeout: LONG,
+            output_dir: Some(dir.path()),
+        };
+        let command = SkopeoCommand::CopyIndex {
+            request: &request,
+            to: dir.path(),
+        };
+        let result = script.run_command(&command, &limits, &cancel);
+        assert!(
+            matches!(result, Err(RunError::StagingTooLarge(_))),
+            "{result:?}"
+        );
+    }
+}
+
+#[test]
 fn timeout_passed_to_skopeo_is_a_little_longer_and_at_most_a_year() {
     let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
     let script = Script::new("printf %s \"$2\"");
