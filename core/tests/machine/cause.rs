@@ -83,3 +83,27 @@ fn every_cause_has_a_message_and_round_trips_through_json() {
     });
     assert_snapshot!("json", json.join("\n"));
 }
+
+#[test]
+fn only_a_command_failure_of_a_transient_kind_is_transient() {
+    let command = |kind| EffectError::Command {
+        kind,
+        message: String::new(),
+    };
+    assert!(command(FailureKind::Network).is_transient());
+    assert!(!command(FailureKind::NotFound).is_transient());
+    let disk = EffectError::Disk {
+        error: String::new(),
+        operation: String::new(),
+        path: String::new(),
+    };
+    let audit_log = EffectError::AuditLog {
+        error: String::new(),
+    };
+    let cancelled = EffectError::Cancelled {
+        reason: CancelReason::Deadline,
+    };
+    for error in [disk, audit_log, cancelled] {
+        assert!(!error.is_transient(), "{error:?}");
+    }
+}

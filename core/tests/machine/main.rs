@@ -12,6 +12,7 @@ mod samples;
 mod table;
 mod transitions;
 mod types;
+mod values;
 
 /// Fails unless the value is written with sorted keys, as an audit log needs.
 #[track_caller]
