@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use skopeo_index::skopeo::auth_files;
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
@@ -228,35 +229,6 @@ fn credential_helpers(options: &SkopeoOptions) -> String {
         "install or repair the credential helper, or remove its entry: {}",
         helpers.join("; ")
     )
-}
-
-/// Where skopeo looks for credentials (containers-auth.json(5)).
-fn auth_files(options: &SkopeoOptions) -> Vec<PathBuf> {
-    let var = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let explicit = options
-        .authfile
-        .clone()
-        .or_else(|| var("REGISTRY_AUTH_FILE"));
-    match explicit {
-        Some(file) => vec![file],
-        None => {
-            let home = var("HOME").unwrap_or_else(|| PathBuf::from("/root"));
-            let config = var("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
-            let runtime = var("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json"));
-            let docker = var("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker"));
-            let uid = rustix::process::getuid().as_raw();
-            vec![
-                runtime.unwrap_or_else(|| format!("/run/containers/{uid}/auth.json").into()),
-                config.join("containers/auth.json"),
-                docker.join("config.json"),
-                home.join(".dockercfg"),
-            ]
-        }
-    }
 }
 
 /// The files where credentials were looked for, and which are missing or not valid.

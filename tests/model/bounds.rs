@@ -41,9 +41,9 @@ pub enum InitialDisk {
     NodeAtName(Node),
     /// Something else than a directory of ours as the private directory.
     PrivateDir(Node),
-    /// A corrupt object, and something else than a directory as the quarantine.
+    /// A synced corrupt object, and something else than a directory as the quarantine.
     Quarantine(Node),
-    /// A corrupt object, and a pipe as the cache's lock.
+    /// A synced corrupt object, and a pipe as the cache's lock.
     LockIsPipe,
     /// A pipe as the lock of a stale staging directory.
     StaleLockIsPipe,
@@ -99,10 +99,10 @@ impl InitialDisk {
             }
             Self::Quarantine(node) => with_private()
                 .and_node(private("/quarantine"), node)
-                .and_unsynced_file(object, "corrupt"),
+                .and_file(object, "corrupt"),
             Self::LockIsPipe => with_private()
                 .and_node(private("/lock"), Node::Pipe)
-                .and_unsynced_file(object, "corrupt"),
+                .and_file(object, "corrupt"),
             Self::StaleLockIsPipe => with_private()
                 .and_node(private(FOREIGN_STAGING), Node::Dir)
                 .and_node(private(&format!("{FOREIGN_STAGING}/lock")), Node::Pipe),

@@ -93,6 +93,14 @@ impl FileSystem {
         self
     }
 
+    /// Adds a file durably.
+    pub fn and_file(self, path: Text, content: Text) -> Self {
+        let mut fs = self.and_unsynced_file(path, content);
+        fs.sync_file(path).expect("a file");
+        fs.durable.insert(path, fs.visible[path]);
+        fs
+    }
+
     /// Adds something that isn't ours, durably.
     pub fn and_node(mut self, path: Text, node: Node) -> Self {
         self.visible.insert(path, node);

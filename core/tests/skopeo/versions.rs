@@ -5,7 +5,7 @@ use skopeo_index_core::skopeo::stderr::classify_exit;
 
 use crate::{D, failed, quoted};
 
-/// Recorded from Debian 12's skopeo against registries, proxies and files of the tests.
+/// Of Debian 12: recorded from the real one, or composed as its containers/image does.
 const V1_9: &str = "1.9.3";
 /// Composed as containers/image 5.34 does, with the texts of Go 1.24.
 const V1_18: &str = "1.18";

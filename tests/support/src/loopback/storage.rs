@@ -38,25 +38,28 @@ impl Storage {
         let list = list.to_string().into_bytes();
         let digest = registry.push("list", &list, samples::OCI_INDEX);
         let name = format!("{}/list", registry.address());
+        // Before the copy: also one that fails leaves a mount.
+        let storage = Self {
+            dir,
+            name,
+            digest,
+            list,
+        };
+        let reference = format!("{}@{}", storage.name, storage.digest);
         crate::loopback::run(
             "skopeo",
             &[
                 "copy",
                 "--quiet",
                 "--src-tls-verify=false",
-                &format!("docker://{name}@{digest}"),
+                &format!("docker://{reference}"),
                 &format!(
-                    "containers-storage:[overlay@{}]{name}@{digest}",
-                    dir.path().display()
+                    "containers-storage:[overlay@{}]{reference}",
+                    storage.dir.path().display()
                 ),
             ],
         );
-        Self {
-            dir,
-            name,
-            digest,
-            list,
-        }
+        storage
     }
 
     /// Its directory.
