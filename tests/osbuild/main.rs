@@ -8,6 +8,7 @@
 mod audit_log;
 mod copy;
 mod download;
+mod failures;
 mod hang_up;
 mod memory;
 mod packets;

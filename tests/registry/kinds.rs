@@ -4,123 +4,27 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use test_support::loopback::{Behaviour, CONNECT, PING, Registry, TOKEN, digest, samples};
+use test_support::loopback::{Behaviour, PING, Registry, digest, failures, samples};
 use test_support::program::harness::{Cache, RunOutput};
-
-/// Where a registry misbehaves.
-#[derive(Clone, Copy, Debug)]
-enum At {
-    Connect,
-    Ping,
-    Token,
-    Manifest,
-}
 
 #[test]
 fn failure_at_a_registry_has_status_attempts_and_words_by_kind() {
-    use At::{Connect, Manifest, Ping, Token};
-    let error = |status, code, message| Behaviour::error(status, code, message);
-    let missing = |code, message| error("404 Not Found", code, message);
-    let html = |status| Behaviour::Status {
-        status,
-        headers: Vec::new(),
-        body: "<html>".to_owned(),
-    };
-    let gone = "Tag x was deleted or has expired. To pull, revive via time machine";
-    let not_there = "not found: reading manifest: ";
-    let no_registry = "no registry answers there: ";
-    let table = [
-        (
-            Manifest,
-            missing("NOT_FOUND", "artifact library/x:latest not found"),
-            13,
-            not_there,
-        ),
-        (Manifest, missing("TAG_EXPIRED", gone), 13, not_there),
-        (
-            Manifest,
-            missing("TAG_UNKNOWN", "tag unknown"),
-            13,
-            not_there,
-        ),
-        (Manifest, missing("UNKNOWN", "Not Found"), 13, not_there),
-        (
-            Manifest,
-            missing("manifest_unknown", "manifest unknown"),
-            13,
-            not_there,
-        ),
-        (
-            Manifest,
-            missing("NAME_UNKNOWN", "no"),
-            13,
-            "hint: check the image name and digest",
-        ),
-        (Manifest, html("404 Not Found"), 13, not_there),
-        (
-            Manifest,
-            error("403 Forbidden", "FORBIDDEN", "forbidden"),
-            12,
-            "authentication failed: ",
-        ),
-        (
-            Manifest,
-            error("400 Bad Request", "FOO", "EOF"),
-            1,
-            "skopeo failed: reading manifest: ",
-        ),
-        (
-            Manifest,
-            Behaviour::HangUp,
-            14,
-            "hint: check the registry's host and port",
-        ),
-        (
-            Ping,
-            missing("MANIFEST_UNKNOWN", "manifest unknown"),
-            1,
-            no_registry,
-        ),
-        (Ping, html("404 Not Found"), 1, "hint: check host and port"),
-        (Ping, html("502 Bad Gateway"), 14, "registry error: "),
-        (Ping, Behaviour::HangUp, 14, "network error: "),
-        (Token, html("404 Not Found"), 1, no_registry),
-        (Token, html("200 OK"), 1, no_registry),
-        (Token, Behaviour::HangUp, 14, "network error: "),
-        (
-            Token,
-            html("503 Service Unavailable"),
-            14,
-            "registry error: ",
-        ),
-        (Connect, Behaviour::HangUp, 14, "network error: "),
-    ];
-    for (at, behaviour, status, words) in table {
-        let (registry, cache) = (Registry::start(), Cache::new());
-        let digest = registry.put(samples::empty());
-        if let Token = at {
-            registry.behave(PING, Behaviour::bearer(registry.address()));
-        }
-        let place = match at {
-            Connect => CONNECT,
-            Ping => PING,
-            Token => TOKEN,
-            Manifest => &digest,
-        };
-        registry.behave(place, behaviour.clone());
-        println!("{at:?}: {behaviour:?}");
+    for failure in failures() {
+        println!("{failure:?}");
+        let ((registry, digest), cache) = (failure.registry(), Cache::new());
         let reference = format!("{}/app@{digest}", registry.address());
         let short = ["--retry-times=1", "--command-timeout=5s"];
         let output = cache.fetch(&[&[reference.as_str()], &short[..]].concat());
-        output.assert_status(status).assert_says(words);
-        assert!(
-            !output.stderr.contains("Error parsing image name"),
-            "{output:#?}"
-        );
+        output
+            .assert_status(failure.status)
+            .assert_says(&format!("error: {reference}: {}", failure.cause));
+        if let Some(hint) = failure.hint {
+            output.assert_says(&format!("hint: {hint}"));
+        }
         let retried = output.stderr.contains("attempt 1: ");
-        assert_eq!(retried, status == 14, "{output:#?}");
+        assert_eq!(retried, failure.is_transient(), "{output:#?}");
         cache.assert_empty();
-        if let (Manifest, 1 | 12 | 13) = (at, status) {
+        if failure.is_answer_to_manifest() {
             assert_eq!(registry.requests(&digest), 1, "{output:#?}");
         }
     }

@@ -5,11 +5,13 @@
 //!  Relay           adds latency to a registry
 //!  DockerRegistry  Debian's docker-registry, with or without password and TLS
 //!  Storage         a container storage with an image of an index (root only)
+//!  failures        misbehaviours, and how the program reports each
 //!  samples         indexes, and documents that resemble one
 //! ```
 
 mod behaviour;
 mod docker;
+mod failures;
 mod registry;
 mod relay;
 pub mod samples;
@@ -17,6 +19,7 @@ mod storage;
 
 pub use behaviour::Behaviour;
 pub use docker::{DockerRegistry, PASSWORD, USER};
+pub use failures::{Failure, failures};
 pub use registry::{CONNECT, PING, Registry, TOKEN};
 pub use relay::Relay;
 pub use storage::Storage;

@@ -1,0 +1,62 @@
+//! The error texts of the service, over the kinds of failures at a registry.
+
+use skopeo_index_core::machine::State;
+use test_support::loopback::failures;
+use test_support::program::harness::Cache;
+use test_support::program::host::{Host, Version, exception, items, reply};
+
+/// A host whose service makes one attempt of at most five seconds.
+fn host(version: Version) -> Host {
+    Host::start_with(version, |service| {
+        service.env("SKOPEO_INDEX_COMMAND_TIMEOUT", "5s");
+    })
+}
+
+/// The message of the command line, without `error: ` and the hint.
+fn command_line_message(reference: &str) -> String {
+    let short = ["--retry-times=0", "--command-timeout=5s"];
+    let output = Cache::new().fetch(&[&[reference], &short[..]].concat());
+    let mut lines = output.stderr.lines();
+    let message = lines.find_map(|line| line.strip_prefix("error: "));
+    message.expect("an error").to_owned()
+}
+
+#[test]
+fn item_error_begins_with_the_item_and_has_the_words_of_the_command_line() {
+    for failure in failures() {
+        println!("{failure:?}");
+        let (registry, digest) = failure.registry();
+        let items = items(registry.address(), [digest.as_str()]);
+        let host = host(Version::V190);
+        let message = host.download(&items);
+        let reply = reply(&message);
+        assert_eq!(reply["success"], false);
+        assert_eq!(reply["results"][0]["success"], false);
+        let error = reply["results"][0]["error"].as_str().expect("a text");
+        let reference = format!("{}/app@{digest}", registry.address());
+        let begin = format!("{reference}: {}", failure.cause);
+        assert!(error.starts_with(&begin), "{error}");
+        assert_eq!(reply["output"], error, "the only item's");
+        if failure.has_same_text_each_time() {
+            assert_eq!(error, command_line_message(&reference));
+        }
+        for state in State::ALL {
+            assert!(!error.contains(&state.to_string()), "{error}");
+        }
+        assert!(!host.object(&digest).exists());
+    }
+}
+
+#[test]
+fn exception_has_the_cause_where_the_host_ignores_replies() {
+    for failure in failures() {
+        println!("{failure:?}");
+        let (registry, digest) = failure.registry();
+        let host = host(Version::V185);
+        let message = host.download(&items(registry.address(), [digest.as_str()]));
+        assert_eq!(message["data"]["name"], "FetchFailed");
+        let begin = format!("{}/app@{digest}: {}", registry.address(), failure.cause);
+        assert!(exception(&message).starts_with(&begin), "{message}");
+        assert!(!host.object(&digest).exists());
+    }
+}
