@@ -3,7 +3,7 @@
 use std::fs;
 
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
-use test_support::loopback::{DockerRegistry, PASSWORD, USER, samples};
+use test_support::loopback::{Certificate, DockerRegistry, PASSWORD, USER, samples};
 use test_support::program::harness::{Cache, RunOutput};
 
 #[test]
@@ -143,7 +143,7 @@ fn credentials_missing_or_wrong_are_an_authentication_error() {
 
 #[test]
 fn tls_with_private_ca_requires_cert_dir() {
-    let (registry, cache) = (DockerRegistry::with_tls(), Cache::new());
+    let (registry, cache) = (DockerRegistry::with_tls(Certificate::Valid), Cache::new());
     let digest = registry.push("app", &samples::empty(), samples::OCI_INDEX);
     let reference = format!("{}/app@{digest}", registry.address());
     cache
@@ -160,4 +160,36 @@ fn tls_with_private_ca_requires_cert_dir() {
             certs.to_str().expect("UTF-8"),
         ])
         .assert_status(0);
+}
+
+#[test]
+fn tls_failure_has_the_hint_of_its_cause() {
+    let table = [
+        (
+            Certificate::Expired,
+            "certificate has expired",
+            "check the clock",
+        ),
+        (Certificate::OtherHost, "127.0.0.2", "use a host name that"),
+        (
+            Certificate::NoSan,
+            "SAN",
+            "the registry needs a certificate with",
+        ),
+    ];
+    for (certificate, reason, hint) in table {
+        println!("{certificate:?}");
+        let (registry, cache) = (DockerRegistry::with_tls(certificate), Cache::new());
+        let digest = registry.push("app", &samples::empty(), samples::OCI_INDEX);
+        let reference = format!("{}/app@{digest}", registry.address());
+        let certs = registry.cert_dir();
+        let certs = certs.to_str().expect("UTF-8");
+        cache
+            .run(["fetch", &reference, "--cert-dir", certs, "--retry-times=1"])
+            .assert_status(1)
+            .assert_says(&format!("error: {reference}: TLS failed: "))
+            .assert_says(reason)
+            .assert_says(&format!("hint: {hint}"));
+        cache.assert_empty();
+    }
 }

@@ -95,3 +95,31 @@ fn storage_without_the_image_is_not_found() {
         .run(["fetch", &reference, "--storage-location", location])
         .assert_status(13);
 }
+
+#[test]
+fn storage_with_other_bytes_is_a_mismatch_whose_hint_names_the_storage() {
+    let (registry, cache) = (DockerRegistry::plain(), Cache::new());
+    let storage = Storage::with_list(&registry);
+    let images = storage.location().join("overlay-images");
+    let mut changed = 0;
+    for image in std::fs::read_dir(images).expect("images").flatten() {
+        let Ok(files) = std::fs::read_dir(image.path()) else {
+            continue;
+        };
+        for file in files.flatten() {
+            if std::fs::read(file.path()).expect("a file") == storage.list() {
+                let text = String::from_utf8(storage.list().to_vec()).expect("JSON");
+                std::fs::write(file.path(), text.replace("mips", "MIPS")).expect("a file");
+                changed += 1;
+            }
+        }
+    }
+    assert!(changed > 0);
+    let reference = format!("{}@{}", storage.name(), storage.digest());
+    let location = storage.location().to_str().expect("UTF-8");
+    let output = cache.run(["fetch", &reference, "--storage-location", location]);
+    output
+        .assert_status(10)
+        .assert_says("hint: the container storage returned different content");
+    cache.assert_empty();
+}

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use test_support::loopback::{
-    Behaviour, DockerRegistry, PASSWORD, Registry, Relay, Storage, USER, samples,
+    Behaviour, Certificate, DockerRegistry, PASSWORD, Registry, Relay, Storage, USER, samples,
 };
 
 /// Time within which a registry must stop, whatever it was doing.
@@ -198,7 +198,7 @@ fn docker_registry_with_password_requires_it() {
 
 #[test]
 fn docker_registry_with_tls_requires_its_certificate() {
-    let registry = DockerRegistry::with_tls();
+    let registry = DockerRegistry::with_tls(Certificate::Valid);
     let digest = registry.push("app", &samples::empty(), samples::OCI_INDEX);
     let reference = format!("docker://{}/app@{digest}", registry.address());
     let refused = skopeo(&[], &reference);

@@ -37,6 +37,54 @@ struct Server {
     process: Child,
 }
 
+/// A registry's certificate, signed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// For 127.0.0.1, from now on.
+    Valid,
+    /// For 127.0.0.1, until 2020.
+    Expired,
+    /// From now on, for another address.
+    OtherHost,
+    /// From now on, without a subject alternative name.
+    NoSan,
+}
+
+impl Certificate {
+    /// Writes `key.pem` and `certs/ca.crt`.
+    fn write(self, dir: &Path) {
+        let san = match self {
+            Self::Valid | Self::Expired => "subjectAltName = IP:127.0.0.1",
+            Self::OtherHost => "subjectAltName = IP:127.0.0.2",
+            Self::NoSan => "",
+        };
+        // `openssl req` can't date back before version 3.4; `openssl ca` can.
+        let (from, until) = match self {
+            Self::Expired => ("20190101000000Z", "20200101000000Z"),
+            _ => ("20200101000000Z", "20500101000000Z"),
+        };
+        let config = format!(
+            "[req]\ndistinguished_name = name\n[name]\n[ca]\ndefault_ca = self\n\
+             [self]\ndatabase = index.txt\nnew_certs_dir = .\ndefault_md = sha256\n\
+             policy = any\nx509_extensions = ext\nrand_serial = yes\n\
+             [any]\ncommonName = supplied\n\
+             [ext]\nbasicConstraints = CA:true\n{san}\n"
+        );
+        fs::write(dir.join("openssl.cnf"), config).expect("a file");
+        fs::write(dir.join("index.txt"), "").expect("a file");
+        let request = "openssl req -config openssl.cnf -new -newkey ec -nodes \
+             -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=loopback \
+             -keyout key.pem -out request.pem";
+        let sign = "openssl ca -config openssl.cnf -selfsign -batch -notext \
+             -keyfile key.pem -in request.pem -out certs/ca.crt";
+        let script = format!(
+            "cd {} && {request} && {sign} -startdate {from} -enddate {until}",
+            dir.display()
+        );
+        crate::loopback::run("sh", &["-c", &script]);
+    }
+}
+
 impl DockerRegistry {
     /// A registry without authentication, plain HTTP.
     #[must_use]
@@ -70,41 +118,18 @@ impl DockerRegistry {
         }
     }
 
-    /// A registry with TLS, whose certificate no client trusts.
+    /// A registry with TLS, whose certificate no client trusts without its directory.
     ///
     /// # Panics
     /// Where it can't be started.
     #[must_use]
-    pub fn with_tls() -> Self {
+    pub fn with_tls(certificate: Certificate) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = |name: &str| dir.path().join(name).display().to_string();
         fs::create_dir(dir.path().join("certs")).expect("a directory");
-        crate::loopback::run(
-            "openssl",
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=loopback",
-                "-addext",
-                "subjectAltName=IP:127.0.0.1",
-                "-keyout",
-                &path("key.pem"),
-                "-out",
-                &path("certs/ca.crt"),
-            ],
-        );
+        certificate.write(dir.path());
         let tls = format!(
-            "  tls:\n    certificate: {}\n    key: {}\n",
-            path("certs/ca.crt"),
-            path("key.pem")
+            "  tls:\n    certificate: {0}/certs/ca.crt\n    key: {0}/key.pem\n",
+            dir.path().display()
         );
         let open = Some(Server::start(dir.path(), ""));
         Self {

@@ -18,7 +18,7 @@ pub mod samples;
 mod storage;
 
 pub use behaviour::Behaviour;
-pub use docker::{DockerRegistry, PASSWORD, USER};
+pub use docker::{Certificate, DockerRegistry, PASSWORD, USER};
 pub use failures::{Failure, failures};
 pub use registry::{CONNECT, PING, Registry, TOKEN};
 pub use relay::Relay;
