@@ -10,11 +10,17 @@ use crate::machine::FailureKind;
 /// Classifies a decoded message of skopeo.
 #[must_use]
 pub fn classify(message: &str) -> FailureKind {
-    kind(&split_parts(primary_message(message))).unwrap_or(FailureKind::Other)
+    classify_with(message, FailureKind::Server)
+}
+
+/// As [`classify`], with the kind of a ping whose failure [`V1_REGISTRY`] hides.
+pub(super) fn classify_with(message: &str, hidden_ping: FailureKind) -> FailureKind {
+    let parts = split_parts(primary_message(message, hidden_ping));
+    kind(&parts, hidden_ping).unwrap_or(FailureKind::Other)
 }
 
 /// What skopeo before 1.10 says of any failed ping where `/v1/_ping` is answered.
-pub(super) const V1_REGISTRY: &str = "can't talk to a V1 container registry";
+const V1_REGISTRY: &str = "can't talk to a V1 container registry";
 
 /// Start of the part after which the text comes from the registry.
 pub(super) const READING_MANIFEST: &str = "reading manifest ";
@@ -22,12 +28,12 @@ pub(super) const READING_MANIFEST: &str = "reading manifest ";
 /// The primary registry's part of a message in which mirrors (registries.conf) failed
 /// first: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror's text is
 /// untrusted and may contain the delimiter, so the last one counts.
-fn primary_message(message: &str) -> &str {
+fn primary_message(message: &str, hidden_ping: FailureKind) -> &str {
     let primary = || {
         let (before, mirrors) = message.split_once("(Mirrors also failed: ")?;
         let before = split_parts(before);
         // Only skopeo's own note starts a part, before anything that has a kind.
-        if kind(&before).is_some() || before.last() != Some(&"") {
+        if kind(&before, hidden_ping).is_some() || before.last() != Some(&"") {
             return None;
         }
         let (_, primary) = mirrors.rsplit_once("]): ")?;
@@ -48,7 +54,7 @@ pub(super) enum Phase {
 }
 
 /// The kind of a message: that of its first part that has one.
-fn kind(parts: &[&str]) -> Option<FailureKind> {
+fn kind(parts: &[&str], hidden_ping: FailureKind) -> Option<FailureKind> {
     let (part, rest) = parts.split_first()?;
     Some(match *part {
         _ if part.starts_with(READING_MANIFEST) => answer_kind(rest, Phase::Manifest),
@@ -65,13 +71,13 @@ fn kind(parts: &[&str]) -> Option<FailureKind> {
         // The parts after it come from the registry.
         "invalid username/password" => FailureKind::Authentication,
         "too many requests to registry" => FailureKind::RateLimited,
-        V1_REGISTRY => FailureKind::Server,
+        V1_REGISTRY => hidden_ping,
         _ if is_request(part) => request_kind(rest).unwrap_or(FailureKind::Other),
         _ if part.starts_with("decoding bearer token (") => FailureKind::NoRegistry,
         _ if part.ends_with("does not resolve to an image ID") => FailureKind::NotFound,
         _ if part.starts_with("parsing manifest list ") => FailureKind::NotAnIndex,
         _ if !rest.is_empty() => {
-            return kind(rest).or_else(|| request_kind(parts));
+            return kind(rest, hidden_ping).or_else(|| request_kind(parts));
         }
         _ if part.starts_with("Manifest does not match provided manifest digest") => {
             FailureKind::DigestMismatch

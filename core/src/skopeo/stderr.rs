@@ -3,7 +3,7 @@
 //! skopeo writes logrus lines, `time="…" level=fatal msg="…"`, with the message quoted as
 //! Go's `%q` does.
 
-use super::classify::{Phase, READING_MANIFEST, V1_REGISTRY, answer_kind};
+use super::classify::{Phase, READING_MANIFEST, answer_kind, classify_with};
 use super::{CommandOutput, Exit};
 use crate::escape::truncate_message;
 use crate::machine::{EffectError, FailureKind};
@@ -17,8 +17,7 @@ pub fn classify_exit(output: &CommandOutput) -> EffectError {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let message = fatal_message(&stderr);
     let kind = match message.as_deref() {
-        Some(message) if message.ends_with(V1_REGISTRY) => hidden_ping_kind(&stderr),
-        Some(message) => classify(message),
+        Some(message) => classify_with(message, hidden_ping_kind(&stderr)),
         None => FailureKind::Other,
     };
     let text = match (message, stderr.trim()) {
@@ -68,8 +67,8 @@ pub fn classify_timeout(stderr: &[u8]) -> FailureKind {
     }
 }
 
-/// The kind of a ping whose failure [`V1_REGISTRY`] hides, by the status in a debug line:
-/// `Ping URL status 503`.
+/// The kind of a ping whose failure skopeo hides (`V1_REGISTRY`), by the status in a debug
+/// line: `Ping URL status 503`.
 fn hidden_ping_kind(stderr: &str) -> FailureKind {
     let kind = debug_messages(stderr).find_map(|text| {
         let (url, status) = text.strip_prefix("Ping ")?.rsplit_once(" status ")?;

@@ -294,6 +294,27 @@ fn first_of_several_errors_decides_the_kind() {
 }
 
 #[test]
+fn words_of_a_registry_or_proxy_that_are_skopeos_own_decide_nothing() {
+    let v1 = "can't talk to a V1 container registry";
+    let answer = format!("reading manifest {D} in r.example/x: ");
+    let table = [
+        (
+            format!("{answer}manifest unknown: {v1}"),
+            FailureKind::NotFound,
+        ),
+        (format!("{answer}denied: {v1}"), FailureKind::Authentication),
+        (v1.to_owned(), FailureKind::Server),
+        (
+            "Get \"https://r.example/v2/\": invalid username/password".to_owned(),
+            FailureKind::Other,
+        ),
+    ];
+    for (message, kind) in table {
+        assert_eq!(kind_of(&message), kind, "{message}");
+    }
+}
+
+#[test]
 fn only_rate_limit_server_network_proxy_and_timeout_failures_are_transient() {
     let transient = [
         FailureKind::RateLimited,
