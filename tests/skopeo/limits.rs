@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use skopeo_index::skopeo::{CommandLimits, RunError};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::skopeo::{Exit, SkopeoCommand};
+use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand};
 use test_support::program::fakes::{never_cancelled, request};
 
 use crate::{LONG, Script, run_script};
@@ -41,29 +41,31 @@ fn stdout_as_large_as_a_manifest_is_accepted_and_larger_is_refused() {
     );
 }
 
+/// Runs a script as `skopeo copy`, with the copy directory as `$dir`. A file of `existing`
+/// bytes is in it before: it is measured before anything is read, and again and again.
+fn run_copy(existing: u64, script: &str) -> Result<CommandOutput, RunError> {
+    let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
+    let dir = tempfile::tempdir().expect("a directory");
+    let before = fs::File::create(dir.path().join("version")).expect("a file");
+    before.set_len(existing).expect("a file");
+    let script = Script::new(&format!(
+        "for last; do :; done; dir=\"${{last#dir:}}\"; {script}"
+    ));
+    let limits = CommandLimits {
+        timeout: LONG,
+        output_dir: Some(dir.path()),
+    };
+    let command = SkopeoCommand::CopyIndex {
+        request: &request,
+        to: dir.path(),
+    };
+    script.run_command(&command, &limits, &cancel)
+}
+
 #[test]
 fn staging_as_large_as_its_limit_is_accepted_and_larger_is_refused() {
-    let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
-    // The directory is measured before anything is read, and again and again.
-    let run = |existing: u64, bytes: u64, then: &str| {
-        let dir = tempfile::tempdir().expect("a directory");
-        let before = fs::File::create(dir.path().join("version")).expect("a file");
-        before.set_len(existing).expect("a file");
-        let script = Script::new(&format!(
-            "for last; do :; done; head -c {bytes} /dev/zero > \"${{last#dir:}}/blob\"; {then}"
-        ));
-        let limits = CommandLimits {
-            timeout: LONG,
-            output_dir: Some(dir.path()),
-        };
-        let command = SkopeoCommand::CopyIndex {
-            request: &request,
-            to: dir.path(),
-        };
-        script.run_command(&command, &limits, &cancel)
-    };
-    assert!(run(STAGING, 0, "").is_ok());
-    let result = run(STAGING, 1, "exec sleep 1000");
+    assert!(run_copy(STAGING, ": > \"$dir/blob\"").is_ok());
+    let result = run_copy(STAGING, "printf 0 > \"$dir/blob\"; exec sleep 1000");
     assert!(
         matches!(result, Err(RunError::StagingTooLarge(_))),
         "{result:?}"
@@ -72,24 +74,11 @@ fn staging_as_large_as_its_limit_is_accepted_and_larger_is_refused() {
 
 #[test]
 fn staging_with_too_large_or_too_many_files_below_it_is_refused() {
-    let (cancel, request) = (never_cancelled(), request(Digest::of(b"")));
     for script in [
         "mkdir -p \"$dir/a/b\" && head -c 12582913 /dev/zero > \"$dir/a/b/blob\"",
-        "for n in $(seq 65); do : > \"$dir/$n\"; done",
+        "for n in $(seq 64); do : > \"$dir/$n\"; done",
     ] {
-        let dir = tempfile::tempdir().expect("a directory");
-        let script = Script::new(&format!(
-            "for last; do :; done; dir=\"${{last#dir:}}\"; {script}; exec sleep 1000"
-        ));
-        let limits = CommandLimits {
-            timeout: LONG,
-            output_dir: Some(dir.path()),
-        };
-        let command = SkopeoCommand::CopyIndex {
-            request: &request,
-            to: dir.path(),
-        };
-        let result = script.run_command(&command, &limits, &cancel);
+        let result = run_copy(0, &format!("{script}; exec sleep 1000"));
         assert!(
             matches!(result, Err(RunError::StagingTooLarge(_))),
             "{result:?}"
