@@ -18,7 +18,6 @@ use std::sync::{Arc, mpsc};
 use std::thread::{Builder, Scope};
 use std::time::{Duration, Instant};
 
-use skopeo_index_core::audit::CommandRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
     Committed, EffectError, Event, Failed, FailureKind, Fetch, FetchPolicy, ManifestBytes, Outcome,
@@ -26,7 +25,7 @@ use skopeo_index_core::machine::{
 };
 use skopeo_index_core::request::Request;
 
-use super::{Performed, Performer};
+use super::{EngineUse, Performed, Performer, Trace};
 use crate::os::best_effort;
 
 /// Observes every fetch, from many threads at once. The audit log may veto a transition;
@@ -54,13 +53,13 @@ pub trait Observer: Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchId(pub usize);
 
-/// A transition, and the command that led to it.
+/// A transition, and how it came about.
 #[derive(Debug)]
 pub struct Transition {
     /// The transition.
     pub event: Event,
-    /// The command that was run.
-    pub command: Option<CommandRecord>,
+    /// How its effect was performed.
+    pub trace: Trace,
 }
 
 /// Why a record could not be written.
@@ -75,6 +74,8 @@ pub struct FetchReport {
     pub request: Request,
     /// Duration of the fetch.
     pub took: Duration,
+    /// The engine that fetched last, if one did.
+    pub engine: Option<EngineUse>,
     /// The object in the cache, or why it isn't there.
     pub result: Result<Committed<ManifestBytes>, Failed>,
 }
@@ -170,10 +171,12 @@ impl Executor<'_> {
             observer.began(id, request);
         }
         let started = Instant::now();
-        let result = self.drive(id, request);
+        let mut engine = None;
+        let result = self.drive(id, request, &mut engine);
         let report = FetchReport {
             request: request.clone(),
             took: started.elapsed(),
+            engine,
             result,
         };
         for observer in self.observers {
@@ -183,7 +186,12 @@ impl Executor<'_> {
     }
 
     #[expect(clippy::result_large_err, reason = "a report holds either by value")]
-    fn drive(&self, id: FetchId, request: &Request) -> Result<Committed<ManifestBytes>, Failed> {
+    fn drive(
+        &self,
+        id: FetchId,
+        request: &Request,
+        engine: &mut Option<EngineUse>,
+    ) -> Result<Committed<ManifestBytes>, Failed> {
         let mut fetch = Fetch::new(Task {
             request: request.clone(),
             policy: self.policy,
@@ -191,17 +199,20 @@ impl Executor<'_> {
         // Passed to the machine in place of the next outcome.
         let mut failure: Option<EffectError> = None;
         while let Some(effect) = fetch.wants() {
-            let Performed { outcome, command } = match failure.take() {
+            let Performed { outcome, trace } = match failure.take() {
                 Some(error) => Performed {
                     outcome: Outcome::Failed { error },
-                    command: None,
+                    trace: Trace::default(),
                 },
                 None => self.performer.perform(&effect),
             };
+            if trace.engine.is_some() {
+                engine.clone_from(&trace.engine);
+            }
             match fetch.step(outcome) {
                 Ok((next, event)) => {
                     fetch = next;
-                    let transition = Transition { event, command };
+                    let transition = Transition { event, trace };
                     failure = self.record(id, request, &transition);
                 }
                 Err(refusal) => {
