@@ -68,7 +68,8 @@ fn http_date(time: SystemTime) -> String {
         .expect("after 1970")
         .as_secs();
     let (mut day, second) = (seconds / 86_400, seconds % 86_400);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let divides = |year: u64, by| year.is_multiple_of(by);
+    let is_leap = |year| divides(year, 4) && (!divides(year, 100) || divides(year, 400));
     let mut year = 1970;
     while day >= 365 + u64::from(is_leap(year)) {
         day -= 365 + u64::from(is_leap(year));
