@@ -7,9 +7,12 @@
 //! ```
 
 mod executor;
+mod hits;
+mod observer;
 mod performer;
 mod resolve;
 
-pub use executor::{Executor, FetchId, FetchReport, Observer, Transition, Veto};
+pub use executor::Executor;
+pub use observer::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
 pub use performer::{ByteSource, Performed, Performer};
 pub use resolve::{RetryPolicy, backoff, resolve};

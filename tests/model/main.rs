@@ -342,4 +342,16 @@ fn checker_detects_each_seeded_bug() {
     }
     assert_detected(SeededBug::LockedTwice, &[LOCK_PROGRESS], corrupt.clone());
     assert_detected(SeededBug::LockedTwice, &[TERMINATION], corrupt);
+    let unsynced_hit = Bounds {
+        faults: 1,
+        power_failures: 1,
+        ..on(&[InitialDisk::UnsyncedIndex])
+    };
+    for bug in [
+        SeededBug::ReportedBeforeSynced,
+        SeededBug::SyncSkipsFile,
+        SeededBug::FailedSyncIgnored,
+    ] {
+        assert_detected(bug, &[DURABILITY], unsynced_hit.clone());
+    }
 }

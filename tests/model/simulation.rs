@@ -40,6 +40,8 @@ struct Script {
     reached: Vec<State>,
     /// Withheld by [`SeededBug::RecordedAfterPublishing`].
     delayed_record: Option<State>,
+    /// Withheld by [`SeededBug::ReportedBeforeSynced`].
+    delayed_sync: Option<Call>,
 }
 
 impl Simulation {
@@ -52,6 +54,7 @@ impl Simulation {
             locks: Vec::new(),
             reached: Vec::new(),
             delayed_record: None,
+            delayed_sync: None,
         })))
     }
 
@@ -63,6 +66,14 @@ impl Simulation {
     /// The states that its fetch has been in.
     pub fn reached(&self) -> Vec<State> {
         self.script().reached.clone()
+    }
+
+    /// Reports the object as committed.
+    pub fn report(&self) {
+        let delayed = self.script().delayed_sync.take();
+        for call in [Call::Report].into_iter().chain(delayed) {
+            self.call(call).expect("never refused");
+        }
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
