@@ -22,7 +22,7 @@ pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, Write
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};
 pub use rows::Rows;
-pub(crate) use syncfs::{SyncfsFlush, syncfs_flush};
+pub(crate) use syncfs::is_syncfs_usable;
 
 /// Ignores the result of an operation whose failure changes nothing. The call says why.
 pub fn best_effort<T, E>(_: Result<T, E>) {}

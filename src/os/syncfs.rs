@@ -12,36 +12,29 @@ const MAX_UNWRITTEN: u64 = 32 << 10;
 /// The first Linux whose syncfs reports write-back errors.
 const FIRST_REPORTING: (u32, u32) = (5, 8);
 
-/// File systems whose syncfs commits data and metadata, by their numbers in statfs(2).
-const EXT4: u64 = 0xef53;
-const XFS: u64 = 0x5846_5342;
-const BTRFS: u64 = 0x9123_683e;
-const TMPFS: u64 = 0x0102_1994;
+/// File systems of which a syncfs covers all data and metadata, by their numbers in
+/// statfs(2).
+const FILE_SYSTEMS: [u32; 4] = [EXT4, XFS, BTRFS, TMPFS];
+const EXT4: u32 = 0xef53;
+const XFS: u32 = 0x5846_5342;
+const BTRFS: u32 = 0x9123_683e;
+const TMPFS: u32 = 0x0102_1994;
 
-/// Whether a syncfs empties the cache of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SyncfsFlush {
-    /// Always.
-    Full,
-    /// Only together with a record of the file system's log (XFS). The fsync of any file
-    /// does always.
-    Partial,
-}
-
-/// What a syncfs of a directory's file system flushes; `None` where an fsync of each file
-/// is better, or the only one that reports errors.
-pub(crate) fn syncfs_flush(dir: BorrowedFd<'_>) -> Option<SyncfsFlush> {
+/// Whether one syncfs of a directory's file system is better than an fsync of each of its
+/// files, and reports the same errors.
+pub(crate) fn is_syncfs_usable(dir: BorrowedFd<'_>) -> bool {
     // The type of the field depends on the architecture; the numbers have 32 bits.
-    let file_system = u64::from(fstatfs(dir).ok()?.f_type as u32);
-    let flush = match file_system {
-        EXT4 | BTRFS | TMPFS => SyncfsFlush::Full,
-        XFS => SyncfsFlush::Partial,
-        _ => return None,
+    let is_known = fstatfs(dir).is_ok_and(|stat| FILE_SYSTEMS.contains(&(stat.f_type as u32)));
+    let reports_errors = || {
+        let release = version(&uname().release().to_string_lossy());
+        release.is_some_and(|release| release >= FIRST_REPORTING)
     };
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let is_cheap = unwritten(&meminfo)? <= MAX_UNWRITTEN;
-    let reports_errors = version(uname().release().to_str().ok()?)? >= FIRST_REPORTING;
-    (is_cheap && reports_errors).then_some(flush)
+    let is_cheap = || {
+        let meminfo = std::fs::read_to_string("/proc/meminfo");
+        let unwritten = unwritten(&meminfo.unwrap_or_default());
+        unwritten.is_some_and(|unwritten| unwritten <= MAX_UNWRITTEN)
+    };
+    is_known && reports_errors() && is_cheap()
 }
 
 /// Dirty and Writeback of `/proc/meminfo`, in KiB.
