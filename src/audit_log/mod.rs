@@ -18,5 +18,5 @@ mod writer;
 pub use error::LogError;
 pub use objects::check_objects;
 pub use reader::{OpenRuns, ReadError, is_bad, read_intact_log, read_lines, verify_log};
-pub use recorder::{Recorder, requires_sync};
+pub use recorder::{Identify, Recorder, requires_sync};
 pub use writer::LogWriter;

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogError, ReadError};
-use skopeo_index::fetch::FetchReport;
+use skopeo_index::fetch::{EngineUse, FetchReport};
 use skopeo_index::os::{CancelToken, LineWriter, Priority, Rows, WriteError, best_effort};
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
@@ -292,8 +292,18 @@ pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
             "cause": failed.cause(),
         }),
     };
+    let engine = report.engine.as_ref().map(engine_json);
     if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
         json.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
+        json.extend(engine.map(|engine| ("engine".to_owned(), engine)));
     }
     json
+}
+
+/// The engine of a fetch, and why, as a JSON object.
+pub(super) fn engine_json(engine: &EngineUse) -> Value {
+    match &engine.reason {
+        Some(reason) => json!({ "name": engine.engine.as_str(), "reason": reason }),
+        None => json!({ "name": engine.engine.as_str() }),
+    }
 }

@@ -26,7 +26,9 @@ use skopeo_index_core::machine::{
 };
 use skopeo_index_core::request::Request;
 
-use super::{FetchId, FetchReport, Observer, Performed, Performer, Transition, Veto};
+use super::{
+    EngineUse, FetchId, FetchReport, Observer, Performed, Performer, Trace, Transition, Veto,
+};
 use crate::os::best_effort;
 
 /// Runs fetches, whose effects a [`Performer`] performs.
@@ -146,23 +148,19 @@ impl Executor<'_> {
             observer.began(id, request);
         }
         let started = Instant::now();
-        let result = self.drive(id, request, looked_up);
-        self.end(id, request, started, result)
-    }
-
-    /// Ends a fetch that began at `started`.
-    pub(super) fn end(
-        &self,
-        id: FetchId,
-        request: &Request,
-        started: Instant,
-        result: Result<Committed<ManifestBytes>, Failed>,
-    ) -> FetchReport {
+        let mut engine = None;
+        let result = self.drive(id, request, looked_up, &mut engine);
         let report = FetchReport {
             request: request.clone(),
             took: started.elapsed(),
+            engine,
             result,
         };
+        self.end(id, report)
+    }
+
+    /// Shows the end of a fetch to the observers.
+    pub(super) fn end(&self, id: FetchId, report: FetchReport) -> FetchReport {
         for observer in self.observers {
             observer.ended(id, &report);
         }
@@ -183,23 +181,27 @@ impl Executor<'_> {
         id: FetchId,
         request: &Request,
         mut looked_up: Option<Outcome<ManifestBytes>>,
+        engine: &mut Option<EngineUse>,
     ) -> Result<Committed<ManifestBytes>, Failed> {
         let mut fetch = self.begin(request);
         // Passed to the machine in place of the next outcome.
         let mut failure: Option<EffectError> = None;
         while let Some(effect) = fetch.wants() {
             let failed = failure.take().map(|error| Outcome::Failed { error });
-            let Performed { outcome, command } = match failed.or_else(|| looked_up.take()) {
+            let Performed { outcome, trace } = match failed.or_else(|| looked_up.take()) {
                 Some(outcome) => Performed {
                     outcome,
-                    command: None,
+                    trace: Trace::default(),
                 },
                 None => self.performer.perform(&effect),
             };
+            if trace.engine.is_some() {
+                engine.clone_from(&trace.engine);
+            }
             let (next, stepped) = step(fetch, outcome);
             fetch = next;
             failure = match stepped {
-                Ok(event) => self.record(id, request, &Transition { event, command }),
+                Ok(event) => self.record(id, request, &Transition { event, trace }),
                 Err(error) => Some(error),
             };
         }

@@ -14,11 +14,12 @@ use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit};
 use skopeo_index_core::machine::{
-    CacheEntry, Classification, Content, EffectError, ManifestBytes, Outcome,
+    CacheEntry, Classification, Committed, Content, EffectError, Failed, ManifestBytes, Outcome,
 };
+use skopeo_index_core::request::Request;
 
 use super::executor::{Group, Miss, conclude, step};
-use super::{Executor, FetchId, FetchReport, FetchTransition, Transition, Veto};
+use super::{Executor, FetchId, FetchReport, FetchTransition, Trace, Transition, Veto};
 use crate::os::best_effort;
 use crate::store::{OpenFile, ReadFile};
 
@@ -151,17 +152,17 @@ impl Executor<'_> {
                 match stepped {
                     Ok(event) => {
                         ended.push((fetch, hit.started, positions));
-                        let command = None;
+                        let trace = Trace::default();
                         made.push(FetchTransition {
                             id,
                             request,
-                            transition: Transition { event, command },
+                            transition: Transition { event, trace },
                         });
                     }
                     Err(error) => {
                         let result = conclude(fetch, Some(error));
-                        let report = self.end(id, request, hit.started, result);
-                        deliver(positions, Arc::new(report));
+                        let report = report(request, hit.started, result);
+                        deliver(positions, Arc::new(self.end(id, report)));
                     }
                 }
             }
@@ -170,8 +171,8 @@ impl Executor<'_> {
         for ((ended, made), failure) in ended.into_iter().zip(&made).zip(failures) {
             let (fetch, started, positions) = ended;
             let result = conclude(fetch, failure);
-            let report = self.end(made.id, made.request, started, result);
-            deliver(positions, Arc::new(report));
+            let report = report(made.request, started, result);
+            deliver(positions, Arc::new(self.end(made.id, report)));
         }
     }
 
@@ -188,6 +189,20 @@ impl Executor<'_> {
             }
         }
         vetoes
+    }
+}
+
+/// The report of a fetch that began at `started`, and needed no engine.
+fn report(
+    request: &Request,
+    started: Instant,
+    result: Result<Committed<ManifestBytes>, Failed>,
+) -> FetchReport {
+    FetchReport {
+        request: request.clone(),
+        took: started.elapsed(),
+        engine: None,
+        result,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use skopeo_index_core::audit::CommandRecord;
 use skopeo_index_core::machine::{Committed, EffectError, Event, Failed, ManifestBytes};
 use skopeo_index_core::request::Request;
+
+use super::{EngineUse, Trace};
 
 /// Observes every fetch, from many threads at once. The audit log may veto a transition;
 /// progress displays only watch.
@@ -39,13 +40,13 @@ pub trait Observer: Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchId(pub usize);
 
-/// A transition, and the command that led to it.
+/// A transition, and how it came about.
 #[derive(Debug)]
 pub struct Transition {
     /// The transition.
     pub event: Event,
-    /// The command that was run.
-    pub command: Option<CommandRecord>,
+    /// How its effect was performed.
+    pub trace: Trace,
 }
 
 /// A transition of one of several fetches.
@@ -71,6 +72,8 @@ pub struct FetchReport {
     pub request: Request,
     /// Duration of the fetch.
     pub took: Duration,
+    /// The engine that fetched last, if one did.
+    pub engine: Option<EngineUse>,
     /// The object in the cache, or why it isn't there.
     pub result: Result<Committed<ManifestBytes>, Failed>,
 }

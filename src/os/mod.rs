@@ -5,6 +5,7 @@ mod cancel;
 mod descendants;
 mod file;
 mod group_commit;
+mod host;
 mod line_writer;
 mod lock;
 mod process;
@@ -18,6 +19,7 @@ pub(crate) use file::{
 };
 pub use file::{open_nonblocking, open_regular, read_all};
 pub(crate) use group_commit::GroupCommit;
+pub use host::{Host, config_home};
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};

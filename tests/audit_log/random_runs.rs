@@ -169,7 +169,7 @@ fn perform(run: &Run, log_path: &Path, cache: &Path) {
     }
     let cancel = never_cancelled();
     let log = LogWriter::open(log_path, &cancel).expect("a log");
-    let recorder = Recorder::begin(&log, cache, run.policy, source_info()).expect("a record");
+    let recorder = Recorder::begin(&log, cache, run.policy, source_info(), None).expect("a record");
     let observers: [&dyn Observer; 1] = [&recorder];
     let skopeo = Answers::new(&run.fetches);
     let crashes_in_a_command = run

@@ -13,6 +13,7 @@
 //! insignificant spaces. The stored line is hashed, not a re-encoding of it.
 
 mod checkpoint;
+mod exchange;
 mod finding;
 mod id;
 mod line;
@@ -22,6 +23,7 @@ mod statement;
 mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, InclusionProof};
+pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
 pub use id::{InvalidId, LogId, RunId, Timestamp};
 pub use line::{LineReader, LogLine, MAX_RECORD_LEN};

@@ -214,6 +214,11 @@ impl Verifier {
         };
         match &record.entry {
             Entry::Genesis { .. } => {}
+            Entry::Skopeo(_) => {
+                if !self.open_runs.contains_key(&record.run) {
+                    kinds.push(wrong_run(NOT_OPEN));
+                }
+            }
             Entry::Recovered { bytes, file, .. } => kinds.push(FindingKind::RecoveredLine {
                 bytes: *bytes,
                 file: file.clone(),

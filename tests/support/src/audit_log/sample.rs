@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::audit::{
-    CommandRecord, Entry, LogId, NodeHash, Record, RunId, RunInfo, Schema, SkopeoIdentity,
-    SourceInfo, leaf_hash,
+    CommandRecord, Entry, FetchEngine, FetchOrigin, LogId, NodeHash, Record, RunId, RunInfo,
+    Schema, SkopeoIdentity, SourceInfo, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
@@ -77,6 +77,15 @@ pub fn identity() -> SkopeoIdentity {
         sha256: None,
         version: "skopeo version 1".to_owned(),
     }
+}
+
+/// A fetch of a run with skopeo, or from a cache.
+pub fn origin(run: RunInfo) -> FetchOrigin {
+    let engine = match &run.source {
+        SourceInfo::Skopeo(skopeo) => Some(FetchEngine::Skopeo(skopeo.clone())),
+        _ => None,
+    };
+    FetchOrigin { engine, run }
 }
 
 pub fn run_info(policy: FetchPolicy) -> RunInfo {
@@ -262,6 +271,7 @@ impl LogSample {
             command,
             event,
             fetch: number,
+            registry: None,
             request,
         });
         Some(next)
