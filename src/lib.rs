@@ -6,6 +6,7 @@ pub mod fetch;
 pub mod os;
 pub mod osbuild;
 pub mod session;
+pub mod signing;
 pub mod skopeo;
 pub mod store;
 pub mod units;

@@ -12,9 +12,9 @@ mod process;
 pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
 pub use descendants::Descendants;
 pub(crate) use file::{
-    ancestors, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
+    ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
 };
-pub use file::{open_nonblocking, open_regular, read_all};
+pub use file::{open_nonblocking, open_regular, read_all, replace_file};
 pub(crate) use group_commit::GroupCommit;
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, Rows, WriteError};
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
