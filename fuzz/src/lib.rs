@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod digest;
 pub mod index;
+pub mod note;
 pub mod packet;
 pub mod request;
 pub mod stderr;
@@ -19,10 +20,11 @@ pub mod step;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("audit", audit::target),
     ("digest", digest::target),
     ("index", index::target),
+    ("note", note::target),
     ("packet", packet::target),
     ("request", request::target),
     ("stderr", stderr::target),
