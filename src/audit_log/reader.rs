@@ -140,6 +140,18 @@ pub fn verify_log<E: From<ReadError>>(
 /// # Errors
 /// Where the log can't be read, or is not intact.
 pub fn read_intact_log(log: &Path) -> Result<Checkpoint, ReadError> {
+    read_extended_log(log, None)
+}
+
+/// Verifies a log that has to be intact and an extension of an earlier one, and returns its
+/// checkpoint.
+///
+/// # Errors
+/// Where the log can't be read, is not intact, or is not an extension.
+pub fn read_extended_log(
+    log: &Path,
+    earlier: Option<&Checkpoint>,
+) -> Result<Checkpoint, ReadError> {
     let check = |findings: &[Finding]| {
         let bad = findings.iter().find(|finding| is_bad(finding));
         bad.map_or(Ok(()), |finding| {
@@ -150,7 +162,7 @@ pub fn read_intact_log(log: &Path) -> Result<Checkpoint, ReadError> {
         })
     };
     let take = |_: &ParsedLine, findings: Vec<Finding>| check(&findings);
-    let (summary, findings) = verify_log(log, None, KeepObjects::No, take)?;
+    let (summary, findings) = verify_log(log, earlier.cloned(), KeepObjects::No, take)?;
     check(&findings)?;
     let changed = || ReadError::Changed(log.to_owned());
     summary.checkpoint.ok_or_else(changed)
