@@ -5,6 +5,7 @@ pub mod audit_log;
 pub mod fetch;
 pub mod os;
 pub mod osbuild;
+pub mod registry;
 pub mod session;
 pub mod signing;
 pub mod skopeo;

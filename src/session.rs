@@ -8,7 +8,7 @@ use skopeo_index_core::audit::SourceInfo;
 use skopeo_index_core::machine::FetchPolicy;
 use skopeo_index_core::request::Request;
 
-use crate::audit_log::{LogError, LogWriter, Recorder};
+use crate::audit_log::{Identify, LogError, LogWriter, Recorder};
 use crate::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
 use crate::skopeo::identify;
 
@@ -46,11 +46,18 @@ impl<'a> Session<'a> {
         }
         config.jobs = config.jobs.min(max_jobs());
         let begin = |log| {
-            let source = match config.performer.source {
-                ByteSource::Skopeo(skopeo) => SourceInfo::Skopeo(identify(skopeo.runner, cancel)),
-                ByteSource::Cache(cache) => SourceInfo::Cache(absolute(cache.root())),
+            let (source, skopeo) = match config.performer.source {
+                ByteSource::Skopeo(skopeo) => {
+                    (SourceInfo::Skopeo(identify(skopeo.runner, cancel)), None)
+                }
+                ByteSource::Registry(_) => (SourceInfo::Registry, None),
+                ByteSource::Auto { skopeo, .. } => (SourceInfo::Auto, Some(skopeo)),
+                ByteSource::Cache(cache) => (SourceInfo::Cache(absolute(cache.root())), None),
             };
-            Recorder::begin(log, store.root(), config.policy, source)
+            let identify_later = skopeo.map(|skopeo| -> Identify<'a> {
+                Box::new(move || identify(skopeo.runner, cancel))
+            });
+            Recorder::begin(log, store.root(), config.policy, source, identify_later)
         };
         let recorder = config.log.map(begin).transpose()?;
         Ok(Self { config, recorder })

@@ -20,6 +20,7 @@
 //! | [`index`] | bytes → an index, or the rule that they break |
 //! | [`request`] | image names, references, locations and osbuild items, strictly parsed |
 //! | [`skopeo`] | skopeo's commands, and what its messages mean |
+//! | [`registry`] | the registry protocol and the configuration that registries have on a host |
 //! | [`osbuild`] | the messages of osbuild's host-service protocol |
 //! | [`audit`] | the audit log: records, Merkle tree, verification, statements |
 //! | [`digest`], [`escape`], [`keys`] | SHA-256 digests; escaping of untrusted text; duplicate keys in JSON |
@@ -36,5 +37,6 @@ pub mod keys;
 pub mod machine;
 pub mod osbuild;
 pub mod redact;
+pub mod registry;
 pub mod request;
 pub mod skopeo;

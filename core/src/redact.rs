@@ -11,6 +11,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::escape::percent_encode;
+use crate::registry::AuthEntry;
 
 /// Stands for a removed secret.
 pub const REDACTED: &str = "***";
@@ -34,15 +35,6 @@ pub struct Redactor {
 struct AuthFile {
     #[serde(default)]
     auths: BTreeMap<String, AuthEntry>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct AuthEntry {
-    auth: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
-    registrytoken: Option<String>,
 }
 
 impl AuthEntry {
@@ -93,10 +85,13 @@ impl Redactor {
         files: impl IntoIterator<Item = &'f [u8]>,
         others: impl IntoIterator<Item = String>,
     ) -> Self {
-        let entries = files
-            .into_iter()
-            .filter_map(|json| serde_json::from_slice::<AuthFile>(json).ok())
-            .flat_map(|file| file.auths.into_values());
+        let entries = files.into_iter().flat_map(|json| {
+            // `.dockercfg` is the map alone.
+            let map = serde_json::from_slice(json).unwrap_or_default();
+            let file = serde_json::from_slice::<AuthFile>(json);
+            let auths = file.map(|file| file.auths).unwrap_or_default();
+            [auths, map].into_iter().flat_map(BTreeMap::into_values)
+        });
         Self::new(entries.flat_map(AuthEntry::secrets).chain(others))
     }
 

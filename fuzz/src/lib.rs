@@ -9,9 +9,11 @@
 
 pub mod audit;
 pub mod digest;
+pub mod gate;
 pub mod index;
 pub mod note;
 pub mod packet;
+pub mod registry;
 pub mod request;
 pub mod stderr;
 pub mod step;
@@ -20,12 +22,14 @@ pub mod step;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("audit", audit::target),
     ("digest", digest::target),
+    ("gate", gate::target),
     ("index", index::target),
     ("note", note::target),
     ("packet", packet::target),
+    ("registry", registry::target),
     ("request", request::target),
     ("stderr", stderr::target),
     ("step", step::target),

@@ -22,6 +22,6 @@ pub use objects::check_objects;
 pub use reader::{
     OpenRuns, ReadError, is_bad, read_extended_log, read_intact_log, read_lines, verify_log,
 };
-pub use recorder::{Recorder, requires_sync};
+pub use recorder::{Identify, Recorder, requires_sync};
 pub use tiles::{TilesError, write_tiles};
 pub use writer::LogWriter;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::thread::ScopedJoinHandle;
 
 use skopeo_index_core::audit::{
-    Checkpoint, Entry, Finding, KeepObjects, LineReader, LogLine, LogSummary, NodeHash, ParsedLine,
-    Record, RunId, RunInfo, Severity, Verifier,
+    Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, LineReader, LogLine,
+    LogSummary, NodeHash, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
+    Verifier,
 };
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::State;
@@ -175,18 +176,56 @@ pub fn is_bad(finding: &Finding) -> bool {
 
 /// The runs of a log that have begun and not ended.
 #[derive(Default)]
-pub struct OpenRuns(HashMap<RunId, RunInfo>);
+pub struct OpenRuns(HashMap<RunId, OpenRun>);
+
+struct OpenRun {
+    info: RunInfo,
+    skopeo: Option<SkopeoIdentity>,
+    /// Who brought the bytes of each open fetch.
+    fetches: HashMap<u64, FetchEngine>,
+}
 
 impl OpenRuns {
-    /// Takes the next record. Returns its run, if the record ends a fetch.
-    pub fn fetch_end(&mut self, record: &Record) -> Option<&RunInfo> {
+    /// Takes the next record. Returns where its fetch's bytes came from, if the record ends
+    /// a fetch.
+    pub fn fetch_end(&mut self, record: &Record) -> Option<FetchOrigin> {
+        if let Entry::Run(info) = &record.entry {
+            let skopeo = match &info.source {
+                SourceInfo::Skopeo(skopeo) => Some(skopeo.clone()),
+                SourceInfo::Auto | SourceInfo::Cache(_) | SourceInfo::Registry => None,
+            };
+            let run = OpenRun {
+                info: info.clone(),
+                skopeo,
+                fetches: HashMap::new(),
+            };
+            self.0.insert(record.run.clone(), run);
+        }
+        let run = self.0.get_mut(&record.run)?;
         match &record.entry {
-            Entry::Run(run) => drop(self.0.insert(record.run.clone(), run.clone())),
             Entry::End { .. } => drop(self.0.remove(&record.run)),
-            Entry::Transition { event, .. }
-                if matches!(event.to, State::Committed | State::Failed) =>
-            {
-                return self.0.get(&record.run);
+            Entry::Skopeo(skopeo) => run.skopeo = Some(skopeo.clone()),
+            Entry::Transition {
+                command,
+                event,
+                fetch,
+                registry,
+                ..
+            } => {
+                let engine = match (command, registry) {
+                    (Some(_), _) => run.skopeo.clone().map(FetchEngine::Skopeo),
+                    (None, Some(exchange)) => Some(FetchEngine::Registry(exchange.clone())),
+                    (None, None) => None,
+                };
+                if let Some(engine) = engine {
+                    run.fetches.insert(*fetch, engine);
+                }
+                if matches!(event.to, State::Committed | State::Failed) {
+                    return Some(FetchOrigin {
+                        engine: run.fetches.remove(fetch),
+                        run: run.info.clone(),
+                    });
+                }
             }
             _ => {}
         }

@@ -6,16 +6,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use skopeo_index_core::audit::{Entry, RunId, RunInfo, SourceInfo};
+use skopeo_index_core::audit::{Entry, RunId, RunInfo, SkopeoIdentity, SourceInfo};
 use skopeo_index_core::machine::{Cause, EffectError, Event, FetchPolicy, State};
 use skopeo_index_core::request::Request;
 
 use super::{LogError, LogWriter};
-use crate::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
+use crate::fetch::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
 use crate::os::random_bytes;
 
 /// Writes the records of one run.
-#[derive(Debug)]
 pub struct Recorder<'l> {
     log: &'l LogWriter<'l>,
     run: RunId,
@@ -24,10 +23,15 @@ pub struct Recorder<'l> {
     /// Fetches with a record that could not be written: no later record of them is
     /// written either.
     unrecorded: Mutex<HashSet<FetchId>>,
+    /// Identifies skopeo before its first command; `None` once that is recorded.
+    identify: Mutex<Option<Identify<'l>>>,
 }
 
+/// Identifies skopeo. It takes as long as a fetch, so it is done where skopeo is used.
+pub type Identify<'l> = Box<dyn FnOnce() -> SkopeoIdentity + Send + 'l>;
+
 impl<'l> Recorder<'l> {
-    /// Begins a run.
+    /// Begins a run. `identify` is for a source that may use skopeo.
     ///
     /// # Errors
     /// Where its record can't be written.
@@ -36,6 +40,7 @@ impl<'l> Recorder<'l> {
         cache: &Path,
         policy: FetchPolicy,
         source: SourceInfo,
+        identify: Option<Identify<'l>>,
     ) -> Result<Self, LogError> {
         let context = |error: io::Error| LogError::context("begin a run of", cache)(error);
         let run = RunId::from_random(random_bytes().map_err(context)?);
@@ -54,6 +59,7 @@ impl<'l> Recorder<'l> {
             committed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             unrecorded: Mutex::default(),
+            identify: Mutex::new(identify),
         })
     }
 
@@ -72,6 +78,46 @@ impl<'l> Recorder<'l> {
         self.log.sync()
     }
 
+    /// Records which skopeo the run uses, once.
+    fn record_identity(&self) -> Result<(), LogError> {
+        let mut identify = self.identify.lock().unwrap_or_else(PoisonError::into_inner);
+        match identify.take() {
+            Some(identify) => self.log.append(&self.run, Entry::Skopeo(identify())),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends the record of a transition.
+    fn append(&self, id: FetchId, request: &Request, transition: &Transition) -> Result<(), Veto> {
+        if self.unrecorded().contains(&id) {
+            return Err(Veto(EffectError::AuditLog {
+                error: "an earlier record is missing".to_owned(),
+            }));
+        }
+        let entry = Entry::Transition {
+            command: transition.trace.command.clone(),
+            event: transition.event.clone(),
+            fetch: id.0 as u64,
+            registry: transition.trace.exchange.clone(),
+            request: request.clone(),
+        };
+        let identified = match transition.trace.command {
+            Some(_) => self.record_identity(),
+            None => Ok(()),
+        };
+        let recorded = identified.and_then(|()| self.log.append(&self.run, entry));
+        recorded.map_err(|error| {
+            self.unrecorded().insert(id);
+            Veto(error.into())
+        })
+    }
+
+    /// Makes all appended records durable. One that can't be synced stays in the log, and
+    /// so do later ones.
+    fn sync(&self) -> Result<(), EffectError> {
+        self.log.sync().map_err(EffectError::from)
+    }
+
     fn unrecorded(&self) -> MutexGuard<'_, HashSet<FetchId>> {
         self.unrecorded
             .lock()
@@ -86,26 +132,31 @@ impl Observer for Recorder<'_> {
         request: &Request,
         transition: &Transition,
     ) -> Result<(), Veto> {
-        if self.unrecorded().contains(&id) {
-            return Err(Veto(EffectError::AuditLog {
-                error: "an earlier record is missing".to_owned(),
-            }));
-        }
-        let entry = Entry::Transition {
-            command: transition.command.clone(),
-            event: transition.event.clone(),
-            fetch: id.0 as u64,
-            request: request.clone(),
-        };
-        self.log.append(&self.run, entry).map_err(|error| {
-            self.unrecorded().insert(id);
-            Veto(error.into())
-        })?;
+        self.append(id, request, transition)?;
         if requires_sync(&transition.event) {
-            // A record that can't be synced stays in the log, and so do later ones.
-            self.log.sync().map_err(|error| Veto(error.into()))?;
+            self.sync().map_err(Veto)?;
         }
         Ok(())
+    }
+
+    fn transitions(&self, batch: &[&FetchTransition<'_>]) -> Vec<Result<(), Veto>> {
+        let append = |made: &&FetchTransition<'_>| {
+            let appended = self.append(made.id, made.request, &made.transition);
+            appended.map(|()| requires_sync(&made.transition.event))
+        };
+        let appended: Vec<_> = batch.iter().map(append).collect();
+        let synced = match appended.iter().any(|appended| matches!(appended, Ok(true))) {
+            true => self.sync(),
+            false => Ok(()),
+        };
+        let check = |requires_sync| match requires_sync {
+            true => synced.clone().map_err(Veto),
+            false => Ok(()),
+        };
+        appended
+            .into_iter()
+            .map(|appended| appended.and_then(check))
+            .collect()
     }
 
     fn ended(&self, _: FetchId, report: &FetchReport) {

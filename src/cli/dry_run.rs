@@ -3,11 +3,14 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use skopeo_index::fetch::{Engine, EngineChoice, EngineUse};
 use skopeo_index::os::CancelToken;
+use skopeo_index::registry::Registry;
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::store::Store;
 use skopeo_index_core::machine::{Network, ObjectStatus};
+use skopeo_index_core::registry::Repository;
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::method_commands;
 
@@ -19,59 +22,121 @@ use super::shell;
 /// Stands for the directory of an attempt (method copy).
 const STAGING: &str = "STAGING";
 
-pub(super) fn run(
-    run: &RunArgs,
-    skopeo: &SkopeoArgs,
-    format: Format,
-    store: &Store,
-    requests: &[Request],
-    cancel: &CancelToken,
-) -> Result<ExitStatus, CliError> {
-    let binary = skopeo.binary();
-    let program = binary.program();
-    for request in requests {
-        cancel
-            .cancelled()
-            .map_or(Ok(()), |reason| Err(CliError::from(reason)))?;
-        let digest = request.digest();
-        let (cache, commands) = match store.read(digest)?.status(digest) {
-            ObjectStatus::Intact { .. } | ObjectStatus::NotAnIndex(_) => ("cached", Vec::new()),
-            ObjectStatus::Missing => ("missing", commands(run, skopeo, request)),
-            ObjectStatus::Corrupt => ("corrupt", commands(run, skopeo, request)),
-        };
-        match format {
-            Format::Json => output::json_line(&json!({
-                "reference": request.to_string(), "source": request.skopeo_source(),
-                "cache": cache,
-                "commands": commands.iter().map(|argv| words(program, argv)).collect::<Vec<_>>(),
-            }))?,
-            Format::Text if commands.is_empty() => output::line(&format!("{cache}\t{request}"))?,
-            Format::Text => {
-                let lines = commands
-                    .iter()
-                    .map(|argv| shell::command_line(program, argv));
-                let lines = lines.collect::<Vec<_>>().join(" && ");
-                output::line(&format!("{cache}\t{request}\t{lines}"))?;
-            }
-        }
-    }
-    Ok(ExitStatus::Success)
+/// How requests would be fetched.
+pub(super) struct DryRun<'a> {
+    pub(super) run: &'a RunArgs,
+    pub(super) skopeo: &'a SkopeoArgs,
+    pub(super) registry: &'a Registry<'a>,
+    pub(super) format: Format,
 }
 
-/// The commands of a miss.
-fn commands(run: &RunArgs, skopeo: &SkopeoArgs, request: &Request) -> Vec<Vec<OsString>> {
-    let policy = run.policy(skopeo.attempts());
-    if policy.network == Network::Offline {
-        return Vec::new();
+impl DryRun<'_> {
+    pub(super) fn run(
+        &self,
+        store: &Store,
+        requests: &[Request],
+        cancel: &CancelToken,
+    ) -> Result<ExitStatus, CliError> {
+        for request in requests {
+            cancel
+                .cancelled()
+                .map_or(Ok(()), |reason| Err(CliError::from(reason)))?;
+            let digest = request.digest();
+            let (cache, is_fetched) = match store.read(digest)?.status(digest) {
+                ObjectStatus::Intact { .. } | ObjectStatus::NotAnIndex(_) => ("cached", false),
+                ObjectStatus::Missing => ("missing", true),
+                ObjectStatus::Corrupt => ("corrupt", true),
+            };
+            let policy = self.run.policy(self.skopeo.attempts());
+            match (
+                self.format,
+                is_fetched && policy.network == Network::Allowed,
+            ) {
+                (Format::Json, true) => output::json_line(&self.json(request, cache))?,
+                (Format::Json, false) => output::json_line(&json!({
+                    "reference": request.to_string(), "source": request.skopeo_source(),
+                    "cache": cache, "commands": [],
+                }))?,
+                (Format::Text, true) => {
+                    let how = self.text(request);
+                    output::line(&format!("{cache}\t{request}\t{how}"))?;
+                }
+                (Format::Text, false) => output::line(&format!("{cache}\t{request}"))?,
+            }
+        }
+        Ok(ExitStatus::Success)
     }
-    let dir = Path::new(STAGING);
-    let file = &dir.join("manifest.json");
-    let commands = method_commands(policy.method, request, dir, file);
-    let (options, timeout) = (skopeo.options(), skopeo.command_timeout());
-    let argv = commands
-        .iter()
-        .map(|command| command.argv(&options, timeout));
-    argv.collect()
+
+    fn json(&self, request: &Request, cache: &str) -> Value {
+        let mut json = json!({
+            "reference": request.to_string(), "source": request.skopeo_source(),
+            "cache": cache, "commands": [],
+        });
+        let engine = self.engine(request);
+        json["engine"] = output::engine_json(&engine);
+        if engine.engine == Engine::Registry {
+            json["url"] = url(request).into();
+        } else {
+            let binary = self.skopeo.binary();
+            let commands = self.commands(request);
+            let commands = commands.iter().map(|argv| words(binary.program(), argv));
+            json["commands"] = commands.collect();
+        }
+        json
+    }
+
+    /// The request or the commands, and for these why it isn't the request.
+    fn text(&self, request: &Request) -> String {
+        let engine = self.engine(request);
+        if engine.engine == Engine::Registry {
+            let reason = engine.reason.map(|reason| format!("\t({reason})"));
+            return format!("GET {}{}", url(request), reason.unwrap_or_default());
+        }
+        let binary = self.skopeo.binary();
+        let commands = self.commands(request);
+        let lines = commands
+            .iter()
+            .map(|argv| shell::command_line(binary.program(), argv));
+        let lines = lines.collect::<Vec<_>>().join(" && ");
+        let reason = engine.reason.map(|reason| format!("\t({reason})"));
+        lines + &reason.unwrap_or_default()
+    }
+
+    /// The engine of a miss.
+    fn engine(&self, request: &Request) -> EngineUse {
+        let check = |engine| match self.registry.check(request) {
+            Ok(_) => EngineUse::chosen(Engine::Registry),
+            Err(refusal) => EngineUse {
+                engine,
+                reason: Some(refusal.to_string()),
+            },
+        };
+        match self.run.engine() {
+            EngineChoice::Auto => check(Engine::Skopeo),
+            EngineChoice::Only(Engine::Registry) => check(Engine::Registry),
+            EngineChoice::Only(Engine::Skopeo) => EngineUse::chosen(Engine::Skopeo),
+        }
+    }
+
+    /// The commands of a miss.
+    fn commands(&self, request: &Request) -> Vec<Vec<OsString>> {
+        let policy = self.run.policy(self.skopeo.attempts());
+        let dir = Path::new(STAGING);
+        let file = &dir.join("manifest.json");
+        let commands = method_commands(policy.method, request, dir, file);
+        let (options, timeout) = (self.skopeo.options(), self.skopeo.command_timeout());
+        let argv = commands
+            .iter()
+            .map(|command| command.argv(&options, timeout));
+        argv.collect()
+    }
+}
+
+/// What the registry client requests first.
+fn url(request: &Request) -> String {
+    let repository = Repository::of(request.name());
+    let path = repository.manifest_path(request.digest());
+    format!("https://{}{path}", repository.host())
 }
 
 fn words(program: &Path, argv: &[OsString]) -> Vec<String> {

@@ -100,6 +100,8 @@ impl ExitStatus {
                 | FailureKind::Proxy
                 | FailureKind::NoRegistry
                 | FailureKind::PlainHttp
+                | FailureKind::UnexpectedAnswer
+                | FailureKind::RegistryClient
                 | FailureKind::SkopeoNotFound
                 | FailureKind::SkopeoNotStarted
                 | FailureKind::Other => Self::Other,

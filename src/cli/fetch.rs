@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use skopeo_index::audit_log::LogWriter;
-use skopeo_index::fetch::{ByteSource, FetchReport, Performer};
+use skopeo_index::fetch::{FetchReport, Performer};
+use skopeo_index::registry::{Registry, RegistryClient};
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::skopeo::Skopeo;
 use skopeo_index::store::Store;
@@ -16,7 +17,7 @@ use skopeo_index_core::request::Request;
 use super::audit::SigningArgs;
 use super::cache::CacheLocation;
 use super::debug::DebugRunner;
-use super::dry_run;
+use super::dry_run::DryRun;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::input::{self, ReferenceDefaults};
@@ -98,16 +99,19 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         .iter()
         .filter_map(|r| dropped_tag_note(r))
         .collect();
+    let inputs = args.run.gate_inputs(&args.skopeo, &options);
+    let timeout = args.skopeo.command_timeout();
+    let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
+    let registry = Registry::new(&inputs, client);
     if args.dry_run {
         notes.iter().for_each(|note| output::print_stderr(note));
-        return dry_run::run(
-            &args.run,
-            &args.skopeo,
-            args.format,
-            &store,
-            &requests,
-            &cancel,
-        );
+        let dry_run = DryRun {
+            run: &args.run,
+            skopeo: &args.skopeo,
+            registry: &registry,
+            format: args.format,
+        };
+        return dry_run.run(&store, &requests, &cancel);
     }
 
     let progress = progress(distinct.len());
@@ -125,14 +129,18 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         skopeo: &binary,
         print: &note,
     };
+    let skopeo = Skopeo {
+        runner: &runner,
+        options: &options,
+        command_timeout: timeout,
+    };
     let session = Session::begin(SessionConfig {
         performer: Performer {
             store: &store,
-            source: ByteSource::Skopeo(Skopeo {
-                runner: &runner,
-                options: &options,
-                command_timeout: args.skopeo.command_timeout(),
-            }),
+            source: args
+                .run
+                .engine()
+                .source(&registry, skopeo, args.skopeo.attempts()),
             retry_delay: args.skopeo.retry_delay(),
             cancel: &cancel,
         },

@@ -136,6 +136,12 @@ impl<'a> HintContext<'a> {
             }
             FailureKind::Server => "the registry or a proxy before it failed; retry later",
             FailureKind::Timeout => "--command-timeout gives each command more time",
+            FailureKind::RegistryClient => {
+                "--engine auto uses skopeo where the registry client can't be used"
+            }
+            FailureKind::UnexpectedAnswer => {
+                "check host and port of the image name, and the registry"
+            }
             FailureKind::NotAnIndex | FailureKind::SkopeoNotStarted | FailureKind::Other => {
                 return None;
             }

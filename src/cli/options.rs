@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args, ValueEnum};
+use skopeo_index::fetch::{Engine, EngineChoice};
 use skopeo_index::os::CancelToken;
+use skopeo_index::registry::{GateInputs, SkopeoProgram};
 use skopeo_index::skopeo::SkopeoBinary;
 use skopeo_index_core::audit::LogId;
 use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
@@ -19,6 +21,9 @@ use super::output::{self, CliError};
 /// measures that 32 are enough behind 50 ms of latency, and no slower than fewer on a
 /// loopback.
 const DEFAULT_JOBS: usize = 32;
+
+/// The skopeo that is run unless another is chosen.
+const DEFAULT_SKOPEO: &str = "skopeo";
 
 /// Maximum number of concurrent fetches: each has a process and three descriptors.
 const MAX_JOBS: usize = 1000;
@@ -43,7 +48,7 @@ pub(super) struct SkopeoArgs {
         value_parser = tls_verify
     )]
     tls_verify: Option<TlsVerify>,
-    /// Timeout for each skopeo command
+    /// Timeout for each skopeo command, and for each fetch of the registry client
     #[arg(
         long, value_name = "DURATION", env = "SKOPEO_INDEX_COMMAND_TIMEOUT",
         default_value = "2m", value_parser = timeout
@@ -70,7 +75,7 @@ pub(super) struct SkopeoArgs {
         long,
         value_name = "PATH",
         env = "SKOPEO_INDEX_SKOPEO",
-        default_value = "skopeo"
+        default_value = DEFAULT_SKOPEO
     )]
     skopeo: PathBuf,
     /// Print each skopeo command, and its debug output if it fails
@@ -148,6 +153,11 @@ pub(super) struct JobsArgs {
 pub(super) struct RunArgs {
     #[command(flatten)]
     jobs: JobsArgs,
+    /// What fetches indexes: `registry` is the registry client of this program, `skopeo` a
+    /// process for each index; `auto` uses the registry client where it does what skopeo
+    /// would
+    #[arg(long, value_enum, env = "SKOPEO_INDEX_ENGINE", default_value = "auto")]
+    engine: EngineArg,
     /// How to run skopeo: `raw` uses `skopeo inspect --raw`; `copy` runs the three commands
     /// that osbuild's Python source runs
     #[arg(long, value_enum, env = "SKOPEO_INDEX_METHOD", default_value = "raw")]
@@ -170,7 +180,36 @@ enum MethodArg {
     Copy,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EngineArg {
+    Auto,
+    Registry,
+    Skopeo,
+}
+
 impl RunArgs {
+    /// What decides whether the registry client may be used.
+    pub(super) fn gate_inputs<'a>(
+        &self,
+        skopeo: &SkopeoArgs,
+        options: &'a SkopeoOptions,
+    ) -> GateInputs<'a> {
+        let program = match skopeo.skopeo.to_str() {
+            Some(DEFAULT_SKOPEO) => SkopeoProgram::Default,
+            _ => SkopeoProgram::Chosen,
+        };
+        let method = self.policy(skopeo.attempts()).method;
+        GateInputs::from_process(options, method, program)
+    }
+
+    pub(super) const fn engine(&self) -> EngineChoice {
+        match self.engine {
+            EngineArg::Auto => EngineChoice::Auto,
+            EngineArg::Registry => EngineChoice::Only(Engine::Registry),
+            EngineArg::Skopeo => EngineChoice::Only(Engine::Skopeo),
+        }
+    }
+
     pub(super) const fn jobs(&self) -> NonZeroUsize {
         self.jobs.jobs
     }

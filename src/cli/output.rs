@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogError, ReadError};
-use skopeo_index::fetch::FetchReport;
+use skopeo_index::fetch::{EngineUse, FetchReport};
 use skopeo_index::os::{CancelToken, LineWriter, Priority, Rows, WriteError, best_effort};
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
@@ -164,11 +164,11 @@ static STREAMS: LazyLock<Streams> = LazyLock::new(|| {
     let is_fifo = stats.0.map(file_type) == Some(rustix::fs::FileType::Fifo);
     let stdout_is_terminal = stdout.is_terminal();
     // Descriptors 1 and 2 are never closed: std keeps them open for the process.
-    let stderr = LineWriter::start(rustix::stdio::stderr());
+    let stderr = LineWriter::new(rustix::stdio::stderr());
     Streams {
         stdout: match is_same {
             true => stderr.clone(),
-            false => LineWriter::start(rustix::stdio::stdout()),
+            false => LineWriter::new(rustix::stdio::stdout()),
         },
         stderr,
         stdout_is_terminal,
@@ -297,8 +297,18 @@ pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
             "cause": failed.cause(),
         }),
     };
+    let engine = report.engine.as_ref().map(engine_json);
     if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
         json.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
+        json.extend(engine.map(|engine| ("engine".to_owned(), engine)));
     }
     json
+}
+
+/// The engine of a fetch, and why, as a JSON object.
+pub(super) fn engine_json(engine: &EngineUse) -> Value {
+    match &engine.reason {
+        Some(reason) => json!({ "name": engine.engine.as_str(), "reason": reason }),
+        None => json!({ "name": engine.engine.as_str() }),
+    }
 }

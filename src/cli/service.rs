@@ -44,12 +44,15 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         .as_deref()
         .and_then(|path| std::env::split_paths(path).next());
     let of_host = || ReplyFormat::of_host(python_path.as_deref());
+    let options = args.skopeo.options();
     let service = Service {
         skopeo: Skopeo {
             runner: &args.skopeo.binary(),
-            options: &args.skopeo.options(),
+            options: &options,
             command_timeout: args.skopeo.command_timeout(),
         },
+        engine: args.run.engine(),
+        gate: &args.run.gate_inputs(&args.skopeo, &options),
         retry_delay: args.skopeo.retry_delay(),
         policy: args.run.policy(args.skopeo.attempts()),
         tls_verify: args.skopeo.tls_verify(),

@@ -3,13 +3,18 @@
 //! ```text
 //!  requests ─▶ Executor ─▶ Fetch::wants ─▶ Performer ─▶ Outcome ─▶ Fetch::step ─▶ Observers ─▶ reports
 //!                                          ├── Store: look up, quarantine, stage, publish
-//!                                          └── ByteSource: skopeo, or another cache
+//!                                          └── ByteSource: registry client, skopeo, or another cache
 //! ```
 
+mod engine;
 mod executor;
+mod hits;
+mod observer;
 mod performer;
 mod resolve;
 
-pub use executor::{Executor, FetchId, FetchReport, Observer, Transition, Veto};
-pub use performer::{ByteSource, Performed, Performer};
+pub use engine::{Engine, EngineChoice, EngineUse};
+pub use executor::Executor;
+pub use observer::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
+pub use performer::{ByteSource, Performed, Performer, Trace};
 pub use resolve::{RetryPolicy, backoff, resolve};

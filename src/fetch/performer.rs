@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use skopeo_index_core::audit::CommandRecord;
+use skopeo_index_core::audit::{CommandRecord, ExchangeRecord};
 use skopeo_index_core::machine::{
-    CacheEntry, Effect, EffectError, FailureKind, ManifestBytes, Method, Outcome, Staging,
+    Attempts, CacheEntry, Content, Effect, EffectError, FailureKind, ManifestBytes, Method,
+    Outcome, Staging,
 };
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::SkopeoCommand;
 
 use super::backoff;
+use super::engine::{Engine, EngineUse};
 use crate::os::CancelToken;
+use crate::registry::ManifestClient;
 use crate::skopeo::{Skopeo, check_storage_exists};
 use crate::store::{QuarantineOutcome, Store};
 
@@ -33,6 +36,17 @@ pub struct Performer<'a> {
 pub enum ByteSource<'a> {
     /// skopeo.
     Skopeo(Skopeo<'a>),
+    /// The registry client alone.
+    Registry(&'a dyn ManifestClient),
+    /// The registry client where it does what skopeo would, else skopeo.
+    Auto {
+        /// The registry client.
+        registry: &'a dyn ManifestClient,
+        /// skopeo.
+        skopeo: Skopeo<'a>,
+        /// Attempts of a fetch: the last one asks skopeo for the failure.
+        attempts: Attempts,
+    },
     /// Another cache of this machine (method raw only).
     Cache(&'a Store),
 }
@@ -42,8 +56,19 @@ pub enum ByteSource<'a> {
 pub struct Performed {
     /// The outcome.
     pub outcome: Outcome<ManifestBytes>,
+    /// How it was performed.
+    pub trace: Trace,
+}
+
+/// How an effect was performed, for the audit log and `--debug`.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
     /// The command that was run.
     pub command: Option<CommandRecord>,
+    /// The exchange with a registry.
+    pub exchange: Option<ExchangeRecord>,
+    /// The engine that fetched.
+    pub engine: Option<EngineUse>,
 }
 
 /// How much is kept of what skopeo prints as a digest.
@@ -53,17 +78,17 @@ impl Performer<'_> {
     /// Performs an effect. A failure is an outcome.
     #[must_use]
     pub fn perform(&self, effect: &Effect<'_, ManifestBytes>) -> Performed {
-        let mut command = None;
+        let mut trace = Trace::default();
         let outcome = self
-            .try_perform(effect, &mut command)
+            .try_perform(effect, &mut trace)
             .unwrap_or_else(|error| Outcome::Failed { error });
-        Performed { outcome, command }
+        Performed { outcome, trace }
     }
 
     fn try_perform(
         &self,
         effect: &Effect<'_, ManifestBytes>,
-        record: &mut Option<CommandRecord>,
+        trace: &mut Trace,
     ) -> Result<Outcome<ManifestBytes>, EffectError> {
         if is_cancellable(effect)
             && let Some(reason) = self.cancel.cancelled()
@@ -90,14 +115,19 @@ impl Performer<'_> {
                 content: match self.source {
                     ByteSource::Cache(cache) => read_from_cache(cache, request)?,
                     ByteSource::Skopeo(_) => {
-                        check_storage_exists(request.location())?;
-                        match method {
-                            Method::Raw => {
-                                self.run(&SkopeoCommand::InspectRaw(request), None, record)?
-                            }
-                            Method::SkopeoCopy => {
-                                self.copy_index(request, staging, *attempt, record)?
-                            }
+                        trace.engine = Some(EngineUse::chosen(Engine::Skopeo));
+                        self.run_method(*method, request, staging, *attempt, trace)?
+                    }
+                    ByteSource::Registry(registry) => registry_alone(registry, request, trace)?,
+                    ByteSource::Auto {
+                        registry, attempts, ..
+                    } => {
+                        let is_last = *attempt >= attempts.get();
+                        match by_registry(registry, request, is_last, trace)? {
+                            Fallback::NotNeeded(content) => content,
+                            Fallback::Needed(failure) => self
+                                .run_method(*method, request, staging, *attempt, trace)
+                                .map_err(|error| without_skopeo(failure, error))?,
                         }
                     }
                 },
@@ -105,12 +135,12 @@ impl Performer<'_> {
             Effect::ReadCopy { staging, attempt } => {
                 let from = &self.store.attempt_dir(staging, *attempt);
                 Outcome::CopyRead {
-                    content: self.run(&SkopeoCommand::InspectDir { from }, None, record)?,
+                    content: self.run(&SkopeoCommand::InspectDir { from }, None, trace)?,
                 }
             }
             Effect::ManifestDigest { staging, attempt } => {
                 let file = &self.store.copied_manifest(staging, *attempt);
-                let printed = self.run(&SkopeoCommand::ManifestDigest { file }, None, record)?;
+                let printed = self.run(&SkopeoCommand::ManifestDigest { file }, None, trace)?;
                 let printed = printed.as_slice();
                 let kept = &printed[..printed.len().min(MAX_PRINTED_DIGEST)];
                 Outcome::ManifestDigest {
@@ -139,16 +169,32 @@ impl Performer<'_> {
         })
     }
 
+    /// Runs the first command of a method.
+    fn run_method(
+        &self,
+        method: Method,
+        request: &Request,
+        staging: &Staging,
+        attempt: u32,
+        trace: &mut Trace,
+    ) -> Result<ManifestBytes, EffectError> {
+        check_storage_exists(request.location())?;
+        match method {
+            Method::Raw => self.run(&SkopeoCommand::InspectRaw(request), None, trace),
+            Method::SkopeoCopy => self.copy_index(request, staging, attempt, trace),
+        }
+    }
+
     /// `skopeo copy` writes an index, and `version`, into a directory of the attempt.
     fn copy_index(
         &self,
         request: &Request,
         staging: &Staging,
         attempt: u32,
-        record: &mut Option<CommandRecord>,
+        trace: &mut Trace,
     ) -> Result<ManifestBytes, EffectError> {
         let to = &self.store.new_attempt_dir(staging, attempt)?;
-        self.run(&SkopeoCommand::CopyIndex { request, to }, Some(to), record)?;
+        self.run(&SkopeoCommand::CopyIndex { request, to }, Some(to), trace)?;
         match self.store.read_copy(staging, attempt)? {
             CacheEntry::File { content } => Ok(content),
             CacheEntry::Oversized { size } => Err(command_error(
@@ -166,18 +212,98 @@ impl Performer<'_> {
         &self,
         command: &SkopeoCommand<'_>,
         output_dir: Option<&Path>,
-        record: &mut Option<CommandRecord>,
+        trace: &mut Trace,
     ) -> Result<ManifestBytes, EffectError> {
         match self.source {
-            ByteSource::Skopeo(skopeo) => skopeo
-                .run(command, output_dir, self.cancel, record)
+            ByteSource::Skopeo(skopeo) | ByteSource::Auto { skopeo, .. } => skopeo
+                .run(command, output_dir, self.cancel, &mut trace.command)
                 .map(ManifestBytes::from),
-            ByteSource::Cache(_) => Err(command_error(
+            ByteSource::Cache(_) | ByteSource::Registry(_) => Err(command_error(
                 FailureKind::Other,
-                "a cache runs no skopeo command".to_owned(),
+                "this source runs no skopeo command".to_owned(),
             )),
         }
     }
+}
+
+/// What the registry client leaves to do.
+enum Fallback {
+    /// The bytes have the requested digest.
+    NotNeeded(ManifestBytes),
+    /// skopeo is asked; with the client's own failure, if it has one.
+    Needed(Option<EffectError>),
+}
+
+/// Asks the registry client. Only bytes with the requested digest count as its success. A
+/// failure that a retry may cure is returned, unless the attempt is the last: skopeo has
+/// the last word on every failure, so that it reads the same with each engine.
+fn by_registry(
+    registry: &dyn ManifestClient,
+    request: &Request,
+    is_last: bool,
+    trace: &mut Trace,
+) -> Result<Fallback, EffectError> {
+    let fetched = match registry.fetch(request) {
+        Ok(fetched) => fetched,
+        Err(refusal) => {
+            trace.engine = Some(EngineUse::skopeo(refusal.to_string()));
+            return Ok(Fallback::Needed(None));
+        }
+    };
+    trace.engine = Some(EngineUse::chosen(Engine::Registry));
+    trace.exchange = Some(fetched.exchange);
+    let error = match fetched.bytes.map(ManifestBytes::from) {
+        Ok(content) if content.info().digest == request.digest() => {
+            return Ok(Fallback::NotNeeded(content));
+        }
+        Ok(content) => {
+            let reason = format!("the registry sent bytes of {}", content.info().digest);
+            trace.engine = Some(EngineUse::skopeo(reason));
+            return Ok(Fallback::Needed(None));
+        }
+        Err(error) => error,
+    };
+    match &error {
+        // skopeo would take as long once more.
+        EffectError::Command {
+            kind: FailureKind::Timeout,
+            ..
+        }
+        | EffectError::Cancelled { .. } => Err(error),
+        _ if error.is_transient() && !is_last => Err(error),
+        _ => {
+            trace.engine = Some(EngineUse::skopeo(error.to_string()));
+            Ok(Fallback::Needed(Some(error)))
+        }
+    }
+}
+
+/// The failure of the registry client, where there is no skopeo to ask.
+fn without_skopeo(registry: Option<EffectError>, skopeo: EffectError) -> EffectError {
+    match (registry, &skopeo) {
+        (
+            Some(error),
+            EffectError::Command {
+                kind: FailureKind::SkopeoNotFound,
+                ..
+            },
+        ) => error,
+        _ => skopeo,
+    }
+}
+
+/// Asks the registry client, and nothing else.
+fn registry_alone(
+    registry: &dyn ManifestClient,
+    request: &Request,
+    trace: &mut Trace,
+) -> Result<ManifestBytes, EffectError> {
+    trace.engine = Some(EngineUse::chosen(Engine::Registry));
+    let fetched = registry.fetch(request);
+    let fetched = fetched
+        .map_err(|refusal| command_error(FailureKind::RegistryClient, refusal.to_string()))?;
+    trace.exchange = Some(fetched.exchange);
+    fetched.bytes.map(ManifestBytes::from)
 }
 
 /// Publishing ignores cancellation: the bytes are verified and one rename away from being

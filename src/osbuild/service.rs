@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,8 +19,11 @@ use skopeo_index_core::request::{Items, Request, TlsVerify};
 
 use super::{Channel, ChannelError, ReplyFormat};
 use crate::audit_log::LogWriter;
-use crate::fetch::{ByteSource, FetchId, FetchReport, Observer, Performer, Transition, Veto};
+use crate::fetch::{
+    ByteSource, EngineChoice, FetchId, FetchReport, Observer, Performer, Transition, Veto,
+};
 use crate::os::{CancelToken, best_effort};
+use crate::registry::{GateInputs, Registry, RegistryClient};
 use crate::session::{Session, SessionConfig};
 use crate::skopeo::Skopeo;
 use crate::store::Store;
@@ -29,6 +33,10 @@ use crate::units::DecimalBytes;
 pub struct Service<'a> {
     /// skopeo.
     pub skopeo: Skopeo<'a>,
+    /// The engines that it may use.
+    pub engine: EngineChoice,
+    /// What decides about the registry client.
+    pub gate: &'a GateInputs<'a>,
     /// Delay before the first retry.
     pub retry_delay: Duration,
     /// The rules of every fetch.
@@ -89,8 +97,7 @@ impl Service<'_> {
     fn answer(&self, call: Call, channel: &Channel) -> Vec<u8> {
         let (results, failed, reply) = match call {
             Call::Download(call) => {
-                let source = ByteSource::Skopeo(self.skopeo);
-                let results = self.fetch(call.items, &call.cache, source, self.policy, channel);
+                let results = self.fetch(call.items, &call.cache, None, self.policy, channel);
                 (results, FETCH_FAILED, self.reply)
             }
             Call::Copy(call) => {
@@ -100,8 +107,7 @@ impl Service<'_> {
                     network: Network::Allowed,
                     ..self.policy
                 };
-                let source = ByteSource::Cache(&from);
-                let results = self.fetch(call.items, &call.dst_cache, source, policy, channel);
+                let results = self.fetch(call.items, &call.dst_cache, Some(&from), policy, channel);
                 // Every host understands an exception; none reads the results of a copy.
                 (results, COPY_FAILED, ReplyFormat::Exception)
             }
@@ -114,12 +120,12 @@ impl Service<'_> {
         }
     }
 
-    /// Fetches items into a cache, until the host hangs up.
+    /// Fetches items into a cache, from registries or another cache, until the host hangs up.
     fn fetch(
         &self,
         items: Items,
         cache: &Path,
-        source: ByteSource<'_>,
+        from: Option<&Store>,
         policy: FetchPolicy,
         channel: &Channel,
     ) -> io::Result<ItemResults> {
@@ -128,14 +134,21 @@ impl Service<'_> {
             mut results,
         } = ItemBatch::parse(&items, self.tls_verify);
         drop(items);
-        let fetched_word = match source {
-            ByteSource::Skopeo(_) => "fetched",
-            ByteSource::Cache(_) => "copied",
+        let fetched_word = match from {
+            None => "fetched",
+            Some(_) => "copied",
         };
         let deadline = self
             .deadline
             .and_then(|time| Instant::now().checked_add(time));
-        let cancel = CancelToken::new(deadline)?;
+        let cancel = Arc::new(CancelToken::new(deadline)?);
+        let (timeout, options) = (self.skopeo.command_timeout, self.skopeo.options);
+        let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
+        let registry = Registry::new(self.gate, client);
+        let source = match from {
+            Some(cache) => ByteSource::Cache(cache),
+            None => self.engine.source(&registry, self.skopeo, policy.attempts),
+        };
         let store = Store::at(cache.join(FILES));
         until_hung_up(channel, &cancel, || {
             store.create().map_err(io::Error::other)?;

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::redact::Redactor;
+use skopeo_index_core::registry::AuthFileFormat;
 use skopeo_index_core::skopeo::SkopeoOptions;
 
-use crate::os::{open_regular, read_all};
+use crate::os::{Host, config_home, open_regular, read_all};
 
 /// Maximum size of a credentials file that is read.
 const MAX_AUTH_FILE: usize = 1 << 20;
@@ -16,20 +17,31 @@ const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 /// The files in which skopeo looks for credentials, in its order (containers-auth.json(5)).
 #[must_use]
 pub fn auth_files(options: &SkopeoOptions) -> Vec<PathBuf> {
+    let files = auth_files_of(options, &Host::from_process());
+    files.into_iter().map(|(path, _)| path).collect()
+}
+
+/// [`auth_files`] on a host, with the format of each. An explicit file is the only one.
+#[must_use]
+pub fn auth_files_of(options: &SkopeoOptions, host: &Host) -> Vec<(PathBuf, AuthFileFormat)> {
     let explicit = options.authfile.clone();
-    if let Some(file) = explicit.or_else(|| path_var("REGISTRY_AUTH_FILE")) {
-        return vec![file];
+    if let Some(file) = explicit.or_else(|| host.path_var("REGISTRY_AUTH_FILE")) {
+        return vec![(file, AuthFileFormat::AuthJson)];
     }
-    let home = path_var("HOME").unwrap_or_else(|| PathBuf::from("/root"));
-    let config = path_var("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
-    let runtime = path_var("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json"));
-    let docker = path_var("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker"));
-    let uid = rustix::process::getuid().as_raw();
+    let home = host.home().unwrap_or_else(|| PathBuf::from("/root"));
+    let runtime = host.path_var("XDG_RUNTIME_DIR");
+    let runtime = runtime.map(|dir| dir.join("containers/auth.json"));
+    let shared = || host.system(&format!("/run/containers/{}/auth.json", host.uid()));
+    let docker = host.path_var("DOCKER_CONFIG");
+    let docker = docker.unwrap_or_else(|| home.join(".docker"));
     vec![
-        runtime.unwrap_or_else(|| format!("/run/containers/{uid}/auth.json").into()),
-        config.join("containers/auth.json"),
-        docker.join("config.json"),
-        home.join(".dockercfg"),
+        (runtime.unwrap_or_else(shared), AuthFileFormat::AuthJson),
+        (
+            config_home(host, &home).join("containers/auth.json"),
+            AuthFileFormat::AuthJson,
+        ),
+        (docker.join("config.json"), AuthFileFormat::AuthJson),
+        (home.join(".dockercfg"), AuthFileFormat::Dockercfg),
     ]
 }
 
@@ -58,9 +70,4 @@ fn proxy_password(url: &str) -> Option<String> {
     let (user, _) = rest.rsplit_once('@')?;
     let (_, password) = user.split_once(':')?;
     Some(password.to_owned())
-}
-
-fn path_var(name: &str) -> Option<PathBuf> {
-    let value = std::env::var_os(name).filter(|value| !value.is_empty());
-    value.map(PathBuf::from)
 }

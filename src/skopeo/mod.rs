@@ -19,7 +19,7 @@ use skopeo_index_core::machine::EffectError;
 use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions, stderr};
 
 pub use binary::SkopeoBinary;
-pub use credentials::{auth_files, redactor};
+pub use credentials::{auth_files, auth_files_of, redactor};
 pub use identity::identify;
 pub use outputs::MAX_STAGING_SIZE;
 pub use runner::{CommandLimits, CommandRunner, RunError};

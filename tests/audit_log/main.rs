@@ -46,7 +46,7 @@ enum RunEnd {
 
 /// Records a run that fetches nothing.
 fn record_empty_run(log: &LogWriter<'_>) -> Result<(), LogError> {
-    Recorder::begin(log, Path::new("/cache"), POLICY, source_info())?.end()
+    Recorder::begin(log, Path::new("/cache"), POLICY, source_info(), None)?.end()
 }
 
 /// Records a run, and appends to a log that is there.
@@ -60,7 +60,7 @@ fn record_run(
 ) {
     let (cancel, store) = (never_cancelled(), Store::at(cache.to_owned()));
     let log = LogWriter::open(log, &cancel).expect("a log");
-    let recorder = Recorder::begin(&log, cache, policy, source_info()).expect("a record");
+    let recorder = Recorder::begin(&log, cache, policy, source_info(), None).expect("a record");
     let how = (3, &cancel, &[&recorder as _][..]);
     fetch_with(&store, skopeo, policy, requests, how);
     if let RunEnd::Recorded = end {

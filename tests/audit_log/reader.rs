@@ -162,7 +162,7 @@ fn open_runs_returns_the_run_of_each_record_that_ends_a_fetch() {
     let (mut begun, mut ends) = (None, 0);
     for line in lines(&logs()[0]) {
         let record = Record::parse(line.trim_ascii_end()).expect("a record");
-        let run = runs.fetch_end(&record).cloned();
+        let run = runs.fetch_end(&record).map(|origin| origin.run);
         let expected = match &record.entry {
             Entry::Run(run) => {
                 begun = Some(run.clone());
@@ -188,6 +188,6 @@ fn open_runs_returns_the_run_of_each_record_that_ends_a_fetch() {
     let last_fetch = record(end - 1);
     let mut runs = OpenRuns::default();
     assert_eq!(runs.fetch_end(&last_fetch), None);
-    (0..=end).for_each(|at| drop(runs.fetch_end(&record(at)).cloned()));
+    (0..=end).for_each(|at| drop(runs.fetch_end(&record(at))));
     assert_eq!(runs.fetch_end(&last_fetch), None);
 }

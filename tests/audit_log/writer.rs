@@ -191,8 +191,8 @@ fn run_record_names_cache_by_absolute_path_and_source() {
     let ((_dir, path), cancel) = (log_path(), never_cancelled());
     let log = LogWriter::open(&path, &cancel).expect("a log");
     let (cache, other) = (Path::new("a/cache"), "/other".to_owned());
-    Recorder::begin(&log, cache, POLICY, SourceInfo::Cache(other)).expect("a record");
-    Recorder::begin(&log, cache, POLICY, source_info()).expect("a record");
+    Recorder::begin(&log, cache, POLICY, SourceInfo::Cache(other), None).expect("a record");
+    Recorder::begin(&log, cache, POLICY, source_info(), None).expect("a record");
     let here = std::env::current_dir().expect("a directory");
     let records = unseal(&fs::read(&path).expect("a log"));
     let expected = [

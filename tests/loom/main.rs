@@ -9,8 +9,8 @@
 //!   commit;
 //! - a run's recorder has two counters, which are read once the workers have ended; which
 //!   fetches are unrecorded is asked and set by the one worker of each;
-//! - cancellation is a byte in a pipe that is never drained; its reason is set once,
-//!   before the byte, and signals, which set none, have one of their own;
+//! - cancellation is a reason that is set once, or the flag of signals, and after that a
+//!   byte in a pipe that is never drained;
 //! - progress displays decide nothing;
 //! - the threads that read a log to verify it share nothing: each owns its lines.
 //!

@@ -24,6 +24,10 @@ pub enum Call {
     /// Syncs a file that was read, whatever its name is now.
     SyncOpened(FileId),
     SyncDir(Text),
+    /// Syncs everything; a seeded bug leaves out a file.
+    SyncFileSystem {
+        skipped: Option<FileId>,
+    },
     Rename(Text, Text),
     List(Text),
     Unlink(Text),
@@ -38,6 +42,8 @@ pub enum Call {
     ManifestDigest(Text),
     /// Appends a record to the audit log, durably.
     Record(State),
+    /// Reports the object as committed.
+    Report,
 }
 
 /// Whether a call waits for a lock.
@@ -54,6 +60,8 @@ pub enum Answer {
     /// The system refuses the call.
     Error(ErrorKind),
     Opened(FileId),
+    /// Nothing was synced.
+    Unavailable,
     Locked,
     /// Another process holds the lock.
     Contended,

@@ -241,7 +241,12 @@ fn run(job: &Job, answers: Vec<Answer>) -> Snapshot {
     let session = || {
         let mut status = None;
         let session = Session::begin(config).expect("a session without a log");
-        session.fetch(&[request], |report| status = Some(report.clone().into()));
+        session.fetch(&[request], |report| {
+            if report.result.is_ok() {
+                simulation.report();
+            }
+            status = Some(report.clone().into());
+        });
         session.end().expect("a session without a log");
         status.expect("a report")
     };

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use skopeo_index::audit_log::requires_sync;
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
-use skopeo_index::os::CancelToken;
+use skopeo_index::os::{CancelToken, best_effort};
 use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
 use skopeo_index::store::DiskError;
 use skopeo_index_core::machine::State;
@@ -40,6 +40,8 @@ struct Script {
     reached: Vec<State>,
     /// Withheld by [`SeededBug::RecordedAfterPublishing`].
     delayed_record: Option<State>,
+    /// Withheld by [`SeededBug::ReportedBeforeSynced`].
+    delayed_sync: Option<Call>,
 }
 
 impl Simulation {
@@ -52,6 +54,7 @@ impl Simulation {
             locks: Vec::new(),
             reached: Vec::new(),
             delayed_record: None,
+            delayed_sync: None,
         })))
     }
 
@@ -63,6 +66,14 @@ impl Simulation {
     /// The states that its fetch has been in.
     pub fn reached(&self) -> Vec<State> {
         self.script().reached.clone()
+    }
+
+    /// Reports the object as committed.
+    pub fn report(&self) {
+        let delayed = self.script().delayed_sync.take();
+        self.call(Call::Report).expect("never refused");
+        // Too late, whether it succeeds or not.
+        best_effort(delayed.map_or(Ok(Answer::Done), |sync| self.call(sync)));
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {

@@ -21,6 +21,8 @@ pub enum Action {
     AnswerOfSkopeo(usize, Answer),
     /// The system refuses a process's call.
     Refuse(usize),
+    /// The system can't sync a whole file system for a process.
+    Decline(usize),
     /// A process is killed before its call.
     Kill(usize),
     /// A process is killed while it writes.
@@ -114,6 +116,10 @@ impl Model for CacheModel {
                 let answer = Answer::Error(ErrorKind::StorageFull);
                 self.deliver(&mut world, n, answer, Disturbance::Failure);
             }
+            Action::Decline(n) => {
+                world.schedule = self.schedule(last, n)?;
+                self.deliver(&mut world, n, Answer::Unavailable, Disturbance::None);
+            }
             Action::Kill(n) => {
                 world.crashes -= 1;
                 world.processes[n] = Process::Crashed;
@@ -170,8 +176,11 @@ impl CacheModel {
         let answers = self.skopeo_answers(&world.fs, &call);
         if answers.is_empty() {
             actions.push(Action::Perform(n));
-            if world.faults > 0 {
+            if world.faults > 0 && call != Call::Report {
                 actions.push(Action::Refuse(n));
+            }
+            if let Call::SyncFileSystem { .. } = call {
+                actions.push(Action::Decline(n));
             }
         }
         let answers = answers.into_iter();
@@ -210,7 +219,7 @@ impl CacheModel {
                     let answer = self.skopeo_answers(&world.fs, call).pop()?;
                     Some(Action::AnswerOfSkopeo(n, answer))
                 }
-                Call::Record(_) => Some(Action::Perform(n)),
+                Call::Record(_) | Call::Report => Some(Action::Perform(n)),
                 Call::Create(path) | Call::Write(path, _) | Call::SyncFile(path)
                     if is_own(path) =>
                 {

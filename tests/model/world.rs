@@ -220,6 +220,10 @@ impl CacheModel {
                 Answer::Done
             }
             Call::SyncDir(dir) => done(fs.sync_dir(dir)),
+            Call::SyncFileSystem { skipped } => {
+                fs.sync_all(*skipped);
+                Answer::Done
+            }
             Call::Rename(from, to) => done(fs.rename(from, to)),
             Call::List(dir) => Answer::Names(
                 fs.list(dir)
@@ -234,6 +238,19 @@ impl CacheModel {
                 };
                 let digest = self.histories.job(history).digest;
                 world.log.insert((digest, *state));
+                Answer::Done
+            }
+            Call::Report => {
+                let Process::Running {
+                    history,
+                    disturbance,
+                } = world.processes[process]
+                else {
+                    unreachable!("only a running process makes calls")
+                };
+                if disturbance < Disturbance::ObjectRemoved {
+                    world.reported.insert(self.histories.job(history).digest);
+                }
                 Answer::Done
             }
             Call::InspectRaw(_)
@@ -255,13 +272,6 @@ impl CacheModel {
         let disturbance = disturbance.max(new);
         let history = self.histories.after(history, answer);
         world.processes[process] = self.process(history, disturbance);
-        let is_committed = matches!(
-            self.histories.snapshot(history).status,
-            Status::Committed(_)
-        );
-        if is_committed && disturbance < Disturbance::ObjectRemoved {
-            world.reported.insert(self.histories.job(history).digest);
-        }
     }
 }
 

@@ -111,7 +111,7 @@ fn credentials_missing_or_wrong_are_an_authentication_error() {
     output
         .assert_status(12)
         .assert_says("skopeo login")
-        .assert_says("no-auth.json (missing)");
+        .assert_says("no-auth.json");
     let mut command = cache.command(["fetch", "--tls-verify=false", &reference]);
     command
         .env_remove("REGISTRY_AUTH_FILE")

@@ -15,21 +15,30 @@
 //! insignificant spaces. The stored line is hashed, not a re-encoding of it.
 
 mod checkpoint;
+mod command_rules;
+mod content_rules;
+mod contradiction;
+mod exchange;
+mod exchange_rules;
 mod finding;
 mod id;
 mod key;
 mod line;
 mod merkle;
+mod names;
 mod note;
 mod proof;
 mod record;
+mod replay;
 mod statement;
 mod tile;
 mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SavedCheckpoint};
+pub use contradiction::Contradiction;
+pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
-pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, RunId, Timestamp};
+pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, PLAUSIBLE_YEARS, RunId, Timestamp};
 pub use key::{KeyError, KeyId, KeyName, MAX_KEY_NAME_LEN, SecretKey, VerifierKey, VerifierKeys};
 pub use line::{LineReader, LogLine, MAX_RECORD_LEN};
 pub use merkle::{

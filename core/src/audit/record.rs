@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::exchange::ExchangeRecord;
 use super::id::{LogId, RunId, Timestamp};
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
@@ -72,8 +73,13 @@ impl CommandRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SourceInfo {
+    /// The registry client, or skopeo, which an [`Entry::Skopeo`] identifies before its
+    /// first command.
+    Auto,
     /// Another cache, with its absolute path.
     Cache(String),
+    /// The registry client alone.
+    Registry,
     /// skopeo, from a registry or a container storage.
     Skopeo(SkopeoIdentity),
 }
@@ -118,9 +124,14 @@ pub enum Entry {
         event: Event,
         /// Number of the fetch in its run.
         fetch: u64,
+        /// The registry client's exchange, if it was used.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        registry: Option<ExchangeRecord>,
         /// The fetch's request.
         request: Request,
     },
+    /// A run is about to use skopeo, which its source leaves open.
+    Skopeo(SkopeoIdentity),
     /// A run ended.
     End {
         /// Number of committed fetches.

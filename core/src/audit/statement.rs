@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::exchange::{FetchEngine, FetchOrigin};
 use super::merkle::NodeHash;
 use super::record::{Entry, Record, RunInfo, SourceInfo};
 use crate::digest::hex;
@@ -17,9 +18,10 @@ const PURL: &str = "pkg:cargo/skopeo-index";
 const PATH: &[u8] = b"-._~/:@!$&'()*+,;=";
 
 /// Makes an in-toto Statement v1 with a SLSA verification summary v1 from the last record
-/// of a fetch; `None` for any other record. `leaf_hash` is the record's, `run` its run.
+/// of a fetch; `None` for any other record. `leaf_hash` is the record's, `origin` where the
+/// fetch's bytes came from.
 #[must_use]
-pub fn statement(record: &Record, leaf_hash: NodeHash, run: &RunInfo) -> Option<Value> {
+pub fn statement(record: &Record, leaf_hash: NodeHash, origin: &FetchOrigin) -> Option<Value> {
     let Entry::Transition { event, request, .. } = &record.entry else {
         return None;
     };
@@ -28,9 +30,10 @@ pub fn statement(record: &Record, leaf_hash: NodeHash, run: &RunInfo) -> Option<
         State::Failed => ("FAILED", "FAILED"),
         _ => return None,
     };
+    let run = &origin.run;
     // Of the programs that fetched, not of the one that exports.
     let mut versions = json!({ "skopeo-index": run.version });
-    if let SourceInfo::Skopeo(skopeo) = &run.source {
+    if let Some(FetchEngine::Skopeo(skopeo)) = &origin.engine {
         versions["skopeo"] = skopeo.version.clone().into();
     }
     let mut subject = json!({
@@ -82,7 +85,7 @@ fn resource_uri(request: &Request, run: &RunInfo) -> String {
     let (name, digest) = (request.name(), request.digest());
     match (&run.source, request.location()) {
         (SourceInfo::Cache(from), _) => format!("file://{}/{digest}", percent_encode(from, PATH)),
-        (SourceInfo::Skopeo(_), Location::Docker { .. }) => {
+        (_, Location::Docker { .. }) => {
             // Spelled out, because a URI's first part is read as its host.
             let name = name.without_tag();
             let (first, rest) = name.split_once('/').unwrap_or((name, ""));
@@ -94,8 +97,6 @@ fn resource_uri(request: &Request, run: &RunInfo) -> String {
             };
             format!("docker://{prefix}{name}@{digest}")
         }
-        (SourceInfo::Skopeo(_), Location::ContainersStorage { .. }) => {
-            percent_encode(&request.skopeo_source(), PATH)
-        }
+        (_, Location::ContainersStorage { .. }) => percent_encode(&request.skopeo_source(), PATH),
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn specified_key(key: &str) -> &str {
 /// case folding, which maps two characters beyond ASCII to letters.
 ///
 /// Other characters beyond ASCII stay: a key with one matches an ASCII name in no reader.
-fn is_folded_equal(key: &str, name: &str) -> bool {
+pub(crate) fn is_folded_equal(key: &str, name: &str) -> bool {
     let fold = |c: char| match c {
         '\u{17f}' => 's',  // LATIN SMALL LETTER LONG S
         '\u{212a}' => 'k', // KELVIN SIGN

@@ -22,6 +22,7 @@ pub use descriptor::{Descriptor, DescriptorError, Platform};
 use document::Document;
 pub use error::{NotAnIndex, NotInteroperable};
 use json::Node;
+pub(crate) use json::is_folded_equal;
 
 /// Limit of a manifest's size in bytes. distribution-spec: "Client and registry
 /// implementations SHOULD expect to be able to support manifest pushes of at

@@ -218,6 +218,12 @@ pub enum FailureKind {
     /// The command's timeout expired.
     #[error("timed out")]
     Timeout,
+    /// The registry client got an answer that is not one of a registry.
+    #[error("unexpected answer")]
+    UnexpectedAnswer,
+    /// The registry client alone may be used, and can't do what skopeo would.
+    #[error("the registry client can't be used")]
+    RegistryClient,
     /// There is no such skopeo program.
     #[error("cannot run skopeo")]
     SkopeoNotFound,

@@ -19,6 +19,7 @@ use crate::escape;
 pub(crate) use item::MAX_SHOWN_KEY;
 pub use item::{ItemError, Items, MAX_ITEMS};
 pub use location::{MAX_STORAGE_LOCATION_LEN, StorageLocation, StorageLocationError};
+pub(crate) use name::{DEFAULT_DOMAIN, is_domain};
 pub use name::{ImageName, MAX_NAME_LEN, NameError};
 pub use reference::{Reference, ReferenceError};
 

@@ -77,7 +77,7 @@ pub enum NameError {
 }
 
 /// The domain of names without one.
-const DEFAULT_DOMAIN: &str = "docker.io";
+pub(crate) const DEFAULT_DOMAIN: &str = "docker.io";
 
 impl ImageName {
     /// Domain and path, as in the input.
@@ -97,6 +97,13 @@ impl ImageName {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Domain and path, as skopeo completes them: `docker.io` and `library/x` for `x`.
+    pub(crate) fn completed(&self) -> (&str, String) {
+        let (domain, path) = split_domain(self.without_tag());
+        let (domain, folder) = complete(domain, path);
+        (domain, format!("{folder}{path}"))
+    }
 }
 
 impl TryFrom<String> for ImageName {
@@ -109,12 +116,7 @@ impl TryFrom<String> for ImageName {
         if text.contains('@') {
             return Err(NameError::Digest);
         }
-        let (domain, rest) = match text.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
-                (Some(first), rest)
-            }
-            _ => (None, text.as_str()),
-        };
+        let (domain, rest) = split_domain(&text);
         let (path, tag) = match rest.split_once(':') {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest, None),
@@ -137,7 +139,8 @@ impl TryFrom<String> for ImageName {
         if domain.is_none() && is_hex(path, 64) {
             return Err(NameError::ImageId);
         }
-        let length = completed_length(domain, path);
+        let (full_domain, folder) = complete(domain, path);
+        let length = full_domain.len() + 1 + folder.len() + path.len();
         if length > MAX_NAME_LEN {
             return Err(NameError::TooLong(length));
         }
@@ -146,17 +149,29 @@ impl TryFrom<String> for ImageName {
     }
 }
 
-/// The length of a name once skopeo has completed it to `docker.io/library/NAME`.
-fn completed_length(domain: Option<&str>, path: &str) -> usize {
+/// Splits off the domain, if the name has one.
+fn split_domain(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
+            (Some(first), rest)
+        }
+        _ => (None, name),
+    }
+}
+
+/// The domain of a name once skopeo has completed it to `docker.io/library/NAME`, and
+/// what precedes its path there.
+fn complete<'a>(domain: Option<&'a str>, path: &str) -> (&'a str, &'static str) {
     let domain = match domain {
         None | Some("index.docker.io") => DEFAULT_DOMAIN,
         Some(other) => other,
     };
     let official = domain == DEFAULT_DOMAIN && !path.contains('/');
-    domain.len() + 1 + if official { "library/".len() } else { 0 } + path.len()
+    (domain, if official { "library/" } else { "" })
 }
 
-fn is_domain(text: &str) -> bool {
+/// Whether a text is `HOST[:PORT]`, a host name or an IPv4 address.
+pub(crate) fn is_domain(text: &str) -> bool {
     let (host, port) = match text.split_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),

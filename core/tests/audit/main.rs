@@ -9,6 +9,7 @@
 )]
 
 mod checkpoint;
+mod forged;
 mod golden;
 mod line;
 mod merkle;

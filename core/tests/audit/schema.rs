@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use skopeo_index_core::audit::{Entry, Record, RunInfo, SourceInfo, leaf_hash, statement};
 use skopeo_index_core::request::{Location, Request};
-use test_support::audit_log::sample::{ONE_ATTEMPT, logs, run_info};
+use test_support::audit_log::sample::{ONE_ATTEMPT, logs, origin, run_info};
 use test_support::audit_log::{lines, unseal};
 use test_support::schema::count_valid;
 
@@ -38,11 +38,11 @@ fn records_match_their_schema_and_unknown_members_do_not() {
 
 #[test]
 fn statements_match_their_schema_and_contradictions_do_not() {
-    let by_skopeo = run_info(ONE_ATTEMPT);
-    let from_cache = RunInfo {
+    let by_skopeo = origin(run_info(ONE_ATTEMPT));
+    let from_cache = origin(RunInfo {
         source: SourceInfo::Cache("/a b/\u{e9}%?#".to_owned()),
         ..run_info(ONE_ATTEMPT)
-    };
+    });
     let mut statements = Vec::new();
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();

@@ -6,7 +6,7 @@ use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::State;
 use skopeo_index_core::request::{ImageName, Location, Request, TlsVerify};
 use test_support::audit_log::lines;
-use test_support::audit_log::sample::{ONE_ATTEMPT, logs, run_info};
+use test_support::audit_log::sample::{ONE_ATTEMPT, logs, origin, run_info};
 
 fn run() -> RunInfo {
     run_info(ONE_ATTEMPT)
@@ -19,7 +19,7 @@ fn only_records_of_ended_fetches_become_statements() {
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();
         let record = Record::parse(line).expect("a record");
-        let statement_of_record = statement(&record, leaf_hash(line), &run);
+        let statement_of_record = statement(&record, leaf_hash(line), &origin(run.clone()));
         let ended = match &record.entry {
             Entry::Transition { event, request, .. }
                 if matches!(event.to, State::Committed | State::Failed) =>
@@ -68,7 +68,7 @@ fn predicate(request: Request, run: &RunInfo) -> Value {
         if let Entry::Transition { request: of, .. } = &mut record.entry {
             *of = request.clone();
         }
-        statement(&record, leaf_hash(line), run)
+        statement(&record, leaf_hash(line), &origin(run.clone()))
     });
     ended.expect("an end")["predicate"].take()
 }

@@ -82,10 +82,10 @@ fn write_statements(
         }
         range.push(line.leaf_hash());
         if let Some(record) = line.record()
-            && let Some(run) = runs.fetch_end(record)
+            && let Some(origin) = runs.fetch_end(record)
             && let Entry::Transition { request, .. } = &record.entry
             && filter.matches(record, request)
-            && let Some(statement) = statement(record, line.leaf_hash(), run)
+            && let Some(statement) = statement(record, line.leaf_hash(), &origin)
         {
             write(output::json_bytes(&statement))?;
             written += 1;

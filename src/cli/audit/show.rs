@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::json;
 use skopeo_index::audit_log::{OpenRuns, is_bad, verify_log};
 use skopeo_index_core::audit::{
-    Entry, Finding, KeepObjects, ParsedLine, Record, RunInfo, SourceInfo,
+    Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, ParsedLine, Record, SourceInfo,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, EscapedPath};
@@ -43,7 +43,7 @@ enum ShowFormat {
     Json,
 }
 
-const HEAD: [&str; 7] = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "SKOPEO", "HOW"];
+const HEAD: [&str; 7] = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "ENGINE", "HOW"];
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let (mut runs, mut table, mut worst) = (OpenRuns::default(), Table::new(HEAD), None);
@@ -60,12 +60,12 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             return Ok(());
         };
         match (runs.fetch_end(record), &record.entry) {
-            (Some(run), Entry::Transition { event, request, .. })
+            (Some(origin), Entry::Transition { event, request, .. })
                 if args.matches(record, event, request) =>
             {
                 let row = FetchRow {
                     record,
-                    run,
+                    origin,
                     event,
                     request,
                 };
@@ -97,7 +97,7 @@ impl Args {
 /// A completed fetch.
 struct FetchRow<'r> {
     record: &'r Record,
-    run: &'r RunInfo,
+    origin: FetchOrigin,
     event: &'r Event,
     request: &'r Request,
 }
@@ -106,22 +106,27 @@ impl FetchRow<'_> {
     /// How it ended, as printable text.
     fn how(&self) -> String {
         let event = self.event;
-        match (&event.outcome, &event.cause, &self.run.source) {
+        match (&event.outcome, &event.cause, &self.origin.run.source) {
             (_, Some(cause), _) => cause.to_string(),
             (Outcome::LookedUp { .. }, None, _) => "in the cache, rehashed".to_owned(),
             (_, None, SourceInfo::Cache(cache)) => {
                 format!("copied from {}, SHA-256 = digest", Escaped(cache))
             }
-            (_, None, SourceInfo::Skopeo(_)) => {
+            (_, None, _) => {
                 format!("fetched, attempt {}, SHA-256 = digest", event.attempt)
             }
         }
     }
 
-    fn skopeo(&self) -> &str {
-        match &self.run.source {
-            SourceInfo::Skopeo(skopeo) => &skopeo.version,
-            SourceInfo::Cache(_) => "-",
+    /// Who brought the bytes: skopeo's version, or the endpoint that answered.
+    fn engine(&self) -> String {
+        match &self.origin.engine {
+            Some(FetchEngine::Skopeo(skopeo)) => skopeo.version.clone(),
+            Some(FetchEngine::Registry(exchange)) => match &exchange.peer {
+                Some(peer) => format!("{} ({peer})", exchange.endpoint),
+                None => exchange.endpoint.clone(),
+            },
+            None => "-".to_owned(),
         }
     }
 
@@ -129,7 +134,7 @@ impl FetchRow<'_> {
         json!({
             "seq": self.record.seq, "time": self.record.time, "run": self.record.run,
             "reference": self.request.to_string(), "digest": self.request.digest(),
-            "outcome": self.event.to, "how": self.how(), "skopeo": self.skopeo(),
+            "outcome": self.event.to, "how": self.how(), "engine": self.engine(),
         })
     }
 
@@ -144,7 +149,7 @@ impl FetchRow<'_> {
             outcome.to_owned(),
             self.request.digest().to_string(),
             self.request.name().to_string(),
-            Escaped(self.skopeo()).to_string(),
+            Escaped(&self.engine()).to_string(),
             self.how(),
         ]
     }

@@ -227,6 +227,12 @@ impl Observer for Progress<'_> {
             Display::Bars(bars) => bars.moved(id, event.to.to_string()),
             Display::Plain | Display::None => {}
         }
+        if self.options.debug == SkopeoDebug::On
+            && let Some(engine) = &transition.trace.engine
+        {
+            let text = format!("{}: engine {engine}", short(request));
+            self.display.note(&text);
+        }
         if let (State::Staged, Outcome::Failed { error }) = (event.to, &event.outcome) {
             self.display
                 .note(&retry_note(&short(request), event.attempt, error));
@@ -279,10 +285,15 @@ fn transition_json(id: FetchId, request: &Request, transition: &Transition) -> V
         (&mut json, serde_json::to_value(&transition.event))
     {
         json.extend(event);
-        if let Some(command) = &transition.command {
+        let trace = &transition.trace;
+        if let Some(command) = &trace.command {
             json.insert("argv".to_owned(), json!(command.argv));
             json.insert("milliseconds".to_owned(), json!(command.milliseconds));
         }
+        let exchange = trace.exchange.as_ref().map(|exchange| json!(exchange));
+        json.extend(exchange.map(|exchange| ("registry".to_owned(), exchange)));
+        let engine = trace.engine.as_ref().map(output::engine_json);
+        json.extend(engine.map(|engine| ("engine".to_owned(), engine)));
     }
     json
 }

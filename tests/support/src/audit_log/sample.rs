@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::audit::{
-    CommandRecord, Entry, LogId, NodeHash, Record, RunId, RunInfo, Schema, SkopeoIdentity,
-    SourceInfo, leaf_hash,
+    CommandRecord, Entry, FetchEngine, FetchOrigin, LogId, NodeHash, Record, RunId, RunInfo,
+    Schema, SkopeoIdentity, SourceInfo, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
@@ -77,6 +77,15 @@ pub fn identity() -> SkopeoIdentity {
         sha256: None,
         version: "skopeo version 1".to_owned(),
     }
+}
+
+/// A fetch of a run with skopeo, or from a cache.
+pub fn origin(run: RunInfo) -> FetchOrigin {
+    let engine = match &run.source {
+        SourceInfo::Skopeo(skopeo) => Some(FetchEngine::Skopeo(skopeo.clone())),
+        _ => None,
+    };
+    FetchOrigin { engine, run }
 }
 
 pub fn run_info(policy: FetchPolicy) -> RunInfo {
@@ -193,7 +202,8 @@ impl LogSample {
         let request = fetch.task().request.clone();
         let digest = request.digest();
         let (attempt, method) = (fetch.attempt(), fetch.task().policy.method);
-        let dir = format!(".skopeo-index/staging-1/{number}/{attempt}");
+        let staging = format!(".skopeo-index/staging-000001/{number}");
+        let dir = format!("{CACHE}/{staging}.attempt-{attempt}");
         let file = format!("{dir}/manifest.json");
         let commands = method_commands(method, &request, Path::new(&dir), Path::new(&file));
         let copy = |fetch: &Fetch| match fetch {
@@ -217,7 +227,7 @@ impl LogSample {
                 Outcome::Quarantined { name }
             }
             Effect::Stage => Outcome::Staged {
-                staging: Staging::new(format!(".skopeo-index/staging-1/{number}")),
+                staging: Staging::new(staging),
             },
             Effect::Fetch { .. } => match registry(digest) {
                 Answer::Bytes(bytes) => {
@@ -262,6 +272,7 @@ impl LogSample {
             command,
             event,
             fetch: number,
+            registry: None,
             request,
         });
         Some(next)

@@ -92,7 +92,9 @@ impl Host {
         command
             .env("PYTHONPATH", dir.path().join("python"))
             .env("PYTHONUNBUFFERED", "1");
-        command.env("SKOPEO_INDEX_RETRY_TIMES", "0");
+        command
+            .env("SKOPEO_INDEX_RETRY_TIMES", "0")
+            .env("SKOPEO_INDEX_ENGINE", super::harness::engine());
         more(&mut command);
         let service = command.spawn().expect("the binary");
         Self {

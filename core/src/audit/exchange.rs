@@ -1,0 +1,53 @@
+//! Who answered: the registry client's exchanges, and where a fetch's bytes came from.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{RunInfo, SkopeoIdentity};
+use crate::digest::Digest;
+
+/// A request of the registry client, with the last endpoint that answered it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeRecord {
+    /// Scheme, host and port of the last request: `https://quay.io`.
+    pub endpoint: String,
+    /// The duration, with tokens and redirects.
+    pub milliseconds: u64,
+    /// Address and port that were connected to; `None` without a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// The HTTP status; `None` without an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The TLS session; `None` over plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsRecord>,
+}
+
+/// A TLS session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsRecord {
+    /// SHA-256 of the server's certificate (DER).
+    pub certificate: Digest,
+    /// The version: `1.2` or `1.3`.
+    pub version: String,
+}
+
+/// Where a fetch's bytes came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchOrigin {
+    /// Who brought them; `None` for a hit and for another cache's object.
+    pub engine: Option<FetchEngine>,
+    /// The run of the fetch.
+    pub run: RunInfo,
+}
+
+/// Who brought a fetch's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchEngine {
+    /// The registry client.
+    Registry(ExchangeRecord),
+    /// skopeo.
+    Skopeo(SkopeoIdentity),
+}

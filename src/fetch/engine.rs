@@ -1,0 +1,98 @@
+//! Which program fetches manifest bytes, and why.
+
+use std::fmt;
+
+use skopeo_index_core::machine::Attempts;
+
+use super::ByteSource;
+use crate::registry::ManifestClient;
+use crate::skopeo::Skopeo;
+
+/// Which engines a run may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The registry client where it does what skopeo would, else skopeo.
+    Auto,
+    /// One engine, whatever happens.
+    Only(Engine),
+}
+
+impl EngineChoice {
+    /// The source of a run's bytes.
+    #[must_use]
+    pub const fn source<'a>(
+        self,
+        registry: &'a dyn ManifestClient,
+        skopeo: Skopeo<'a>,
+        attempts: Attempts,
+    ) -> ByteSource<'a> {
+        match self {
+            Self::Auto => ByteSource::Auto {
+                registry,
+                skopeo,
+                attempts,
+            },
+            Self::Only(Engine::Registry) => ByteSource::Registry(registry),
+            Self::Only(Engine::Skopeo) => ByteSource::Skopeo(skopeo),
+        }
+    }
+}
+
+/// What fetches manifest bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The registry client of this program.
+    Registry,
+    /// skopeo.
+    Skopeo,
+}
+
+/// The engine of a fetch, and why it is that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineUse {
+    /// The engine.
+    pub engine: Engine,
+    /// Why the registry client was not used, or not alone.
+    pub reason: Option<String>,
+}
+
+impl Engine {
+    /// Its name, as in `--engine`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Skopeo => "skopeo",
+        }
+    }
+}
+
+impl EngineUse {
+    /// An engine that needs no reason.
+    #[must_use]
+    pub const fn chosen(engine: Engine) -> Self {
+        Self {
+            engine,
+            reason: None,
+        }
+    }
+
+    /// skopeo, for a reason.
+    #[must_use]
+    pub const fn skopeo(reason: String) -> Self {
+        Self {
+            engine: Engine::Skopeo,
+            reason: Some(reason),
+        }
+    }
+}
+
+impl fmt::Display for EngineUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.engine.as_str())?;
+        match &self.reason {
+            Some(reason) => write!(f, " ({reason})"),
+            None => Ok(()),
+        }
+    }
+}

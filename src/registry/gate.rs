@@ -1,0 +1,303 @@
+//! The gate: lets the registry client fetch only where it certainly does what skopeo
+//! would. Any doubt is a refusal, which only means that skopeo is asked.
+
+use std::path::{Path, PathBuf};
+
+use skopeo_index_core::machine::Method;
+use skopeo_index_core::registry::{AuthFile, Credentials, Entry, RegistriesConf, Repository};
+use skopeo_index_core::request::{Location, Request, TlsVerify};
+use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
+
+use super::GateRefusal;
+use super::certificates::{CertificateDirs, DomainCertificates};
+use super::config_files::{if_exists, list_dir, read_file};
+use crate::os::{Host, config_home};
+use crate::skopeo::auth_files_of;
+
+/// Proxies that skopeo or one of its libraries may use. NO_PROXY alone changes nothing.
+const PROXIES: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+];
+
+/// Variables that name a registries.conf, of one version of skopeo or another.
+const CONF_VARIABLES: [&str; 3] = [
+    "CONTAINERS_REGISTRIES_CONF",
+    "CONTAINERS_REGISTRIES_CONF_OVERRIDE",
+    "REGISTRIES_CONFIG_PATH",
+];
+
+/// Directories of drop-ins beside registries.conf. All but the first are newer.
+const DROP_IN_DIRS: [&str; 3] = [
+    "registries.conf.d",
+    "registries.rootful.conf.d",
+    "registries.rootless.conf.d",
+];
+
+/// Which skopeo is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkopeoProgram {
+    /// `skopeo` on `PATH`.
+    Default,
+    /// The program of `--skopeo`, which may do anything.
+    Chosen,
+}
+
+/// What the gate looks at.
+pub struct GateInputs<'a> {
+    /// Where the host's configuration is.
+    pub host: Host,
+    /// Options of every skopeo command.
+    pub options: &'a SkopeoOptions,
+    /// How skopeo would be run.
+    pub method: Method,
+    /// Which skopeo would be run.
+    pub program: SkopeoProgram,
+}
+
+impl<'a> GateInputs<'a> {
+    /// The configuration of this process.
+    #[must_use]
+    pub fn from_process(
+        options: &'a SkopeoOptions,
+        method: Method,
+        program: SkopeoProgram,
+    ) -> Self {
+        Self {
+            host: Host::from_process(),
+            options,
+            method,
+            program,
+        }
+    }
+}
+
+/// Decides for each request whether the registry client may fetch it.
+pub struct Gate(Result<HostConfig, GateRefusal>);
+
+/// The host's configuration, where it doesn't refuse every request.
+struct HostConfig {
+    registries_confs: Vec<(PathBuf, RegistriesConf)>,
+    /// In skopeo's order.
+    auth_files: Vec<(PathBuf, AuthFile)>,
+    certificates: CertificateDirs,
+}
+
+/// How a connection is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// HTTPS with a verified certificate.
+    Verified,
+    /// HTTPS with any certificate, or else plain HTTP: `--tls-verify=false`.
+    Unverified,
+}
+
+/// Which redirects may be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Redirects {
+    /// Those to the host that was asked: another one may have a table in registries.conf.
+    SameHost,
+    /// Those to any host.
+    AnyHost,
+}
+
+/// The gate's permission to fetch one request from its registry. Only [`Gate::check`]
+/// makes one.
+#[derive(Debug)]
+pub struct Permit {
+    repository: Repository,
+    credentials: Option<Credentials>,
+    tls: TlsMode,
+    redirects: Redirects,
+    certificates: DomainCertificates,
+}
+
+impl Permit {
+    /// The repository to fetch from.
+    #[must_use]
+    pub const fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The credentials for the repository's registry, and for its token server.
+    #[must_use]
+    pub const fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// How the connection must be secured.
+    #[must_use]
+    pub const fn tls(&self) -> TlsMode {
+        self.tls
+    }
+
+    /// Which redirects may be followed.
+    #[must_use]
+    pub const fn redirects(&self) -> Redirects {
+        self.redirects
+    }
+
+    /// The certificates for the repository's registry, beside the system's.
+    #[must_use]
+    pub const fn certificates(&self) -> &DomainCertificates {
+        &self.certificates
+    }
+}
+
+impl Gate {
+    /// Reads the host's configuration, once for all requests of a run.
+    #[must_use]
+    pub fn new(inputs: &GateInputs<'_>) -> Self {
+        Self(HostConfig::read(inputs))
+    }
+
+    /// Whether the registry client may fetch a request.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn check(&self, request: &Request) -> Result<Permit, GateRefusal> {
+        let Location::Docker { tls_verify } = request.location() else {
+            return Err(GateRefusal::ContainersStorage);
+        };
+        let config = self.0.as_ref().map_err(Clone::clone)?;
+        let repository = Repository::of(request.name());
+        for (path, conf) in &config.registries_confs {
+            if let Some(prefix) = conf.concerns(&repository) {
+                return Err(GateRefusal::RegistryTable {
+                    path: path.clone(),
+                    prefix: prefix.to_owned(),
+                });
+            }
+        }
+        let has_tables = |(_, conf): &(_, RegistriesConf)| conf.has_registry_tables();
+        Ok(Permit {
+            credentials: config.credentials(&repository)?,
+            tls: match tls_verify {
+                TlsVerify::Unset | TlsVerify::ItemTrue | TlsVerify::Always => TlsMode::Verified,
+                TlsVerify::Never => TlsMode::Unverified,
+            },
+            redirects: match config.registries_confs.iter().any(has_tables) {
+                true => Redirects::SameHost,
+                false => Redirects::AnyHost,
+            },
+            certificates: config.certificates.read(repository.domain())?,
+            repository,
+        })
+    }
+}
+
+impl HostConfig {
+    fn read(inputs: &GateInputs<'_>) -> Result<Self, GateRefusal> {
+        let host = &inputs.host;
+        if inputs.method == Method::SkopeoCopy {
+            return Err(GateRefusal::MethodCopy);
+        }
+        if inputs.options.debug == SkopeoDebug::On {
+            return Err(GateRefusal::Debug);
+        }
+        if inputs.program == SkopeoProgram::Chosen {
+            return Err(GateRefusal::Program);
+        }
+        if let Some(proxy) = PROXIES.into_iter().find(|name| host.var(name).is_some()) {
+            return Err(GateRefusal::Proxy(proxy));
+        }
+        let fips = host.system("/proc/sys/crypto/fips_enabled");
+        // A kernel without FIPS mode has no such file.
+        match if_exists(&fips, read_file(&fips))? {
+            Some(enabled) if enabled.trim_ascii() != b"0" => return Err(GateRefusal::Fips),
+            _ => {}
+        }
+        let home = host.home().ok_or(GateRefusal::NoHome)?;
+        Ok(Self {
+            registries_confs: read_registries_confs(host, &home)?,
+            auth_files: read_auth_files(inputs.options, host)?,
+            certificates: CertificateDirs::new(inputs.options.cert_dir.as_deref(), host, &home),
+        })
+    }
+
+    fn credentials(&self, repository: &Repository) -> Result<Option<Credentials>, GateRefusal> {
+        for (path, file) in &self.auth_files {
+            match file.look_up(repository) {
+                Entry::Credentials(credentials) => return Ok(Some(credentials)),
+                Entry::Absent => {}
+                Entry::Delegated(delegation) => {
+                    let path = path.clone();
+                    return Err(GateRefusal::Delegated { path, delegation });
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// All that any skopeo may read: the places have changed between its versions.
+fn read_registries_confs(
+    host: &Host,
+    home: &Path,
+) -> Result<Vec<(PathBuf, RegistriesConf)>, GateRefusal> {
+    let mut confs = Vec::new();
+    for path in CONF_VARIABLES
+        .into_iter()
+        .filter_map(|name| host.path_var(name))
+    {
+        // A file that a variable names must exist.
+        let bytes = read_file(&path).map_err(|error| GateRefusal::unreadable(&path, &error))?;
+        confs.push(parse_registries_conf(path, &bytes)?);
+    }
+    let system = ["/etc/containers", "/usr/share/containers"].map(|dir| host.system(dir));
+    let user = [config_home(host, home), home.join(".config")].map(|dir| dir.join("containers"));
+    for dir in system.iter().chain(&user) {
+        let mut files = vec![dir.join("registries.conf")];
+        for drop_ins in DROP_IN_DIRS.map(|name| dir.join(name)) {
+            let of_user = drop_ins.join(host.uid().to_string());
+            for dir in [drop_ins, of_user] {
+                let entries = if_exists(&dir, list_dir(&dir))?.unwrap_or_default();
+                let is_conf =
+                    |path: &PathBuf| path.as_os_str().as_encoded_bytes().ends_with(b".conf");
+                files.extend(entries.into_iter().filter(is_conf));
+            }
+        }
+        for path in files {
+            if let Some(bytes) = if_exists(&path, read_file(&path))? {
+                confs.push(parse_registries_conf(path, &bytes)?);
+            }
+        }
+    }
+    Ok(confs)
+}
+
+fn parse_registries_conf(
+    path: PathBuf,
+    bytes: &[u8],
+) -> Result<(PathBuf, RegistriesConf), GateRefusal> {
+    match RegistriesConf::parse(bytes) {
+        Ok(conf) => Ok((path, conf)),
+        Err(error) => Err(GateRefusal::RegistriesConf { path, error }),
+    }
+}
+
+fn read_auth_files(
+    options: &SkopeoOptions,
+    host: &Host,
+) -> Result<Vec<(PathBuf, AuthFile)>, GateRefusal> {
+    let paths = auth_files_of(options, host);
+    // An explicit file, which must exist, is the only one.
+    let is_explicit = paths.len() == 1;
+    let mut files = Vec::new();
+    for (path, format) in paths {
+        let json = match read_file(&path) {
+            Err(error) if is_explicit => return Err(GateRefusal::unreadable(&path, &error)),
+            read => if_exists(&path, read)?,
+        };
+        match json.map(|json| AuthFile::parse(&json, format)) {
+            None => {}
+            Some(Ok(file)) => files.push((path, file)),
+            Some(Err(error)) => return Err(GateRefusal::AuthFile { path, error }),
+        }
+    }
+    Ok(files)
+}

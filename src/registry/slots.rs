@@ -1,0 +1,90 @@
+//! How many connections a host gets: few where answers come one after another, more
+//! where requests only wait.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use skopeo_index_core::machine::CancelReason;
+
+use crate::os::CancelToken;
+
+/// Connections that a host gets at once.
+const INITIAL: usize = 2;
+
+/// A host from which nothing arrives for this long is far away, not busy. Longer than a
+/// local answer takes, short beside a network's round trip.
+const STALL: Duration = Duration::from_millis(10);
+
+/// By how much the number of connections grows after a stall: the second one allows as many
+/// as there are fetches by default.
+const GROWTH: usize = 4;
+
+/// Limits the concurrent requests to a host, and thereby the connections that are kept.
+#[derive(Debug)]
+pub(super) struct Slots {
+    state: Mutex<State>,
+    released: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    in_use: usize,
+    allowed: usize,
+    last_progress: Instant,
+}
+
+/// A request's place, until dropped.
+pub(super) struct Slot<'a>(&'a Slots);
+
+impl Slots {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                in_use: 0,
+                allowed: INITIAL,
+                last_progress: Instant::now(),
+            }),
+            released: Condvar::new(),
+        }
+    }
+
+    /// Something arrived from the host.
+    pub(super) fn progress(&self) {
+        self.state().last_progress = Instant::now();
+    }
+
+    /// Waits for a place, at most as long as the host is stalled.
+    pub(super) fn acquire(&self, cancel: &CancelToken) -> Result<Slot<'_>, CancelReason> {
+        let mut state = self.state();
+        if state.in_use == 0 {
+            state.last_progress = Instant::now();
+        }
+        while state.in_use >= state.allowed {
+            let stalled = state.last_progress.elapsed();
+            if stalled >= STALL {
+                state.allowed = state.allowed.saturating_mul(GROWTH);
+                state.last_progress = Instant::now();
+                self.released.notify_all();
+                continue;
+            }
+            let waited = self.released.wait_timeout(state, STALL - stalled);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if let Some(reason) = cancel.cancelled() {
+                return Err(reason);
+            }
+        }
+        state.in_use += 1;
+        Ok(Slot(self))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.state().in_use -= 1;
+        self.0.released.notify_one();
+    }
+}
