@@ -59,6 +59,9 @@ pub enum LogError {
         Escaped(&.0.to_string_lossy())
     )]
     Truncated(PathBuf),
+    /// The clock was never set: no verification would accept its times.
+    #[error("refusing to record the time {}: set the system clock", .0.as_str())]
+    Clock(Timestamp),
     /// The log has another origin than the required one.
     #[error(
         "{}: the log's origin is {}; a log keeps the one that it began with",
@@ -77,9 +80,6 @@ pub enum LogError {
         Escaped(&.0.to_string_lossy())
     )]
     NotExtended(PathBuf),
-    /// The clock was never set: no verification would accept its times.
-    #[error("refusing to record the time {}: set the system clock", .0.as_str())]
-    Clock(Timestamp),
     /// The record is longer than a record may be.
     #[error(
         "{}: a record of {length} bytes exceeds {MAX_RECORD_LEN}",

@@ -19,7 +19,7 @@ use skopeo_index_core::machine::{
 use skopeo_index_core::request::Request;
 
 use super::executor::{Group, Miss, conclude, step};
-use super::{Executor, FetchId, FetchReport, FetchTransition, Trace, Transition, Veto};
+use super::{Executor, FetchId, FetchReport, FetchTransition, Performer, Trace, Transition, Veto};
 use crate::os::best_effort;
 use crate::store::{OpenFile, ReadFile};
 
@@ -28,7 +28,7 @@ use crate::store::{OpenFile, ReadFile};
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Maximum number of open files of a batch: a sync costs little for each of so many.
-const MAX_BATCH_FILES: usize = 4096;
+const MAX_BATCH_FILES: usize = 2048;
 
 /// Descriptors left to the rest of the process.
 const RESERVED_DESCRIPTORS: u64 = 24;
@@ -66,10 +66,13 @@ impl Executor<'_> {
         let (mut misses, max_files) = (Vec::new(), max_batch_files());
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut report = |batch: &mut Vec<_>, misses: &mut Vec<_>| {
-            hash(batch);
-            let (hits, corrupt): (Vec<_>, Vec<_>) = batch.drain(..).partition(Object::is_intact);
+            let is_hit = |object: &Object<'_, '_>| {
+                self.performer.cancel.cancelled().is_none() && object.is_intact()
+            };
+            hash(batch, is_hit);
+            let (hits, others): (Vec<_>, Vec<_>) = batch.drain(..).partition(is_hit);
             // Their bytes would wait in memory.
-            misses.extend(corrupt.into_iter().map(|Object { group, .. }| Miss {
+            misses.extend(others.into_iter().map(|Object { group, .. }| Miss {
                 group,
                 looked_up: None,
             }));
@@ -128,7 +131,8 @@ impl Executor<'_> {
             return;
         }
         let files: Vec<_> = hits.iter_mut().filter_map(|hit| hit.file.take()).collect();
-        let synced = self.performer.store.sync_objects(&files);
+        let Performer { store, cancel, .. } = self.performer;
+        let synced = store.sync_objects(&files, cancel);
         let synced = synced.map_err(EffectError::from);
         drop(files);
         let (mut ended, mut made) = (Vec::new(), Vec::new());
@@ -206,20 +210,22 @@ fn report(
     }
 }
 
-/// Hashes and parses objects, in several threads where there are many. What a thread that
-/// can't be started leaves is done when it is asked for.
-fn hash(objects: &[Object<'_, '_>]) {
-    let hash = |object: &Object<'_, '_>| {
-        object.content.info();
+/// Calls `is_hit`, which hashes and parses an object once, in several threads where there
+/// are many. What a thread that can't be started leaves is done when it is asked for.
+fn hash(objects: &[Object<'_, '_>], is_hit: impl Fn(&Object<'_, '_>) -> bool + Copy + Send) {
+    let hash = move |part: &[Object<'_, '_>]| {
+        part.iter().for_each(|object| {
+            is_hit(object);
+        });
     };
     let per_thread = objects.len().div_ceil(HASH_THREADS);
     let mut parts = objects.chunks(per_thread.max(MIN_OBJECTS_PER_THREAD));
     let own = parts.next().unwrap_or_default();
     std::thread::scope(|scope| {
         for part in parts {
-            best_effort(Builder::new().spawn_scoped(scope, move || part.iter().for_each(hash)));
+            best_effort(Builder::new().spawn_scoped(scope, move || hash(part)));
         }
-        own.iter().for_each(hash);
+        hash(own);
     });
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::Builder;
 
 use super::{DiskError, FileSystemSync, OpenFile, Store};
-use crate::os::{best_effort, is_unsyncable};
+use crate::os::{CancelToken, best_effort, is_unsyncable};
 
 /// Threads that fsync the files of a batch: the kernel merges the cache flushes of
 /// concurrent fsyncs, and a disk gains little from more.
@@ -16,8 +16,12 @@ const MIN_FILES_PER_THREAD: usize = 16;
 impl Store {
     /// Makes objects that were read durable: their writers may have crashed before their
     /// fsync, or never call it (osbuild's Python source). One sync of the file system
-    /// covers them all where it is certain to, and an fsync of each elsewhere.
-    pub fn sync_objects(&self, files: &[OpenFile]) -> Result<(), DiskError> {
+    /// covers them all where it is certain to, and an fsync of each elsewhere, until
+    /// cancelled.
+    pub fn sync_objects(&self, files: &[OpenFile], cancel: &CancelToken) -> Result<(), DiskError> {
+        if let Some(reason) = cancel.cancelled() {
+            return Err(DiskError::Cancelled(reason));
+        }
         let root = self.make_root()?;
         // Linux reports a failed write-back to each descriptor once. What it lost is
         // unknown; an fsync reports it for each file.
@@ -32,15 +36,19 @@ impl Store {
                 self.sync_ancestors(|dir| !self.disk.is_on_file_system_of(root, dir))
             }
             FileSystemSync::Unavailable => {
-                self.sync_files(files)?;
+                self.sync_files(files, cancel)?;
                 self.sync_root()
             }
         }
     }
 
     /// Fsyncs each file, in several threads where there are many.
-    fn sync_files(&self, files: &[OpenFile]) -> Result<(), DiskError> {
-        let sync = |files: &[OpenFile]| files.iter().try_for_each(|file| self.disk.sync_file(file));
+    fn sync_files(&self, files: &[OpenFile], cancel: &CancelToken) -> Result<(), DiskError> {
+        let sync_file = |file: &OpenFile| match cancel.cancelled() {
+            Some(reason) => Err(DiskError::Cancelled(reason)),
+            None => self.disk.sync_file(file),
+        };
+        let sync = |files: &[OpenFile]| files.iter().try_for_each(sync_file);
         let per_thread = files.len().div_ceil(SYNC_THREADS).max(MIN_FILES_PER_THREAD);
         std::thread::scope(|scope| {
             let mut parts = files.chunks(per_thread);

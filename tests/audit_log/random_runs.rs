@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skopeo_index::audit_log::{LogWriter, Recorder};
+use skopeo_index::audit_log::{Identify, LogWriter, Recorder};
 use skopeo_index::fetch::{ByteSource, Executor, Observer, Performer};
 use skopeo_index::store::Store;
 use skopeo_index_core::audit::SourceInfo;
@@ -24,7 +24,7 @@ use test_support::program::fakes::{
 };
 use test_support::property::{assert_change_is_found, config, log_change};
 
-use self::answers::{Answer, Answers, VetoAfter};
+use self::answers::{Answer, Answers, Client, VetoAfter};
 use crate::{logs, source_info};
 
 /// Where the bytes of a run come from.
@@ -36,6 +36,10 @@ enum Source {
     MissingStorage,
     /// Another cache, which has some of the documents.
     Cache,
+    /// The registry client, and skopeo.
+    Auto,
+    /// The registry client alone.
+    Client,
 }
 
 /// Where a run crashes.
@@ -92,12 +96,14 @@ fn run() -> impl Strategy<Value = Run> {
         1 => Just(Source::Storage),
         1 => Just(Source::MissingStorage),
         1 => Just(Source::Cache),
+        2 => Just(Source::Auto),
+        1 => Just(Source::Client),
     ];
     let policy =
         (1..4_u32, method, network, source).prop_map(|(attempts, method, network, source)| {
             let attempts = attempts.try_into().unwrap_or(POLICY.attempts);
-            // A cache is copied from by method raw.
-            let method = if source == Source::Cache {
+            // Method copy is skopeo's.
+            let method = if matches!(source, Source::Cache | Source::Client) {
                 Method::Raw
             } else {
                 method
@@ -152,7 +158,7 @@ fn run() -> impl Strategy<Value = Run> {
 /// Performs a run, up to its end or its crash.
 fn perform(run: &Run, log_path: &Path, cache: &Path) {
     let location = match run.source {
-        Source::Registry | Source::Cache => Location::Docker {
+        Source::Registry | Source::Cache | Source::Auto | Source::Client => Location::Docker {
             tls_verify: TlsVerify::Never,
         },
         Source::Storage => Location::ContainersStorage { location: None },
@@ -189,9 +195,17 @@ fn perform(run: &Run, log_path: &Path, cache: &Path) {
     let log = LogWriter::open(log_path, &cancel).expect("a log");
     let source = match run.source {
         Source::Cache => SourceInfo::Cache(other.display().to_string()),
+        Source::Auto => SourceInfo::Auto,
+        Source::Client => SourceInfo::Registry,
         _ => source_info(),
     };
-    let recorder = Recorder::begin(&log, cache, run.policy, source, None).expect("a record");
+    let identify = || match source_info() {
+        SourceInfo::Skopeo(skopeo) => skopeo,
+        other => panic!("{other:?}"),
+    };
+    let identify: Option<Identify<'_>> = (run.source == Source::Auto).then_some(Box::new(identify));
+    let recorder = Recorder::begin(&log, cache, run.policy, source, identify);
+    let recorder = recorder.expect("a record");
     let veto = VetoAfter(run.veto.unwrap_or(usize::MAX), AtomicUsize::new(0));
     let observers: [&dyn Observer; 2] = [&recorder, &veto];
     let skopeo = Answers::new(&run.fetches);
@@ -214,11 +228,22 @@ fn perform(run: &Run, log_path: &Path, cache: &Path) {
         CrashPoint::Never | CrashPoint::BeforeEnd => (Store::at(cache.to_owned()), None),
     };
     let other = Store::at(other);
+    let client = Client {
+        answers: &skopeo,
+        method: run.policy.method,
+        cancel: &cancel,
+    };
     let executor = Executor {
         performer: Performer {
             store: &store,
             source: match run.source {
                 Source::Cache => ByteSource::Cache(&other),
+                Source::Client => ByteSource::Registry(&client),
+                Source::Auto => ByteSource::Auto {
+                    registry: &client,
+                    skopeo: skopeo_by(&skopeo, &run.options),
+                    attempts: run.policy.attempts,
+                },
                 _ => ByteSource::Skopeo(skopeo_by(&skopeo, &run.options)),
             },
             retry_delay: Duration::ZERO,

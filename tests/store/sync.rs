@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use skopeo_index::store::{FileSystemSync, OpenFile, Store};
+use skopeo_index::store::{DiskError, FileSystemSync, OpenFile, Store};
 use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::CancelReason;
 use test_support::loopback::samples;
-use test_support::program::fakes::{Fault, FaultyDisk};
+use test_support::program::fakes::{Fault, FaultyDisk, never_cancelled};
 
 use crate::{EIO, errno, temp_dir};
 
@@ -35,12 +36,16 @@ const MANY: usize = 100;
 fn sync_of_the_file_system_covers_every_object() {
     let (_dir, store, disk, files) = opened((MANY, usize::MAX), FileSystemSync::Done);
     let before = disk.calls();
-    store.sync_objects(&files).expect("a working disk");
+    store
+        .sync_objects(&files, &never_cancelled())
+        .expect("a working disk");
     // The ancestors are on the same file system, or need a sync of their own.
     let ancestors = store.root().ancestors().count() - 1;
     assert!(disk.calls() - before <= 1 + ancestors);
     let before = disk.calls();
-    store.sync_objects(&files).expect("a working disk");
+    store
+        .sync_objects(&files, &never_cancelled())
+        .expect("a working disk");
     assert_eq!(disk.calls() - before, 1, "ancestors are synced once");
 }
 
@@ -48,7 +53,9 @@ fn sync_of_the_file_system_covers_every_object() {
 fn sync_without_that_of_the_file_system_is_an_fsync_of_each_object() {
     let (_dir, store, disk, files) = opened((MANY, usize::MAX), FileSystemSync::Unavailable);
     let before = disk.calls();
-    store.sync_objects(&files).expect("a working disk");
+    store
+        .sync_objects(&files, &never_cancelled())
+        .expect("a working disk");
     let ancestors = store.root().ancestors().count() - 1;
     assert_eq!(disk.calls() - before, 1 + files.len() + ancestors + 1);
 }
@@ -65,7 +72,11 @@ fn sync_fails_if_any_call_fails() {
             };
             for n in first + 1..=first + calls {
                 let (_dir, store, _, files) = opened((count, n), sync);
-                assert_eq!(errno(store.sync_objects(&files)), Some(EIO), "{sync:?} {n}");
+                assert_eq!(
+                    errno(store.sync_objects(&files, &never_cancelled())),
+                    Some(EIO),
+                    "{sync:?} {n}"
+                );
             }
         }
     }
@@ -75,9 +86,25 @@ fn sync_fails_if_any_call_fails() {
 fn sync_of_the_file_system_that_failed_is_not_trusted_again() {
     // Open the cache, read the object.
     let (_dir, store, disk, files) = opened((1, 3), FileSystemSync::Done);
-    assert_eq!(errno(store.sync_objects(&files)), Some(EIO));
+    assert_eq!(
+        errno(store.sync_objects(&files, &never_cancelled())),
+        Some(EIO)
+    );
     let before = disk.calls();
-    store.sync_objects(&files).expect("it works again");
+    store
+        .sync_objects(&files, &never_cancelled())
+        .expect("it works again");
     let ancestors = store.root().ancestors().count() - 1;
     assert_eq!(disk.calls() - before, 1 + ancestors + 1, "an fsync of each");
+}
+
+#[test]
+fn sync_of_a_cancelled_run_fails_without_a_call() {
+    let (_dir, store, disk, files) = opened((MANY, usize::MAX), FileSystemSync::Done);
+    let (before, cancel) = (disk.calls(), never_cancelled());
+    cancel.cancel(CancelReason::HungUp);
+    let synced = store.sync_objects(&files, &cancel);
+    let is_cancelled = matches!(synced, Err(DiskError::Cancelled(CancelReason::HungUp)));
+    assert!(is_cancelled, "{synced:?}");
+    assert_eq!(disk.calls(), before);
 }

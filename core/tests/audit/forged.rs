@@ -2,6 +2,7 @@
 //! of complete runs with one change, and has a finding of its kind.
 
 mod change;
+mod exchange;
 
 use serde_json::{Value, json};
 use skopeo_index_core::audit::Severity;

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
 use skopeo_index::os::CancelToken;
+use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
 use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::{CancelReason, EffectError};
-use skopeo_index_core::request::Request;
+use skopeo_index_core::machine::{CancelReason, EffectError, Method};
+use skopeo_index_core::request::{Location, Request};
+use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 use test_support::loopback::samples;
 use test_support::program::fakes::{crash, failed, printed, run_on_copy};
@@ -125,5 +128,38 @@ impl CommandRunner for Answers {
             }
             other => run_on_copy(other),
         }
+    }
+}
+
+/// A registry client with the same answers, behind a gate.
+pub(super) struct Client<'a> {
+    pub(super) answers: &'a Answers,
+    pub(super) method: Method,
+    pub(super) cancel: &'a CancelToken,
+}
+
+impl ManifestClient for Client<'_> {
+    fn fetch(&self, request: &Request) -> Result<Fetched, GateRefusal> {
+        if matches!(request.location(), Location::ContainersStorage { .. }) {
+            return Err(GateRefusal::ContainersStorage);
+        }
+        if self.method == Method::SkopeoCopy {
+            return Err(GateRefusal::MethodCopy);
+        }
+        let output = self.answers.answer(request.digest(), self.cancel);
+        let (status, bytes) = match output {
+            Err(RunError::NotFound(_)) => return Err(GateRefusal::Fips),
+            Ok(output) if output.exit == Exit::Status(0) => (Some(200), Ok(output.stdout)),
+            Ok(output) => (Some(503), Err(classify_exit(&output))),
+            Err(error) => (None, Err(error.into())),
+        };
+        let exchange = ExchangeRecord {
+            endpoint: "http://localhost:5000".to_owned(),
+            milliseconds: 0,
+            peer: status.map(|_| "127.0.0.1:5000".to_owned()),
+            status,
+            tls: None,
+        };
+        Ok(Fetched { bytes, exchange })
     }
 }
