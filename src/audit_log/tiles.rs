@@ -21,7 +21,7 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::Escaped;
 
 use super::checkpoint::read_saved_checkpoint;
-use super::{ReadError, read_extended_log};
+use super::{ReadError, read_extended_log, sync_log};
 use crate::os::{
     FileLock, LockAttempt, best_effort, is_unsyncable, open_nofollow, open_regular, parent_dir,
     replace_file, sync_dir, try_acquire,
@@ -89,12 +89,7 @@ pub fn write_tiles(
     let from = earlier.map_or(0, |earlier| earlier.size);
     write_changed(log, &checkpoint, from, &mut writer)?;
     writer.finish().map_err(failed)?;
-    // No crash may take back records that the checkpoint has.
-    let synced = open_regular(log).and_then(|log| log.sync_data());
-    match synced {
-        Err(error) if !is_unsyncable(error.kind()) => return Err(failed(error)),
-        _ => {}
-    }
+    sync_log(log)?;
     let saved = sign_with(key, checkpoint.clone()).map_err(io::Error::other);
     let saved = saved.map_err(failed)?.to_string();
     replace_file(&dir.join("checkpoint"), saved.as_bytes()).map_err(failed)?;
