@@ -20,7 +20,8 @@ mod writer;
 pub use error::LogError;
 pub use objects::check_objects;
 pub use reader::{
-    OpenRuns, ReadError, is_bad, read_extended_log, read_intact_log, read_lines, verify_log,
+    OpenRuns, ReadError, is_bad, read_extended_log, read_intact_log, read_lines, sync_log,
+    verify_log,
 };
 pub use recorder::{Identify, Recorder, requires_sync};
 pub use tiles::{TilesError, write_tiles};

@@ -16,7 +16,7 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::State;
 
-use crate::os::open_regular;
+use crate::os::{is_unsyncable, open_regular};
 
 /// Bytes of lines that a thread parses at once.
 const BATCH_SIZE: usize = 1 << 20;
@@ -166,6 +166,21 @@ pub fn read_extended_log(
     check(&findings)?;
     let changed = || ReadError::Changed(log.to_owned());
     summary.checkpoint.ok_or_else(changed)
+}
+
+/// Makes a log's records durable, so that no crash takes back what is signed next. A file
+/// system that can't be written to has nothing to make durable.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn sync_log(log: &Path) -> Result<(), ReadError> {
+    match open_regular(log).and_then(|log| log.sync_data()) {
+        Err(error) if !is_unsyncable(error.kind()) => Err(ReadError::Io {
+            path: log.to_owned(),
+            error,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a log with this finding is not intact.

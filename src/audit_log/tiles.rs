@@ -10,7 +10,7 @@
 //! the old checkpoint and some newer tiles, which the next run writes again.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::Escaped;
 
 use super::checkpoint::read_saved_checkpoint;
-use super::{ReadError, read_extended_log};
+use super::{ReadError, read_extended_log, sync_log};
 use crate::os::{
-    FileLock, LockAttempt, best_effort, is_unsyncable, open_regular, parent_dir, replace_file,
-    sync_dir, try_acquire,
+    FileLock, LockAttempt, best_effort, is_unsyncable, open_nofollow, open_regular, parent_dir,
+    replace_file, sync_dir, try_acquire,
 };
 use crate::signing::{SigningKey, sign_with};
 
@@ -69,7 +69,8 @@ pub fn write_tiles(
     };
     let temporary = dir.join(".tmp");
     fs::create_dir_all(&temporary).map_err(failed)?;
-    let lock = File::open(&temporary).map_err(failed)?;
+    // Its files are removed: a link to another directory is refused.
+    let lock = open_nofollow(OpenOptions::new().read(true), &temporary).map_err(failed)?;
     let LockAttempt::Acquired = try_acquire(&lock).map_err(failed)? else {
         return Err(TilesError::Locked(dir.to_owned()));
     };
@@ -88,12 +89,7 @@ pub fn write_tiles(
     let from = earlier.map_or(0, |earlier| earlier.size);
     write_changed(log, &checkpoint, from, &mut writer)?;
     writer.finish().map_err(failed)?;
-    // No crash may take back records that the checkpoint has.
-    let synced = open_regular(log).and_then(|log| log.sync_data());
-    match synced {
-        Err(error) if !is_unsyncable(error.kind()) => return Err(failed(error)),
-        _ => {}
-    }
+    sync_log(log)?;
     let saved = sign_with(key, checkpoint.clone()).map_err(io::Error::other);
     let saved = saved.map_err(failed)?.to_string();
     replace_file(&dir.join("checkpoint"), saved.as_bytes()).map_err(failed)?;

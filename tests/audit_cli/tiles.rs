@@ -126,6 +126,24 @@ fn tiles_of_another_log_or_a_rewritten_one_are_refused() {
 }
 
 #[test]
+fn tiles_directory_in_use_or_with_a_link_for_temporary_files_is_refused() {
+    let cache = Cache::new();
+    let log = record(&cache, "log", 0..1, &[]);
+    let dir = cache.beside("tiles");
+    let tiles = || cache.run(["audit", "tiles", &log, dir.to_str().expect("UTF-8")]);
+    tiles().assert_status(0);
+    let temporary = fs::File::open(dir.join(".tmp")).expect("a directory");
+    temporary.lock().expect("a lock");
+    tiles().assert_status(1).assert_says("another process");
+    drop(temporary);
+    fs::rename(dir.join(".tmp"), cache.beside("elsewhere")).expect("a directory");
+    fs::write(cache.beside("elsewhere/file"), "kept").expect("a file");
+    std::os::unix::fs::symlink(cache.beside("elsewhere"), dir.join(".tmp")).expect("a link");
+    tiles().assert_status(1);
+    assert!(cache.beside("elsewhere/file").exists());
+}
+
+#[test]
 fn tiles_carry_a_signed_checkpoint() {
     let cache = Cache::new();
     let secret = cache.beside("secret").display().to_string();

@@ -1,8 +1,8 @@
 //! `skopeo-index audit keygen`, `audit checkpoint` and `audit tiles`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use skopeo_index::audit_log::{TilesError, read_intact_log, write_tiles};
+use skopeo_index::audit_log::{TilesError, read_intact_log, sync_log, write_tiles};
 use skopeo_index::signing::{SigningKey, sign_with};
 use skopeo_index_core::audit::{Checkpoint, KeyName, NoteError, SavedCheckpoint};
 
@@ -39,15 +39,20 @@ pub(super) struct CheckpointArgs {
 
 pub(super) fn checkpoint(args: &CheckpointArgs) -> Result<ExitStatus, CliError> {
     let key = args.signing.read()?;
-    let saved = sign(key.as_ref(), read_intact_log(&args.file)?)?;
+    let saved = sign(key.as_ref(), read_intact_log(&args.file)?, &args.file)?;
     output::bytes(saved.to_string().into_bytes())?;
     Ok(ExitStatus::Success)
 }
 
+/// Signs a checkpoint of a log, if there is a key.
 pub(super) fn sign(
     key: Option<&SigningKey>,
     checkpoint: Checkpoint,
+    log: &Path,
 ) -> Result<SavedCheckpoint, CliError> {
+    if key.is_some() {
+        sync_log(log)?;
+    }
     let saved = sign_with(key, checkpoint);
     saved.map_err(|error: NoteError| CliError::other(error.to_string()))
 }

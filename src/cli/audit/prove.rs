@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let earlier = args.from.as_deref().map(read_checkpoint).transpose()?;
     let earlier = earlier.as_ref().map(|saved| saved.checkpoint());
     let checkpoint = read_extended_log(&args.file, earlier)?;
-    let signed = sign(key.as_ref(), checkpoint.clone())?;
+    let signed = sign(key.as_ref(), checkpoint.clone(), &args.file)?;
     let proof = match (args.seq, earlier) {
         (Some(seq), _) if seq >= checkpoint.size => {
             let reason = format!("no record {seq}");
