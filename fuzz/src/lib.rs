@@ -9,8 +9,10 @@
 
 pub mod audit;
 pub mod digest;
+pub mod gate;
 pub mod index;
 pub mod packet;
+pub mod registry;
 pub mod request;
 pub mod stderr;
 pub mod step;
@@ -19,11 +21,13 @@ pub mod step;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("audit", audit::target),
     ("digest", digest::target),
+    ("gate", gate::target),
     ("index", index::target),
     ("packet", packet::target),
+    ("registry", registry::target),
     ("request", request::target),
     ("stderr", stderr::target),
     ("step", step::target),

@@ -44,5 +44,5 @@ mod corpus_replays_without_panic {
         };
     }
 
-    replay!(audit digest index packet request stderr step);
+    replay!(audit digest gate index packet registry request stderr step);
 }

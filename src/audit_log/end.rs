@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
 use skopeo_index_core::audit::{
-    Entry, LogId, MAX_RECORD_LEN, NodeHash, Record, RunId, Schema, leaf_hash,
+    Entry, LogId, MAX_RECORD_LEN, NodeHash, Record, RunId, Schema, Timestamp, leaf_hash,
 };
 
 use super::writer::LOCK_TIMEOUT;
@@ -146,6 +146,10 @@ impl LogWriter<'_> {
         run: &RunId,
         entry: Entry,
     ) -> Result<LogEnd, LogError> {
+        let time = Timestamp::from(SystemTime::now());
+        if !time.is_plausible() {
+            return Err(LogError::Clock(time));
+        }
         let record = Record {
             entry,
             log: end.log,
@@ -153,7 +157,7 @@ impl LogWriter<'_> {
             run: run.clone(),
             schema: Schema,
             seq: end.seq,
-            time: SystemTime::now().into(),
+            time,
         };
         let mut line = record.to_line();
         if line.len() > MAX_RECORD_LEN {

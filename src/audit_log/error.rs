@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use skopeo_index_core::audit::MAX_RECORD_LEN;
+use skopeo_index_core::audit::{MAX_RECORD_LEN, Timestamp};
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::{CancelReason, EffectError};
 
@@ -59,6 +59,9 @@ pub enum LogError {
         Escaped(&.0.to_string_lossy())
     )]
     Truncated(PathBuf),
+    /// The clock was never set: no verification would accept its times.
+    #[error("refusing to record the time {}: set the system clock", .0.as_str())]
+    Clock(Timestamp),
     /// The record is longer than a record may be.
     #[error(
         "{}: a record of {length} bytes exceeds {MAX_RECORD_LEN}",

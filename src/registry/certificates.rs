@@ -1,5 +1,6 @@
 //! CA and client certificates, as skopeo finds them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -191,28 +192,37 @@ fn first_existing(dirs: &[PathBuf], domain: &str) -> Result<Option<PathBuf>, Gat
 /// read or isn't a certificate is left out, as there.
 #[must_use]
 pub fn system_roots(host: &Host) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let mut add = |pem: &[u8]| {
-        roots.add_parsable_certificates(parse_certificates(pem));
-    };
     let files = match host.path_var("SSL_CERT_FILE") {
         Some(file) => vec![file],
         None => ROOT_FILES.map(|file| host.system(file)).into(),
     };
-    if let Some(bundle) = files.iter().find_map(|file| read_file(file).ok()) {
-        add(&bundle);
-    }
     let dirs = match host.var("SSL_CERT_DIR") {
         Some(dirs) => std::env::split_paths(dirs).collect(),
         None => ROOT_DIRS.map(|dir| host.system(dir)).to_vec(),
     };
-    for dir in dirs {
-        let files = list_dir(&dir).unwrap_or_default();
-        files
-            .iter()
-            .filter_map(|file| read_file(file).ok())
-            .for_each(|pem| add(&pem));
-    }
+    let bundle = files.iter().find_map(|file| read_file(file).ok());
+    let entries = dirs
+        .iter()
+        .flat_map(|dir| list_dir(dir).unwrap_or_default());
+    // c_rehash(1) links each certificate of a directory by the hash of its subject.
+    let is_alias = |file: &PathBuf| {
+        let target = file.read_link();
+        target.is_ok_and(|target| target.components().count() == 1)
+    };
+    let others = entries.filter(|file| !is_alias(file));
+    let pems = bundle
+        .into_iter()
+        .chain(others.filter_map(|file| read_file(&file).ok()));
+    // A bundle repeats what is in a directory.
+    let certificates: BTreeSet<_> = pems
+        .flat_map(|pem| {
+            parse_certificates(&pem)
+                .map(|der| der.to_vec())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
     roots
 }
 

@@ -4,30 +4,48 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use test_support::loopback::{Behaviour, PING, Registry, digest, failures, samples};
+use test_support::loopback::{Behaviour, Failure, PING, Registry, digest, failures, samples};
 use test_support::program::harness::{Cache, RunOutput};
 
 #[test]
 fn failure_at_a_registry_has_status_attempts_and_words_by_kind() {
     for failure in failures() {
         println!("{failure:?}");
-        let ((registry, digest), cache) = (failure.registry(), Cache::new());
-        let reference = format!("{}/app@{digest}", registry.address());
-        let short = ["--retry-times=1", "--command-timeout=5s"];
-        let output = cache.fetch(&[&[reference.as_str()], &short[..]].concat());
-        output
-            .assert_status(failure.status)
-            .assert_says(&format!("error: {reference}: {}", failure.cause));
-        if let Some(hint) = failure.hint {
-            output.assert_says(&format!("hint: {hint}"));
-        }
-        let retried = output.stderr.contains("attempt 1: ");
-        assert_eq!(retried, failure.is_transient(), "{output:#?}");
-        cache.assert_empty();
-        if failure.is_answer_to_manifest() {
-            assert_eq!(registry.requests(&digest), 1, "{output:#?}");
+        let cache = Cache::new();
+        let errors = ["skopeo", "auto"].map(|engine| fail_by(engine, &failure, &cache));
+        if failure.has_same_text_each_time() {
+            let [skopeo, auto] = errors;
+            assert_eq!(auto, skopeo, "by skopeo and by --engine auto");
         }
     }
+}
+
+/// The failure's lines of error and hint, without the registry's address.
+fn fail_by(engine: &str, failure: &Failure, cache: &Cache) -> String {
+    let (registry, digest) = failure.registry();
+    let reference = format!("{}/app@{digest}", registry.address());
+    let engine = format!("--engine={engine}");
+    let short = [&engine, "--retry-times=1", "--command-timeout=5s"];
+    let output = cache.fetch(&[&[reference.as_str()], &short[..]].concat());
+    output
+        .assert_status(failure.status)
+        .assert_says(&format!("error: {reference}: {}", failure.cause));
+    if let Some(hint) = failure.hint {
+        output.assert_says(&format!("hint: {hint}"));
+    }
+    let retried = output.stderr.contains("attempt 1: ");
+    assert_eq!(retried, failure.is_transient(), "{output:#?}");
+    cache.assert_empty();
+    if failure.is_answer_to_manifest() {
+        let requests = if engine.ends_with("auto") { 2 } else { 1 };
+        assert_eq!(registry.requests(&digest), requests, "{output:#?}");
+    }
+    let lines = output.stderr.lines();
+    let errors = lines.skip_while(|line| !line.starts_with("error: "));
+    let errors: Vec<_> = errors
+        .take_while(|line| !line.contains(" fetched, "))
+        .collect();
+    errors.join("\n").replace(registry.address(), "REGISTRY")
 }
 
 /// skopeo 1.9.3 says only "can't talk to a V1 container registry" then.

@@ -22,6 +22,9 @@ pub struct RunId(String);
 #[serde(try_from = "String")]
 pub struct Timestamp(String);
 
+/// The years that a record may be of: from this program's first to long after its last.
+pub const PLAUSIBLE_YEARS: std::ops::RangeInclusive<u16> = 2025..=2199;
+
 /// A text that is not a valid id or timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {name}: {}", quote(text))]
@@ -74,6 +77,14 @@ impl RunId {
     }
 }
 
+impl RunId {
+    /// The id as a number, which takes less memory.
+    pub(super) fn to_number(&self) -> u64 {
+        // Never fails: an id has 16 hexadecimal digits.
+        u64::from_str_radix(&self.0, 16).unwrap_or_default()
+    }
+}
+
 impl TryFrom<String> for RunId {
     type Error = InvalidId;
 
@@ -87,6 +98,14 @@ impl Timestamp {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether the year is one of [`PLAUSIBLE_YEARS`]. A clock that was never set is in 1970,
+    /// 1980 or 2000.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        let year = self.0.get(..4).and_then(|year| year.parse().ok());
+        year.is_some_and(|year| PLAUSIBLE_YEARS.contains(&year))
     }
 
     /// The time since `earlier`; `None` unless that is earlier.

@@ -13,19 +13,26 @@
 //! insignificant spaces. The stored line is hashed, not a re-encoding of it.
 
 mod checkpoint;
+mod command_rules;
+mod content_rules;
+mod contradiction;
 mod exchange;
+mod exchange_rules;
 mod finding;
 mod id;
 mod line;
 mod merkle;
+mod names;
 mod record;
+mod replay;
 mod statement;
 mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, InclusionProof};
+pub use contradiction::Contradiction;
 pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
-pub use id::{InvalidId, LogId, RunId, Timestamp};
+pub use id::{InvalidId, LogId, PLAUSIBLE_YEARS, RunId, Timestamp};
 pub use line::{LineReader, LogLine, MAX_RECORD_LEN};
 pub use merkle::{
     CompactRange, InclusionProofBuilder, NodeHash, leaf_hash, root_from_inclusion_proof,

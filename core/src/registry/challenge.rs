@@ -142,27 +142,38 @@ fn parse_header(header: &str) -> Result<Vec<RawChallenge>, ChallengeError> {
     rest.skip(&[' ', '\t', ',']);
     while !rest.0.is_empty() {
         let name = rest.token()?;
-        let after_name = rest.0;
+        let is_spaced = rest.0.starts_with(' ');
         rest.skip(&[' ', '\t']);
         if rest.0.starts_with('=') {
             let challenge = challenges.last_mut().ok_or(ChallengeError::Syntax)?;
-            let value = rest.value()?;
-            let name = name.to_ascii_lowercase();
-            if challenge.params.insert(name, value).is_some() {
-                return Err(ChallengeError::Duplicate);
-            }
+            challenge.insert(name, rest.value()?)?;
         } else {
             let (scheme, params) = (name.to_owned(), BTreeMap::new());
-            challenges.push(RawChallenge { scheme, params });
-            let spaced = after_name.starts_with(' ');
-            if spaced && !rest.token68() && !rest.0.is_empty() && !rest.0.starts_with(',') {
-                // The challenge's first parameter follows without a comma.
-                continue;
+            let mut challenge = RawChallenge { scheme, params };
+            // The first parameter follows without a comma.
+            if is_spaced && !rest.is_at_end() && !rest.skip_token68() {
+                let name = rest.token()?;
+                rest.skip(&[' ', '\t']);
+                challenge.insert(name, rest.value()?)?;
             }
+            challenges.push(challenge);
         }
-        rest.end_of_element()?;
+        rest.skip(&[' ', '\t']);
+        if !rest.is_at_end() {
+            return Err(ChallengeError::Syntax);
+        }
+        rest.skip(&[' ', '\t', ',']);
     }
     Ok(challenges)
+}
+
+impl RawChallenge {
+    fn insert(&mut self, name: &str, value: String) -> Result<(), ChallengeError> {
+        match self.params.insert(name.to_ascii_lowercase(), value) {
+            None => Ok(()),
+            Some(_) => Err(ChallengeError::Duplicate),
+        }
+    }
 }
 
 /// What is left of a header.
@@ -189,9 +200,14 @@ impl<'h> Rest<'h> {
         }
     }
 
+    /// Whether an element of the header's list ends here.
+    fn is_at_end(&self) -> bool {
+        self.0.is_empty() || self.0.starts_with(',')
+    }
+
     /// `=` and a value.
     fn value(&mut self) -> Result<String, ChallengeError> {
-        self.take(1);
+        self.0 = self.0.strip_prefix('=').ok_or(ChallengeError::Syntax)?;
         self.skip(&[' ', '\t']);
         if self.0.starts_with('"') {
             return self.quoted_string();
@@ -220,26 +236,19 @@ impl<'h> Rest<'h> {
     }
 
     /// Skips a token68 that is a whole element (RFC 9110, section 11.2).
-    fn token68(&mut self) -> bool {
+    fn skip_token68(&mut self) -> bool {
         let is_token68 = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
         let after = self.0.trim_start_matches(is_token68);
-        let found = after.len() < self.0.len();
-        let after = after
-            .trim_start_matches('=')
-            .trim_start_matches([' ', '\t']);
-        let whole = found && (after.is_empty() || after.starts_with(','));
-        if whole {
-            self.0 = after;
+        let is_found = after.len() < self.0.len();
+        let after = Self(
+            after
+                .trim_start_matches('=')
+                .trim_start_matches([' ', '\t']),
+        );
+        let is_whole = is_found && after.is_at_end();
+        if is_whole {
+            *self = after;
         }
-        whole
-    }
-
-    fn end_of_element(&mut self) -> Result<(), ChallengeError> {
-        self.skip(&[' ', '\t']);
-        if !self.0.is_empty() && !self.0.starts_with(',') {
-            return Err(ChallengeError::Syntax);
-        }
-        self.skip(&[' ', '\t', ',']);
-        Ok(())
+        is_whole
     }
 }

@@ -1,9 +1,11 @@
 //! Bearer tokens, as a token server sends them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// Maximum size of a token document in bytes: a token or two, and a few words.
 pub const MAX_TOKEN_DOCUMENT: usize = 64 << 10;
@@ -52,6 +54,9 @@ struct Document {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<i64>,
+    /// Ignored. With them, serde doesn't accept a list in place of the object.
+    #[serde(flatten)]
+    _others: BTreeMap<String, IgnoredAny>,
 }
 
 impl Token {

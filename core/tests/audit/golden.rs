@@ -18,18 +18,18 @@ const SEQ: u64 = 13;
 /// Leaf hashes of the first and the last record.
 const LEAVES: [&str; 2] = [
     "242711d54341bc09f8cb5cb9dd843ba2165fe31f3b07a1d324a4ab98a76b0dbb",
-    "9c23f23d71290219ce6b54d4ecd67952a6a773adf58b11ffb7e673ef55c50288",
+    "25c61cf1e22172ebc7a036e233d4a431e91109aa95e276585ed95d00390ebe2d",
 ];
 
-const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n21\nYO+E9qMX9lQeovm9Lz3vbXR1FWIBXEFYlzaFWGTzExM=\n";
+const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n21\nCSXtjQ8wFesYsTRBjmFKeHOU7Fhi54cRF2m+FhcC57g=\n";
 
 /// From the leaf of record 13 to the root.
 const PATH: [&str; 5] = [
-    "71255df31635629c0a9fbc027a1fa1270c1a186300a84597e6fed09f8ff8a0a3",
-    "912ca53bfca7adae048c55598c16c30fdf06ac8164e2de63fbe5625552544c2b",
-    "d85dbf7326b635d4e89ebb3f79693323af62e55a7011cf0bf60ca84332ec23d7",
-    "9c0695f832b00e9c5a2b380a3ee17fc0d98902f01143a144773e4acadd4a0b40",
-    "b8d23b459da8adb2909c79600ae596c3d16cea54ffbe7b2deab6286ed23371ec",
+    "4cdd5167169caae5c185e07188b4df2339e6368e5542fb5b49800e9948edfa88",
+    "60e57dc498178ace28fe8dd9f3d956ebc0337c3f2234dbcc31f91082d4703f6e",
+    "0139f3cfa23088118e0d70fc8b0829fd4d1014445ab4b1a99c3f896334965fa2",
+    "54b9d9418febea4fa24716f065771c383d95a83b284ec902d167612d71f3b3db",
+    "86d641a944b7176564fb7bc1db923337ed9998f8e9bfde265994ee8f60d94259",
 ];
 
 fn golden(name: &str) -> PathBuf {

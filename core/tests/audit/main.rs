@@ -8,6 +8,7 @@
 )]
 
 mod checkpoint;
+mod forged;
 mod golden;
 mod line;
 mod merkle;

@@ -45,16 +45,22 @@ impl Failure {
     pub fn registry(&self) -> (Registry, String) {
         let registry = Registry::start();
         let digest = registry.put(samples::empty());
-        if self.at == At::Token {
-            registry.behave(PING, Behaviour::bearer(registry.address()));
-        }
-        let place = match self.at {
-            At::Connect => CONNECT,
-            At::Ping => PING,
-            At::Token => TOKEN,
-            At::Manifest => &digest,
+        // A client may leave out the ping.
+        let challenge = Behaviour::bearer(registry.address());
+        let misbehaviour = &self.behaviour;
+        let places = match self.at {
+            At::Connect => vec![(CONNECT, misbehaviour)],
+            At::Ping => vec![(PING, misbehaviour), (&digest, misbehaviour)],
+            At::Token => vec![
+                (PING, &challenge),
+                (&digest, &challenge),
+                (TOKEN, misbehaviour),
+            ],
+            At::Manifest => vec![(&*digest, misbehaviour)],
         };
-        registry.behave(place, self.behaviour.clone());
+        for (place, behaviour) in places {
+            registry.behave(place, behaviour.clone());
+        }
         (registry, digest)
     }
 
