@@ -81,11 +81,12 @@ impl Evidence<'_> {
             }
             Outcome::Failed {
                 error: EffectError::Command { kind, .. },
-            } if self.can_have_exchange() && self.exchange.is_none() => {
-                // The client was refused before it asked.
-                if *kind != FailureKind::RegistryClient {
-                    return Err(Contradiction::MissingExchange);
-                }
+            } if self.can_have_exchange()
+                && self.exchange.is_none()
+                // The gate refused before a request.
+                && *kind != FailureKind::RegistryClient =>
+            {
+                return Err(Contradiction::MissingExchange);
             }
             _ => {}
         }
