@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  Transition ─▶ Recorder ─▶ LogWriter ─▶ LOG: record\n record\n … half a rec
-//!                                                                  └── torn line, by a crash
+//!                                                                  └── torn line, by a crash,
+//!                                                                      which stays
 //!  LOG ─▶ read_lines, verify_log, read_intact_log ─▶ ParsedLine, Finding
 //! ```
 

@@ -12,7 +12,7 @@ use skopeo_index_core::audit::{
 };
 
 use super::LogError;
-use super::end::{Appended, LogEnd, WriterState};
+use super::end::{Appended, WriterState};
 use crate::os::{
     CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, acquire, ancestors, best_effort,
     is_unsyncable, parent_dir, sync_dir,
@@ -85,7 +85,7 @@ impl<'c> LogWriter<'c> {
     /// during the run, it is appended to under its new name.
     ///
     /// # Errors
-    /// Nothing was appended.
+    /// No record was appended, perhaps the start of its line.
     pub fn append(&self, run: &RunId, entry: Entry) -> Result<(), LogError> {
         let mut state = self.state();
         self.check_sync_error()?;
@@ -119,12 +119,12 @@ impl<'c> LogWriter<'c> {
         let origin = origin.ok_or_else(|| io::Error::other("no record was appended"));
         let origin = origin.map_err(self.context("read"))?;
         let mut range = CompactRange::default();
-        let mut lines = self.lines(u64::MAX);
+        let mut lines = self.lines(0, u64::MAX);
         while let Some(line) = lines.next_line().map_err(self.context("read"))? {
             match line {
                 LogLine::Line(line) => range.push(leaf_hash(line)),
-                LogLine::TooLong(leaf) => range.push(leaf),
-                LogLine::Torn(_) => {}
+                LogLine::TooLong(line) => range.push(line.leaf_hash),
+                LogLine::Torn(_) | LogLine::TornTooLong(_) => {}
             }
         }
         Ok(Checkpoint {
@@ -191,25 +191,10 @@ impl<'c> LogWriter<'c> {
         self.extend(end, run, entry)
     }
 
-    /// Writes the next record, or nothing.
-    pub(super) fn extend(
-        &self,
-        end: LogEnd,
-        run: &RunId,
-        entry: Entry,
-    ) -> Result<Appended, LogError> {
-        let from = end.length;
-        let written = self.write(&self.file, end, run, entry).inspect_err(|_| {
-            // What can't be truncated is a torn line, which the next append finds.
-            best_effort(self.file.set_len(from));
-        });
-        written.map(|end| Appended { from, end })
-    }
-
-    /// Reads up to an offset from the beginning, also of a renamed file.
-    pub(super) fn lines(&self, up_to: u64) -> LineReader<BufReader<io::Take<FromStart<'_>>>> {
-        let from = FromStart(&self.file, 0).take(up_to);
-        LineReader::new(BufReader::with_capacity(1 << 18, from))
+    /// Reads the lines between two offsets, also of a renamed file.
+    pub(super) fn lines(&self, from: u64, to: u64) -> LineReader<BufReader<io::Take<ReadAt<'_>>>> {
+        let bytes = ReadAt(&self.file, from).take(to.saturating_sub(from));
+        LineReader::new(BufReader::with_capacity(1 << 16, bytes))
     }
 
     pub(super) fn context(
@@ -225,9 +210,9 @@ impl<'c> LogWriter<'c> {
 }
 
 /// Reads a file by offsets.
-pub(super) struct FromStart<'f>(&'f File, u64);
+pub(super) struct ReadAt<'f>(&'f File, u64);
 
-impl Read for FromStart<'_> {
+impl Read for ReadAt<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.0.read_at(into, self.1)?;
         self.1 += read as u64;

@@ -20,13 +20,6 @@ const UNSYNCABLE: [ErrorKind; 3] = [
     ErrorKind::InvalidInput,
 ];
 
-/// Opens a file with the given options, without following a link at its name and
-/// without waiting for the other end of a named pipe.
-pub(crate) fn open_nofollow(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options.custom_flags(flags.bits().cast_signed()).open(path)
-}
-
 /// Opens a file for reading, without waiting for the writer of a named pipe.
 pub fn open_nonblocking(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();

@@ -11,9 +11,7 @@ mod process;
 
 pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
 pub use descendants::Descendants;
-pub(crate) use file::{
-    ancestors, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
-};
+pub(crate) use file::{ancestors, is_unsyncable, parent_dir, random_bytes, sync_dir};
 pub use file::{open_nonblocking, open_regular, read_all};
 pub(crate) use group_commit::GroupCommit;
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, Rows, WriteError};

@@ -30,12 +30,13 @@ pub use checkpoint::{Checkpoint, CheckpointError, InclusionProof};
 pub use contradiction::Contradiction;
 pub use finding::{Finding, FindingKind, Severity};
 pub use id::{InvalidId, LogId, PLAUSIBLE_YEARS, RunId, Timestamp};
-pub use line::{LineReader, LogLine, MAX_RECORD_LEN};
+pub use line::{LineReader, LogLine, LongLine, MAX_RECORD_LEN, ParsedLine};
 pub use merkle::{
     CompactRange, InclusionProofBuilder, NodeHash, leaf_hash, root_from_inclusion_proof,
 };
 pub use record::{
-    CommandRecord, Entry, Record, RecordError, RunInfo, Schema, SkopeoIdentity, SourceInfo,
+    CommandRecord, Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SkopeoIdentity,
+    SourceInfo, TornLine, is_complete,
 };
 pub use statement::statement;
-pub use verify::{KeepObjects, LogSummary, Objects, ParsedLine, Verifier};
+pub use verify::{KeepObjects, LogSummary, Objects, Verifier};

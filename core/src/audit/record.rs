@@ -94,6 +94,31 @@ pub struct RunInfo {
     pub version: String,
 }
 
+/// A line whose writing was interrupted, as a record names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TornLine {
+    /// Its length in bytes, without the newline.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: Digest,
+}
+
+/// Limit of the torn lines that one record names. Each is a crash while the ones before it
+/// were recovered.
+pub const MAX_TORN_LINES: usize = 64;
+
+impl TornLine {
+    /// Describes a line without its newline.
+    #[must_use]
+    pub fn of(line: &[u8]) -> Self {
+        Self {
+            bytes: line.len() as u64,
+            sha256: Digest::of(line),
+        }
+    }
+}
+
 /// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -130,14 +155,10 @@ pub enum Entry {
         /// Number of fetches, of both, whose last record could not be written.
         unrecorded: u64,
     },
-    /// A torn line was saved.
+    /// The lines between the previous record and this one are torn.
     Recovered {
-        /// Its length in bytes.
-        bytes: u64,
-        /// Name of the file that it was saved to, in the log's directory.
-        file: String,
-        /// Its SHA-256.
-        sha256: Digest,
+        /// Each of them, in their order.
+        lines: Vec<TornLine>,
     },
 }
 
@@ -235,6 +256,17 @@ fn parse_error(json: &str, error: &serde_json::Error) -> RecordError {
         Ok(AnyRecord { schema }) if schema != SCHEMA => RecordError::Schema(schema),
         _ => RecordError::Json(error.to_string()),
     }
+}
+
+/// Whether a line that is not a record was written to its end, as its trailer shows: it was
+/// changed, not torn. Within a record's texts, quotes are escaped.
+#[must_use]
+pub fn is_complete(line: &[u8]) -> bool {
+    let trailer = line
+        .len()
+        .checked_sub(TRAILER.0.len() + 64 + TRAILER.1.len());
+    trailer.is_some_and(|at| line[at..].starts_with(TRAILER.0.as_bytes()))
+        && line.ends_with(TRAILER.1.as_bytes())
 }
 
 /// The record's JSON without the trailer, if that is its SHA-256.

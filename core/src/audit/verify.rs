@@ -2,14 +2,16 @@
 //! distinct digest, and the committed objects if they are wanted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::content_rules::Contents;
 use super::finding::{Finding, FindingKind};
 use super::id::{LogId, RunId, Timestamp};
-use super::merkle::{CompactRange, NodeHash, leaf_hash};
-use super::record::{Entry, Record, RecordError};
+use super::line::{InvalidKind, ParsedLine};
+use super::merkle::{CompactRange, NodeHash};
+use super::record::{Entry, MAX_TORN_LINES, Record, RecordError, TornLine};
 use super::replay::{OpenRun, Transition};
 use crate::digest::Digest;
 use crate::machine::State;
@@ -39,45 +41,6 @@ pub enum KeepObjects {
     No,
 }
 
-/// A parsed line of a log.
-pub struct ParsedLine {
-    leaf_hash: NodeHash,
-    // Boxed, because there may be many lines that are not records.
-    record: Result<Box<Record>, RecordError>,
-}
-
-impl ParsedLine {
-    /// Parses a line without its newline. Lines can be parsed in parallel.
-    #[must_use]
-    pub fn parse(line: &[u8]) -> Self {
-        Self {
-            leaf_hash: leaf_hash(line),
-            record: Record::parse(line).map(Box::new),
-        }
-    }
-
-    /// A line that is too long for a record.
-    #[must_use]
-    pub const fn too_long(leaf_hash: NodeHash) -> Self {
-        Self {
-            leaf_hash,
-            record: Err(RecordError::TooLong),
-        }
-    }
-
-    /// The line's leaf hash.
-    #[must_use]
-    pub const fn leaf_hash(&self) -> NodeHash {
-        self.leaf_hash
-    }
-
-    /// The record, if the line is one.
-    #[must_use]
-    pub fn record(&self) -> Option<&Record> {
-        self.record.as_deref().ok()
-    }
-}
-
 /// Verifies the lines of a log in their order.
 pub struct Verifier {
     checkpoint: Option<Checkpoint>,
@@ -88,6 +51,10 @@ pub struct Verifier {
     tree: CompactRange,
     prev: NodeHash,
     next_seq: u64,
+    /// Lines since the last record that may be torn: position, name and error of each, at
+    /// most [`MAX_TORN_LINES`].
+    torn: Vec<(u64, TornLine, RecordError)>,
+    has_genesis: bool,
     /// Times of the first and the previous record.
     first_time: Option<Timestamp>,
     last_time: Option<Timestamp>,
@@ -110,6 +77,8 @@ impl Verifier {
             tree: CompactRange::default(),
             prev: [0; 32],
             next_seq: 0,
+            torn: Vec::new(),
+            has_genesis: false,
             first_time: None,
             last_time: None,
             log: None,
@@ -121,16 +90,22 @@ impl Verifier {
 
     /// Verifies the next line, and returns what is wrong with it.
     pub fn check_line(&mut self, line: &ParsedLine) -> Vec<Finding> {
-        let at = Some(self.tree.size());
-        let mut kinds = Vec::new();
+        let at = self.tree.size();
+        let (mut findings, mut kinds) = (Vec::new(), Vec::new());
         match &line.record {
             Ok(record) => {
+                self.check_torn(record, &mut findings, &mut kinds);
                 self.check_chain(record, &mut kinds);
                 self.check_entry(record, &mut kinds);
                 self.next_seq = record.seq.wrapping_add(1);
             }
-            Err(error) => {
-                kinds.push(FindingKind::InvalidRecord(error.clone()));
+            Err(invalid) => {
+                match invalid.kind {
+                    InvalidKind::Torn(torn) if self.torn.len() < MAX_TORN_LINES => {
+                        self.torn.push((at, torn, invalid.error.clone()));
+                    }
+                    _ => kinds.push(FindingKind::InvalidRecord(invalid.error.clone())),
+                }
                 self.next_seq = self.next_seq.wrapping_add(1);
             }
         }
@@ -140,16 +115,23 @@ impl Verifier {
         if checkpoint.is_some_and(|checkpoint| checkpoint.size == self.tree.size()) {
             self.root_at_checkpoint = Some(self.tree.root());
         }
-        kinds.into_iter().map(|kind| Finding { at, kind }).collect()
+        let at = Some(at);
+        findings.extend(kinds.into_iter().map(|kind| Finding { at, kind }));
+        findings
     }
 
-    /// Ends the verification. `torn` is the torn line, or empty.
+    /// Ends the verification. `torn` is the length of the bytes after the last newline.
     #[must_use]
-    pub fn finish(self, torn: &[u8]) -> (LogSummary, Vec<Finding>) {
+    pub fn finish(self, torn: u64) -> (LogSummary, Vec<Finding>) {
         let mut kinds = Vec::new();
         let (size, root) = (self.tree.size(), self.tree.root());
-        if !torn.is_empty() {
-            kinds.push(FindingKind::TornLine(torn.len() as u64));
+        let ended = self.torn.into_iter().map(|(at, torn, _)| Finding {
+            at: Some(at),
+            kind: FindingKind::TornLine(torn.bytes),
+        });
+        let mut findings: Vec<_> = ended.collect();
+        if torn > 0 {
+            kinds.push(FindingKind::TornLine(torn));
         } else if size == 0 {
             kinds.push(FindingKind::EmptyLog);
         }
@@ -176,16 +158,45 @@ impl Verifier {
             checkpoint: self.log.map(|origin| Checkpoint { origin, size, root }),
             committed: self.committed,
         };
-        let finding = |kind| Finding { at: None, kind };
-        (summary, kinds.into_iter().map(finding).collect())
+        findings.extend(kinds.into_iter().map(|kind| Finding { at: None, kind }));
+        (summary, findings)
+    }
+
+    /// Checks that the lines since the last record are torn ones, which this record names.
+    fn check_torn(
+        &mut self,
+        record: &Record,
+        findings: &mut Vec<Finding>,
+        kinds: &mut Vec<FindingKind>,
+    ) {
+        let torn = mem::take(&mut self.torn);
+        let is_named = match &record.entry {
+            Entry::Recovered { lines } => {
+                let is_named =
+                    !lines.is_empty() && lines.iter().eq(torn.iter().map(|(_, torn, _)| torn));
+                kinds.extend((!is_named).then_some(FindingKind::Recovery));
+                is_named
+            }
+            _ => false,
+        };
+        findings.extend(torn.into_iter().map(|(at, torn, error)| Finding {
+            at: Some(at),
+            kind: match is_named {
+                true => FindingKind::RecoveredLine(torn.bytes),
+                false => FindingKind::InvalidRecord(error),
+            },
+        }));
     }
 
     /// Checks that a record continues the log.
     fn check_chain(&mut self, record: &Record, kinds: &mut Vec<FindingKind>) {
-        let is_first = self.tree.size() == 0;
-        if is_first != matches!(record.entry, Entry::Genesis { .. }) {
+        let is_genesis = matches!(record.entry, Entry::Genesis { .. });
+        // The line of the genesis may have been torn.
+        let is_recovered = matches!(record.entry, Entry::Recovered { .. });
+        if is_genesis == self.has_genesis && !is_recovered {
             kinds.push(FindingKind::Genesis);
         }
+        self.has_genesis |= !is_recovered;
         if *self.log.get_or_insert_with(|| record.log.clone()) != record.log {
             kinds.push(FindingKind::ForeignRecord(record.log.clone()));
         }
@@ -229,11 +240,7 @@ impl Verifier {
             reason,
         };
         match &record.entry {
-            Entry::Genesis { .. } => {}
-            Entry::Recovered { bytes, file, .. } => kinds.push(FindingKind::RecoveredLine {
-                bytes: *bytes,
-                file: file.clone(),
-            }),
+            Entry::Genesis { .. } | Entry::Recovered { .. } => {}
             Entry::Run(info) => {
                 if self.keep_objects == KeepObjects::Yes {
                     self.committed.entry(info.cache.clone()).or_default();
