@@ -5,12 +5,13 @@ use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
 use skopeo_index_core::audit::{
-    Entry, LogId, MAX_RECORD_LEN, NodeHash, Record, RunId, Schema, Timestamp, leaf_hash,
+    Entry, LogId, MAX_RECORD_LEN, NodeHash, PreviousLog, Record, Rotation, RunId, Schema,
+    Timestamp, leaf_hash,
 };
 
 use super::writer::LOCK_TIMEOUT;
-use super::{LogError, LogWriter};
-use crate::os::{LockTimeout, random_bytes};
+use super::{LogError, file::LogFile};
+use crate::os::LockTimeout;
 
 /// What a writer knows of its log.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub(super) struct LogEnd {
     /// Leaf hash of the last line.
     pub(super) prev: NodeHash,
     pub(super) log: LogId,
+    /// Where it continues: nothing more is appended.
+    pub(super) rotation: Option<Rotation>,
 }
 
 /// Whether a line has its newline.
@@ -63,18 +66,19 @@ pub(super) enum Newline {
 
 impl LogEnd {
     /// The end of a log without lines.
-    pub(super) fn empty() -> io::Result<Self> {
-        Ok(Self {
+    pub(super) const fn empty(log: LogId) -> Self {
+        Self {
             length: 0,
             newline: Newline::Written,
             seq: 0,
             prev: [0; 32],
-            log: LogId::from_random(random_bytes()?),
-        })
+            log,
+            rotation: None,
+        }
     }
 }
 
-impl LogWriter<'_> {
+impl LogFile {
     /// Whether the record that was written last is still at its offset.
     pub(super) fn still_has(
         &self,
@@ -134,6 +138,7 @@ impl LogWriter<'_> {
             seq: end.seq + 1,
             prev: leaf_hash(line.as_bytes()),
             log: record.log,
+            rotation: None,
         };
         Ok(Appended {
             from: end.length + before.len() as u64,
@@ -157,8 +162,10 @@ impl LogWriter<'_> {
     }
 }
 
-pub(super) fn genesis() -> Entry {
+/// The first record of a log, which may continue another one.
+pub(super) fn genesis(previous: Option<PreviousLog>) -> Entry {
     Entry::Genesis {
+        previous,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -10,14 +10,18 @@
 
 mod end;
 mod error;
+mod file;
 mod objects;
 mod reader;
 mod recorder;
 mod recover;
+mod rotate;
 mod writer;
 
 pub use error::LogError;
 pub use objects::check_objects;
-pub use reader::{OpenRuns, ReadError, is_bad, read_intact_log, read_lines, verify_log};
+pub use reader::{
+    OpenRuns, ReadError, is_bad, read_intact_log, read_lines, verify_chain, verify_log,
+};
 pub use recorder::{Recorder, requires_sync};
 pub use writer::LogWriter;

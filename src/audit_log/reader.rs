@@ -135,6 +135,36 @@ pub fn verify_log<E: From<ReadError>>(
     Ok(verifier.finish(torn))
 }
 
+/// Verifies logs of which each continues the one before it. Passes each finding with its log
+/// to `report`.
+///
+/// # Errors
+/// Where a log can't be read, and those of `report`.
+pub fn verify_chain<E: From<ReadError>>(
+    logs: &[PathBuf],
+    checkpoint: Option<Checkpoint>,
+    keep: KeepObjects,
+    mut report: impl FnMut(&Path, &Finding) -> Result<(), E>,
+) -> Result<LogSummary, E> {
+    let mut verifier = Verifier::new(checkpoint, keep);
+    let (mut previous, mut torn) = (None, 0);
+    for log in logs {
+        let mut report = |log: &Path, findings: Vec<Finding>| {
+            findings.iter().try_for_each(|finding| report(log, finding))
+        };
+        if let Some(previous) = previous.replace(log) {
+            report(previous, verifier.next_log(torn))?;
+        }
+        torn = read_lines(log, |line| report(log, verifier.check_line(line)))?;
+    }
+    let (summary, findings) = verifier.finish(torn);
+    let last = previous.map_or(Path::new(""), PathBuf::as_path);
+    findings
+        .iter()
+        .try_for_each(|finding| report(last, finding))?;
+    Ok(summary)
+}
+
 /// Verifies a log that has to be intact, and returns its checkpoint.
 ///
 /// # Errors

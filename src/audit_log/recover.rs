@@ -9,11 +9,13 @@
 //! line; the next one names both.
 
 use skopeo_index_core::audit::{
-    Entry, LogLine, MAX_TORN_LINES, NodeHash, Record, RunId, TornLine, is_complete, leaf_hash,
+    Entry, LogId, LogLine, MAX_TORN_LINES, NodeHash, Record, RunId, TornLine, is_complete,
+    leaf_hash,
 };
 
 use super::end::{Appended, LogEnd, Newline, genesis};
-use super::{LogError, LogWriter};
+use super::{LogError, file::LogFile};
+use crate::os::random_bytes;
 
 /// How much of a log's end is read at first: many records. Where none of it is one, four
 /// times as much is read, and so on.
@@ -36,7 +38,7 @@ struct Tail {
     broken: Option<String>,
 }
 
-impl LogWriter<'_> {
+impl LogFile {
     /// Reads what other processes have appended, and names torn lines.
     pub(super) fn catch_up(
         &self,
@@ -64,10 +66,16 @@ impl LogWriter<'_> {
         let is_new = tail.last.is_none();
         let mut end = match tail.last {
             Some(last) => last,
-            None => LogEnd::empty().map_err(self.context("name"))?,
+            None => {
+                let id = random_bytes().map_err(self.context("name"))?;
+                LogEnd::empty(LogId::from_random(id))
+            }
         };
         end.length = length;
         end.newline = tail.ended.unwrap_or(Newline::Written);
+        if end.rotation.is_some() {
+            return Ok(end);
+        }
         if !tail.torn.is_empty() {
             if is_new && !tail.is_log {
                 return Err(self.broken("the file is not a log"));
@@ -81,7 +89,7 @@ impl LogWriter<'_> {
             end = self.extend(end, run, Entry::Recovered { lines })?.end;
         }
         if is_new {
-            end = self.extend(end, run, genesis())?.end;
+            end = self.extend(end, run, genesis(None))?.end;
         }
         Ok(end)
     }
@@ -123,6 +131,10 @@ impl LogWriter<'_> {
                             seq: seq.ok_or_else(|| self.broken("no sequence number follows"))?,
                             prev: leaf_hash(line),
                             log: record.log,
+                            rotation: match record.entry {
+                                Entry::Rotated(rotation) => Some(rotation),
+                                _ => None,
+                            },
                         }),
                         ..Tail::default()
                     };

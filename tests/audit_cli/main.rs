@@ -9,6 +9,7 @@ mod export;
 mod objects;
 mod prove;
 mod recovery;
+mod rotation;
 mod secrets;
 mod show;
 mod verify;

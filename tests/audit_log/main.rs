@@ -8,6 +8,7 @@
 mod random_runs;
 mod reader;
 mod recovery;
+mod rotation;
 mod schema;
 mod writer;
 

@@ -95,6 +95,15 @@ pub enum FindingKind {
     /// A torn line is named by the next record.
     #[error("a torn line ({0} bytes), which the next record names")]
     RecoveredLine(u64),
+    /// A line after the record that ends the log.
+    #[error("the log ended before this line, when it was rotated")]
+    AfterRotation,
+    /// The log does not continue the one before it.
+    #[error("the log does not continue the one before it: {0}")]
+    Succession(&'static str),
+    /// The log continues another one, which was not given.
+    #[error("the log continues {}, which was not checked", .0.as_str())]
+    UncheckedPrevious(LogId),
     /// A `recovered` record does not name the lines before it.
     #[error("the record does not name the torn lines before it")]
     Recovery,
@@ -205,6 +214,9 @@ impl FindingKind {
             Self::ForeignRecord(_) => ("foreign-record", Severity::Broken),
             Self::Sequence { .. } => ("sequence", Severity::Broken),
             Self::Chain => ("chain", Severity::Broken),
+            Self::UncheckedPrevious(_) => ("unchecked-previous", Severity::Note),
+            Self::AfterRotation => ("after-rotation", Severity::Broken),
+            Self::Succession(_) => ("succession", Severity::Broken),
             Self::Recovery => ("recovery", Severity::Broken),
             Self::Genesis => ("genesis", Severity::Broken),
             Self::Run { .. } => ("run", Severity::Broken),

@@ -23,6 +23,7 @@ mod merkle;
 mod names;
 mod record;
 mod replay;
+mod rotation;
 mod statement;
 mod verify;
 
@@ -38,5 +39,6 @@ pub use record::{
     CommandRecord, Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SkopeoIdentity,
     SourceInfo, TornLine, is_complete,
 };
+pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::statement;
 pub use verify::{KeepObjects, LogSummary, Objects, Verifier};

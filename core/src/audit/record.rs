@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::id::{LogId, RunId, Timestamp};
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
+use super::rotation::{PreviousLog, Rotation};
 use crate::digest::{Digest, DigestError, hex};
 use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
@@ -129,6 +130,9 @@ impl TornLine {
 pub enum Entry {
     /// The log was created.
     Genesis {
+        /// The log that this one continues.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous: Option<PreviousLog>,
         /// Version of the program.
         version: String,
     },
@@ -160,6 +164,8 @@ pub enum Entry {
         /// Each of them, in their order.
         lines: Vec<TornLine>,
     },
+    /// The log was rotated: this is its last record.
+    Rotated(Rotation),
 }
 
 /// A line of the log: an entry, and its links to the log and to the previous line.
@@ -292,11 +298,16 @@ impl From<HexHash> for String {
     }
 }
 
-fn serialize_hash<S: Serializer>(hash: &NodeHash, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_hash<S: Serializer>(
+    hash: &NodeHash,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex(hash))
 }
 
-fn deserialize_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeHash, D::Error> {
+pub(super) fn deserialize_hash<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<NodeHash, D::Error> {
     HexHash::deserialize(deserializer).map(|hash| hash.0)
 }
 

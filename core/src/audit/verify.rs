@@ -13,14 +13,18 @@ use super::line::{InvalidKind, ParsedLine};
 use super::merkle::{CompactRange, NodeHash};
 use super::record::{Entry, MAX_TORN_LINES, Record, RecordError, TornLine};
 use super::replay::{OpenRun, Transition};
+use super::rotation::Rotation;
 use crate::digest::Digest;
 use crate::machine::State;
 
 /// What a log holds, whatever was found in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSummary {
-    /// The log's present checkpoint; `None` for a log without a record.
+    /// The present checkpoint of the log, or of the last of several; `None` if it has no
+    /// record.
     pub checkpoint: Option<Checkpoint>,
+    /// Number of lines, of all logs.
+    pub lines: u64,
     /// The caches that runs used, and the objects committed to each; empty with
     /// [`KeepObjects::No`].
     pub committed: BTreeMap<String, Objects>,
@@ -43,26 +47,36 @@ pub enum KeepObjects {
 
 /// Verifies the lines of a log in their order.
 pub struct Verifier {
-    checkpoint: Option<Checkpoint>,
+    pub(super) checkpoint: Option<Checkpoint>,
     /// The log's root at the checkpoint's size.
-    root_at_checkpoint: Option<NodeHash>,
-    keep_objects: KeepObjects,
-    committed: BTreeMap<String, Objects>,
-    tree: CompactRange,
-    prev: NodeHash,
-    next_seq: u64,
+    pub(super) root_at_checkpoint: Option<NodeHash>,
+    pub(super) keep_objects: KeepObjects,
+    pub(super) committed: BTreeMap<String, Objects>,
+    pub(super) tree: CompactRange,
+    /// Number of lines of the logs before this one.
+    pub(super) lines: u64,
+    pub(super) prev: NodeHash,
+    pub(super) next_seq: u64,
     /// Lines since the last record that may be torn: position, name and error of each, at
     /// most [`MAX_TORN_LINES`].
-    torn: Vec<(u64, TornLine, RecordError)>,
-    has_genesis: bool,
+    pub(super) torn: Vec<(u64, TornLine, RecordError)>,
+    pub(super) has_genesis: bool,
     /// Times of the first and the previous record.
-    first_time: Option<Timestamp>,
-    last_time: Option<Timestamp>,
-    log: Option<LogId>,
-    open_runs: HashMap<RunId, OpenRun>,
+    pub(super) first_time: Option<Timestamp>,
+    pub(super) last_time: Option<Timestamp>,
+    pub(super) log: Option<LogId>,
+    /// The rotated log before this one: its final checkpoint, and how it ended.
+    pub(super) previous: Option<(Checkpoint, Option<Rotation>)>,
+    /// How this log ended.
+    pub(super) rotation: Option<Rotation>,
+    /// Whether runs may have begun in a log that was not given.
+    pub(super) previous_unchecked: bool,
+    /// Whether a log of the checkpoint was there.
+    pub(super) checkpoint_found: bool,
+    pub(super) open_runs: HashMap<RunId, OpenRun>,
     /// The ids of all runs, as numbers.
-    known_runs: HashSet<u64>,
-    contents: Contents,
+    pub(super) known_runs: HashSet<u64>,
+    pub(super) contents: Contents,
 }
 
 impl Verifier {
@@ -75,6 +89,7 @@ impl Verifier {
             keep_objects,
             committed: BTreeMap::new(),
             tree: CompactRange::default(),
+            lines: 0,
             prev: [0; 32],
             next_seq: 0,
             torn: Vec::new(),
@@ -82,6 +97,10 @@ impl Verifier {
             first_time: None,
             last_time: None,
             log: None,
+            previous: None,
+            rotation: None,
+            previous_unchecked: false,
+            checkpoint_found: false,
             open_runs: HashMap::new(),
             known_runs: HashSet::new(),
             contents: Contents::default(),
@@ -92,6 +111,11 @@ impl Verifier {
     pub fn check_line(&mut self, line: &ParsedLine) -> Vec<Finding> {
         let at = self.tree.size();
         let (mut findings, mut kinds) = (Vec::new(), Vec::new());
+        kinds.extend(
+            self.rotation
+                .is_some()
+                .then_some(FindingKind::AfterRotation),
+        );
         match &line.record {
             Ok(record) => {
                 self.check_torn(record, &mut findings, &mut kinds);
@@ -122,40 +146,21 @@ impl Verifier {
 
     /// Ends the verification. `torn` is the length of the bytes after the last newline.
     #[must_use]
-    pub fn finish(self, torn: u64) -> (LogSummary, Vec<Finding>) {
+    pub fn finish(mut self, torn: u64) -> (LogSummary, Vec<Finding>) {
+        let mut findings = self.end_log(torn);
         let mut kinds = Vec::new();
         let (size, root) = (self.tree.size(), self.tree.root());
-        let ended = self.torn.into_iter().map(|(at, torn, _)| Finding {
-            at: Some(at),
-            kind: FindingKind::TornLine(torn.bytes),
-        });
-        let mut findings: Vec<_> = ended.collect();
-        if torn > 0 {
-            kinds.push(FindingKind::TornLine(torn));
-        } else if size == 0 {
-            kinds.push(FindingKind::EmptyLog);
-        }
-        if let Some(Checkpoint {
-            origin,
-            size: expected,
-            root,
-        }) = self.checkpoint
+        if let (Some(checkpoint), Some(_), false) =
+            (self.checkpoint, &self.log, self.checkpoint_found)
         {
-            if self.log.as_ref().is_some_and(|log| *log != origin) {
-                kinds.push(FindingKind::ForeignCheckpoint(origin));
-            }
-            if expected > size {
-                let found = size;
-                kinds.push(FindingKind::TruncatedLog { expected, found });
-            } else if self.root_at_checkpoint.is_some_and(|found| found != root) {
-                kinds.push(FindingKind::RewrittenLog(expected));
-            }
+            kinds.push(FindingKind::ForeignCheckpoint(checkpoint.origin));
         }
         let mut unfinished: Vec<_> = self.open_runs.into_keys().collect();
         unfinished.sort();
         kinds.extend(unfinished.into_iter().map(FindingKind::UnfinishedRun));
         let summary = LogSummary {
             checkpoint: self.log.map(|origin| Checkpoint { origin, size, root }),
+            lines: self.lines + size,
             committed: self.committed,
         };
         findings.extend(kinds.into_iter().map(|kind| Finding { at: None, kind }));
@@ -235,12 +240,19 @@ impl Verifier {
     /// Checks that a record's entry follows from the earlier ones of its run.
     fn check_entry(&mut self, record: &Record, kinds: &mut Vec<FindingKind>) {
         const NOT_OPEN: &str = "has not begun or has already ended";
+        // It may have begun in a log that was not given.
+        let is_known = self.known_runs.contains(&record.run.to_number());
+        let is_earlier = self.previous_unchecked && !is_known;
         let wrong_run = |reason| FindingKind::Run {
             run: record.run.clone(),
             reason,
         };
         match &record.entry {
-            Entry::Genesis { .. } | Entry::Recovered { .. } => {}
+            Entry::Genesis { previous, .. } => {
+                self.check_succession(&record.log, previous.as_ref(), kinds);
+            }
+            Entry::Rotated(rotation) => self.rotation = Some(rotation.clone()),
+            Entry::Recovered { .. } => {}
             Entry::Run(info) => {
                 if self.keep_objects == KeepObjects::Yes {
                     self.committed.entry(info.cache.clone()).or_default();
@@ -260,6 +272,7 @@ impl Verifier {
                 request,
                 command,
             } => match self.open_runs.get_mut(&record.run) {
+                None if is_earlier => {}
                 None => kinds.push(wrong_run(NOT_OPEN)),
                 Some(run) => {
                     let transition = Transition {
@@ -283,6 +296,7 @@ impl Verifier {
                 failed,
                 unrecorded,
             } => match self.open_runs.remove(&record.run) {
+                None if is_earlier => {}
                 None => kinds.push(wrong_run(NOT_OPEN)),
                 Some(run) if !run.can_end(*committed, *failed, *unrecorded) => {
                     kinds.push(wrong_run("ends with numbers that don't fit its records"));

@@ -42,7 +42,7 @@ with open(log, "rb") as file:
     lines = file.read().split(b"\n")
 assert lines.pop() == b""
 KEYS = {"entry", "log", "prev", "run", "schema", "seq", "time", "trailer"}
-ENTRIES = {"genesis", "run", "transition", "end", "recovered"}
+ENTRIES = {"genesis", "run", "transition", "end", "recovered", "rotated"}
 previous = bytes(32)
 torn = []
 for seq, line in enumerate(lines):

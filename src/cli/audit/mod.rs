@@ -2,6 +2,7 @@
 
 mod export;
 mod prove;
+mod rotate;
 mod show;
 mod verify;
 
@@ -26,9 +27,9 @@ pub(super) struct Args {
 enum AuditCommand {
     /// Verify the hash chain, numbering and format, and replay every fetch
     Verify {
-        /// The log; not needed with --proof
+        /// The log, or several of which each continues the one before it; not needed with --proof
         #[arg(required_unless_present = "proof")]
-        file: Option<PathBuf>,
+        files: Vec<PathBuf>,
         /// Rehash every object that was committed to this cache
         #[arg(long, value_name = "DIR")]
         cache: Option<PathBuf>,
@@ -36,7 +37,7 @@ enum AuditCommand {
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
         /// Check that the record of this proof is in the log of the checkpoint
-        #[arg(long, value_name = "FILE", requires = "checkpoint", conflicts_with_all = ["file", "cache"])]
+        #[arg(long, value_name = "FILE", requires = "checkpoint", conflicts_with_all = ["files", "cache"])]
         proof: Option<PathBuf>,
         /// Output format
         #[arg(long, value_enum, default_value = "text")]
@@ -50,6 +51,17 @@ enum AuditCommand {
     Checkpoint {
         /// The log
         file: PathBuf,
+    },
+    /// End a log and continue it in a new one
+    ///
+    /// The log is kept under another name; a new log, at the name of the old one, begins with
+    /// its checkpoint. Programs that write to the log continue in the new one.
+    Rotate {
+        /// The log
+        file: PathBuf,
+        /// Name that the log is kept at, in its directory [default: the first free FILE.N]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
     /// Print a proof that a record is in the log
     Prove {
@@ -85,16 +97,16 @@ enum AuditCommand {
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     match &args.subcommand {
         AuditCommand::Verify {
-            file,
+            files,
             cache,
             checkpoint,
             proof,
             format,
-        } => match (proof, checkpoint.as_deref(), file) {
-            (Some(proof), Some(checkpoint), _) => prove::check(proof, checkpoint, *format),
-            (_, checkpoint, Some(log)) => verify::run(log, cache.as_deref(), checkpoint, *format),
-            _ => Err(CliError::usage("no log given")),
+        } => match (proof, checkpoint.as_deref()) {
+            (Some(proof), Some(checkpoint)) => prove::check(proof, checkpoint, *format),
+            (_, checkpoint) => verify::run(files, cache.as_deref(), checkpoint, *format),
         },
+        AuditCommand::Rotate { file, to } => rotate::run(file, to.as_deref()),
         AuditCommand::Show(args) => show::run(args),
         AuditCommand::Checkpoint { file } => {
             let checkpoint = read_intact_log(file)?.to_string();

@@ -1,14 +1,12 @@
 //! `skopeo-index audit verify`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use skopeo_index::audit_log::{check_objects, verify_log};
+use skopeo_index::audit_log::{check_objects, verify_chain};
 use skopeo_index::os::{open_nonblocking, read_all};
-use skopeo_index_core::audit::{
-    Checkpoint, CheckpointError, Finding, KeepObjects, ParsedLine, Severity,
-};
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::audit::{Checkpoint, CheckpointError, Finding, KeepObjects, Severity};
+use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::input::file_error;
@@ -23,23 +21,33 @@ struct FindingPrinter {
 }
 
 impl FindingPrinter {
-    fn print(&mut self, finding: &Finding) -> Result<(), CliError> {
+    /// `log` is given where there are several.
+    fn print(&mut self, log: Option<&Path>, finding: &Finding) -> Result<(), CliError> {
         self.worst = self.worst.max(Some(finding.kind.severity()));
         self.count += 1;
         match self.format {
-            Format::Text => output::line(&Escaped(&finding.to_string()).to_string()),
-            Format::Json => output::json_line(&json!({
-                "record": finding.at,
-                "severity": finding.kind.severity().as_str(),
-                "kind": finding.kind.code(),
-                "finding": finding.kind.to_string(),
-            })),
+            Format::Text => {
+                let log = log.map_or_else(String::new, |log| format!("{}: ", EscapedPath(log)));
+                output::line(&format!("{log}{}", Escaped(&finding.to_string())))
+            }
+            Format::Json => {
+                let mut line = json!({
+                    "record": finding.at,
+                    "severity": finding.kind.severity().as_str(),
+                    "kind": finding.kind.code(),
+                    "finding": finding.kind.to_string(),
+                });
+                if let Some(log) = log {
+                    line["log"] = json_path(log).into();
+                }
+                output::json_line(&line)
+            }
         }
     }
 }
 
 pub(super) fn run(
-    log: &Path,
+    logs: &[PathBuf],
     cache: Option<&Path>,
     checkpoint: Option<&Path>,
     format: Format,
@@ -54,20 +62,17 @@ pub(super) fn run(
         worst: None,
         count: 0,
     };
-    let (summary, findings) = verify_log(log, checkpoint, keep, |_: &ParsedLine, findings| {
-        findings
-            .iter()
-            .try_for_each(|finding| printer.print(finding))
+    let summary = verify_chain(logs, checkpoint, keep, |log, finding| {
+        printer.print((logs.len() > 1).then_some(log), finding)
     })?;
-    findings
-        .iter()
-        .try_for_each(|finding| printer.print(finding))?;
     if let Some(cache) = cache {
-        check_objects(&summary.committed, cache, |finding| printer.print(&finding))?;
+        check_objects(&summary.committed, cache, |finding| {
+            printer.print(None, &finding)
+        })?;
     }
     let (status, count) = (of_severity(printer.worst), printer.count);
     let checkpoint = summary.checkpoint.as_ref();
-    let size = checkpoint.map_or(0, |checkpoint| checkpoint.size);
+    let size = checkpoint.map_or(0, |_| summary.lines);
     let word = match status {
         ExitStatus::Success => "intact",
         ExitStatus::CacheCorrupt => "intact, but the cache is not",

@@ -101,7 +101,10 @@ impl LogSample {
             runs: u64::from(seed) << 32,
         };
         let version = "0.0.1".to_owned();
-        log.append(Entry::Genesis { version });
+        log.append(Entry::Genesis {
+            previous: None,
+            version,
+        });
         log
     }
 
