@@ -126,7 +126,7 @@ fn chattr(how: &str, log: &PathBuf) -> RunOutput {
         .arg(how)
         .arg(log)
         .output();
-    RunOutput::from(output.expect("chattr, of e2fsprogs"))
+    RunOutput::from(output.expect("chattr; `make setup` installs it"))
 }
 
 #[test]

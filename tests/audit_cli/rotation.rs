@@ -186,7 +186,7 @@ fn rotate_failing_at_any_system_call_leaves_the_log_or_a_chain() {
 }
 
 #[test]
-fn log_grown_by_two_writers_that_are_killed_and_rotated_meanwhile_verifies() {
+fn log_rotated_while_two_writers_append_and_are_killed_verifies() {
     let is_long = std::env::var_os("SKOPEO_INDEX_PROOF").is_some_and(|proof| proof == "long");
     let log = Log::new();
     for call in ["write", "fdatasync", "fsync", "flock", "openat"] {
@@ -208,6 +208,6 @@ fn log_grown_by_two_writers_that_are_killed_and_rotated_meanwhile_verifies() {
         }
     }
     log.fetch(&[]).assert_status(13);
-    let count = log.assert_chain("rotated meanwhile");
+    let count = log.assert_chain("rotated while writers append");
     assert!(count > 10, "{count}");
 }

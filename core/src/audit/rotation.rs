@@ -125,7 +125,7 @@ impl Verifier {
             && self
                 .log
                 .as_ref()
-                .is_none_or(|log| *log == checkpoint.origin)
+                .map_or(!self.checkpoint_found, |log| *log == checkpoint.origin)
         {
             self.checkpoint_found = true;
             let expected = checkpoint.size;
