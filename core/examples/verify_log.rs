@@ -22,23 +22,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     // Pass a checkpoint that was stored elsewhere to find truncated or replaced logs.
     let mut verifier = Verifier::new(None, KeepObjects::Yes);
-    let (mut findings, mut torn) = (Vec::new(), Vec::new());
+    let (mut findings, mut torn) = (Vec::new(), 0);
     // The reader's memory is bounded, however long a line is.
     let mut lines = LineReader::new(log);
     while let Some(line) = lines.next_line()? {
         let parsed = match line {
             LogLine::Line(line) => ParsedLine::parse(line),
-            LogLine::TooLong(leaf) => ParsedLine::too_long(leaf),
+            LogLine::TooLong(line) => ParsedLine::too_long(&line),
             // Text after the last newline: a record whose writing was interrupted.
             LogLine::Torn(rest) => {
-                torn = rest.to_vec();
+                torn = rest.len() as u64;
+                break;
+            }
+            LogLine::TornTooLong(line) => {
+                torn = line.torn.bytes;
                 break;
             }
         };
         // Chain, sequence, form, and a replay of each fetch through the machine.
         findings.extend(verifier.check_line(&parsed));
     }
-    let (summary, more) = verifier.finish(&torn);
+    let (summary, more) = verifier.finish(torn);
     findings.extend(more);
 
     for finding in &findings {

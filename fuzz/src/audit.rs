@@ -27,7 +27,7 @@ fn verify(log: &[u8], checkpoint: Option<Checkpoint>) -> (Option<Checkpoint>, Ve
     let mut findings: Vec<_> = lines
         .flat_map(|line| verifier.check_line(&ParsedLine::parse(&line[..line.len() - 1])))
         .collect();
-    let (summary, more) = verifier.finish(&log[end..]);
+    let (summary, more) = verifier.finish((log.len() - end) as u64);
     findings.extend(more);
     (summary.checkpoint, findings)
 }

@@ -8,10 +8,11 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use skopeo_index_core::audit::{
-    Checkpoint, CompactRange, LogLine, MAX_NOTE_LEN, SavedCheckpoint, leaf_hash,
+    Checkpoint, CompactRange, Entry, LogId, LogLine, MAX_NOTE_LEN, NodeHash, PreviousLog, Record,
+    SavedCheckpoint, leaf_hash,
 };
 
-use super::{LogError, LogWriter};
+use super::{LogError, LogWriter, file::LogFile};
 use crate::os::{open_nonblocking, read_all, replace_file};
 use crate::signing::{SigningKey, sign_with};
 
@@ -29,7 +30,7 @@ impl LogWriter<'_> {
     ///
     /// # Errors
     /// Where log or file can't be read or written, or the file has the checkpoint of a log
-    /// that this one is not an extension of.
+    /// that neither this one nor one that it continues is an extension of.
     pub fn save_checkpoint(&self, to: &Path, key: Option<&SigningKey>) -> Result<(), LogError> {
         let context = |operation| LogError::context(operation, to);
         let earlier = read_saved_checkpoint(to).map_err(context("read"))?;
@@ -43,34 +44,86 @@ impl LogWriter<'_> {
     }
 
     fn checkpoint_after(&self, earlier: Option<&Checkpoint>) -> Result<Checkpoint, LogError> {
-        let origin = self.origin();
-        let origin = origin.ok_or_else(|| io::Error::other("no record was appended"));
-        let origin = origin.map_err(self.context("read"))?;
-        let mut range = CompactRange::default();
+        let log = self.current();
+        let tree = log.read_tree(earlier)?;
+        let checkpoint = tree.checkpoint.clone();
+        match earlier {
+            Some(earlier) if !log.is_extension(tree, earlier)? => {
+                Err(LogError::NotExtended(log.path.clone()))
+            }
+            _ => Ok(checkpoint),
+        }
+    }
+}
+
+/// What the lines of a log add up to.
+pub(super) struct LogTree {
+    pub(super) checkpoint: Checkpoint,
+    /// The root at the size of an earlier checkpoint; `None` if the log is shorter.
+    earlier_root: Option<NodeHash>,
+    /// The log that it continues.
+    previous: Option<PreviousLog>,
+}
+
+impl LogFile {
+    /// Reads all lines that have their newline.
+    pub(super) fn read_tree(&self, earlier: Option<&Checkpoint>) -> Result<LogTree, LogError> {
+        let (mut range, mut genesis) = (CompactRange::default(), None);
         let root_at = |range: &CompactRange| {
             let is_at = earlier.is_some_and(|earlier| earlier.size == range.size());
             is_at.then(|| range.root())
         };
         let mut earlier_root = root_at(&range);
-        let mut lines = self.lines(u64::MAX);
+        let mut lines = self.lines(0, u64::MAX);
         while let Some(line) = lines.next_line().map_err(self.context("read"))? {
             match line {
-                LogLine::Line(line) => range.push(leaf_hash(line)),
-                LogLine::TooLong(leaf) => range.push(leaf),
-                LogLine::Torn(_) => continue,
+                LogLine::Line(line) => {
+                    genesis = genesis.or_else(|| parse_genesis(line));
+                    range.push(leaf_hash(line));
+                }
+                LogLine::TooLong(line) => range.push(line.leaf_hash),
+                LogLine::Torn(_) | LogLine::TornTooLong(_) => continue,
             }
             earlier_root = earlier_root.or_else(|| root_at(&range));
         }
-        let is_extended =
-            |earlier: &Checkpoint| earlier.origin == origin && earlier_root == Some(earlier.root);
-        if !earlier.is_none_or(is_extended) {
-            return Err(LogError::NotExtended(self.path.clone()));
-        }
-        Ok(Checkpoint {
-            origin,
-            size: range.size(),
-            root: range.root(),
+        let (origin, previous) = genesis.ok_or_else(|| self.broken("no genesis"))?;
+        Ok(LogTree {
+            checkpoint: Checkpoint {
+                origin,
+                size: range.size(),
+                root: range.root(),
+            },
+            earlier_root,
+            previous,
         })
+    }
+
+    /// Whether this log, or one that it continues, extends that of a checkpoint. Rotated logs
+    /// are read back to the checkpoint's.
+    fn is_extension(&self, mut tree: LogTree, earlier: &Checkpoint) -> Result<bool, LogError> {
+        while tree.checkpoint.origin != earlier.origin {
+            let Some(previous) = tree.previous else {
+                return Ok(false);
+            };
+            if (&previous.log, previous.size) == (&earlier.origin, earlier.size) {
+                return Ok(previous.root == earlier.root);
+            }
+            let path = self.path.canonicalize().map_err(self.context("resolve"))?;
+            let kept = LogFile::open_kept(&path.with_file_name(previous.file.as_str()))?;
+            tree = kept.read_tree(Some(earlier))?;
+            if PreviousLog::new(previous.file.clone(), tree.checkpoint.clone()) != previous {
+                return Ok(false);
+            }
+        }
+        Ok(tree.earlier_root == Some(earlier.root))
+    }
+}
+
+fn parse_genesis(line: &[u8]) -> Option<(LogId, Option<PreviousLog>)> {
+    let record = Record::parse(line).ok()?;
+    match record.entry {
+        Entry::Genesis { previous, .. } => Some((record.log, previous)),
+        _ => None,
     }
 }
 

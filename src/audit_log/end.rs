@@ -1,16 +1,17 @@
 //! The end of a log: what the next record follows.
 
-use std::fs::File;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
 use skopeo_index_core::audit::{
-    Entry, LogId, MAX_RECORD_LEN, NodeHash, Record, RunId, Schema, Timestamp, leaf_hash,
+    Entry, LogId, MAX_RECORD_LEN, NodeHash, PreviousLog, Record, Rotation, RunId, Schema,
+    Timestamp, leaf_hash,
 };
 
 use super::writer::LOCK_TIMEOUT;
-use super::{LogError, LogWriter};
-use crate::os::{LockTimeout, random_bytes};
+use super::{LogError, file::LogFile};
+use crate::os::LockTimeout;
 
 /// What a writer knows of its log.
 #[derive(Debug)]
@@ -39,96 +40,51 @@ pub(super) struct Appended {
     pub(super) end: LogEnd,
 }
 
-/// The end of a log's last record.
+/// The end of a log.
 #[derive(Clone, Debug)]
 pub(super) struct LogEnd {
-    /// Offset of the end. A longer file has records of other processes.
+    /// Length of the file. A longer one has records of other processes.
     pub(super) length: u64,
+    /// Whether the last line has its newline.
+    pub(super) newline: Newline,
     /// Sequence number of the next record.
-    seq: u64,
-    /// Leaf hash of the last record.
-    prev: NodeHash,
+    pub(super) seq: u64,
+    /// Leaf hash of the last line.
+    pub(super) prev: NodeHash,
     pub(super) log: LogId,
+    /// Where it continues: nothing more is appended.
+    pub(super) rotation: Option<Rotation>,
 }
 
-impl LogWriter<'_> {
-    /// Reads what other processes have appended.
-    pub(super) fn catch_up(
-        &self,
-        known: Option<&Appended>,
-        length: u64,
-        run: &RunId,
-    ) -> Result<LogEnd, LogError> {
-        let truncated = || LogError::Truncated(self.path.clone());
-        if let Some(known) = known
-            && !self.still_has(known, length)?
-        {
-            return Err(truncated());
-        }
-        let end = self.read_end(known.map_or(0, |known| known.from), length)?;
-        let newline = end.iter().rposition(|byte| *byte == b'\n');
-        let (lines, torn) = end.split_at(newline.map_or(0, |at| at + 1));
-        if torn.len() > MAX_RECORD_LEN {
-            return Err(self.broken("no newline"));
-        }
-        let found = match lines.strip_suffix(b"\n") {
-            None => None,
-            Some(lines) => {
-                let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or(lines);
-                Some(self.parse_last(last, length - torn.len() as u64)?)
-            }
-        };
-        if let (Some(found), Some(required)) = (&found, &self.required_origin)
-            && found.log != *required
-        {
-            return Err(LogError::OtherOrigin {
-                path: self.path.clone(),
-                origin: found.log.clone(),
-            });
-        }
-        let continues = |known: &Appended| {
-            let (found, known) = (found.as_ref(), &known.end);
-            found.is_some_and(|found| found.log == known.log && found.seq >= known.seq)
-        };
-        if !known.is_none_or(continues) {
-            return Err(truncated());
-        }
-        match found {
-            found if !torn.is_empty() => self.recover(found, torn, run),
-            Some(found) => Ok(found),
-            None => Ok(self.extend(self.empty_log()?, run, genesis())?.end),
-        }
-    }
+/// Whether a line has its newline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Newline {
+    Written,
+    /// The next record's line is preceded by it.
+    Missing,
+}
 
-    /// The end of a log without a record.
-    pub(super) fn empty_log(&self) -> Result<LogEnd, LogError> {
-        let random = || random_bytes().map(LogId::from_random);
-        let log = match &self.required_origin {
-            Some(origin) => origin.clone(),
-            None => random().map_err(self.context("name"))?,
-        };
-        Ok(LogEnd {
+impl LogEnd {
+    /// The end of a log without lines.
+    pub(super) const fn empty(log: LogId) -> Self {
+        Self {
             length: 0,
+            newline: Newline::Written,
             seq: 0,
             prev: [0; 32],
             log,
-        })
+            rotation: None,
+        }
     }
+}
 
-    /// The end of the record whose line, newline included, ends at `length`.
-    fn parse_last(&self, line: &[u8], length: u64) -> Result<LogEnd, LogError> {
-        let record = Record::parse(line).map_err(|error| self.broken(&error.to_string()))?;
-        let seq = record.seq.checked_add(1);
-        Ok(LogEnd {
-            length,
-            seq: seq.ok_or_else(|| self.broken("no sequence number follows"))?,
-            prev: leaf_hash(line),
-            log: record.log,
-        })
-    }
-
+impl LogFile {
     /// Whether the record that was written last is still at its offset.
-    fn still_has(&self, Appended { from, end }: &Appended, length: u64) -> Result<bool, LogError> {
+    pub(super) fn still_has(
+        &self,
+        Appended { from, end }: &Appended,
+        length: u64,
+    ) -> Result<bool, LogError> {
         if length < end.length {
             return Ok(false);
         }
@@ -136,29 +92,18 @@ impl LogWriter<'_> {
         let mut line = vec![0; usize::try_from(end.length - from).unwrap_or(0)];
         let read = self.file.read_exact_at(&mut line, *from);
         read.map_err(self.context("read"))?;
-        Ok(line.strip_suffix(b"\n").map(leaf_hash) == Some(end.prev))
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        Ok(leaf_hash(line) == end.prev)
     }
 
-    /// Reads the end of the log: enough for one complete line and a torn one after it,
-    /// and nothing before `start`.
-    fn read_end(&self, start: u64, length: u64) -> Result<Vec<u8>, LogError> {
-        let from = start.max(length.saturating_sub(2 * MAX_RECORD_LEN as u64 + 2));
-        // Bounded by the line above.
-        let mut end = vec![0; usize::try_from(length - from).unwrap_or(0)];
-        let read = self.file.read_exact_at(&mut end, from);
-        read.map_err(self.context("read"))?;
-        Ok(end)
-    }
-
-    /// Writes the record that follows `end`, and returns its own end. A failure may leave
-    /// a part of the line.
-    pub(super) fn write(
+    /// Appends the record that follows `end`. A failure may leave a part of its line, which
+    /// the next record names as torn.
+    pub(super) fn extend(
         &self,
-        to: &File,
         end: LogEnd,
         run: &RunId,
         entry: Entry,
-    ) -> Result<LogEnd, LogError> {
+    ) -> Result<Appended, LogError> {
         let time = Timestamp::from(SystemTime::now());
         if !time.is_plausible() {
             return Err(LogError::Clock(time));
@@ -172,26 +117,55 @@ impl LogWriter<'_> {
             seq: end.seq,
             time,
         };
-        let mut line = record.to_line();
+        let line = record.to_line();
         if line.len() > MAX_RECORD_LEN {
             let (path, length) = (self.path.clone(), line.len());
             return Err(LogError::TooLong { path, length });
         }
-        let prev = leaf_hash(line.as_bytes());
-        line.push('\n');
-        to.write_all_at(line.as_bytes(), end.length)
-            .map_err(self.context("write"))?;
-        Ok(LogEnd {
-            length: end.length + line.len() as u64,
+        let before = match end.newline {
+            Newline::Written => "",
+            Newline::Missing => "\n",
+        };
+        let text = format!("{before}{line}\n");
+        let newline = self.write(text.as_bytes()).map_err(self.context("write"))?;
+        let written = match newline {
+            Newline::Written => text.len(),
+            Newline::Missing => text.len() - 1,
+        };
+        let end_of_line = LogEnd {
+            length: end.length + written as u64,
+            newline,
             seq: end.seq + 1,
-            prev,
+            prev: leaf_hash(line.as_bytes()),
             log: record.log,
+            rotation: None,
+        };
+        Ok(Appended {
+            from: end.length + before.len() as u64,
+            end: end_of_line,
         })
+    }
+
+    /// Writes to the end of the file, which O_APPEND finds. A line that lacks nothing but its
+    /// newline is a record: its next reader would find it there.
+    fn write(&self, mut text: &[u8]) -> io::Result<Newline> {
+        while !text.is_empty() {
+            match (&self.file).write(text) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => text = &text[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) if text == b"\n" => return Ok(Newline::Missing),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Newline::Written)
     }
 }
 
-pub(super) fn genesis() -> Entry {
+/// The first record of a log, which may continue another one.
+pub(super) fn genesis(previous: Option<PreviousLog>) -> Entry {
     Entry::Genesis {
+        previous,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -3,17 +3,20 @@
 //!
 //! ```text
 //!  Transition ─▶ Recorder ─▶ LogWriter ─▶ LOG: record\n record\n … half a rec
-//!                                                                  └── torn line, by a crash
+//!                                                                  └── torn line, by a crash,
+//!                                                                      which stays
 //!  LOG ─▶ read_lines, verify_log, read_intact_log ─▶ ParsedLine, Finding
 //! ```
 
 mod checkpoint;
 mod end;
 mod error;
+mod file;
 mod objects;
 mod reader;
 mod recorder;
 mod recover;
+mod rotate;
 mod tiles;
 mod writer;
 
@@ -21,7 +24,7 @@ pub use error::LogError;
 pub use objects::check_objects;
 pub use reader::{
     OpenRuns, ReadError, is_bad, read_extended_log, read_intact_log, read_lines, sync_log,
-    verify_log,
+    verify_chain, verify_log,
 };
 pub use recorder::{Identify, Recorder, requires_sync};
 pub use tiles::{TilesError, write_tiles};

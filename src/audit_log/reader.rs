@@ -10,7 +10,7 @@ use std::thread::ScopedJoinHandle;
 
 use skopeo_index_core::audit::{
     Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, LineReader, LogLine,
-    LogSummary, NodeHash, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
+    LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
     Verifier,
 };
 use skopeo_index_core::escape::Escaped;
@@ -52,8 +52,8 @@ pub enum ReadError {
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    /// The end of each in `bytes`, or the leaf hash of one that is too long.
-    lines: Vec<Result<usize, NodeHash>>,
+    /// The end of each in `bytes`, or one that is too long.
+    lines: Vec<Result<usize, LongLine>>,
 }
 
 impl Batch {
@@ -70,21 +70,21 @@ impl Batch {
         let mut from = 0;
         let parse = |line| match line {
             Ok(to) => ParsedLine::parse(&self.bytes[mem::replace(&mut from, to)..to]),
-            Err(leaf) => ParsedLine::too_long(leaf),
+            Err(line) => ParsedLine::too_long(&line),
         };
         self.lines.into_iter().map(parse).collect()
     }
 }
 
-/// Passes a log's lines to `take`, in their order, and returns the torn line, which is
-/// empty where there is none.
+/// Passes a log's lines to `take`, in their order, and returns the length of the bytes after
+/// the last newline.
 ///
 /// # Errors
 /// Where the log can't be read, and those of `take`.
 pub fn read_lines<E: From<ReadError>>(
     log: &Path,
     mut take: impl FnMut(&ParsedLine) -> Result<(), E>,
-) -> Result<Vec<u8>, E> {
+) -> Result<u64, E> {
     let unreadable = |error| ReadError::Io {
         path: log.to_owned(),
         error,
@@ -101,9 +101,10 @@ pub fn read_lines<E: From<ReadError>>(
         let torn = loop {
             match lines.next_line().map_err(unreadable)? {
                 Some(LogLine::Line(line)) => batch.push(line),
-                Some(LogLine::TooLong(leaf)) => batch.lines.push(Err(leaf)),
-                Some(LogLine::Torn(torn)) => break torn.to_vec(),
-                None => break Vec::new(),
+                Some(LogLine::TooLong(line)) => batch.lines.push(Err(line)),
+                Some(LogLine::Torn(torn)) => break torn.len() as u64,
+                Some(LogLine::TornTooLong(line)) => break line.torn.bytes,
+                None => break 0,
             }
             if batch.is_full() {
                 let batch = mem::take(&mut batch);
@@ -132,7 +133,37 @@ pub fn verify_log<E: From<ReadError>>(
 ) -> Result<(LogSummary, Vec<Finding>), E> {
     let mut verifier = Verifier::new(checkpoint, keep);
     let torn = read_lines(log, |line| take(line, verifier.check_line(line)))?;
-    Ok(verifier.finish(&torn))
+    Ok(verifier.finish(torn))
+}
+
+/// Verifies logs of which each continues the one before it. Passes each finding with its log
+/// to `report`.
+///
+/// # Errors
+/// Where a log can't be read, and those of `report`.
+pub fn verify_chain<E: From<ReadError>>(
+    logs: &[PathBuf],
+    checkpoint: Option<Checkpoint>,
+    keep: KeepObjects,
+    mut report: impl FnMut(&Path, &Finding) -> Result<(), E>,
+) -> Result<LogSummary, E> {
+    let mut verifier = Verifier::new(checkpoint, keep);
+    let (mut previous, mut torn) = (None, 0);
+    for log in logs {
+        let mut report = |log: &Path, findings: Vec<Finding>| {
+            findings.iter().try_for_each(|finding| report(log, finding))
+        };
+        if let Some(previous) = previous.replace(log) {
+            report(previous, verifier.next_log(torn))?;
+        }
+        torn = read_lines(log, |line| report(log, verifier.check_line(line)))?;
+    }
+    let (summary, findings) = verifier.finish(torn);
+    let last = previous.map_or(Path::new(""), PathBuf::as_path);
+    findings
+        .iter()
+        .try_for_each(|finding| report(last, finding))?;
+    Ok(summary)
 }
 
 /// Verifies a log that has to be intact, and returns its checkpoint.

@@ -1,198 +1,183 @@
-//! Recovery of a torn line: saved to a file, and recorded.
+//! What other processes have appended, and what crashes have left.
 //!
 //! ```text
-//!  … record\n half a rec          LOG.torn-1: half a rec       durable, with its name
-//!  … record\n recovered\n                                      written over the torn line
+//!  … record\n half a rec
+//!  … record\n half a rec\n recovered\n record\n     a `recovered` record names the torn line
 //! ```
 //!
-//! A file `LOG.torn-N` without a record is left by a recovery that was interrupted. The
-//! next one records it.
+//! Nothing is removed or written over. A recovery that is torn itself leaves one more torn
+//! line; the next one names both.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use skopeo_index_core::audit::{
+    Entry, LogId, LogLine, MAX_TORN_LINES, NodeHash, Record, RunId, TornLine, is_complete,
+    leaf_hash,
+};
 
-use rustix::io::Errno;
-use skopeo_index_core::audit::{Entry, LogLine, MAX_RECORD_LEN, Record, RunId};
-use skopeo_index_core::digest::Digest;
+use super::end::{Appended, LogEnd, Newline, genesis};
+use super::{LogError, file::LogFile};
+use crate::os::random_bytes;
 
-use super::end::{LogEnd, genesis};
-use super::writer::dir_of;
-use super::{LogError, LogWriter};
-use crate::os::{best_effort, open_nofollow, sync_dir};
+/// How much of a log's end is read at first: many records. Where none of it is one, four
+/// times as much is read, and so on.
+const FIRST_WINDOW: u64 = 64 << 10;
 
-/// A file with a torn line.
-struct TornFile {
-    name: String,
-    bytes: Vec<u8>,
+/// The lines at the end of a log.
+#[derive(Default)]
+struct Tail {
+    /// The end of the last record.
+    last: Option<LogEnd>,
+    /// The lines behind it, which are torn.
+    torn: Vec<TornLine>,
+    /// The leaf hash of the last of them.
+    torn_leaf: NodeHash,
+    /// Whether the last line has its newline.
+    ended: Option<Newline>,
+    /// Whether the first of them may be the start of a log's first record.
+    is_log: bool,
+    /// Why a line behind the last record is neither a record nor torn.
+    broken: Option<String>,
 }
 
-impl LogWriter<'_> {
-    /// Saves the torn line behind `found`, and writes over it. Where that fails, it stays
-    /// in the log.
-    pub(super) fn recover(
+impl LogFile {
+    /// Reads what other processes have appended, and names torn lines.
+    pub(super) fn catch_up(
         &self,
-        found: Option<LogEnd>,
-        torn: &[u8],
+        known: Option<&Appended>,
+        length: u64,
         run: &RunId,
+        required_origin: Option<&LogId>,
     ) -> Result<LogEnd, LogError> {
-        let at = found.as_ref().map_or(0, |end| end.length);
-        // Another description of the file, without O_APPEND.
-        let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let file = OpenOptions::new().write(true).open(file);
-        let file = file.map_err(self.context("write over a torn line of"))?;
-        let saved = self.save(at, torn);
-        let saved = saved.map_err(self.context("save a torn line of"))?;
-        let end = self
-            .record_saved(&file, found, saved, run)
-            .inspect_err(|_| {
-                // Where this fails too, the next recovery finds a torn line and a file
-                // without a record.
-                best_effort(
-                    file.write_all_at(torn, at)
-                        .and_then(|()| file.set_len(at + torn.len() as u64)),
-                );
-            })?;
-        // The rest of the torn line.
-        file.set_len(end.length).map_err(self.context("truncate"))?;
-        Ok(end)
-    }
-
-    fn record_saved(
-        &self,
-        file: &File,
-        found: Option<LogEnd>,
-        saved: Vec<TornFile>,
-        run: &RunId,
-    ) -> Result<LogEnd, LogError> {
-        let mut end = match found {
-            Some(end) => end,
-            None => self.write(file, self.empty_log()?, run, genesis())?,
+        let truncated = || LogError::Truncated(self.path.clone());
+        if let Some(known) = known
+            && !self.still_has(known, length)?
+        {
+            return Err(truncated());
+        }
+        let tail = self.read_tail(known.map_or(0, |known| known.from), length)?;
+        if let Some(reason) = tail.broken {
+            return Err(self.broken(&reason));
+        }
+        if let (Some(found), Some(required)) = (&tail.last, required_origin)
+            && !found.log.is_of_origin(required)
+        {
+            return Err(LogError::OtherOrigin {
+                path: self.path.clone(),
+                origin: found.log.clone(),
+            });
+        }
+        let continues = |known: &Appended| {
+            let (found, known) = (tail.last.as_ref(), &known.end);
+            found.is_some_and(|found| found.log == known.log && found.seq >= known.seq)
         };
-        for TornFile { name, bytes } in saved {
-            let recovered = Entry::Recovered {
-                bytes: bytes.len() as u64,
-                file: name,
-                sha256: Digest::of(&bytes),
-            };
-            end = self.write(file, end, run, recovered)?;
+        if !known.is_none_or(continues) {
+            return Err(truncated());
+        }
+        let is_new = tail.last.is_none();
+        let mut end = match (tail.last, required_origin) {
+            (Some(last), _) => last,
+            (None, Some(origin)) => LogEnd::empty(origin.clone()),
+            (None, None) => {
+                let id = random_bytes().map_err(self.context("name"))?;
+                LogEnd::empty(LogId::from_random(id))
+            }
+        };
+        end.length = length;
+        end.newline = tail.ended.unwrap_or(Newline::Written);
+        if end.rotation.is_some() {
+            return Ok(end);
+        }
+        if !tail.torn.is_empty() {
+            if is_new && !tail.is_log {
+                return Err(self.broken("the file is not a log"));
+            }
+            if tail.torn.len() > MAX_TORN_LINES {
+                return Err(self.broken("too many torn lines"));
+            }
+            end.seq += tail.torn.len() as u64;
+            end.prev = tail.torn_leaf;
+            let lines = tail.torn;
+            end = self.extend(end, run, Entry::Recovered { lines })?.end;
+        }
+        if is_new {
+            end = self.extend(end, run, genesis(None))?.end;
         }
         Ok(end)
     }
 
-    /// Makes durable what is to be recorded: the torn line, and files of interrupted
-    /// recoveries.
-    fn save(&self, at: u64, torn: &[u8]) -> io::Result<Vec<TornFile>> {
-        let mut files = self.unrecorded_files(at)?;
-        // Left by a recovery of this line that was interrupted.
-        let same_line = files.iter_mut().find(|file| torn.starts_with(&file.bytes));
-        if let Some(saved) = same_line {
-            let path = self.path.with_file_name(&saved.name);
-            let file = OpenOptions::new().write(true).open(path)?;
-            file.write_all_at(torn, 0)?;
-            file.sync_all()?;
-            saved.bytes = torn.to_vec();
-        } else {
-            let (name, bytes) = (self.save_new(torn)?, torn.to_vec());
-            files.push(TornFile { name, bytes });
+    /// Reads the lines at the end, not before `start`: enough to have a record.
+    fn read_tail(&self, start: u64, length: u64) -> Result<Tail, LogError> {
+        let mut window = FIRST_WINDOW;
+        loop {
+            let from = start.max(length.saturating_sub(window));
+            let tail = self.read_lines(from, length, from == start)?;
+            if tail.last.is_some() || from == start {
+                return Ok(tail);
+            }
+            window = window.saturating_mul(4);
         }
-        sync_dir(dir_of(&self.path))?;
-        Ok(files)
     }
 
-    fn save_new(&self, torn: &[u8]) -> io::Result<String> {
-        for n in 1_u32.. {
-            let name = format!("{}{n}", self.prefix());
-            let path = self.path.with_file_name(&name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-                Ok(file) => {
-                    let written = file.write_all_at(torn, 0).and_then(|()| file.sync_all());
-                    return match written {
-                        Ok(()) => Ok(name),
-                        Err(error) => {
-                            // The next recovery completes a file that stays.
-                            best_effort(fs::remove_file(&path));
-                            Err(error)
-                        }
+    /// Reads the lines between two offsets. The first one is skipped unless it is whole.
+    fn read_lines(&self, from: u64, to: u64, is_whole: bool) -> Result<Tail, LogError> {
+        let mut tail = Tail::default();
+        let mut lines = self.lines(from, to);
+        if !is_whole {
+            lines.next_line().map_err(self.context("read"))?;
+        }
+        while let Some(line) = lines.next_line().map_err(self.context("read"))? {
+            let (newline, short) = match line {
+                LogLine::Line(line) => (Newline::Written, Ok(line)),
+                LogLine::Torn(line) => (Newline::Missing, Ok(line)),
+                LogLine::TooLong(line) => (Newline::Written, Err(line)),
+                LogLine::TornTooLong(line) => (Newline::Missing, Err(line)),
+            };
+            match short.map(|line| (line, Record::parse(line))) {
+                Ok((line, Ok(record))) => {
+                    let seq = record.seq.checked_add(1);
+                    tail = Tail {
+                        last: Some(LogEnd {
+                            length: to,
+                            newline,
+                            seq: seq.ok_or_else(|| self.broken("no sequence number follows"))?,
+                            prev: leaf_hash(line),
+                            log: record.log,
+                            rotation: match record.entry {
+                                Entry::Rotated(rotation) => Some(rotation),
+                                _ => None,
+                            },
+                        }),
+                        ..Tail::default()
                     };
                 }
+                Ok((line, Err(error))) => {
+                    if is_complete(line) {
+                        tail.broken.get_or_insert_with(|| error.to_string());
+                    }
+                    tail.is_log |= tail.torn.is_empty() && is_log_start(line);
+                    tail.push(TornLine::of(line), leaf_hash(line));
+                }
+                Err(long) => tail.push(long.torn, long.leaf_hash),
             }
+            tail.ended = Some(newline);
         }
-        Err(ErrorKind::AlreadyExists.into())
+        Ok(tail)
     }
+}
 
-    /// File-name prefix of saved torn lines: `LOG.torn-`.
-    fn prefix(&self) -> String {
-        let name = self.path.file_name().unwrap_or_default();
-        format!("{}.torn-", name.to_string_lossy())
+impl Tail {
+    fn push(&mut self, torn: TornLine, leaf: NodeHash) {
+        self.torn_leaf = leaf;
+        // One more than are named shows that there are too many.
+        if self.torn.len() <= MAX_TORN_LINES {
+            self.torn.push(torn);
+        }
     }
+}
 
-    /// Files of torn lines that no record before `at` names.
-    fn unrecorded_files(&self, at: u64) -> io::Result<Vec<TornFile>> {
-        let prefix = self.prefix();
-        let mut numbers = BTreeSet::new();
-        for entry in fs::read_dir(dir_of(&self.path))? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-            numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
-        }
-        let recorded = match numbers.is_empty() {
-            true => BTreeSet::new(),
-            false => self.recorded_names(at)?,
-        };
-        let names = numbers
-            .into_iter()
-            .map(|number| format!("{prefix}{number}"));
-        let mut files = Vec::new();
-        for name in names.filter(|name| !recorded.contains(name)) {
-            if let Some(bytes) = self.read_saved(&name)? {
-                files.push(TornFile { name, bytes });
-            }
-        }
-        Ok(files)
-    }
-
-    /// A file's bytes; `None` if it isn't a saved torn line.
-    fn read_saved(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        let path = self.path.with_file_name(name);
-        let file = match open_nofollow(OpenOptions::new().read(true), &path) {
-            Ok(file) => file,
-            Err(error) => {
-                return match Errno::from_io_error(&error) {
-                    // Just removed, a link, or a socket.
-                    Some(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
-                    _ => Err(error),
-                };
-            }
-        };
-        if !file.metadata()?.is_file() {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_RECORD_LEN as u64 + 1)
-            .read_to_end(&mut bytes)?;
-        Ok((bytes.len() <= MAX_RECORD_LEN).then_some(bytes))
-    }
-
-    /// The names in `recovered` records before `at`.
-    fn recorded_names(&self, at: u64) -> io::Result<BTreeSet<String>> {
-        // Where such a record begins; others needn't be parsed.
-        const RECOVERED: &[u8] = b"{\"entry\":{\"recovered\":";
-        let mut names = BTreeSet::new();
-        let mut lines = self.lines(at);
-        while let Some(line) = lines.next_line()? {
-            if let LogLine::Line(line) = line
-                && line.starts_with(RECOVERED)
-                && let Ok(record) = Record::parse(line)
-                && let Entry::Recovered { file, .. } = record.entry
-            {
-                names.insert(file);
-            }
-        }
-        Ok(names)
-    }
+/// Whether a torn line may be the start of a record, or what a power failure left of one.
+/// Another kind of file is not appended to.
+fn is_log_start(line: &[u8]) -> bool {
+    const START: &[u8] = b"{\"entry\":{";
+    let is_lost = line.iter().all(|byte| *byte == 0);
+    line.starts_with(START) || START.starts_with(line) || is_lost
 }

@@ -48,6 +48,14 @@ pub enum TilesError {
         /// The system's error.
         error: io::Error,
     },
+    /// A torn line is too long for a tile: entries have 16 bits for their length.
+    #[error("{}: record {at} is too long for a tile", Escaped(&.log.to_string_lossy()))]
+    LongLine {
+        /// The log.
+        log: PathBuf,
+        /// Position of the line.
+        at: u64,
+    },
     /// Another process writes tiles there.
     #[error("{}: another process writes tiles there", Escaped(&.0.to_string_lossy()))]
     Locked(PathBuf),
@@ -123,6 +131,10 @@ fn write_changed(
     while tiles.tree().size() < checkpoint.size {
         match lines.next_line().map_err(unreadable)? {
             Some(LogLine::Line(line)) => tiles.push(line, &mut take)?,
+            Some(LogLine::TooLong(_)) => {
+                let (log, at) = (log.to_owned(), tiles.tree().size());
+                return Err(TilesError::LongLine { log, at });
+            }
             _ => return Err(ReadError::Changed(log.to_owned()).into()),
         }
     }

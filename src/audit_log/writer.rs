@@ -1,19 +1,19 @@
 //! Appends records to a log, under its lock.
 
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use skopeo_index_core::audit::{Entry, LineReader, LogId, RunId};
+use skopeo_index_core::audit::{Checkpoint, Entry, FileName, LogId, Rotation, RunId};
 
 use super::LogError;
-use super::end::{Appended, LogEnd, WriterState};
+use super::end::WriterState;
+use super::file::LogFile;
 use crate::os::{
     CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, acquire, ancestors, best_effort,
-    is_unsyncable, parent_dir, sync_dir,
+    is_unsyncable, parent_dir, random_bytes, sync_dir,
 };
 
 /// How long to wait for the lock. Its holder writes a record. A cancelled run waits long
@@ -23,13 +23,18 @@ pub(super) const LOCK_TIMEOUT: LockTimeout = LockTimeout {
     cancelled: Duration::from_millis(100),
 };
 
+/// How many logs that were rotated a writer passes by for one record: it would take as many
+/// rotations while it waits.
+const MAX_ROTATIONS: u32 = 16;
+
 /// A log that this process and others append to.
 #[derive(Debug)]
 pub struct LogWriter<'c> {
-    pub(super) file: File,
-    pub(super) path: PathBuf,
-    /// The id that the log must have; `None` for any, and a random one for a new log.
-    pub(super) required_origin: Option<LogId>,
+    /// Another file once the log was rotated.
+    current: Mutex<Arc<LogFile>>,
+    /// The origin that the log, or the first of its chain, must have; `None` for any, and a
+    /// random id for a new log.
+    required_origin: Option<LogId>,
     cancel: &'c CancelToken,
     state: Mutex<WriterState>,
     syncs: GroupCommit,
@@ -44,24 +49,8 @@ impl<'c> LogWriter<'c> {
     /// # Errors
     /// Where the system refuses, or the path is not a regular file.
     pub fn open(path: &Path, cancel: &'c CancelToken) -> Result<Self, LogError> {
+        let file = LogFile::open_or_create(path)?;
         let context = |operation| LogError::context(operation, path);
-        // O_APPEND, which `chattr +a` requires.
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .open(path)
-            .map_err(context("open"))?;
-        let metadata = file.metadata().map_err(context("stat"))?;
-        if !metadata.is_file() {
-            return Err(context("write to")(io::Error::other("not a regular file")));
-        }
-        if metadata.mode() & 0o600 != 0o600 {
-            // The umask took our own access from a new file.
-            let mode = Permissions::from_mode(0o644);
-            file.set_permissions(mode).map_err(context("chmod"))?;
-        }
         sync_dir(dir_of(path)).map_err(context("sync the directory of"))?;
         for dir in ancestors(path).iter().skip(1) {
             match sync_dir(dir) {
@@ -72,8 +61,7 @@ impl<'c> LogWriter<'c> {
             }
         }
         Ok(Self {
-            file,
-            path: path.to_owned(),
+            current: Mutex::new(Arc::new(file)),
             required_origin: None,
             cancel,
             state: Mutex::default(),
@@ -82,7 +70,7 @@ impl<'c> LogWriter<'c> {
         })
     }
 
-    /// Requires the log to have this id; a new log gets it.
+    /// Requires the log, or the first of its chain, to have this origin; a new log gets it.
     #[must_use]
     pub fn with_origin(self, origin: Option<LogId>) -> Self {
         Self {
@@ -92,16 +80,71 @@ impl<'c> LogWriter<'c> {
     }
 
     /// Appends a record; it is durable after [`LogWriter::sync`]. If the file is renamed
-    /// during the run, it is appended to under its new name.
+    /// during the run, it is appended to under its new name; if it is rotated, the log that
+    /// continues it is.
     ///
     /// # Errors
-    /// Nothing was appended.
+    /// No record was appended, perhaps the start of its line.
     pub fn append(&self, run: &RunId, entry: Entry) -> Result<(), LogError> {
         let mut state = self.state();
         self.check_sync_error()?;
-        let _lock = self.lock(&mut state)?;
-        state.last = Some(self.append_locked(state.last.as_ref(), run, entry)?);
-        Ok(())
+        for _ in 0..MAX_ROTATIONS {
+            let file = self.current();
+            {
+                let _lock = self.lock(&file, &mut state)?;
+                let end = file.end(state.last.as_ref(), run, self.required_origin.as_ref())?;
+                let Some(rotation) = &end.rotation else {
+                    state.last = Some(file.extend(end, run, entry)?);
+                    return Ok(());
+                };
+                file.complete_rotation(&end, rotation, run)?;
+            }
+            // Records of this run in it may not be durable.
+            self.sync()?;
+            *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
+                Arc::new(LogFile::open(&file.path)?);
+            state.last = None;
+        }
+        Err(LogError::broken(
+            &self.current().path,
+            "rotated again and again",
+        ))
+    }
+
+    /// Ends the log, and keeps it as `file` in its directory. A new log at its path continues
+    /// it. Completes a rotation that was interrupted. Returns the ended log's final
+    /// checkpoint, and the name that it is kept at.
+    ///
+    /// # Errors
+    /// Where the file exists, or the system refuses. Until the log's last record is written,
+    /// the log is as before; afterwards, the next writer or rotation completes it.
+    pub fn rotate(&self, file: FileName) -> Result<(Checkpoint, FileName), LogError> {
+        let (mut state, log) = (self.state(), self.current());
+        let _lock = self.lock(&log, &mut state)?;
+        let run = random_bytes().map_err(log.context("rotate"))?;
+        let run = RunId::from_random(run);
+        let mut end = log.end(None, &run, self.required_origin.as_ref())?;
+        let rotation = match end.rotation.clone() {
+            Some(rotation) => rotation,
+            None => {
+                let real = log.real_path()?.unwrap_or_else(|| log.path.clone());
+                let kept = real.with_file_name(file.as_str());
+                if kept.symlink_metadata().is_ok() {
+                    let exists = io::Error::from(io::ErrorKind::AlreadyExists);
+                    return Err(LogError::context("keep the rotated log as", &kept)(exists));
+                }
+                let next = random_bytes().and_then(|random| {
+                    let next = end.log.next(random);
+                    next.map_err(io::Error::other)
+                });
+                let next = next.map_err(log.context("rotate"))?;
+                let rotation = Rotation { file, next };
+                end = log.extend(end, &run, Entry::Rotated(rotation.clone()))?.end;
+                rotation
+            }
+        };
+        let checkpoint = log.complete_rotation(&end, &rotation, &run)?;
+        Ok((checkpoint, rotation.file))
     }
 
     /// Makes all appended records durable.
@@ -111,17 +154,18 @@ impl<'c> LogWriter<'c> {
     pub fn sync(&self) -> Result<(), LogError> {
         self.syncs.sync(|| {
             self.check_sync_error()?;
-            self.file.sync_data().map_err(|error| {
+            let log = self.current();
+            log.file.sync_data().map_err(|error| {
                 // Only the first error counts.
                 best_effort(self.sync_error.set(error.to_string()));
-                self.context("sync")(error)
+                log.context("sync")(error)
             })
         })
     }
 
-    /// The log's id; `None` before the first record of this process.
-    pub(super) fn origin(&self) -> Option<LogId> {
-        self.state().last.as_ref().map(|last| last.end.log.clone())
+    pub(super) fn current(&self) -> Arc<LogFile> {
+        let current = self.current.lock();
+        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
     }
 
     fn state(&self) -> MutexGuard<'_, WriterState> {
@@ -132,7 +176,7 @@ impl<'c> LogWriter<'c> {
         match self.sync_error.get() {
             None => Ok(()),
             Some(error) => Err(LogError::SyncFailed {
-                path: self.path.clone(),
+                path: self.current().path.clone(),
                 error: error.clone(),
             }),
         }
@@ -140,88 +184,29 @@ impl<'c> LogWriter<'c> {
 
     /// Takes the lock. Any reader of the log can hold it; after a timeout it is only
     /// tried, so that one such reader delays a run once.
-    fn lock(&self, state: &mut WriterState) -> Result<FileLock<&File>, LogError> {
-        let attempt = acquire(&self.file, state.lock_timeout, self.cancel);
-        match attempt.map_err(self.context("lock"))? {
+    fn lock<'f>(
+        &self,
+        log: &'f LogFile,
+        state: &mut WriterState,
+    ) -> Result<FileLock<&'f File>, LogError> {
+        let attempt = acquire(&log.file, state.lock_timeout, self.cancel);
+        match attempt.map_err(log.context("lock"))? {
             LockAttempt::Acquired => {
                 state.lock_timeout = LOCK_TIMEOUT;
-                Ok(FileLock(&self.file))
+                Ok(FileLock(&log.file))
             }
             LockAttempt::TimedOut => {
                 state.lock_timeout.running = Duration::ZERO;
-                Err(LogError::Locked(self.path.clone()))
+                Err(LogError::Locked(log.path.clone()))
             }
             LockAttempt::Cancelled(reason) => {
                 state.lock_timeout.cancelled = Duration::ZERO;
                 Err(LogError::Cancelled {
-                    path: self.path.clone(),
+                    path: log.path.clone(),
                     reason,
                 })
             }
         }
-    }
-
-    fn append_locked(
-        &self,
-        known: Option<&Appended>,
-        run: &RunId,
-        entry: Entry,
-    ) -> Result<Appended, LogError> {
-        let metadata = self.file.metadata().map_err(self.context("stat"))?;
-        // A renamed file is kept; one without a name is lost when it is closed.
-        if metadata.nlink() == 0 {
-            return Err(self.context("write to")(io::Error::other(
-                "the file was removed",
-            )));
-        }
-        let end = match known {
-            Some(known) if known.end.length == metadata.len() => known.end.clone(),
-            known => self.catch_up(known, metadata.len(), run)?,
-        };
-        self.extend(end, run, entry)
-    }
-
-    /// Writes the next record, or nothing.
-    pub(super) fn extend(
-        &self,
-        end: LogEnd,
-        run: &RunId,
-        entry: Entry,
-    ) -> Result<Appended, LogError> {
-        let from = end.length;
-        let written = self.write(&self.file, end, run, entry).inspect_err(|_| {
-            // What can't be truncated is a torn line, which the next append finds.
-            best_effort(self.file.set_len(from));
-        });
-        written.map(|end| Appended { from, end })
-    }
-
-    /// Reads up to an offset from the beginning, also of a renamed file.
-    pub(super) fn lines(&self, up_to: u64) -> LineReader<BufReader<io::Take<FromStart<'_>>>> {
-        let from = FromStart(&self.file, 0).take(up_to);
-        LineReader::new(BufReader::with_capacity(1 << 18, from))
-    }
-
-    pub(super) fn context(
-        &self,
-        operation: &'static str,
-    ) -> impl Fn(io::Error) -> LogError + use<'_> {
-        LogError::context(operation, &self.path)
-    }
-
-    pub(super) fn broken(&self, reason: &str) -> LogError {
-        LogError::broken(&self.path, reason)
-    }
-}
-
-/// Reads a file by offsets.
-pub(super) struct FromStart<'f>(&'f File, u64);
-
-impl Read for FromStart<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.0.read_at(into, self.1)?;
-        self.1 += read as u64;
-        Ok(read)
     }
 }
 

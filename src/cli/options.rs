@@ -264,7 +264,10 @@ fn tls_verify(text: &str) -> Result<TlsVerify, String> {
 }
 
 fn origin(text: &str) -> Result<LogId, String> {
-    LogId::try_from(text.to_owned()).map_err(|error| error.to_string())
+    match LogId::try_from(text.to_owned()).map_err(|error| error.to_string())? {
+        origin if origin.is_first() => Ok(origin),
+        _ => Err("names a rotated log: give the origin of the first log of its chain".to_owned()),
+    }
 }
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {

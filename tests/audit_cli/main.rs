@@ -11,6 +11,7 @@ mod objects;
 mod origin;
 mod prove;
 mod recovery;
+mod rotation;
 mod secrets;
 mod show;
 mod tiles;

@@ -34,6 +34,15 @@ fn origin_of_a_new_log_is_kept_and_another_one_is_refused() {
         "{checkpoint}"
     );
     cache.run(["audit", "verify", &log]).assert_status(0);
+    // A rotated log keeps the origin of the first; its own can't be given.
+    cache.run(["audit", "rotate", &log]).assert_status(0);
+    record(&cache, "log", 3..4, &origin);
+    refused("example.com/other")
+        .assert_status(2)
+        .assert_says("example.com/builds/rotation-2");
+    refused("example.com/builds/rotation-2")
+        .assert_status(2)
+        .assert_says("first log");
     // A random id is one as well.
     record(&cache, "random", 0..1, &[]);
     try_record(&cache, "random", 0..1, &origin).assert_status(2);

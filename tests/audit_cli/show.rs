@@ -62,7 +62,7 @@ fn show_table_has_a_row_per_completed_fetch() {
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
-    let head = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "SKOPEO", "HOW"];
+    let head = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "ENGINE", "HOW"];
     assert_eq!(lines[0], head);
     let mut ended: Vec<_> = lines[1..].iter().map(|row| (row[2], row[3])).collect();
     ended.sort_unstable();
@@ -138,7 +138,7 @@ fn copy_between_caches_is_shown_and_exported_as_such() {
     let shown = last(&["audit", "show", &log, "--format=json"]);
     let how = format!("copied from {}, SHA-256 = digest", from.display());
     assert_eq!(
-        (&shown["how"], &shown["skopeo"]),
+        (&shown["how"], &shown["engine"]),
         (&how.into(), &"-".into())
     );
     let statement = last(&["audit", "export", &log, "--in-toto", "--all"]);

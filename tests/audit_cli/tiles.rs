@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use skopeo_index_core::audit::{CompactRange, leaf_hash};
+use skopeo_index_core::digest::Digest;
 use test_support::program::harness::{Cache, RunOutput, wrap};
 
 use crate::{record, saved};
@@ -213,4 +214,50 @@ fn tiles_run_killed_at_any_call_leaves_a_complete_checkpoint_and_is_repeated() {
         .iter()
         .sum();
     assert!(kills > 10, "{kills}");
+}
+
+#[test]
+fn tiles_of_a_log_with_a_torn_line_have_it_and_a_rotated_log_has_its_own() {
+    let cache = Cache::new();
+    let origin = ["--origin", "example.com/a"];
+    let log = record(&cache, "log", 0..2, &origin);
+    let append = |bytes: &[u8]| {
+        let before = fs::read(&log).expect("a log");
+        fs::write(&log, [&before, bytes].concat()).expect("a log");
+    };
+    let tiles = |log: &str, dir: &str| {
+        let dir = cache.beside(dir).display().to_string();
+        cache.run(["audit", "tiles", log, &dir])
+    };
+    append(b"{\"entry\":{\"end");
+    tiles(&log, "tiles").assert_status(17);
+    record(&cache, "log", 2..3, &origin);
+    tiles(&log, "tiles").assert_status(0);
+    assert_complete(&files(&cache.beside("tiles")));
+    // A proof of any line, in the log that has it.
+    cache.run(["audit", "rotate", &log]).assert_status(0);
+    record(&cache, "log", 3..4, &origin);
+    let kept = format!("{log}.1");
+    for log in [&kept, &log] {
+        let checkpoint = saved(&cache, "checkpoint", &["checkpoint", log]);
+        for (seq, line) in fs::read_to_string(log).expect("a log").lines().enumerate() {
+            let seq = seq.to_string();
+            let proof = saved(&cache, "proof", &["prove", log, "--seq", &seq]);
+            let leaf = Digest::from_bytes(leaf_hash(line.as_bytes())).hex();
+            let args = ["--leaf-hash", &leaf, "--checkpoint", &checkpoint];
+            let verify = ["audit", "verify", "--proof", &proof];
+            cache.run(verify.iter().chain(&args)).assert_status(0);
+        }
+    }
+    tiles(&log, "tiles").assert_status(16);
+    tiles(&kept, "tiles").assert_status(0);
+    assert_complete(&files(&cache.beside("tiles")));
+    let next = tiles(&log, "next");
+    next.assert_status(0);
+    assert!(next.stdout.contains("example.com/a/rotation-2"), "{next:?}");
+    assert_complete(&files(&cache.beside("next")));
+    // What a power failure may leave is no entry of a tile.
+    append(&vec![0; 1 << 16]);
+    record(&cache, "log", 4..5, &origin);
+    tiles(&log, "next").assert_status(1).assert_says("too long");
 }

@@ -5,9 +5,11 @@
     reason = "a test that can't go on says why and fails"
 )]
 
+mod checkpoint;
 mod random_runs;
 mod reader;
 mod recovery;
+mod rotation;
 mod schema;
 mod writer;
 

@@ -144,7 +144,13 @@ fn append_by_several_writers_in_turn_keeps_the_chain() {
 fn append(log: &LogWriter<'_>, length: usize) -> Result<(), LogError> {
     let run: RunId = "0".repeat(16).try_into().expect("a name");
     let version = "x".repeat(length);
-    log.append(&run, Entry::Genesis { version })
+    log.append(
+        &run,
+        Entry::Genesis {
+            previous: None,
+            version,
+        },
+    )
 }
 
 /// Appends a record of the maximum length, and returns the length of its text.

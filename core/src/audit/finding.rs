@@ -92,14 +92,21 @@ pub enum FindingKind {
         /// Time of this record.
         time: Timestamp,
     },
-    /// A torn line was saved.
-    #[error("a torn line ({bytes} bytes) was saved as {file}")]
-    RecoveredLine {
-        /// Its length in bytes.
-        bytes: u64,
-        /// The file that it was saved to.
-        file: String,
-    },
+    /// A torn line is named by the next record.
+    #[error("a torn line ({0} bytes), which the next record names")]
+    RecoveredLine(u64),
+    /// A line after the record that ends the log.
+    #[error("the log ended before this line, when it was rotated")]
+    AfterRotation,
+    /// The log does not continue the one before it.
+    #[error("the log does not continue the one before it: {0}")]
+    Succession(&'static str),
+    /// The log continues another one, which was not given.
+    #[error("the log continues {}, which was not checked", .0.as_str())]
+    UncheckedPrevious(LogId),
+    /// A `recovered` record does not name the lines before it.
+    #[error("the record does not name the torn lines before it")]
+    Recovery,
     /// The clock was set back.
     #[error("clock set back from {} to {}", previous.as_str(), time.as_str())]
     Clock {
@@ -114,8 +121,8 @@ pub enum FindingKind {
     /// The log has no records.
     #[error("the log is empty: expected at least a genesis record")]
     EmptyLog,
-    /// The last line is torn, with this length in bytes.
-    #[error("the last line is torn ({0} bytes); the next run saves it and continues")]
+    /// A line at the end is torn, with this length in bytes.
+    #[error("the last line is torn ({0} bytes); the next run names it and continues")]
     TornLine(u64),
     /// The checkpoint is of another log.
     #[error("the checkpoint is of another log, {}", .0.as_str())]
@@ -187,7 +194,7 @@ impl FindingKind {
 
     const fn classify(&self) -> (&'static str, Severity) {
         match self {
-            Self::RecoveredLine { .. } => ("recovered-line", Severity::Note),
+            Self::RecoveredLine(_) => ("recovered-line", Severity::Note),
             Self::Clock { .. } => ("clock", Severity::Note),
             // A clock that was wrong at first is corrected.
             Self::TimeBeforeLog { .. } => ("time-before-log", Severity::Note),
@@ -207,6 +214,10 @@ impl FindingKind {
             Self::ForeignRecord(_) => ("foreign-record", Severity::Broken),
             Self::Sequence { .. } => ("sequence", Severity::Broken),
             Self::Chain => ("chain", Severity::Broken),
+            Self::UncheckedPrevious(_) => ("unchecked-previous", Severity::Note),
+            Self::AfterRotation => ("after-rotation", Severity::Broken),
+            Self::Succession(_) => ("succession", Severity::Broken),
+            Self::Recovery => ("recovery", Severity::Broken),
             Self::Genesis => ("genesis", Severity::Broken),
             Self::Run { .. } => ("run", Severity::Broken),
             Self::Replay { .. } => ("replay", Severity::Broken),

@@ -37,6 +37,9 @@ pub struct InvalidId {
 
 const LOG_PREFIX: &str = "skopeo-index/";
 
+/// Between the origin of a chain's first log and the number of a later one, from 2.
+const ROTATION: &str = "/rotation-";
+
 /// Limit of an origin in bytes: room for any host name (253), or a shorter one and a path.
 pub const MAX_ORIGIN_LEN: usize = 255;
 
@@ -45,6 +48,41 @@ impl LogId {
     #[must_use]
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(format!("{LOG_PREFIX}{}", hex(&bytes)))
+    }
+
+    /// The id of the log that continues this one: ORIGIN/rotation-2 after ORIGIN, and so on,
+    /// because two logs must not have one origin. A log with a random id is continued by one
+    /// with another, from `random`.
+    ///
+    /// # Errors
+    /// Where it would be longer than [`MAX_ORIGIN_LEN`].
+    pub fn next(&self, random: [u8; 16]) -> Result<Self, InvalidId> {
+        if self.0.starts_with(LOG_PREFIX) {
+            return Ok(Self::from_random(random));
+        }
+        let (origin, number) = self.split_rotation();
+        Self::try_from(format!("{origin}{ROTATION}{}", number.saturating_add(1)))
+    }
+
+    /// Whether the log has this origin, or continues a log that began with it.
+    #[must_use]
+    pub fn is_of_origin(&self, origin: &Self) -> bool {
+        self == origin || self.split_rotation().0 == origin.0
+    }
+
+    /// Whether no rotation made this id.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.split_rotation().1 == 1
+    }
+
+    /// The origin of the chain's first log, and this log's number in the chain.
+    fn split_rotation(&self) -> (&str, u64) {
+        let rotation = self.0.rsplit_once(ROTATION).and_then(|(origin, number)| {
+            let parsed: u64 = number.parse().ok()?;
+            (parsed > 1 && parsed.to_string() == number).then_some((origin, parsed))
+        });
+        rotation.unwrap_or((&self.0, 1))
     }
 
     /// The id's text.

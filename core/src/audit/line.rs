@@ -1,10 +1,12 @@
-//! Reads a log's lines in bounded memory.
+//! Reads a log's lines in bounded memory, and parses them.
 
 use std::io::{self, BufRead, Read};
 
-use sha2::Digest as _;
+use sha2::{Digest as _, Sha256};
 
-use super::merkle::{NodeHash, leaf_hasher};
+use super::merkle::{NodeHash, leaf_hash, leaf_hasher};
+use super::record::{Record, RecordError, TornLine, is_complete};
+use crate::digest::Digest;
 
 /// Maximum length of a line in bytes, without its newline: that of an entry in a tile
 /// (c2sp.org/tlog-tiles), whose length has 16 bits. Records have bounded texts and stay far
@@ -16,10 +18,21 @@ pub const MAX_RECORD_LEN: usize = u16::MAX as usize;
 pub enum LogLine<'l> {
     /// A line, without its newline.
     Line(&'l [u8]),
-    /// The leaf hash of a line of more than [`MAX_RECORD_LEN`] bytes.
-    TooLong(NodeHash),
+    /// A line of more than [`MAX_RECORD_LEN`] bytes.
+    TooLong(LongLine),
     /// The torn line: the bytes after the last newline.
     Torn(&'l [u8]),
+    /// A torn line of more than [`MAX_RECORD_LEN`] bytes.
+    TornTooLong(LongLine),
+}
+
+/// What is kept of a line that is too long for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongLine {
+    /// Its leaf hash.
+    pub leaf_hash: NodeHash,
+    /// Its length and SHA-256.
+    pub torn: TornLine,
 }
 
 /// Reads a log line by line.
@@ -49,23 +62,102 @@ impl<R: BufRead> LineReader<R> {
             Some(line) => Some(LogLine::Line(line)),
             None if self.line.is_empty() => None,
             None if self.line.len() <= MAX_RECORD_LEN => Some(LogLine::Torn(&self.line)),
-            None => Some(LogLine::TooLong(hash_rest(&mut self.reader, &self.line)?)),
+            None => Some(hash_rest(&mut self.reader, &self.line)?),
         })
     }
 }
 
-/// The leaf hash of a line whose start was read; reads the rest of it.
-fn hash_rest(reader: &mut impl BufRead, start: &[u8]) -> io::Result<NodeHash> {
-    let mut hasher = leaf_hasher(start);
+/// Hashes a line whose start was read, and reads the rest of it.
+fn hash_rest(reader: &mut impl BufRead, start: &[u8]) -> io::Result<LogLine<'static>> {
+    let (mut leaf, mut sha256) = (leaf_hasher(start), Sha256::new_with_prefix(start));
+    let mut length = start.len() as u64;
     loop {
         let bytes = reader.fill_buf()?;
         let newline = bytes.iter().position(|byte| *byte == b'\n');
-        hasher.update(&bytes[..newline.unwrap_or(bytes.len())]);
-        let is_last = newline.is_some() || bytes.is_empty();
-        let read = newline.map_or(bytes.len(), |newline| newline + 1);
+        let line = &bytes[..newline.unwrap_or(bytes.len())];
+        leaf.update(line);
+        sha256.update(line);
+        length += line.len() as u64;
+        let (is_end, read) = (
+            bytes.is_empty(),
+            line.len() + usize::from(newline.is_some()),
+        );
         reader.consume(read);
-        if is_last {
-            return Ok(hasher.finalize().into());
+        if is_end || newline.is_some() {
+            let long = LongLine {
+                leaf_hash: leaf.finalize().into(),
+                torn: TornLine {
+                    bytes: length,
+                    sha256: Digest::from_bytes(sha256.finalize().into()),
+                },
+            };
+            return Ok(match newline {
+                Some(_) => LogLine::TooLong(long),
+                None => LogLine::TornTooLong(long),
+            });
         }
+    }
+}
+
+/// A parsed line of a log.
+pub struct ParsedLine {
+    pub(super) leaf_hash: NodeHash,
+    // Boxed, because there may be many lines that are not records.
+    pub(super) record: Result<Box<Record>, Box<InvalidLine>>,
+}
+
+/// A line that is not a record.
+#[derive(Clone)]
+pub(super) struct InvalidLine {
+    pub(super) error: RecordError,
+    pub(super) kind: InvalidKind,
+}
+
+/// Why a line is not a record.
+#[derive(Clone)]
+pub(super) enum InvalidKind {
+    /// It may be torn: then a record names it.
+    Torn(TornLine),
+    /// It has a trailer, and was changed.
+    Changed,
+}
+
+impl ParsedLine {
+    /// Parses a line without its newline. Lines can be parsed in parallel.
+    #[must_use]
+    pub fn parse(line: &[u8]) -> Self {
+        let invalid = |error| {
+            let kind = match is_complete(line) {
+                true => InvalidKind::Changed,
+                false => InvalidKind::Torn(TornLine::of(line)),
+            };
+            Box::new(InvalidLine { error, kind })
+        };
+        Self {
+            leaf_hash: leaf_hash(line),
+            record: Record::parse(line).map(Box::new).map_err(invalid),
+        }
+    }
+
+    /// A line that is too long for a record.
+    #[must_use]
+    pub fn too_long(line: &LongLine) -> Self {
+        let (error, kind) = (RecordError::TooLong, InvalidKind::Torn(line.torn));
+        Self {
+            leaf_hash: line.leaf_hash,
+            record: Err(Box::new(InvalidLine { error, kind })),
+        }
+    }
+
+    /// The line's leaf hash.
+    #[must_use]
+    pub const fn leaf_hash(&self) -> NodeHash {
+        self.leaf_hash
+    }
+
+    /// The record, if the line is one.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_deref().ok()
     }
 }

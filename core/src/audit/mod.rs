@@ -30,6 +30,7 @@ mod note;
 mod proof;
 mod record;
 mod replay;
+mod rotation;
 mod statement;
 mod tile;
 mod verify;
@@ -40,15 +41,17 @@ pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
 pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, PLAUSIBLE_YEARS, RunId, Timestamp};
 pub use key::{KeyError, KeyId, KeyName, MAX_KEY_NAME_LEN, SecretKey, VerifierKey, VerifierKeys};
-pub use line::{LineReader, LogLine, MAX_RECORD_LEN};
+pub use line::{LineReader, LogLine, LongLine, MAX_RECORD_LEN, ParsedLine};
 pub use merkle::{
     CompactRange, NodeHash, PathBuilder, is_consistent, leaf_hash, root_from_inclusion_proof,
 };
 pub use note::{MAX_NOTE_LEN, MAX_SIGNATURES, Note, NoteError, NoteSignature, SignatureError};
 pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_LEN, Proof, ProofError};
 pub use record::{
-    CommandRecord, Entry, Record, RecordError, RunInfo, Schema, SkopeoIdentity, SourceInfo,
+    CommandRecord, Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SkopeoIdentity,
+    SourceInfo, TornLine, is_complete,
 };
+pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::statement;
 pub use tile::{TILE_WIDTH, Tile, TileBuilder};
-pub use verify::{KeepObjects, LogSummary, Objects, ParsedLine, Verifier};
+pub use verify::{KeepObjects, LogSummary, Objects, Verifier};

@@ -9,6 +9,7 @@ use super::exchange::ExchangeRecord;
 use super::id::{LogId, RunId, Timestamp};
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
+use super::rotation::{PreviousLog, Rotation};
 use crate::digest::{Digest, DigestError, hex};
 use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
@@ -100,6 +101,31 @@ pub struct RunInfo {
     pub version: String,
 }
 
+/// A line whose writing was interrupted, as a record names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TornLine {
+    /// Its length in bytes, without the newline.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: Digest,
+}
+
+/// Limit of the torn lines that one record names. Each is a crash while the ones before it
+/// were recovered.
+pub const MAX_TORN_LINES: usize = 64;
+
+impl TornLine {
+    /// Describes a line without its newline.
+    #[must_use]
+    pub fn of(line: &[u8]) -> Self {
+        Self {
+            bytes: line.len() as u64,
+            sha256: Digest::of(line),
+        }
+    }
+}
+
 /// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -114,6 +140,9 @@ pub struct RunInfo {
 pub enum Entry {
     /// The log was created.
     Genesis {
+        /// The log that this one continues.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous: Option<PreviousLog>,
         /// Version of the program.
         version: String,
     },
@@ -145,15 +174,13 @@ pub enum Entry {
         /// Number of fetches, of both, whose last record could not be written.
         unrecorded: u64,
     },
-    /// A torn line was saved.
+    /// The lines between the previous record and this one are torn.
     Recovered {
-        /// Its length in bytes.
-        bytes: u64,
-        /// Name of the file that it was saved to, in the log's directory.
-        file: String,
-        /// Its SHA-256.
-        sha256: Digest,
+        /// Each of them, in their order.
+        lines: Vec<TornLine>,
     },
+    /// The log was rotated: this is its last record.
+    Rotated(Rotation),
 }
 
 /// A line of the log: an entry, and its links to the log and to the previous line.
@@ -252,6 +279,17 @@ fn parse_error(json: &str, error: &serde_json::Error) -> RecordError {
     }
 }
 
+/// Whether a line that is not a record was written to its end, as its trailer shows: it was
+/// changed, not torn. Within a record's texts, quotes are escaped.
+#[must_use]
+pub fn is_complete(line: &[u8]) -> bool {
+    let trailer = line
+        .len()
+        .checked_sub(TRAILER.0.len() + 64 + TRAILER.1.len());
+    trailer.is_some_and(|at| line[at..].starts_with(TRAILER.0.as_bytes()))
+        && line.ends_with(TRAILER.1.as_bytes())
+}
+
 /// The record's JSON without the trailer, if that is its SHA-256.
 fn verify_trailer(line: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(line).ok()?;
@@ -275,11 +313,16 @@ impl From<HexHash> for String {
     }
 }
 
-fn serialize_hash<S: Serializer>(hash: &NodeHash, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_hash<S: Serializer>(
+    hash: &NodeHash,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex(hash))
 }
 
-fn deserialize_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeHash, D::Error> {
+pub(super) fn deserialize_hash<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<NodeHash, D::Error> {
     HexHash::deserialize(deserializer).map(|hash| hash.0)
 }
 

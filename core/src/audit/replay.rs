@@ -158,7 +158,8 @@ impl OpenRun {
         }
     }
 
-    /// A command runs within its run. The clock may have been set back a little meanwhile.
+    /// A command takes no longer than its run so far, by the tolerance for a clock that is set
+    /// back.
     fn check_duration(&self, transition: &Transition<'_>) -> Result<(), Contradiction> {
         let (Some(command), Some(begun)) = (transition.command, &self.begun) else {
             return Ok(());

@@ -2,23 +2,29 @@
 //! distinct digest, and the committed objects if they are wanted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::content_rules::Contents;
 use super::finding::{Finding, FindingKind};
 use super::id::{LogId, RunId, Timestamp};
-use super::merkle::{CompactRange, NodeHash, leaf_hash};
-use super::record::{Entry, Record, RecordError, SourceInfo};
+use super::line::{InvalidKind, ParsedLine};
+use super::merkle::{CompactRange, NodeHash};
+use super::record::{Entry, MAX_TORN_LINES, Record, RecordError, SourceInfo, TornLine};
 use super::replay::{OpenRun, Transition};
+use super::rotation::Rotation;
 use crate::digest::Digest;
 use crate::machine::State;
 
 /// What a log holds, whatever was found in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSummary {
-    /// The log's present checkpoint; `None` for a log without a record.
+    /// The present checkpoint of the log, or of the last of several; `None` if it has no
+    /// record.
     pub checkpoint: Option<Checkpoint>,
+    /// Number of lines, of all logs.
+    pub lines: u64,
     /// The caches that runs used, and the objects committed to each; empty with
     /// [`KeepObjects::No`].
     pub committed: BTreeMap<String, Objects>,
@@ -39,63 +45,38 @@ pub enum KeepObjects {
     No,
 }
 
-/// A parsed line of a log.
-pub struct ParsedLine {
-    leaf_hash: NodeHash,
-    // Boxed, because there may be many lines that are not records.
-    record: Result<Box<Record>, RecordError>,
-}
-
-impl ParsedLine {
-    /// Parses a line without its newline. Lines can be parsed in parallel.
-    #[must_use]
-    pub fn parse(line: &[u8]) -> Self {
-        Self {
-            leaf_hash: leaf_hash(line),
-            record: Record::parse(line).map(Box::new),
-        }
-    }
-
-    /// A line that is too long for a record.
-    #[must_use]
-    pub const fn too_long(leaf_hash: NodeHash) -> Self {
-        Self {
-            leaf_hash,
-            record: Err(RecordError::TooLong),
-        }
-    }
-
-    /// The line's leaf hash.
-    #[must_use]
-    pub const fn leaf_hash(&self) -> NodeHash {
-        self.leaf_hash
-    }
-
-    /// The record, if the line is one.
-    #[must_use]
-    pub fn record(&self) -> Option<&Record> {
-        self.record.as_deref().ok()
-    }
-}
-
 /// Verifies the lines of a log in their order.
 pub struct Verifier {
-    checkpoint: Option<Checkpoint>,
+    pub(super) checkpoint: Option<Checkpoint>,
     /// The log's root at the checkpoint's size.
-    root_at_checkpoint: Option<NodeHash>,
-    keep_objects: KeepObjects,
-    committed: BTreeMap<String, Objects>,
-    tree: CompactRange,
-    prev: NodeHash,
-    next_seq: u64,
+    pub(super) root_at_checkpoint: Option<NodeHash>,
+    pub(super) keep_objects: KeepObjects,
+    pub(super) committed: BTreeMap<String, Objects>,
+    pub(super) tree: CompactRange,
+    /// Number of lines of the logs before this one.
+    pub(super) lines: u64,
+    pub(super) prev: NodeHash,
+    pub(super) next_seq: u64,
+    /// Lines since the last record that may be torn: position, name and error of each, at
+    /// most [`MAX_TORN_LINES`].
+    pub(super) torn: Vec<(u64, TornLine, RecordError)>,
+    pub(super) has_genesis: bool,
     /// Times of the first and the previous record.
-    first_time: Option<Timestamp>,
-    last_time: Option<Timestamp>,
-    log: Option<LogId>,
-    open_runs: HashMap<RunId, OpenRun>,
+    pub(super) first_time: Option<Timestamp>,
+    pub(super) last_time: Option<Timestamp>,
+    pub(super) log: Option<LogId>,
+    /// The rotated log before this one: its final checkpoint, and how it ended.
+    pub(super) previous: Option<(Checkpoint, Option<Rotation>)>,
+    /// How this log ended.
+    pub(super) rotation: Option<Rotation>,
+    /// Whether runs may have begun in a log that was not given.
+    pub(super) previous_unchecked: bool,
+    /// Whether a log of the checkpoint was there.
+    pub(super) checkpoint_found: bool,
+    pub(super) open_runs: HashMap<RunId, OpenRun>,
     /// The ids of all runs, as numbers.
-    known_runs: HashSet<u64>,
-    contents: Contents,
+    pub(super) known_runs: HashSet<u64>,
+    pub(super) contents: Contents,
 }
 
 impl Verifier {
@@ -108,11 +89,18 @@ impl Verifier {
             keep_objects,
             committed: BTreeMap::new(),
             tree: CompactRange::default(),
+            lines: 0,
             prev: [0; 32],
             next_seq: 0,
+            torn: Vec::new(),
+            has_genesis: false,
             first_time: None,
             last_time: None,
             log: None,
+            previous: None,
+            rotation: None,
+            previous_unchecked: false,
+            checkpoint_found: false,
             open_runs: HashMap::new(),
             known_runs: HashSet::new(),
             contents: Contents::default(),
@@ -121,16 +109,27 @@ impl Verifier {
 
     /// Verifies the next line, and returns what is wrong with it.
     pub fn check_line(&mut self, line: &ParsedLine) -> Vec<Finding> {
-        let at = Some(self.tree.size());
-        let mut kinds = Vec::new();
+        let at = self.tree.size();
+        let (mut findings, mut kinds) = (Vec::new(), Vec::new());
+        kinds.extend(
+            self.rotation
+                .is_some()
+                .then_some(FindingKind::AfterRotation),
+        );
         match &line.record {
             Ok(record) => {
+                self.check_torn(record, &mut findings, &mut kinds);
                 self.check_chain(record, &mut kinds);
                 self.check_entry(record, &mut kinds);
                 self.next_seq = record.seq.wrapping_add(1);
             }
-            Err(error) => {
-                kinds.push(FindingKind::InvalidRecord(error.clone()));
+            Err(invalid) => {
+                match invalid.kind {
+                    InvalidKind::Torn(torn) if self.torn.len() < MAX_TORN_LINES => {
+                        self.torn.push((at, torn, invalid.error.clone()));
+                    }
+                    _ => kinds.push(FindingKind::InvalidRecord(invalid.error.clone())),
+                }
                 self.next_seq = self.next_seq.wrapping_add(1);
             }
         }
@@ -140,52 +139,69 @@ impl Verifier {
         if checkpoint.is_some_and(|checkpoint| checkpoint.size == self.tree.size()) {
             self.root_at_checkpoint = Some(self.tree.root());
         }
-        kinds.into_iter().map(|kind| Finding { at, kind }).collect()
+        let at = Some(at);
+        findings.extend(kinds.into_iter().map(|kind| Finding { at, kind }));
+        findings
     }
 
-    /// Ends the verification. `torn` is the torn line, or empty.
+    /// Ends the verification. `torn` is the length of the bytes after the last newline.
     #[must_use]
-    pub fn finish(self, torn: &[u8]) -> (LogSummary, Vec<Finding>) {
+    pub fn finish(mut self, torn: u64) -> (LogSummary, Vec<Finding>) {
+        let mut findings = self.end_log(torn);
         let mut kinds = Vec::new();
         let (size, root) = (self.tree.size(), self.tree.root());
-        if !torn.is_empty() {
-            kinds.push(FindingKind::TornLine(torn.len() as u64));
-        } else if size == 0 {
-            kinds.push(FindingKind::EmptyLog);
-        }
-        if let Some(Checkpoint {
-            origin,
-            size: expected,
-            root,
-        }) = self.checkpoint
+        if let (Some(checkpoint), Some(_), false) =
+            (self.checkpoint, &self.log, self.checkpoint_found)
         {
-            if self.log.as_ref().is_some_and(|log| *log != origin) {
-                kinds.push(FindingKind::ForeignCheckpoint(origin));
-            }
-            if expected > size {
-                let found = size;
-                kinds.push(FindingKind::TruncatedLog { expected, found });
-            } else if self.root_at_checkpoint.is_some_and(|found| found != root) {
-                kinds.push(FindingKind::RewrittenLog(expected));
-            }
+            kinds.push(FindingKind::ForeignCheckpoint(checkpoint.origin));
         }
         let mut unfinished: Vec<_> = self.open_runs.into_keys().collect();
         unfinished.sort();
         kinds.extend(unfinished.into_iter().map(FindingKind::UnfinishedRun));
         let summary = LogSummary {
             checkpoint: self.log.map(|origin| Checkpoint { origin, size, root }),
+            lines: self.lines + size,
             committed: self.committed,
         };
-        let finding = |kind| Finding { at: None, kind };
-        (summary, kinds.into_iter().map(finding).collect())
+        findings.extend(kinds.into_iter().map(|kind| Finding { at: None, kind }));
+        (summary, findings)
+    }
+
+    /// Checks that the lines since the last record are torn ones, which this record names.
+    fn check_torn(
+        &mut self,
+        record: &Record,
+        findings: &mut Vec<Finding>,
+        kinds: &mut Vec<FindingKind>,
+    ) {
+        let torn = mem::take(&mut self.torn);
+        let is_named = match &record.entry {
+            Entry::Recovered { lines } => {
+                let is_named =
+                    !lines.is_empty() && lines.iter().eq(torn.iter().map(|(_, torn, _)| torn));
+                kinds.extend((!is_named).then_some(FindingKind::Recovery));
+                is_named
+            }
+            _ => false,
+        };
+        findings.extend(torn.into_iter().map(|(at, torn, error)| Finding {
+            at: Some(at),
+            kind: match is_named {
+                true => FindingKind::RecoveredLine(torn.bytes),
+                false => FindingKind::InvalidRecord(error),
+            },
+        }));
     }
 
     /// Checks that a record continues the log.
     fn check_chain(&mut self, record: &Record, kinds: &mut Vec<FindingKind>) {
-        let is_first = self.tree.size() == 0;
-        if is_first != matches!(record.entry, Entry::Genesis { .. }) {
+        let is_genesis = matches!(record.entry, Entry::Genesis { .. });
+        // The line of the genesis may have been torn.
+        let is_recovered = matches!(record.entry, Entry::Recovered { .. });
+        if is_genesis == self.has_genesis && !is_recovered {
             kinds.push(FindingKind::Genesis);
         }
+        self.has_genesis |= !is_recovered;
         if *self.log.get_or_insert_with(|| record.log.clone()) != record.log {
             kinds.push(FindingKind::ForeignRecord(record.log.clone()));
         }
@@ -224,13 +240,21 @@ impl Verifier {
     /// Checks that a record's entry follows from the earlier ones of its run.
     fn check_entry(&mut self, record: &Record, kinds: &mut Vec<FindingKind>) {
         const NOT_OPEN: &str = "has not begun or has already ended";
+        // It may have begun in a log that was not given.
+        let is_known = self.known_runs.contains(&record.run.to_number());
+        let is_earlier = self.previous_unchecked && !is_known;
         let wrong_run = |reason| FindingKind::Run {
             run: record.run.clone(),
             reason,
         };
         match &record.entry {
-            Entry::Genesis { .. } => {}
+            Entry::Genesis { previous, .. } => {
+                self.check_succession(&record.log, previous.as_ref(), kinds);
+            }
+            Entry::Rotated(rotation) => self.rotation = Some(rotation.clone()),
+            Entry::Recovered { .. } => {}
             Entry::Skopeo(_) => match self.open_runs.get_mut(&record.run) {
+                None if is_earlier => {}
                 None => kinds.push(wrong_run(NOT_OPEN)),
                 Some(run) if run.is_identified => kinds.push(wrong_run("identifies skopeo twice")),
                 Some(run) if run.info.source != SourceInfo::Auto => {
@@ -238,10 +262,6 @@ impl Verifier {
                 }
                 Some(run) => run.is_identified = true,
             },
-            Entry::Recovered { bytes, file, .. } => kinds.push(FindingKind::RecoveredLine {
-                bytes: *bytes,
-                file: file.clone(),
-            }),
             Entry::Run(info) => {
                 if self.keep_objects == KeepObjects::Yes {
                     self.committed.entry(info.cache.clone()).or_default();
@@ -262,6 +282,7 @@ impl Verifier {
                 command,
                 registry,
             } => match self.open_runs.get_mut(&record.run) {
+                None if is_earlier => {}
                 None => kinds.push(wrong_run(NOT_OPEN)),
                 Some(run) => {
                     let transition = Transition {
@@ -286,6 +307,7 @@ impl Verifier {
                 failed,
                 unrecorded,
             } => match self.open_runs.remove(&record.run) {
+                None if is_earlier => {}
                 None => kinds.push(wrong_run(NOT_OPEN)),
                 Some(run) if !run.can_end(*committed, *failed, *unrecorded) => {
                     kinds.push(wrong_run("ends with numbers that don't fit its records"));

@@ -158,3 +158,30 @@ fn checkpoint_holds_for_every_extension_of_its_log() {
         [FindingKind::TruncatedLog { expected, found }]
     );
 }
+
+#[test]
+fn rotated_log_has_an_origin_of_its_own_that_the_first_one_is_known_by() {
+    let id = |text: &str| LogId::try_from(text.to_owned()).expect("an origin");
+    let first = id("example.com/builds");
+    let mut log = first.clone();
+    for n in 2..12 {
+        log = log.next([7; 16]).expect("an origin");
+        assert_eq!(log.as_str(), format!("example.com/builds/rotation-{n}"));
+        assert!(log.is_of_origin(&first) && !log.is_first());
+        assert!(!first.is_of_origin(&log));
+    }
+    for other in [
+        "example.com/builds/2",
+        "example.com/builds/rotation-1",
+        "example.com/builds/rotation-02",
+        "example.com/builds/rotation-",
+        "example.com/other/rotation-2",
+    ] {
+        assert!(!id(other).is_of_origin(&first), "{other}");
+    }
+    let random = LogId::from_random([1; 16]);
+    assert_eq!(random.next([2; 16]), Ok(LogId::from_random([2; 16])));
+    assert!(random.is_first());
+    let longest = id(&format!("example.com/{}", "a".repeat(MAX_ORIGIN_LEN - 12)));
+    assert!(longest.next([0; 16]).is_err());
+}

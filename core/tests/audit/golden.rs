@@ -14,24 +14,27 @@ use test_support::audit_log::{all_findings, lines, verify};
 use crate::merkle::{naive_root, prove, prove_consistency};
 
 /// The proved record.
-const SEQ: u64 = 13;
+const SEQ: u64 = 14;
 
 /// Leaf hashes of the first and the last record.
 const LEAVES: [&str; 2] = [
     "242711d54341bc09f8cb5cb9dd843ba2165fe31f3b07a1d324a4ab98a76b0dbb",
-    "25c61cf1e22172ebc7a036e233d4a431e91109aa95e276585ed95d00390ebe2d",
+    "d4d2eaf069be9ea407e042d83f90345827979e09c2d9c4f9ed9eaf785e8c6983",
 ];
 
-const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n21\nCSXtjQ8wFesYsTRBjmFKeHOU7Fhi54cRF2m+FhcC57g=\n";
+const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n22\nS2juO845mkCeyLuvcyo7GfibEVxWkT/aa2m4cazQQVc=\n";
 
-/// From the leaf of record 13 to the root.
+/// From the leaf of record 14 to the root.
 const PATH: [&str; 5] = [
-    "4cdd5167169caae5c185e07188b4df2339e6368e5542fb5b49800e9948edfa88",
-    "60e57dc498178ace28fe8dd9f3d956ebc0337c3f2234dbcc31f91082d4703f6e",
-    "0139f3cfa23088118e0d70fc8b0829fd4d1014445ab4b1a99c3f896334965fa2",
+    "374227b74e119ba62652c5166c824848b8772663a4b1900933f3c807856eca06",
+    "c212692d59b283572f8f05af653c4a3a5c17eae02089be6ae19cff6d0dd107af",
+    "814a454e75ed342bf6b5c5b02604ed02e929f595b0d4c00df8ea09c5ad304b94",
     "54b9d9418febea4fa24716f065771c383d95a83b284ec902d167612d71f3b3db",
-    "86d641a944b7176564fb7bc1db923337ed9998f8e9bfde265994ee8f60d94259",
+    "597ef89ed05417b6d3ef937bada3920b464cbc4e07e4a0bd60000a888609c9ee",
 ];
+
+/// The torn line in the log.
+const TORN: &[u8] = b"{\"entry\":{\"transition";
 
 fn golden(name: &str) -> PathBuf {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/golden");
@@ -51,7 +54,7 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
     assert_eq!(read("checkpoint"), CHECKPOINT);
     let found: Vec<_> = found.into_iter().map(|finding| finding.kind).collect();
     assert!(
-        matches!(&found[..], [FindingKind::RecoveredLine { bytes: 21, .. }]),
+        matches!(&found[..], [FindingKind::RecoveredLine(21)]),
         "{found:?}"
     );
     assert_eq!(
@@ -66,9 +69,11 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
     let (mut leaves, mut prev) = (Vec::new(), [0; 32]);
     for line in lines(&log) {
         let line = line.trim_ascii_end();
-        let record = Record::parse(line).expect("a record");
-        assert_eq!(record.to_line().as_bytes(), line);
-        assert_eq!(record.prev, prev);
+        if line != TORN {
+            let record = Record::parse(line).expect("a record");
+            assert_eq!(record.to_line().as_bytes(), line);
+            assert_eq!(record.prev, prev);
+        }
         prev = leaf_hash(line);
         range.push(prev);
         prover.push(prev);
@@ -85,7 +90,7 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
         panic!("not an inclusion proof")
     };
     assert_eq!(proof.checkpoint.checkpoint(), &checkpoint);
-    let line = &lines(&log)[13];
+    let line = &lines(&log)[usize::try_from(SEQ).expect("a position")];
     let record = proof.check_record(line.trim_ascii_end());
     assert_eq!(record.expect("a valid proof").seq, SEQ);
 }

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use skopeo_index_core::audit::{LineReader, LogLine, MAX_RECORD_LEN, leaf_hash};
+use skopeo_index_core::audit::{
+    LineReader, LogLine, LongLine, MAX_RECORD_LEN, TornLine, leaf_hash,
+};
 
 #[test]
 fn line_reader_returns_lines_of_every_length_and_the_torn_line() {
@@ -22,8 +24,12 @@ fn line_reader_returns_lines_of_every_length_and_the_torn_line() {
     while let Some(line) = lines.next_line().expect("memory can be read") {
         found.push(match line {
             LogLine::Line(line) => ("line", leaf_hash(line)),
-            LogLine::TooLong(hash) => ("too long", hash),
+            LogLine::TooLong(line) => {
+                assert_eq!(line.torn, TornLine::of(&too_long));
+                ("too long", line.leaf_hash)
+            }
             LogLine::Torn(torn) => ("torn", leaf_hash(torn)),
+            LogLine::TornTooLong(line) => ("torn and too long", line.leaf_hash),
         });
     }
     let expected = [
@@ -38,10 +44,13 @@ fn line_reader_returns_lines_of_every_length_and_the_torn_line() {
 }
 
 #[test]
-fn torn_line_longer_than_any_record_is_too_long() {
+fn torn_line_longer_than_any_record_is_hashed() {
     let log = vec![b'x'; MAX_RECORD_LEN + 1];
     let mut lines = LineReader::new(&log[..]);
-    let too_long = Some(LogLine::TooLong(leaf_hash(&log)));
+    let too_long = Some(LogLine::TornTooLong(LongLine {
+        leaf_hash: leaf_hash(&log),
+        torn: TornLine::of(&log),
+    }));
     assert_eq!(lines.next_line().expect("memory can be read"), too_long);
     assert_eq!(lines.next_line().expect("memory can be read"), None);
 }

@@ -147,7 +147,7 @@ fn committed_objects_are_collected_per_cache_on_request() {
                 []
             );
         }
-        verifier.finish(b"").0.committed
+        verifier.finish(0).0.committed
     };
     assert!(committed(KeepObjects::No).is_empty());
     let mut caches = committed(KeepObjects::Yes);

@@ -19,14 +19,14 @@ fn records_match_their_schema_and_unknown_members_do_not() {
     let [log, _] = logs();
     let count = lines(log).len();
     assert_eq!(count_valid("record.json", log), (count, count));
-    // The golden log also has a recovered line.
+    // The golden log also has a torn line, and the record that names it.
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/golden/log");
     let golden = fs::read(golden).expect("a log");
-    let golden_count = lines(&golden).len();
-    assert_eq!(
-        count_valid("record.json", &golden),
-        (golden_count, golden_count)
-    );
+    let mut records = lines(&golden);
+    records.retain(|line| Record::parse(line.trim_ascii_end()).is_ok());
+    let golden_count = lines(&golden).len() - 1;
+    let valid = count_valid("record.json", &records.concat());
+    assert_eq!(valid, (golden_count, golden_count));
     let mut others = unseal(log);
     for other in &mut others {
         let entry = other["entry"].as_object_mut().expect("an object");

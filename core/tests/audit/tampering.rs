@@ -142,7 +142,9 @@ fn record(log: &mut LogSample, run: &AnyRun) {
         crash_after: run.crash_after,
     });
     if !ended && run.torn > 0 {
-        log.recovered(&vec![b'{'; run.torn]);
+        // A recovery may have been interrupted.
+        let torn = [vec![b'{'; run.torn], b"{\"entry\":{\"recovered".to_vec()];
+        log.recovered(&torn[..1 + run.torn % 2]);
     }
 }
 

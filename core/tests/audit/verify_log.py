@@ -54,10 +54,19 @@ with open(log, "rb") as file:
     lines = file.read().split(b"\n")
 assert lines.pop() == b""
 KEYS = {"entry", "log", "prev", "run", "schema", "seq", "time", "trailer"}
-ENTRIES = {"genesis", "run", "transition", "end", "recovered"}
+ENTRIES = {"genesis", "run", "skopeo", "transition", "end", "recovered", "rotated"}
 previous = bytes(32)
+torn = []
 for seq, line in enumerate(lines):
-    record = json.loads(line)
+    try:
+        record = json.loads(line)
+    except ValueError:
+        torn.append({"bytes": len(line), "sha256": "sha256:" + hashlib.sha256(line).hexdigest()})
+        previous = leaf(line)
+        continue
+    # Torn lines are named by the very next record.
+    assert record["entry"].get("recovered", {"lines": []})["lines"] == torn, seq
+    torn = []
     assert record["seq"] == seq and record["prev"] == previous.hex(), seq
     assert set(record) == KEYS and record["schema"] == 1, seq
     assert len(record["entry"]) == 1 and set(record["entry"]) <= ENTRIES, seq
@@ -66,6 +75,7 @@ for seq, line in enumerate(lines):
     body, trailer = line.rsplit(b',"trailer":', 1)
     assert hashlib.sha256(body).hexdigest() == json.loads(trailer[:-1]), seq
     previous = leaf(line)
+assert not torn
 leaves = [leaf(line) for line in lines]
 for file in sys.argv[4:]:
     with open(file, encoding="ascii") as file:

@@ -4,6 +4,7 @@ mod checkpoint;
 mod export;
 mod proof;
 mod prove;
+mod rotate;
 mod show;
 mod trust;
 mod verify;
@@ -33,6 +34,7 @@ enum AuditCommand {
     Show(show::Args),
     Checkpoint(checkpoint::CheckpointArgs),
     Keygen(checkpoint::KeygenArgs),
+    Rotate(rotate::Args),
     Prove(prove::Args),
     Tiles(checkpoint::TilesArgs),
     /// Export fetches as in-toto statements, one JSON document per line
@@ -61,6 +63,7 @@ enum AuditCommand {
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     match &args.subcommand {
         AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Rotate(args) => rotate::run(args),
         AuditCommand::Show(args) => show::run(args),
         AuditCommand::Checkpoint(args) => checkpoint::checkpoint(args),
         AuditCommand::Keygen(args) => checkpoint::keygen(args),

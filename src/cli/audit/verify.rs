@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use skopeo_index::audit_log::{check_objects, verify_log};
-use skopeo_index_core::audit::{Finding, KeepObjects, ParsedLine, Severity};
+use skopeo_index::audit_log::{check_objects, verify_chain};
+use skopeo_index_core::audit::{Finding, KeepObjects, Severity};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
 
 use super::proof;
 use super::trust::{KeyArgs, SignatureCheck, read_checkpoint};
@@ -17,9 +17,9 @@ use crate::cli::output::{self, CliError, of_severity};
 /// Verify the hash chain, numbering and format, and replay every fetch
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The log; not needed with --proof
+    /// The log, or several of which each continues the one before it; not needed with --proof
     #[arg(required_unless_present = "proof")]
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
     /// Rehash every object that was committed to this cache
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) keys: KeyArgs,
     /// Check a proof of `audit prove`, without the log
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "cache"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "cache"])]
     proof: Option<PathBuf>,
     /// The record of an inclusion proof: its line of the log
     #[arg(
@@ -58,31 +58,40 @@ struct FindingPrinter {
 }
 
 impl FindingPrinter {
-    fn print(&mut self, finding: &Finding) -> Result<(), CliError> {
+    /// `log` is given where there are several.
+    fn print(&mut self, log: Option<&Path>, finding: &Finding) -> Result<(), CliError> {
         self.worst = self.worst.max(Some(finding.kind.severity()));
         self.count += 1;
         match self.format {
-            Format::Text => output::line(&Escaped(&finding.to_string()).to_string()),
-            Format::Json => output::json_line(&json!({
-                "record": finding.at,
-                "severity": finding.kind.severity().as_str(),
-                "kind": finding.kind.code(),
-                "finding": finding.kind.to_string(),
-            })),
+            Format::Text => {
+                let log = log.map_or_else(String::new, |log| format!("{}: ", EscapedPath(log)));
+                output::line(&format!("{log}{}", Escaped(&finding.to_string())))
+            }
+            Format::Json => {
+                let mut line = json!({
+                    "record": finding.at,
+                    "severity": finding.kind.severity().as_str(),
+                    "kind": finding.kind.code(),
+                    "finding": finding.kind.to_string(),
+                });
+                if let Some(log) = log {
+                    line["log"] = json_path(log).into();
+                }
+                output::json_line(&line)
+            }
         }
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    match (&args.proof, &args.file) {
-        (Some(proof), _) => proof::check(proof, args),
-        (None, Some(log)) => verify(log, args),
-        (None, None) => Err(CliError::usage("no log given")),
+    match &args.proof {
+        Some(proof) => proof::check(proof, args),
+        None => verify(args),
     }
 }
 
-fn verify(log: &Path, args: &Args) -> Result<ExitStatus, CliError> {
-    let (cache, format) = (args.cache.as_deref(), args.format);
+fn verify(args: &Args) -> Result<ExitStatus, CliError> {
+    let (logs, cache, format) = (&args.files, args.cache.as_deref(), args.format);
     let trust = args.keys.read()?;
     let (checkpoint, signature) = match args.checkpoint.as_deref() {
         Some(file) => {
@@ -102,20 +111,17 @@ fn verify(log: &Path, args: &Args) -> Result<ExitStatus, CliError> {
         worst: None,
         count: 0,
     };
-    let (summary, findings) = verify_log(log, checkpoint, keep, |_: &ParsedLine, findings| {
-        findings
-            .iter()
-            .try_for_each(|finding| printer.print(finding))
+    let summary = verify_chain(logs, checkpoint, keep, |log, finding| {
+        printer.print((logs.len() > 1).then_some(log), finding)
     })?;
-    findings
-        .iter()
-        .try_for_each(|finding| printer.print(finding))?;
     if let Some(cache) = cache {
-        check_objects(&summary.committed, cache, |finding| printer.print(&finding))?;
+        check_objects(&summary.committed, cache, |finding| {
+            printer.print(None, &finding)
+        })?;
     }
     let (status, count) = (of_severity(printer.worst), printer.count);
     let checkpoint = summary.checkpoint.as_ref();
-    let size = checkpoint.map_or(0, |checkpoint| checkpoint.size);
+    let size = checkpoint.map_or(0, |_| summary.lines);
     let word = match status {
         ExitStatus::Success => "intact",
         ExitStatus::CacheCorrupt => "intact, but the cache is not",

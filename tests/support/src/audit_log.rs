@@ -37,7 +37,7 @@ pub fn all_findings(
         findings.extend(verifier.check_line(&ParsedLine::parse(&rest[..end])));
         rest = &rest[end + 1..];
     }
-    let (summary, more) = verifier.finish(rest);
+    let (summary, more) = verifier.finish(rest.len() as u64);
     findings.extend(more);
     (summary.checkpoint, findings)
 }
@@ -58,14 +58,14 @@ pub fn seal(record: &Value) -> Vec<u8> {
     format!("{record},\"trailer\":\"{sum}\"}}").into_bytes()
 }
 
-/// The records of a log, without their trailers.
+/// The records of a log, without their trailers and without torn lines.
 pub fn unseal(log: &[u8]) -> Vec<Value> {
     let read = |line: &Vec<u8>| {
-        let mut record: Value = serde_json::from_slice(line).expect("JSON");
-        record.as_object_mut().expect("an object").remove("trailer");
-        record
+        let mut record: Value = serde_json::from_slice(line).ok()?;
+        record.as_object_mut()?.remove("trailer");
+        Some(record)
     };
-    lines(log).iter().map(read).collect()
+    lines(log).iter().filter_map(read).collect()
 }
 
 /// A log of any records, with numbers, chain and trailers recomputed.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::audit::{
     CommandRecord, Entry, FetchEngine, FetchOrigin, LogId, NodeHash, Record, RunId, RunInfo,
-    Schema, SkopeoIdentity, SourceInfo, leaf_hash,
+    Schema, SkopeoIdentity, SourceInfo, TornLine, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
@@ -110,7 +110,10 @@ impl LogSample {
             runs: u64::from(seed) << 32,
         };
         let version = "0.0.1".to_owned();
-        log.append(Entry::Genesis { version });
+        log.append(Entry::Genesis {
+            previous: None,
+            version,
+        });
         log
     }
 
@@ -118,13 +121,16 @@ impl LogSample {
         &self.bytes
     }
 
-    /// Records that a torn line was moved aside.
-    pub fn recovered(&mut self, torn: &[u8]) {
-        self.append(Entry::Recovered {
-            bytes: torn.len() as u64,
-            file: "log.torn-1".to_owned(),
-            sha256: Digest::of(torn),
-        });
+    /// Appends torn lines, and the record that names them.
+    pub fn recovered(&mut self, torn: &[Vec<u8>]) {
+        for line in torn {
+            self.bytes.extend_from_slice(line);
+            self.bytes.push(b'\n');
+            self.prev = leaf_hash(line);
+            self.seq += 1;
+        }
+        let lines = torn.iter().map(|line| TornLine::of(line)).collect();
+        self.append(Entry::Recovered { lines });
     }
 
     fn append(&mut self, entry: Entry) {

@@ -1,0 +1,112 @@
+//! Rotation: a log ends, and another one at its path continues it.
+//!
+//! ```text
+//!  1. LOG: … rotated\n                       durable; from here on nothing is appended
+//!  2. link LOG to FILE
+//!  3. LOG.next: genesis with the checkpoint   durable
+//!  4. rename LOG.next to LOG, sync the directory
+//! ```
+//!
+//! All under the lock of the log. There is a log at LOG at any time. After a crash behind
+//! step 1, the next writer or rotation does the other steps.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
+use std::path::{Path, PathBuf};
+
+use skopeo_index_core::audit::{Checkpoint, PreviousLog, Rotation, RunId};
+
+use super::LogError;
+use super::end::{LogEnd, Newline, genesis};
+use super::file::LogFile;
+use super::writer::dir_of;
+use crate::os::{best_effort, sync_dir};
+
+impl LogFile {
+    /// Does what is left of a rotation of this log, whose last record is written. Returns its
+    /// final checkpoint.
+    pub(super) fn complete_rotation(
+        &self,
+        end: &LogEnd,
+        rotation: &Rotation,
+        run: &RunId,
+    ) -> Result<Checkpoint, LogError> {
+        if end.newline == Newline::Missing {
+            let written = (&self.file).write_all(b"\n");
+            written.map_err(self.context("write"))?;
+        }
+        self.file.sync_data().map_err(self.context("sync"))?;
+        let checkpoint = self.read_tree(None)?.checkpoint;
+        // Otherwise another process has completed it.
+        if let Some(path) = self.real_path()? {
+            self.keep_as(&path, &path.with_file_name(rotation.file.as_str()))?;
+            self.replace(&path, rotation, checkpoint.clone(), run)?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// The path of this file without links; `None` if another file is at it.
+    pub(super) fn real_path(&self) -> Result<Option<PathBuf>, LogError> {
+        match fs::canonicalize(&self.path) {
+            Ok(path) => Ok(self.is_at(&path)?.then_some(path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.context("resolve")(error)),
+        }
+    }
+
+    /// Whether a path names this file.
+    fn is_at(&self, path: &Path) -> Result<bool, LogError> {
+        let own = self.file.metadata().map_err(self.context("stat"))?;
+        match fs::symlink_metadata(path) {
+            Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(LogError::context("stat", path)(error)),
+        }
+    }
+
+    /// Gives the file another name, unless it has it.
+    fn keep_as(&self, path: &Path, kept: &Path) -> Result<(), LogError> {
+        match fs::hard_link(path, kept) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_at(kept)? => Ok(()),
+            linked => linked.map_err(LogError::context("keep the rotated log as", kept)),
+        }
+    }
+
+    /// Puts the log that continues this one at its path.
+    fn replace(
+        &self,
+        path: &Path,
+        rotation: &Rotation,
+        checkpoint: Checkpoint,
+        run: &RunId,
+    ) -> Result<(), LogError> {
+        let mut new_path = path.to_owned().into_os_string();
+        new_path.push(".next");
+        let new_path = PathBuf::from(new_path);
+        match fs::remove_file(&new_path) {
+            // Of a rotation that was interrupted.
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(LogError::context("remove", &new_path)(error)),
+        }
+        let next = LogFile::create(&new_path)?;
+        let metadata = self.file.metadata().map_err(self.context("stat"))?;
+        // A log that root rotates stays its owner's. Others can't give a file away.
+        best_effort(fchown(
+            &next.file,
+            Some(metadata.uid()),
+            Some(metadata.gid()),
+        ));
+        let copied = next.file.set_permissions(metadata.permissions());
+        copied.map_err(next.context("chmod"))?;
+        let end = LogEnd::empty(rotation.next.clone());
+        let previous = PreviousLog::new(rotation.file.clone(), checkpoint);
+        next.extend(end, run, genesis(Some(previous)))?;
+        next.file.sync_all().map_err(next.context("sync"))?;
+        let renamed = fs::rename(&new_path, path);
+        renamed.map_err(self.context("replace"))?;
+        let dir = dir_of(path);
+        sync_dir(dir).map_err(self.context("sync the directory of"))
+    }
+}

@@ -1,0 +1,213 @@
+//! `audit rotate` of the binary: killed or failing at each system call, and while others write.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use test_support::program::harness::{Cache, RunOutput, wrap};
+
+/// A log with one run.
+struct Log(Cache);
+
+impl Log {
+    fn new() -> Self {
+        let log = Self(Cache::new());
+        fs::create_dir_all(log.path("")).expect("a directory");
+        log.fetch(&[]).assert_status(13);
+        log
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.beside("logs").join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// A fetch that finds nothing, as arguments of `wrapper`.
+    fn fetch_command(&self, wrapper: &[&str]) -> Command {
+        let missing = test_support::loopback::digest(b"missing");
+        let args = [
+            "fetch",
+            "--offline",
+            "--quiet",
+            "--skopeo=true",
+            "--audit-log",
+        ];
+        let mut run = self.0.command(args);
+        run.arg(self.path("log"))
+            .arg(format!("localhost/app@{missing}"));
+        match wrapper {
+            [] => run,
+            _ => wrap(wrapper, &run),
+        }
+    }
+
+    fn fetch(&self, wrapper: &[&str]) -> RunOutput {
+        let output = self.fetch_command(wrapper).output();
+        RunOutput::from(output.expect("strace; `make setup` installs it"))
+    }
+
+    fn rotate_command(&self, wrapper: &[&str]) -> Command {
+        let mut run = self.0.command(["audit", "rotate"]);
+        run.arg(self.path("log"));
+        match wrapper {
+            [] => run,
+            _ => wrap(wrapper, &run),
+        }
+    }
+
+    fn rotate(&self, wrapper: &[&str]) -> RunOutput {
+        RunOutput::from(self.rotate_command(wrapper).output().expect("strace"))
+    }
+
+    /// Arguments of strace that inject something at the nth call on the log and the files of
+    /// its rotation.
+    fn strace(&self, call: &str, what: &str, n: usize) -> Vec<String> {
+        let mut strace = vec!["strace".to_owned(), "-qq".to_owned()];
+        strace.extend([
+            "-o".to_owned(),
+            self.0.beside("trace").display().to_string(),
+        ]);
+        for name in ["log", "log.next", "log.1"] {
+            strace.extend(["-P".to_owned(), self.text(name)]);
+        }
+        let dir = self.text("");
+        strace.extend(["-P".to_owned(), dir.trim_end_matches('/').to_owned()]);
+        strace.extend(["-e".to_owned(), format!("trace={call}")]);
+        strace.extend(["-e".to_owned(), format!("inject={call}:{what}:when={n}")]);
+        strace
+    }
+
+    fn was_injected(&self) -> bool {
+        let trace = fs::read_to_string(self.0.beside("trace")).expect("strace's output");
+        trace.contains("INJECTED") || trace.contains("killed by")
+    }
+
+    /// Asserts that the rotated logs and the present one are a chain, and nothing else is
+    /// there.
+    #[track_caller]
+    fn assert_chain(&self, how: &str) -> usize {
+        let count = fs::read_dir(self.path("")).expect("a directory").count();
+        let kept = (1..count).map(|n| self.text(&format!("log.{n}")));
+        let logs: Vec<_> = kept.chain([self.text("log")]).collect();
+        let args = ["audit", "verify"].map(str::to_owned);
+        let verified = self.0.run(args.into_iter().chain(logs).collect::<Vec<_>>());
+        assert_eq!(verified.status, Some(0), "{how}: {verified:?}");
+        count
+    }
+}
+
+#[test]
+fn rotate_prints_the_final_checkpoint_and_verify_follows_the_chain() {
+    let log = Log::new();
+    let checkpoint = log.0.run(["audit", "checkpoint", &log.text("log")]).stdout;
+    let rotated = log.rotate(&[]);
+    rotated.assert_status(0).assert_says("kept as log.1");
+    assert_ne!(rotated.stdout, checkpoint);
+    let kept = log.0.run(["audit", "checkpoint", &log.text("log.1")]);
+    assert_eq!(rotated.stdout, kept.stdout);
+    log.fetch(&[]).assert_status(13);
+    assert_eq!(log.assert_chain("rotated"), 2);
+
+    // Each alone, in another order, with a record less.
+    let [old, new] = ["log.1", "log"].map(|name| log.text(name));
+    log.0.run(["audit", "verify", &old]).assert_status(0);
+    let alone = log.0.run(["audit", "verify", &new]);
+    alone.assert_status(0);
+    assert!(alone.stdout.contains("which was not checked"), "{alone:?}");
+    let reversed = log.0.run(["audit", "verify", &new, &old]);
+    reversed.assert_status(16);
+    assert!(
+        reversed.stdout.contains(&format!("{old}: record 0: ")),
+        "{reversed:?}"
+    );
+    let json = log.0.run(["audit", "verify", "--format=json", &new, &old]);
+    assert!(json.stdout.contains("\"log\":"), "{json:?}");
+}
+
+#[test]
+fn rotate_of_missing_log_or_to_another_directory_is_refused() {
+    let log = Log::new();
+    let missing = log.text("missing");
+    log.0.run(["audit", "rotate", &missing]).assert_status(13);
+    assert!(!log.path("missing").exists());
+    let path = log.text("log");
+    let to = log.0.beside("elsewhere").display().to_string();
+    log.0
+        .run(["audit", "rotate", &path, "--to", &to])
+        .assert_status(2);
+    log.0
+        .run(["audit", "rotate", &path, "--to", "log"])
+        .assert_status(1);
+    log.0
+        .run(["audit", "rotate", &path, "--to", "old"])
+        .assert_status(0);
+    assert!(log.path("old").exists());
+}
+
+#[test]
+fn rotate_failing_at_any_system_call_leaves_the_log_or_a_chain() {
+    let calls = [
+        "openat",
+        "write",
+        "fsync",
+        "fdatasync",
+        "flock",
+        "linkat",
+        "unlink",
+        "rename",
+        "fchown",
+        "fchmod",
+    ];
+    for call in calls {
+        for what in ["signal=KILL", "error=EIO"] {
+            let mut injected = 0;
+            for n in 1.. {
+                let (log, how) = (Log::new(), format!("{call} {n}: {what}"));
+                let before = fs::read(log.path("log")).expect("a log");
+                let strace = log.strace(call, what, n);
+                log.rotate(&strace.iter().map(String::as_str).collect::<Vec<_>>());
+                log.fetch(&[]).assert_status(13);
+                log.fetch(&[]).assert_status(13);
+                let count = log.assert_chain(&how);
+                let first = if count == 1 { "log" } else { "log.1" };
+                let after = fs::read(log.path(first)).expect("a log");
+                assert!(after.starts_with(&before), "{how}");
+                if !log.was_injected() {
+                    break;
+                }
+                injected += 1;
+            }
+            assert!(injected > 0, "no {call}");
+        }
+    }
+}
+
+#[test]
+fn log_rotated_while_two_writers_append_and_are_killed_verifies() {
+    let is_long = std::env::var_os("SKOPEO_INDEX_PROOF").is_some_and(|proof| proof == "long");
+    let log = Log::new();
+    for call in ["write", "fdatasync", "fsync", "flock", "openat"] {
+        for n in 1..=if is_long { 12 } else { 3 } {
+            let strace = log.strace(call, "signal=KILL", n);
+            let strace: Vec<_> = strace.iter().map(String::as_str).collect();
+            let commands = [
+                log.fetch_command(&strace),
+                log.fetch_command(&[]),
+                log.rotate_command(&[]),
+            ];
+            let spawned = commands.map(|mut command| {
+                command.stdout(Stdio::null()).stderr(Stdio::null());
+                command.spawn().expect("a process")
+            });
+            for mut child in spawned {
+                child.wait().expect("a process");
+            }
+        }
+    }
+    log.fetch(&[]).assert_status(13);
+    let count = log.assert_chain("rotated while writers append");
+    assert!(count > 10, "{count}");
+}
