@@ -69,6 +69,8 @@ struct Fetching<'a> {
     permit: &'a Permit,
     digest: Digest,
     until: Instant,
+    /// Value of the header `Authorization` for the registry.
+    authorization: Option<String>,
     exchange: &'a mut ExchangeRecord,
 }
 
@@ -124,6 +126,7 @@ impl RegistryClient {
             permit,
             digest,
             until: Instant::now() + self.timeout,
+            authorization: None,
             exchange,
         };
         fetching.fetch()
@@ -150,10 +153,6 @@ impl RegistryClient {
 
     fn hosts(&self) -> MutexGuard<'_, HashMap<(String, TlsMode), Arc<Host>>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn redactor(&self) -> Redactor {
-        redactor(&self.options)
     }
 }
 
@@ -203,34 +202,37 @@ impl Fetching<'_> {
     fn fetch(&mut self) -> Result<Vec<u8>, EffectError> {
         let schemes = self.host.schemes(self.permit);
         let mut result = Err(failure(FailureKind::Other, "no scheme"));
-        for (at, scheme) in schemes.iter().enumerate() {
-            result = self.fetch_by(*scheme);
-            let is_last = at + 1 == schemes.len();
-            if is_last || !self.speaks_otherwise(*scheme, &result) {
-                if self.exchange.status.is_some() {
-                    crate::os::best_effort(self.host.scheme.set(*scheme));
-                }
+        for scheme in schemes {
+            let by_this = self.fetch_by(*scheme);
+            let speaks_otherwise = self.speaks_otherwise(*scheme, &by_this);
+            let is_not_tls =
+                *scheme == Scheme::Https && kind(&by_this) == Some(FailureKind::NotTls);
+            // HTTP was answered, if only by 400.
+            let is_http = is_not_tls && schemes.first() == Some(&Scheme::Http);
+            if !is_http {
+                result = by_this;
+            }
+            if !speaks_otherwise {
                 break;
             }
         }
         result
     }
 
-    /// Whether the other end may speak the other scheme.
+    /// Whether the other end may speak the other scheme: it has not answered by this one.
     fn speaks_otherwise(&self, scheme: Scheme, result: &Result<Vec<u8>, EffectError>) -> bool {
-        let Err(EffectError::Command { kind, .. }) = result else {
+        let Some(kind) = kind(result) else {
             return false;
         };
-        match scheme {
-            // "Client sent an HTTP request to an HTTPS server", or the connection is closed.
-            Scheme::Http => matches!(self.exchange.status, None | Some(400)),
-            Scheme::Https => {
-                matches!(
+        let is_silent = self.host.scheme.get() != Some(&scheme);
+        is_silent
+            && match scheme {
+                Scheme::Http => true,
+                Scheme::Https => matches!(
                     kind,
                     FailureKind::NotTls | FailureKind::Network | FailureKind::Tls
-                ) && self.exchange.status.is_none()
+                ),
             }
-        }
     }
 
     /// Requests the manifest, with a token or a password once the registry asks for it.
@@ -241,20 +243,26 @@ impl Fetching<'_> {
         let origin = format!("{base}{}", repository.manifest_path(self.digest));
         let origin: Url = origin.parse().map_err(|error| unexpected(&error))?;
         let mut url = origin.clone();
-        let mut authorization = self.client.tokens.known(&scope);
+        self.authorization = self.client.tokens.known(&scope);
         let mut challenged = 0;
         for _ in 0..MAX_REQUESTS {
             let at_home = origin_of(&url) == origin_of(&origin);
-            let answer = self.get(&url, authorization.as_deref().filter(|_| at_home))?;
-            match answer.status().as_u16() {
+            let authorization = self.authorization.clone().filter(|_| at_home);
+            let answer = self.get(&url, authorization.as_deref())?;
+            let status = answer.status().as_u16();
+            // "Client sent an HTTP request to an HTTPS server", or something else.
+            if (scheme, status) != (Scheme::Http, 400) {
+                crate::os::best_effort(self.host.scheme.set(scheme));
+            }
+            match status {
                 200 => return Ok(answer.body),
                 401 if at_home && challenged < 2 => {
                     challenged += 1;
-                    let refused = authorization.take();
-                    authorization = self.authorize(&answer, &scope, &url, refused.as_deref())?;
-                    if authorization.is_none() {
+                    let next = self.authorize(&answer, &scope, &url, authorization.as_deref())?;
+                    if next.is_none() {
                         return Err(self.status_failure(&answer));
                     }
+                    self.authorization = next;
                 }
                 301..=303 | 307 | 308 => url = self.follow(&answer, &url, &origin)?,
                 _ => return Err(self.status_failure(&answer)),
@@ -350,7 +358,14 @@ impl Fetching<'_> {
         });
         let answer = answer.map_err(|error| self.failure(&error))?;
         if answer.status().as_u16() != 200 {
-            return Err(self.status_failure(&answer));
+            return Err(match self.status_failure(&answer) {
+                // The token server is missing, not the manifest.
+                EffectError::Command {
+                    kind: FailureKind::NotFound,
+                    message,
+                } => failure(FailureKind::NoRegistry, &message),
+                other => other,
+            });
         }
         let document = TokenDocument::parse(&answer.body);
         let document = document.map_err(|error| unexpected(&error))?;
@@ -387,8 +402,20 @@ impl Fetching<'_> {
             };
             return timeout.into();
         }
-        let text = self.client.redactor().redact(&error.to_string());
+        let text = self.redact(&error.to_string());
         failure(error.kind(), &text)
+    }
+
+    /// The text without credentials, in whatever way the registry repeats them.
+    fn redact(&self, text: &str) -> String {
+        let (_, token) = self
+            .authorization
+            .as_deref()
+            .unwrap_or_default()
+            .split_once(' ')
+            .unwrap_or_default();
+        let token = Redactor::new([token.to_owned()]);
+        token.redact(&redactor(&self.client.options).redact(text))
     }
 
     /// The failure that a status tells, with the registry's own message.
@@ -396,7 +423,7 @@ impl Fetching<'_> {
         let status = answer.status();
         let mut message = format!("HTTP {status}");
         if let Some(text) = error_text(&answer.body) {
-            message = format!("{message}: {}", self.client.redactor().redact(&text));
+            message = format!("{message}: {}", self.redact(&text));
         }
         let kind = status_kind(status);
         if kind.is_transient()
@@ -411,6 +438,13 @@ impl Fetching<'_> {
             );
         }
         failure(kind, &message)
+    }
+}
+
+fn kind(result: &Result<Vec<u8>, EffectError>) -> Option<FailureKind> {
+    match result {
+        Err(EffectError::Command { kind, .. }) => Some(*kind),
+        _ => None,
     }
 }
 

@@ -71,9 +71,11 @@ impl Tokens {
         let begun = states.entry(scope.clone()).or_default().ended;
         loop {
             let state = states.entry(scope.clone()).or_default();
-            let token = state.token.as_ref().map(|token| &token.authorization);
-            if let Some(token) = token.filter(|token| Some(token.as_str()) != refused) {
-                return Ok(token.clone());
+            let token = state.token.as_ref().filter(|token| token.is_valid());
+            if let Some(Token { authorization, .. }) = token
+                && Some(authorization.as_str()) != refused
+            {
+                return Ok(authorization.clone());
             }
             if state.ended > begun
                 && let Some(failure) = &state.failure
