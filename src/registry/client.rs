@@ -324,7 +324,7 @@ impl Fetching<'_> {
                     return Err(failure(FailureKind::Authentication, &message));
                 }
                 let tokens = &self.client.tokens;
-                let token = tokens.get(scope, refused, &self.client.cancel, || {
+                let token = tokens.get(scope, refused, || {
                     self.request_token(&bearer, password.as_deref())
                 });
                 token.map(Some)

@@ -6,12 +6,6 @@ use std::time::{Duration, Instant};
 
 use skopeo_index_core::machine::EffectError;
 
-use super::http::cancelled;
-use crate::os::CancelToken;
-
-/// How often a wait for another request's token looks at cancellation.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
-
 /// A token is not used in its last seconds: it might expire on the way.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -59,12 +53,12 @@ impl Tokens {
     }
 
     /// The header's value for a scope: another one than `refused`. `request` asks for it;
-    /// concurrent callers share its result, also a failure.
+    /// concurrent callers share its result, also a failure, and wait until it ends by its
+    /// timeout or by cancellation.
     pub(super) fn get(
         &self,
         scope: &Scope,
         refused: Option<&str>,
-        cancel: &CancelToken,
         request: impl FnOnce() -> Result<Token, EffectError>,
     ) -> Result<String, EffectError> {
         let mut states = self.states();
@@ -86,11 +80,8 @@ impl Tokens {
                 state.requested = true;
                 break;
             }
-            let waited = self.changed.wait_timeout(states, POLL_INTERVAL);
-            states = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if let Some(cancelled) = cancelled(cancel) {
-                return Err(cancelled);
-            }
+            let waited = self.changed.wait(states);
+            states = waited.unwrap_or_else(PoisonError::into_inner);
         }
         drop(states);
         let result = request();
