@@ -14,6 +14,7 @@ mod client;
 mod config_files;
 mod gate;
 mod http;
+mod manifest;
 mod refusal;
 mod slots;
 mod socket;

@@ -15,13 +15,15 @@ mod failures;
 mod registry;
 mod relay;
 pub mod samples;
+mod serve;
 mod storage;
 
 pub use behaviour::{Behaviour, Then};
 pub use docker::{Certificate, DockerRegistry, PASSWORD, USER};
 pub use failures::{Failure, failures};
-pub use registry::{CONNECT, PING, Received, Registry, TOKEN};
+pub use registry::{CONNECT, PING, Registry, TOKEN};
 pub use relay::Relay;
+pub use serve::Received;
 pub use storage::Storage;
 
 use std::process::{Command, Stdio};

@@ -1,18 +1,18 @@
 //! A registry of manifests in this process.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
+use super::serve::{Received, accept};
 use crate::loopback::{Behaviour, Certificate};
 
 /// Reference of the connection itself, before any request, for [`Registry::behave`].
@@ -34,7 +34,7 @@ pub struct Registry {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     manifests: Mutex<HashMap<String, Manifest>>,
     /// Connections that are being served.
     connections: Mutex<Vec<Weak<TcpStream>>>,
@@ -42,17 +42,8 @@ struct Shared {
     received: Mutex<(Vec<Received>, usize)>,
     /// The value of `Authorization` that requests need, and the answer to others.
     required: Mutex<Option<(String, Behaviour)>>,
-    tls: Option<Arc<ServerConfig>>,
-    stop: AtomicBool,
-}
-
-/// A request that a registry received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Path and query.
-    pub target: String,
-    /// Value of the header `Authorization`.
-    pub authorization: Option<String>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) stop: AtomicBool,
 }
 
 /// The document of a tag or a digest.
@@ -230,7 +221,7 @@ impl Shared {
     }
 
     /// The answer to a request that lacks the required authorization.
-    fn challenge(&self, request: &Received) -> Option<Behaviour> {
+    pub(super) fn challenge(&self, request: &Received) -> Option<Behaviour> {
         let required = self.required();
         let (authorization, challenge) = required.as_ref()?;
         let is_refused = request.target.starts_with(PING)
@@ -238,12 +229,12 @@ impl Shared {
         is_refused.then(|| challenge.clone())
     }
 
-    fn received(&self) -> MutexGuard<'_, (Vec<Received>, usize)> {
+    pub(super) fn received(&self) -> MutexGuard<'_, (Vec<Received>, usize)> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The document of a reference, and the behaviour instead of serving it, if any.
-    fn requested(&self, reference: &str) -> Option<(Vec<u8>, Option<Behaviour>)> {
+    pub(super) fn requested(&self, reference: &str) -> Option<(Vec<u8>, Option<Behaviour>)> {
         let mut manifests = self.manifests();
         let manifest = manifests.get_mut(reference)?;
         manifest.requests += 1;
@@ -252,124 +243,15 @@ impl Shared {
         Some((manifest.bytes.clone(), behaviour))
     }
 
-    fn connections(&self) -> MutexGuard<'_, Vec<Weak<TcpStream>>> {
+    pub(super) fn connections(&self) -> MutexGuard<'_, Vec<Weak<TcpStream>>> {
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, connection: &Arc<TcpStream>) {
+    pub(super) fn remember(&self, connection: &Arc<TcpStream>) {
         let mut connections = self.connections();
         connections.retain(|connection| connection.strong_count() > 0);
         connections.push(Arc::downgrade(connection));
     }
-}
-
-fn accept(listener: &TcpListener, shared: &Shared) {
-    thread::scope(|scope| {
-        for connection in listener.incoming().flatten() {
-            if shared.stop.load(Ordering::SeqCst) {
-                break;
-            }
-            let connection = Arc::new(connection);
-            shared.remember(&connection);
-            shared.received().1 += 1;
-            // An I/O error ends the connection only.
-            scope.spawn(move || serve(&connection, shared));
-        }
-        for connection in shared.connections().iter().filter_map(Weak::upgrade) {
-            // The client may have closed it.
-            connection.shutdown(Shutdown::Both).ok();
-        }
-    });
-}
-
-/// First byte of a TLS connection (RFC 8446, section 5.1). Clients try TLS first, and
-/// plain HTTP after an error.
-const TLS_HANDSHAKE: u8 = 22;
-
-/// Answers requests until the client closes the connection.
-fn serve(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
-    connection.set_nodelay(true)?;
-    if let Some((_, Some(behaviour))) = shared.requested(CONNECT) {
-        return behaviour.act("/", &mut connection, &shared.stop);
-    }
-    if let Some(tls) = &shared.tls {
-        let session = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
-        return serve_http(StreamOwned::new(session, connection), shared);
-    }
-    let mut first = [0];
-    if connection.peek(&mut first)? == 1 && first == [TLS_HANDSHAKE] {
-        return write!(connection, "HTTP/1.0 400 Bad Request\r\n\r\n");
-    }
-    serve_http(connection, shared)
-}
-
-fn serve_http(connection: impl Read + Write, shared: &Shared) -> io::Result<()> {
-    let mut reader = BufReader::new(connection);
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request)? == 0 {
-            return Ok(());
-        }
-        let (mut header, mut authorization) = (String::new(), None);
-        while reader.read_line(&mut header)? > 2 {
-            if let Some((name, value)) = header.split_once(':')
-                && name.eq_ignore_ascii_case("authorization")
-            {
-                authorization = Some(value.trim().to_owned());
-            }
-            header.clear();
-        }
-        let mut words = request.split(' ');
-        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        let received = Received {
-            target: path.to_owned(),
-            authorization,
-        };
-        shared.received().0.push(received.clone());
-        let connection = reader.get_mut();
-        match shared.challenge(&received) {
-            Some(challenge) => challenge.act(path, connection, &shared.stop)?,
-            None => answer(method, path, connection, shared)?,
-        }
-    }
-}
-
-fn answer(
-    method: &str,
-    path: &str,
-    to: &mut (impl Read + Write),
-    shared: &Shared,
-) -> io::Result<()> {
-    let place = path
-        .split_once("/manifests/")
-        .or_else(|| path.split_once("/blobs/"));
-    let bare = path.split('?').next().unwrap_or(path);
-    let reference = place.map_or(bare, |(_, reference)| reference);
-    let Some((bytes, behaviour)) = shared.requested(reference) else {
-        let unknown = match bare {
-            PING => Behaviour::status("200 OK"),
-            _ => Behaviour::not_found(),
-        };
-        return unknown.act(path, to, &shared.stop);
-    };
-    if let Some(behaviour) = behaviour {
-        return behaviour.act(path, to, &shared.stop);
-    }
-    let written = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
-    let written = written
-        .as_ref()
-        .and_then(|document| document.get("mediaType")?.as_str());
-    let media_type = written.unwrap_or("application/vnd.oci.image.index.v1+json");
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
-        bytes.len()
-    );
-    let mut answer = head.into_bytes();
-    if method == "GET" {
-        answer.extend(bytes);
-    }
-    to.write_all(&answer)?;
-    to.flush()
 }
