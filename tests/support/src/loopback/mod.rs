@@ -1,7 +1,7 @@
 //! Registries on 127.0.0.1, for tests, demo and benchmarks.
 //!
 //! ```text
-//!  Registry        in-process, plain HTTP; serves given documents, or misbehaves
+//!  Registry        in-process, HTTP or HTTPS; serves given documents, or misbehaves
 //!  Relay           adds latency to a registry
 //!  DockerRegistry  Debian's docker-registry, with or without password and TLS
 //!  Storage         a container storage with an image of an index (root only)
@@ -17,10 +17,10 @@ mod relay;
 pub mod samples;
 mod storage;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, Then};
 pub use docker::{Certificate, DockerRegistry, PASSWORD, USER};
 pub use failures::{Failure, failures};
-pub use registry::{CONNECT, PING, Registry, TOKEN};
+pub use registry::{CONNECT, PING, Received, Registry, TOKEN};
 pub use relay::Relay;
 pub use storage::Storage;
 

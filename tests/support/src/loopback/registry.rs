@@ -1,13 +1,19 @@
 //! A registry of manifests in this process.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
-use crate::loopback::Behaviour;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::TempDir;
+
+use crate::loopback::{Behaviour, Certificate};
 
 /// Reference of the connection itself, before any request, for [`Registry::behave`].
 pub const CONNECT: &str = "";
@@ -18,10 +24,12 @@ pub const PING: &str = "/v2/";
 /// Path to which [`Behaviour::bearer`] sends clients.
 pub const TOKEN: &str = "/token";
 
-/// Serves manifests by plain HTTP, under any repository's name, until dropped.
+/// Serves manifests by HTTP, plain or over TLS, under any repository's name, until dropped.
 pub struct Registry {
     address: String,
     shared: Arc<Shared>,
+    /// With the certificate.
+    dir: Option<TempDir>,
     accepting: Option<JoinHandle<()>>,
 }
 
@@ -30,7 +38,21 @@ struct Shared {
     manifests: Mutex<HashMap<String, Manifest>>,
     /// Connections that are being served.
     connections: Mutex<Vec<Weak<TcpStream>>>,
+    /// All requests, and how many connections they came over.
+    received: Mutex<(Vec<Received>, usize)>,
+    /// The value of `Authorization` that requests need, and the answer to others.
+    required: Mutex<Option<(String, Behaviour)>>,
+    tls: Option<Arc<ServerConfig>>,
     stop: AtomicBool,
+}
+
+/// A request that a registry received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Path and query.
+    pub target: String,
+    /// Value of the header `Authorization`.
+    pub authorization: Option<String>,
 }
 
 /// The document of a tag or a digest.
@@ -51,9 +73,58 @@ impl Registry {
     /// Where no port is free.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on 127.0.0.1");
+        Self::start_at("127.0.0.1:0", Shared::default())
+    }
+
+    /// Starts a registry on a free port of `[::1]` or another address.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    #[must_use]
+    pub fn start_on(ip: &str) -> Self {
+        Self::start_at(&format!("{ip}:0"), Shared::default())
+    }
+
+    /// Starts a registry with TLS. Its authority is in [`Registry::cert_dir`].
+    ///
+    /// # Panics
+    /// Where no port is free, or there is no openssl.
+    #[must_use]
+    pub fn with_tls(certificate: Certificate) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        certificate.issue(dir.path());
+        let chain = CertificateDer::from_pem_file(dir.path().join("server.pem"));
+        let key = PrivateKeyDer::from_pem_file(dir.path().join("key.pem"));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![chain.expect("PEM")], key.expect("PEM"))
+            .expect("a certificate and its key");
+        let shared = Shared {
+            tls: Some(Arc::new(config)),
+            ..Shared::default()
+        };
+        let mut registry = Self::start_at("127.0.0.1:0", shared);
+        registry.dir = Some(dir);
+        registry
+    }
+
+    /// Directory for `--cert-dir`.
+    ///
+    /// # Panics
+    /// Without TLS.
+    #[must_use]
+    pub fn cert_dir(&self) -> PathBuf {
+        let dir = self.dir.as_ref().expect("a registry with TLS");
+        dir.path().join("certs")
+    }
+
+    fn start_at(address: &str, shared: Shared) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound address").to_string();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let accepting = thread::spawn({
             let shared = Arc::clone(&shared);
             move || accept(&listener, &shared)
@@ -61,6 +132,7 @@ impl Registry {
         Self {
             address,
             shared,
+            dir: None,
             accepting: Some(accepting),
         }
     }
@@ -107,6 +179,12 @@ impl Registry {
             .extend(next);
     }
 
+    /// Answers requests below `/v2/` by a challenge unless they have this `Authorization`.
+    pub fn require(&self, authorization: &str, challenge: Behaviour) {
+        let required = Some((authorization.to_owned(), challenge));
+        *self.shared.required() = required;
+    }
+
     /// Number of requests for a reference.
     #[must_use]
     pub fn requests(&self, reference: &str) -> usize {
@@ -114,6 +192,18 @@ impl Registry {
             .manifests()
             .get(reference)
             .map_or(0, |manifest| manifest.requests)
+    }
+
+    /// All requests so far.
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.received().0.clone()
+    }
+
+    /// Number of connections so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.received().1
     }
 }
 
@@ -133,6 +223,23 @@ impl Shared {
         self.manifests
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn required(&self) -> MutexGuard<'_, Option<(String, Behaviour)>> {
+        self.required.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to a request that lacks the required authorization.
+    fn challenge(&self, request: &Received) -> Option<Behaviour> {
+        let required = self.required();
+        let (authorization, challenge) = required.as_ref()?;
+        let is_refused = request.target.starts_with(PING)
+            && request.authorization.as_ref() != Some(authorization);
+        is_refused.then(|| challenge.clone())
+    }
+
+    fn received(&self) -> MutexGuard<'_, (Vec<Received>, usize)> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The document of a reference, and the behaviour instead of serving it, if any.
@@ -166,6 +273,7 @@ fn accept(listener: &TcpListener, shared: &Shared) {
             }
             let connection = Arc::new(connection);
             shared.remember(&connection);
+            shared.received().1 += 1;
             // An I/O error ends the connection only.
             scope.spawn(move || serve(&connection, shared));
         }
@@ -184,28 +292,56 @@ const TLS_HANDSHAKE: u8 = 22;
 fn serve(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     connection.set_nodelay(true)?;
     if let Some((_, Some(behaviour))) = shared.requested(CONNECT) {
-        return behaviour.act("/", connection, &shared.stop);
+        return behaviour.act("/", &mut connection, &shared.stop);
     }
-    let mut reader = BufReader::new(connection);
-    if reader.fill_buf()?.first() == Some(&TLS_HANDSHAKE) {
+    if let Some(tls) = &shared.tls {
+        let session = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+        return serve_http(StreamOwned::new(session, connection), shared);
+    }
+    let mut first = [0];
+    if connection.peek(&mut first)? == 1 && first == [TLS_HANDSHAKE] {
         return write!(connection, "HTTP/1.0 400 Bad Request\r\n\r\n");
     }
+    serve_http(connection, shared)
+}
+
+fn serve_http(connection: impl Read + Write, shared: &Shared) -> io::Result<()> {
+    let mut reader = BufReader::new(connection);
     loop {
         let mut request = String::new();
         if reader.read_line(&mut request)? == 0 {
             return Ok(());
         }
-        let mut header = String::new();
+        let (mut header, mut authorization) = (String::new(), None);
         while reader.read_line(&mut header)? > 2 {
+            if let Some((name, value)) = header.split_once(':')
+                && name.eq_ignore_ascii_case("authorization")
+            {
+                authorization = Some(value.trim().to_owned());
+            }
             header.clear();
         }
         let mut words = request.split(' ');
         let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        answer(method, path, connection, shared)?;
+        let received = Received {
+            target: path.to_owned(),
+            authorization,
+        };
+        shared.received().0.push(received.clone());
+        let connection = reader.get_mut();
+        match shared.challenge(&received) {
+            Some(challenge) => challenge.act(path, connection, &shared.stop)?,
+            None => answer(method, path, connection, shared)?,
+        }
     }
 }
 
-fn answer(method: &str, path: &str, mut to: &TcpStream, shared: &Shared) -> io::Result<()> {
+fn answer(
+    method: &str,
+    path: &str,
+    to: &mut (impl Read + Write),
+    shared: &Shared,
+) -> io::Result<()> {
     let place = path
         .split_once("/manifests/")
         .or_else(|| path.split_once("/blobs/"));
@@ -234,5 +370,6 @@ fn answer(method: &str, path: &str, mut to: &TcpStream, shared: &Shared) -> io::
     if method == "GET" {
         answer.extend(bytes);
     }
-    to.write_all(&answer)
+    to.write_all(&answer)?;
+    to.flush()
 }
