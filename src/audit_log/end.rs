@@ -78,6 +78,14 @@ impl LogWriter<'_> {
                 Some(self.parse_last(last, length - torn.len() as u64)?)
             }
         };
+        if let (Some(found), Some(required)) = (&found, &self.required_origin)
+            && found.log != *required
+        {
+            return Err(LogError::OtherOrigin {
+                path: self.path.clone(),
+                origin: found.log.clone(),
+            });
+        }
         let continues = |known: &Appended| {
             let (found, known) = (found.as_ref(), &known.end);
             found.is_some_and(|found| found.log == known.log && found.seq >= known.seq)
@@ -94,11 +102,16 @@ impl LogWriter<'_> {
 
     /// The end of a log without a record.
     pub(super) fn empty_log(&self) -> Result<LogEnd, LogError> {
+        let random = || random_bytes().map(LogId::from_random);
+        let log = match &self.required_origin {
+            Some(origin) => origin.clone(),
+            None => random().map_err(self.context("name"))?,
+        };
         Ok(LogEnd {
             length: 0,
             seq: 0,
             prev: [0; 32],
-            log: LogId::from_random(random_bytes().map_err(self.context("name"))?),
+            log,
         })
     }
 

@@ -101,7 +101,12 @@ impl From<DiskError> for CliError {
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
         let message = error.to_string();
-        Self::new(ExitStatus::of_error(&error.into()), message)
+        let status = match error {
+            LogError::NotExtended(_) => ExitStatus::AuditBroken,
+            LogError::OtherOrigin { .. } => ExitStatus::Usage,
+            error => ExitStatus::of_error(&error.into()),
+        };
+        Self::new(status, message)
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Call {
     List(Text),
     Unlink(Text),
     RemoveDir(Text),
+    /// The registry client requests the manifest of this digest.
+    Request(Digest),
     /// skopeo prints the manifest of this digest.
     InspectRaw(Digest),
     /// skopeo copies the manifest of this digest into a directory.
@@ -60,7 +62,7 @@ pub enum Answer {
     /// The system refuses the call.
     Error(ErrorKind),
     Opened(FileId),
-    /// Nothing was synced.
+    /// Nothing was synced; or the gate refuses.
     Unavailable,
     Locked,
     /// Another process holds the lock.
@@ -76,5 +78,5 @@ pub enum Answer {
     /// skopeo prints this.
     Content(Text),
     /// skopeo exits with 1 and this message.
-    SkopeoFailed(Text),
+    RemoteFailed(Text),
 }

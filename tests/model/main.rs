@@ -11,6 +11,7 @@
 
 mod bounds;
 mod call;
+mod engines;
 mod file_system;
 mod process;
 mod properties;

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use skopeo_index_core::audit::{
-    CompactRange, FindingKind, InclusionProof, InclusionProofBuilder, Record, Severity, leaf_hash,
+    Checkpoint, CompactRange, ConsistencyProof, FindingKind, InclusionProof, PathBuilder, Proof,
+    Record, SavedCheckpoint, Severity, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use test_support::audit_log::sample::logs;
 use test_support::audit_log::{all_findings, lines, verify};
 
-use crate::merkle::prove;
+use crate::merkle::{naive_root, prove, prove_consistency};
 
 /// The proved record.
 const SEQ: u64 = 13;
@@ -60,7 +61,7 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
 
     let (mut range, mut prover) = (
         CompactRange::default(),
-        InclusionProofBuilder::new(SEQ, checkpoint.size),
+        PathBuilder::inclusion(SEQ, checkpoint.size),
     );
     let (mut leaves, mut prev) = (Vec::new(), [0; 32]);
     for line in lines(&log) {
@@ -78,9 +79,15 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
     assert_eq!(leaves, read("leaves").lines().collect::<Vec<_>>());
     let path: Vec<_> = prover.into_path().into_iter().map(hex).collect();
     assert_eq!(path, PATH);
-    let proof: InclusionProof = serde_json::from_str(&read("proof")).expect("a proof");
-    let record = proof.check(&checkpoint).expect("a valid proof");
-    assert_eq!(record.seq, SEQ);
+    let proof = Proof::parse(read("proof").as_bytes()).expect("a proof");
+    assert_eq!(proof.to_string(), read("proof"));
+    let Proof::Inclusion(proof) = proof else {
+        panic!("not an inclusion proof")
+    };
+    assert_eq!(proof.checkpoint.checkpoint(), &checkpoint);
+    let line = &lines(&log)[13];
+    let record = proof.check_record(line.trim_ascii_end());
+    assert_eq!(record.expect("a valid proof").seq, SEQ);
 }
 
 fn hex(hash: [u8; 32]) -> String {
@@ -117,14 +124,31 @@ fn python_reader_verifies_checkpoint_and_proofs_of_a_written_log() {
         fs::write(&path, content).expect("a file");
         path
     };
-    for seq in [0, 7, 40] {
-        let line = String::from_utf8(lines[seq].clone()).expect("ASCII");
-        let path = prove(&leaves, seq);
-        let proof = InclusionProof::new(line, seq as u64, checkpoint.size, path);
-        verify_with_python(&[
-            file("log", log),
-            file("checkpoint", checkpoint.to_string().as_bytes()),
-            file("proof", &serde_json::to_vec(&proof).expect("JSON")),
-        ]);
+    for at in [0, 7, 40] {
+        let old = at + 1;
+        let root = naive_root(&leaves[..old]);
+        let old = Checkpoint {
+            size: old as u64,
+            root,
+            ..checkpoint.clone()
+        };
+        let inclusion = InclusionProof {
+            index: at as u64,
+            path: prove(&leaves, at),
+            checkpoint: SavedCheckpoint::unsigned(checkpoint.clone()),
+        };
+        let consistency = ConsistencyProof {
+            old_size: old.size,
+            path: prove_consistency(&leaves, at + 1),
+            checkpoint: SavedCheckpoint::unsigned(checkpoint.clone()),
+        };
+        consistency.check(&old).expect("a valid proof");
+        for proof in [inclusion.to_string(), consistency.to_string()] {
+            verify_with_python(&[
+                file("log", log),
+                file("checkpoint", checkpoint.to_string().as_bytes()),
+                file("proof", proof.as_bytes()),
+            ]);
+        }
     }
 }
