@@ -53,8 +53,8 @@ proof: setup
 # toolchain; on stable, RUSTC_BOOTSTRAP=1 enables the same flags.
 SECONDS ?= 60
 FUZZ = $(if $(findstring nightly,$(shell rustup toolchain list 2>/dev/null)),cargo +nightly,RUSTC_BOOTSTRAP=1 cargo) fuzz
-TARGETS = audit digest gate index packet registry request stderr step
-# LTO off: linking nine targets would take longer than fuzzing.
+TARGETS = audit digest gate index note packet registry request stderr step
+# LTO off: linking ten targets would take longer than fuzzing.
 fuzz: export CARGO_PROFILE_RELEASE_LTO = off
 fuzz: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 fuzz:

@@ -54,6 +54,7 @@ fn main() {
     for cached in [64, 1_000, 10_000] {
         hits(cached);
     }
+    tiles(100_000);
     let version = median(&mut || {
         let mut command = skopeo_index();
         command.arg("--version");
@@ -177,6 +178,55 @@ fn verify_log(log: &Path) {
         records as f64 / took.as_secs_f64(),
         memory(verify)
     );
+}
+
+/// Writes the tiles of a log of many records, at once and after one more run.
+fn tiles(records: usize) {
+    /// Records of a log beside those of fetches: genesis, and a run's begin and end.
+    const RUN_RECORDS: usize = 3;
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("log");
+    let digest = test_support::loopback::digest(b"");
+    let manifest = dir.path().join("items.json");
+    // A fetch that finds nothing offline is one record.
+    let items = |count| {
+        let item = |n| {
+            let digest = format!("{}{n:08x}", &digest[..digest.len() - 8]);
+            (
+                digest,
+                serde_json::json!({ "image": { "name": "localhost/app" } }),
+            )
+        };
+        let items: serde_json::Map<_, _> = (0..count).map(item).collect();
+        fs::write(&manifest, serde_json::Value::Object(items).to_string()).expect("a file");
+        let mut command = skopeo_index();
+        command.args(["fetch", "--quiet", "--offline", "--manifest"]);
+        command.arg(&manifest).arg("--audit-log").arg(&log);
+        command.arg("--cache").arg(dir.path().join("cache"));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().expect("the command");
+    };
+    items(records - RUN_RECORDS);
+    let written = fs::read_to_string(&log).expect("the log").lines().count();
+    let write = |to: &Path| {
+        let mut command = skopeo_index();
+        command.args(["audit", "tiles"]).arg(&log).arg(to);
+        time(command)
+    };
+    let mut n = 0;
+    let at_once = median(&mut || {
+        n += 1;
+        write(&dir.path().join(n.to_string()))
+    });
+    let grown = median(&mut || {
+        items(1);
+        write(&dir.path().join("1"))
+    });
+    println!(
+        "| `audit tiles` of {written} records | {} | | |",
+        ms(at_once)
+    );
+    println!("| … after one more run | {} | | |", ms(grown));
 }
 
 /// Peak memory of a command, measured with GNU time.

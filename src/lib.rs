@@ -7,6 +7,7 @@ pub mod os;
 pub mod osbuild;
 pub mod registry;
 pub mod session;
+pub mod signing;
 pub mod skopeo;
 pub mod store;
 pub mod units;

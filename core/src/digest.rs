@@ -39,7 +39,7 @@ impl Digest {
     }
 
     /// Parses the 64 hexadecimal digits alone.
-    pub(crate) fn from_hex(hex: &str) -> Result<Self, DigestError> {
+    pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
         let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
         let (mut bytes, mut any) = ([0; 32], 0);
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {

@@ -152,6 +152,15 @@ fn credentials_files_give_every_secret_in_them() {
 }
 
 #[test]
+fn secrets_of_a_dockercfg_are_replaced() {
+    let auth = STANDARD.encode("alice:correct horse");
+    let file = serde_json::json!({"https://a/v1/": {"auth": auth, "email": "e"}}).to_string();
+    let redactor = Redactor::of_auth_files([file.as_bytes()], []);
+    let text = format!("{auth} correct horse");
+    assert_eq!(redactor.redact(&text), "*** ***");
+}
+
+#[test]
 fn credentials_after_a_scheme_and_tokens_are_replaced() {
     let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
     for (text, expected) in [

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod digest;
 pub mod gate;
 pub mod index;
+pub mod note;
 pub mod packet;
 pub mod registry;
 pub mod request;
@@ -21,11 +22,12 @@ pub mod step;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("audit", audit::target),
     ("digest", digest::target),
     ("gate", gate::target),
     ("index", index::target),
+    ("note", note::target),
     ("packet", packet::target),
     ("registry", registry::target),
     ("request", request::target),

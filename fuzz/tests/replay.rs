@@ -44,5 +44,5 @@ mod corpus_replays_without_panic {
         };
     }
 
-    replay!(audit digest gate index packet registry request stderr step);
+    replay!(audit digest gate index note packet registry request stderr step);
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
 use skopeo_index_core::audit::{
-    Entry, LogId, MAX_RECORD_LEN, NodeHash, Record, RunId, Schema, leaf_hash,
+    Entry, LogId, MAX_RECORD_LEN, NodeHash, Record, RunId, Schema, Timestamp, leaf_hash,
 };
 
 use super::writer::LOCK_TIMEOUT;
@@ -78,6 +78,14 @@ impl LogWriter<'_> {
                 Some(self.parse_last(last, length - torn.len() as u64)?)
             }
         };
+        if let (Some(found), Some(required)) = (&found, &self.required_origin)
+            && found.log != *required
+        {
+            return Err(LogError::OtherOrigin {
+                path: self.path.clone(),
+                origin: found.log.clone(),
+            });
+        }
         let continues = |known: &Appended| {
             let (found, known) = (found.as_ref(), &known.end);
             found.is_some_and(|found| found.log == known.log && found.seq >= known.seq)
@@ -94,11 +102,16 @@ impl LogWriter<'_> {
 
     /// The end of a log without a record.
     pub(super) fn empty_log(&self) -> Result<LogEnd, LogError> {
+        let random = || random_bytes().map(LogId::from_random);
+        let log = match &self.required_origin {
+            Some(origin) => origin.clone(),
+            None => random().map_err(self.context("name"))?,
+        };
         Ok(LogEnd {
             length: 0,
             seq: 0,
             prev: [0; 32],
-            log: LogId::from_random(random_bytes().map_err(self.context("name"))?),
+            log,
         })
     }
 
@@ -146,6 +159,10 @@ impl LogWriter<'_> {
         run: &RunId,
         entry: Entry,
     ) -> Result<LogEnd, LogError> {
+        let time = Timestamp::from(SystemTime::now());
+        if !time.is_plausible() {
+            return Err(LogError::Clock(time));
+        }
         let record = Record {
             entry,
             log: end.log,
@@ -153,7 +170,7 @@ impl LogWriter<'_> {
             run: run.clone(),
             schema: Schema,
             seq: end.seq,
-            time: SystemTime::now().into(),
+            time,
         };
         let mut line = record.to_line();
         if line.len() > MAX_RECORD_LEN {

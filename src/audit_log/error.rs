@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use skopeo_index_core::audit::MAX_RECORD_LEN;
+use skopeo_index_core::audit::{LogId, MAX_RECORD_LEN, Timestamp};
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::{CancelReason, EffectError};
 
@@ -59,6 +59,27 @@ pub enum LogError {
         Escaped(&.0.to_string_lossy())
     )]
     Truncated(PathBuf),
+    /// The clock was never set: no verification would accept its times.
+    #[error("refusing to record the time {}: set the system clock", .0.as_str())]
+    Clock(Timestamp),
+    /// The log has another origin than the required one.
+    #[error(
+        "{}: the log's origin is {}; a log keeps the one that it began with",
+        Escaped(&.path.to_string_lossy()),
+        .origin.as_str()
+    )]
+    OtherOrigin {
+        /// The log.
+        path: PathBuf,
+        /// Its origin.
+        origin: LogId,
+    },
+    /// The log is not an extension of the one that a checkpoint was made of.
+    #[error(
+        "{}: not the log of the saved checkpoint: it was rewritten, cut or replaced",
+        Escaped(&.0.to_string_lossy())
+    )]
+    NotExtended(PathBuf),
     /// The record is longer than a record may be.
     #[error(
         "{}: a record of {length} bytes exceeds {MAX_RECORD_LEN}",

@@ -7,16 +7,22 @@
 //!  LOG ─▶ read_lines, verify_log, read_intact_log ─▶ ParsedLine, Finding
 //! ```
 
+mod checkpoint;
 mod end;
 mod error;
 mod objects;
 mod reader;
 mod recorder;
 mod recover;
+mod tiles;
 mod writer;
 
 pub use error::LogError;
 pub use objects::check_objects;
-pub use reader::{OpenRuns, ReadError, is_bad, read_intact_log, read_lines, verify_log};
+pub use reader::{
+    OpenRuns, ReadError, is_bad, read_extended_log, read_intact_log, read_lines, sync_log,
+    verify_log,
+};
 pub use recorder::{Identify, Recorder, requires_sync};
+pub use tiles::{TilesError, write_tiles};
 pub use writer::LogWriter;

@@ -16,7 +16,7 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::State;
 
-use crate::os::open_regular;
+use crate::os::{is_unsyncable, open_regular};
 
 /// Bytes of lines that a thread parses at once.
 const BATCH_SIZE: usize = 1 << 20;
@@ -140,6 +140,18 @@ pub fn verify_log<E: From<ReadError>>(
 /// # Errors
 /// Where the log can't be read, or is not intact.
 pub fn read_intact_log(log: &Path) -> Result<Checkpoint, ReadError> {
+    read_extended_log(log, None)
+}
+
+/// Verifies a log that has to be intact and an extension of an earlier one, and returns its
+/// checkpoint.
+///
+/// # Errors
+/// Where the log can't be read, is not intact, or is not an extension.
+pub fn read_extended_log(
+    log: &Path,
+    earlier: Option<&Checkpoint>,
+) -> Result<Checkpoint, ReadError> {
     let check = |findings: &[Finding]| {
         let bad = findings.iter().find(|finding| is_bad(finding));
         bad.map_or(Ok(()), |finding| {
@@ -150,10 +162,25 @@ pub fn read_intact_log(log: &Path) -> Result<Checkpoint, ReadError> {
         })
     };
     let take = |_: &ParsedLine, findings: Vec<Finding>| check(&findings);
-    let (summary, findings) = verify_log(log, None, KeepObjects::No, take)?;
+    let (summary, findings) = verify_log(log, earlier.cloned(), KeepObjects::No, take)?;
     check(&findings)?;
     let changed = || ReadError::Changed(log.to_owned());
     summary.checkpoint.ok_or_else(changed)
+}
+
+/// Makes a log's records durable, so that no crash takes back what is signed next. A file
+/// system that can't be written to has nothing to make durable.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn sync_log(log: &Path) -> Result<(), ReadError> {
+    match open_regular(log).and_then(|log| log.sync_data()) {
+        Err(error) if !is_unsyncable(error.kind()) => Err(ReadError::Io {
+            path: log.to_owned(),
+            error,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a log with this finding is not intact.

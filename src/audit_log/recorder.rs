@@ -11,7 +11,7 @@ use skopeo_index_core::machine::{Cause, EffectError, Event, FetchPolicy, State};
 use skopeo_index_core::request::Request;
 
 use super::{LogError, LogWriter};
-use crate::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
+use crate::fetch::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
 use crate::os::random_bytes;
 
 /// Writes the records of one run.
@@ -87,20 +87,8 @@ impl<'l> Recorder<'l> {
         }
     }
 
-    fn unrecorded(&self) -> MutexGuard<'_, HashSet<FetchId>> {
-        self.unrecorded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Observer for Recorder<'_> {
-    fn transition(
-        &self,
-        id: FetchId,
-        request: &Request,
-        transition: &Transition,
-    ) -> Result<(), Veto> {
+    /// Appends the record of a transition.
+    fn append(&self, id: FetchId, request: &Request, transition: &Transition) -> Result<(), Veto> {
         if self.unrecorded().contains(&id) {
             return Err(Veto(EffectError::AuditLog {
                 error: "an earlier record is missing".to_owned(),
@@ -121,12 +109,54 @@ impl Observer for Recorder<'_> {
         recorded.map_err(|error| {
             self.unrecorded().insert(id);
             Veto(error.into())
-        })?;
+        })
+    }
+
+    /// Makes all appended records durable. One that can't be synced stays in the log, and
+    /// so do later ones.
+    fn sync(&self) -> Result<(), EffectError> {
+        self.log.sync().map_err(EffectError::from)
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, HashSet<FetchId>> {
+        self.unrecorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn transition(
+        &self,
+        id: FetchId,
+        request: &Request,
+        transition: &Transition,
+    ) -> Result<(), Veto> {
+        self.append(id, request, transition)?;
         if requires_sync(&transition.event) {
-            // A record that can't be synced stays in the log, and so do later ones.
-            self.log.sync().map_err(|error| Veto(error.into()))?;
+            self.sync().map_err(Veto)?;
         }
         Ok(())
+    }
+
+    fn transitions(&self, batch: &[&FetchTransition<'_>]) -> Vec<Result<(), Veto>> {
+        let append = |made: &&FetchTransition<'_>| {
+            let appended = self.append(made.id, made.request, &made.transition);
+            appended.map(|()| requires_sync(&made.transition.event))
+        };
+        let appended: Vec<_> = batch.iter().map(append).collect();
+        let synced = match appended.iter().any(|appended| matches!(appended, Ok(true))) {
+            true => self.sync(),
+            false => Ok(()),
+        };
+        let check = |requires_sync| match requires_sync {
+            true => synced.clone().map_err(Veto),
+            false => Ok(()),
+        };
+        appended
+            .into_iter()
+            .map(|appended| appended.and_then(check))
+            .collect()
     }
 
     fn ended(&self, _: FetchId, report: &FetchReport) {

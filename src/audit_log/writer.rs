@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use skopeo_index_core::audit::{
-    Checkpoint, CompactRange, Entry, LineReader, LogLine, RunId, leaf_hash,
-};
+use skopeo_index_core::audit::{Entry, LineReader, LogId, RunId};
 
 use super::LogError;
 use super::end::{Appended, LogEnd, WriterState};
@@ -30,6 +28,8 @@ pub(super) const LOCK_TIMEOUT: LockTimeout = LockTimeout {
 pub struct LogWriter<'c> {
     pub(super) file: File,
     pub(super) path: PathBuf,
+    /// The id that the log must have; `None` for any, and a random one for a new log.
+    pub(super) required_origin: Option<LogId>,
     cancel: &'c CancelToken,
     state: Mutex<WriterState>,
     syncs: GroupCommit,
@@ -74,11 +74,21 @@ impl<'c> LogWriter<'c> {
         Ok(Self {
             file,
             path: path.to_owned(),
+            required_origin: None,
             cancel,
             state: Mutex::default(),
             syncs: GroupCommit::default(),
             sync_error: OnceLock::new(),
         })
+    }
+
+    /// Requires the log to have this id; a new log gets it.
+    #[must_use]
+    pub fn with_origin(self, origin: Option<LogId>) -> Self {
+        Self {
+            required_origin: origin,
+            ..self
+        }
     }
 
     /// Appends a record; it is durable after [`LogWriter::sync`]. If the file is renamed
@@ -109,29 +119,9 @@ impl<'c> LogWriter<'c> {
         })
     }
 
-    /// The checkpoint of all lines, whichever process wrote them. A torn line is not
-    /// counted.
-    ///
-    /// # Errors
-    /// Where the log can't be read.
-    pub fn checkpoint(&self) -> Result<Checkpoint, LogError> {
-        let origin = self.state().last.as_ref().map(|last| last.end.log.clone());
-        let origin = origin.ok_or_else(|| io::Error::other("no record was appended"));
-        let origin = origin.map_err(self.context("read"))?;
-        let mut range = CompactRange::default();
-        let mut lines = self.lines(u64::MAX);
-        while let Some(line) = lines.next_line().map_err(self.context("read"))? {
-            match line {
-                LogLine::Line(line) => range.push(leaf_hash(line)),
-                LogLine::TooLong(leaf) => range.push(leaf),
-                LogLine::Torn(_) => {}
-            }
-        }
-        Ok(Checkpoint {
-            origin,
-            size: range.size(),
-            root: range.root(),
-        })
+    /// The log's id; `None` before the first record of this process.
+    pub(super) fn origin(&self) -> Option<LogId> {
+        self.state().last.as_ref().map(|last| last.end.log.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, WriterState> {

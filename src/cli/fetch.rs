@@ -14,6 +14,7 @@ use skopeo_index::store::Store;
 use skopeo_index_core::osbuild::SOURCE;
 use skopeo_index_core::request::Request;
 
+use super::audit::SigningArgs;
 use super::cache::CacheLocation;
 use super::debug::DebugRunner;
 use super::dry_run::DryRun;
@@ -43,6 +44,16 @@ pub(super) struct Args {
     cache: Exclusive<CacheLocation>,
     #[command(flatten)]
     run: RunArgs,
+    /// Write a checkpoint of the audit log to this file at the end of the run
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SKOPEO_INDEX_CHECKPOINT",
+        requires = "audit_log"
+    )]
+    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    signing: SigningArgs,
     /// Print what would be fetched and the commands that would run
     #[arg(long)]
     dry_run: bool,
@@ -62,6 +73,10 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         locations: &args.locations.0,
         skopeo: &args.skopeo,
     };
+    let signing_key = args.signing.read()?;
+    if signing_key.is_some() && args.checkpoint.is_none() {
+        return Err(CliError::usage("--signing-key needs --checkpoint"));
+    }
     let started = Instant::now();
     let cancel = args.skopeo.cancel_on_signals()?;
     let (binary, options) = (args.skopeo.binary(), args.skopeo.options());
@@ -107,7 +122,9 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         .run
         .audit_log()
         .map(|log| LogWriter::open(log, &cancel));
-    let log = log.transpose()?;
+    let log = log
+        .transpose()?
+        .map(|log| log.with_origin(args.run.origin().cloned()));
     let runner = DebugRunner {
         skopeo: &binary,
         print: &note,
@@ -149,6 +166,9 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     progress.finish(started.elapsed(), args.run.audit_log().zip(checkpoint));
     printed?;
     ended?;
+    if let (Some(log), Some(to)) = (&log, &args.checkpoint) {
+        log.save_checkpoint(to, signing_key.as_ref())?;
+    }
     Ok(status)
 }
 

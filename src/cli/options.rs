@@ -10,6 +10,7 @@ use skopeo_index::fetch::{Engine, EngineChoice};
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::{GateInputs, SkopeoProgram};
 use skopeo_index::skopeo::SkopeoBinary;
+use skopeo_index_core::audit::LogId;
 use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
@@ -167,6 +168,10 @@ pub(super) struct RunArgs {
     /// Append a record of every transition to this log
     #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_AUDIT_LOG")]
     audit_log: Option<PathBuf>,
+    /// Origin of a new log, in its checkpoints: a URL without scheme, such as
+    /// example.com/builds [default: a random name]
+    #[arg(long, value_name = "ORIGIN", env = "SKOPEO_INDEX_ORIGIN", requires = "audit_log", value_parser = origin)]
+    origin: Option<LogId>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -213,6 +218,10 @@ impl RunArgs {
         self.audit_log.as_deref()
     }
 
+    pub(super) const fn origin(&self) -> Option<&LogId> {
+        self.origin.as_ref()
+    }
+
     pub(super) const fn policy(&self, attempts: Attempts) -> FetchPolicy {
         FetchPolicy {
             attempts,
@@ -252,6 +261,10 @@ fn tls_verify(text: &str) -> Result<TlsVerify, String> {
         true => TlsVerify::Always,
         false => TlsVerify::Never,
     })
+}
+
+fn origin(text: &str) -> Result<LogId, String> {
+    LogId::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {

@@ -101,7 +101,12 @@ impl From<DiskError> for CliError {
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
         let message = error.to_string();
-        Self::new(ExitStatus::of_error(&error.into()), message)
+        let status = match error {
+            LogError::NotExtended(_) => ExitStatus::AuditBroken,
+            LogError::OtherOrigin { .. } => ExitStatus::Usage,
+            error => ExitStatus::of_error(&error.into()),
+        };
+        Self::new(status, message)
     }
 }
 
@@ -159,11 +164,11 @@ static STREAMS: LazyLock<Streams> = LazyLock::new(|| {
     let is_fifo = stats.0.map(file_type) == Some(rustix::fs::FileType::Fifo);
     let stdout_is_terminal = stdout.is_terminal();
     // Descriptors 1 and 2 are never closed: std keeps them open for the process.
-    let stderr = LineWriter::start(rustix::stdio::stderr());
+    let stderr = LineWriter::new(rustix::stdio::stderr());
     Streams {
         stdout: match is_same {
             true => stderr.clone(),
-            false => LineWriter::start(rustix::stdio::stdout()),
+            false => LineWriter::new(rustix::stdio::stdout()),
         },
         stderr,
         stdout_is_terminal,

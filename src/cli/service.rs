@@ -60,6 +60,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         deadline: args.skopeo.deadline(),
         reply: args.reply.unwrap_or_else(of_host),
         audit_log: args.run.audit_log(),
+        origin: args.run.origin(),
     };
     let served = service.serve(&channel);
     served.map_err(|error| CliError::other(error.to_string()))?;

@@ -9,7 +9,7 @@ use crate::registry::ManifestClient;
 use crate::skopeo::Skopeo;
 
 /// Which engines a run may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EngineChoice {
     /// The registry client where it does what skopeo would, else skopeo.
     Auto,
@@ -39,7 +39,7 @@ impl EngineChoice {
 }
 
 /// What fetches manifest bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Engine {
     /// The registry client of this program.
     Registry,

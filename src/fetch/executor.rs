@@ -1,11 +1,12 @@
 //! Runs many fetches at once: `wants → perform → step → record`, until each has ended.
 //!
 //! ```text
-//!  requests ─▶ groups of one digest ─▶ workers ─▶ reports, in the order of the requests
+//!  requests ─▶ groups of one digest ─▶ hits, in batches ─▶ reports, in the order of the requests
+//!                                         └─ misses ─▶ workers ─▶┘
 //! ```
 //!
 //! Requests for one digest form a group, which one worker takes in order, so that a
-//! duplicate is fetched once. A transition is recorded before it is acted on: a fetch
+//! duplicate is fetched once. Workers start once there is a miss. A transition is recorded before it is acted on: a fetch
 //! doesn't publish before the record of `Verified` is durable, nor report success before
 //! that of `Committed` is.
 
@@ -16,7 +17,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, Scope};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
@@ -25,60 +26,10 @@ use skopeo_index_core::machine::{
 };
 use skopeo_index_core::request::Request;
 
-use super::{EngineUse, Performed, Performer, Trace};
+use super::{
+    EngineUse, FetchId, FetchReport, Observer, Performed, Performer, Trace, Transition, Veto,
+};
 use crate::os::best_effort;
-
-/// Observes every fetch, from many threads at once. The audit log may veto a transition;
-/// progress displays only watch.
-pub trait Observer: Sync {
-    /// A fetch begins.
-    fn began(&self, _id: FetchId, _request: &Request) {}
-
-    /// A transition was made. It is acted on once this returns.
-    ///
-    /// # Errors
-    /// [`Veto`] ends the fetch: what can't be recorded isn't done.
-    fn transition(
-        &self,
-        id: FetchId,
-        request: &Request,
-        transition: &Transition,
-    ) -> Result<(), Veto>;
-
-    /// A fetch has ended.
-    fn ended(&self, _id: FetchId, _report: &FetchReport) {}
-}
-
-/// A fetch of a run: the position of its first request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FetchId(pub usize);
-
-/// A transition, and how it came about.
-#[derive(Debug)]
-pub struct Transition {
-    /// The transition.
-    pub event: Event,
-    /// How its effect was performed.
-    pub trace: Trace,
-}
-
-/// Why a record could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Veto(pub EffectError);
-
-/// How a fetch ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchReport {
-    /// The request.
-    pub request: Request,
-    /// Duration of the fetch.
-    pub took: Duration,
-    /// The engine that fetched last, if one did.
-    pub engine: Option<EngineUse>,
-    /// The object in the cache, or why it isn't there.
-    pub result: Result<Committed<ManifestBytes>, Failed>,
-}
 
 /// Runs fetches, whose effects a [`Performer`] performs.
 pub struct Executor<'a> {
@@ -97,7 +48,26 @@ pub struct Executor<'a> {
 const MAX_WAITING_REPORTS: usize = 256;
 
 /// Requests for one digest, each with its positions in the input.
-type Group<'r> = Vec<(&'r Request, Vec<usize>)>;
+pub(super) type Group<'r> = Vec<(&'r Request, Vec<usize>)>;
+
+/// A group without a usable object, and what its look-up came to; `None` where it is to
+/// be looked up again.
+pub(super) struct Miss<'g, 'r> {
+    pub(super) group: &'g Group<'r>,
+    pub(super) looked_up: Option<Outcome<ManifestBytes>>,
+}
+
+impl<'g> Miss<'g, '_> {
+    /// The requests in order, each with its positions, and the outcome of its look-up. That
+    /// of the first is of no use to the others.
+    fn requests(
+        &self,
+    ) -> impl Iterator<Item = (&'g Request, &'g [usize], Option<Outcome<ManifestBytes>>)> {
+        let mut looked_up = self.looked_up.clone();
+        let requests = self.group.iter();
+        requests.map(move |(request, positions)| (*request, &**positions, looked_up.take()))
+    }
+}
 
 impl Executor<'_> {
     /// Fetches all requests, and reports each in their order, as soon as those before it
@@ -112,20 +82,21 @@ impl Executor<'_> {
                 next_position += 1;
             }
         };
-        let workers = self.jobs.get().min(groups.len());
-        if workers == 1 {
-            return self.run_in_this_thread(&groups, deliver);
+        let misses = self.report_hits(&groups, &mut deliver);
+        let workers = self.jobs.get().min(misses.len());
+        if workers <= 1 {
+            return self.run_in_this_thread(&misses, deliver);
         }
         let (sender, reports) = mpsc::sync_channel(MAX_WAITING_REPORTS);
         let next = AtomicUsize::new(0);
         let queue = Queue {
-            groups: &groups,
+            misses: &misses,
             next: &next,
             reports: sender,
         };
         std::thread::scope(|scope| {
             if self.spawn_worker(scope, queue.clone(), workers).is_err() {
-                return self.run_in_this_thread(&groups, deliver);
+                return self.run_in_this_thread(&misses, deliver);
             }
             drop(queue);
             for (positions, fetched) in reports {
@@ -136,53 +107,72 @@ impl Executor<'_> {
 
     fn run_in_this_thread(
         &self,
-        groups: &[Group<'_>],
+        misses: &[Miss<'_, '_>],
         mut deliver: impl FnMut(&[usize], Arc<FetchReport>),
     ) {
-        for (request, positions) in groups.iter().flatten() {
-            let fetched = self.fetch(FetchId(positions[0]), request);
+        for (request, positions, looked_up) in misses.iter().flat_map(Miss::requests) {
+            let fetched = self.fetch(FetchId(positions[0]), request, looked_up);
             deliver(positions, Arc::new(fetched));
         }
     }
 
     /// Spawns a worker that spawns the next one before it starts on the queue. When the
-    /// queue is empty first (cache hits), the remaining workers are never spawned.
+    /// queue is empty first, the remaining workers are never spawned.
     fn spawn_worker<'s, 'r: 's>(
         &'s self,
         scope: &'s Scope<'s, '_>,
         queue: Queue<'r>,
         workers: usize,
     ) -> io::Result<()> {
-        let is_empty = queue.next.load(Ordering::Relaxed) >= queue.groups.len();
+        let is_empty = queue.next.load(Ordering::Relaxed) >= queue.misses.len();
         if workers == 0 || is_empty {
             return Ok(());
         }
         let run = move || {
             // If the system has no more threads, fewer workers do the work.
             best_effort(self.spawn_worker(scope, queue.clone(), workers - 1));
-            queue.drain(|id, request| self.fetch(id, request));
+            queue.drain(|id, request, looked_up| self.fetch(id, request, looked_up));
         };
         Builder::new().spawn_scoped(scope, run).map(drop)
     }
 
-    /// Runs one fetch from beginning to end, in this thread.
-    pub fn fetch(&self, id: FetchId, request: &Request) -> FetchReport {
+    /// Runs one fetch from beginning to end, in this thread. `looked_up` is the outcome of
+    /// its first effect, if that was performed.
+    fn fetch(
+        &self,
+        id: FetchId,
+        request: &Request,
+        looked_up: Option<Outcome<ManifestBytes>>,
+    ) -> FetchReport {
         for observer in self.observers {
             observer.began(id, request);
         }
         let started = Instant::now();
         let mut engine = None;
-        let result = self.drive(id, request, &mut engine);
+        let result = self.drive(id, request, looked_up, &mut engine);
         let report = FetchReport {
             request: request.clone(),
             took: started.elapsed(),
             engine,
             result,
         };
+        self.end(id, report)
+    }
+
+    /// Shows the end of a fetch to the observers.
+    pub(super) fn end(&self, id: FetchId, report: FetchReport) -> FetchReport {
         for observer in self.observers {
             observer.ended(id, &report);
         }
         report
+    }
+
+    /// A fetch at its beginning.
+    pub(super) fn begin(&self, request: &Request) -> Fetch<ManifestBytes> {
+        Fetch::new(Task {
+            request: request.clone(),
+            policy: self.policy,
+        })
     }
 
     #[expect(clippy::result_large_err, reason = "a report holds either by value")]
@@ -190,18 +180,17 @@ impl Executor<'_> {
         &self,
         id: FetchId,
         request: &Request,
+        mut looked_up: Option<Outcome<ManifestBytes>>,
         engine: &mut Option<EngineUse>,
     ) -> Result<Committed<ManifestBytes>, Failed> {
-        let mut fetch = Fetch::new(Task {
-            request: request.clone(),
-            policy: self.policy,
-        });
+        let mut fetch = self.begin(request);
         // Passed to the machine in place of the next outcome.
         let mut failure: Option<EffectError> = None;
         while let Some(effect) = fetch.wants() {
-            let Performed { outcome, trace } = match failure.take() {
-                Some(error) => Performed {
-                    outcome: Outcome::Failed { error },
+            let failed = failure.take().map(|error| Outcome::Failed { error });
+            let Performed { outcome, trace } = match failed.or_else(|| looked_up.take()) {
+                Some(outcome) => Performed {
+                    outcome,
                     trace: Trace::default(),
                 },
                 None => self.performer.perform(&effect),
@@ -209,22 +198,12 @@ impl Executor<'_> {
             if trace.engine.is_some() {
                 engine.clone_from(&trace.engine);
             }
-            match fetch.step(outcome) {
-                Ok((next, event)) => {
-                    fetch = next;
-                    let transition = Transition { event, trace };
-                    failure = self.record(id, request, &transition);
-                }
-                Err(refusal) => {
-                    // The performer answered another effect than it was given.
-                    debug_assert!(false, "{refusal}");
-                    failure = Some(EffectError::Command {
-                        kind: FailureKind::Other,
-                        message: refusal.to_string(),
-                    });
-                    fetch = refusal.state;
-                }
-            }
+            let (next, stepped) = step(fetch, outcome);
+            fetch = next;
+            failure = match stepped {
+                Ok(event) => self.record(id, request, &Transition { event, trace }),
+                Err(error) => Some(error),
+            };
         }
         if let Some(staging) = fetch.staging() {
             // The next run sweeps what can't be removed now.
@@ -234,16 +213,7 @@ impl Executor<'_> {
                     .remove_staging(staging, fetch.attempt()),
             );
         }
-        match (fetch, failure) {
-            (Fetch::Committed(committed), None) => Ok(committed),
-            (ended, failure) => {
-                Err(
-                    ended.abandon(failure.unwrap_or_else(|| EffectError::AuditLog {
-                        error: "the end of the fetch was not recorded".to_owned(),
-                    })),
-                )
-            }
-        }
+        conclude(fetch, failure)
     }
 
     /// Calls the observers; returns the first veto.
@@ -259,24 +229,65 @@ impl Executor<'_> {
     }
 }
 
+/// Takes a step; returns the state after it, and its event or why there is none.
+pub(super) fn step(
+    fetch: Fetch<ManifestBytes>,
+    outcome: Outcome<ManifestBytes>,
+) -> (Fetch<ManifestBytes>, Result<Event, EffectError>) {
+    match fetch.step(outcome) {
+        Ok((next, event)) => (next, Ok(event)),
+        Err(refusal) => {
+            // The performer answered another effect than it was given.
+            debug_assert!(false, "{refusal}");
+            let error = EffectError::Command {
+                kind: FailureKind::Other,
+                message: refusal.to_string(),
+            };
+            (refusal.state, Err(error))
+        }
+    }
+}
+
+/// The result of a fetch that wants nothing more, or whose last step failed or was vetoed.
+#[expect(clippy::result_large_err, reason = "a report holds either by value")]
+pub(super) fn conclude(
+    fetch: Fetch<ManifestBytes>,
+    failure: Option<EffectError>,
+) -> Result<Committed<ManifestBytes>, Failed> {
+    match (fetch, failure) {
+        (Fetch::Committed(committed), None) => Ok(committed),
+        (ended, failure) => Err(ended.abandon(failure.unwrap_or_else(unrecorded))),
+    }
+}
+
+/// The failure of a fetch whose end has no record.
+pub(super) fn unrecorded() -> EffectError {
+    EffectError::AuditLog {
+        error: "the end of the fetch was not recorded".to_owned(),
+    }
+}
+
 /// A report with the positions of its request.
 type PositionedReport<'r> = (&'r [usize], Arc<FetchReport>);
 
 /// What the workers share.
 #[derive(Clone)]
 struct Queue<'r> {
-    groups: &'r [Group<'r>],
-    /// Position of the next group.
+    misses: &'r [Miss<'r, 'r>],
+    /// Position of the next miss.
     next: &'r AtomicUsize,
     reports: mpsc::SyncSender<PositionedReport<'r>>,
 }
 
 impl Queue<'_> {
-    /// Takes groups until the queue is empty.
-    fn drain(&self, fetch: impl Fn(FetchId, &Request) -> FetchReport) {
-        while let Some(group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            for (request, positions) in group {
-                let report = Arc::new(fetch(FetchId(positions[0]), request));
+    /// Takes misses until the queue is empty.
+    fn drain(
+        &self,
+        fetch: impl Fn(FetchId, &Request, Option<Outcome<ManifestBytes>>) -> FetchReport,
+    ) {
+        while let Some(miss) = self.misses.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            for (request, positions, looked_up) in miss.requests() {
+                let report = Arc::new(fetch(FetchId(positions[0]), request, looked_up));
                 // The receiver lives as long as the workers.
                 best_effort(self.reports.send((positions, report)));
             }

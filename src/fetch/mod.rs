@@ -8,10 +8,13 @@
 
 mod engine;
 mod executor;
+mod hits;
+mod observer;
 mod performer;
 mod resolve;
 
 pub use engine::{Engine, EngineChoice, EngineUse};
-pub use executor::{Executor, FetchId, FetchReport, Observer, Transition, Veto};
+pub use executor::Executor;
+pub use observer::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
 pub use performer::{ByteSource, Performed, Performer, Trace};
 pub use resolve::{RetryPolicy, backoff, resolve};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,16 @@ use skopeo_index_core::machine::CancelReason;
 
 use super::best_effort;
 
-/// Cancels every wait of a run. It is a pipe that is never drained: once a byte is in
-/// it, every poll of it returns at once.
+/// Cancels every wait of a run. What waits polls a pipe that is never drained: once a byte
+/// is in it, every poll of it returns at once. Before the byte, the reason is set, or the
+/// flag of signals, so that nothing else needs a system call.
 #[derive(Debug)]
 pub struct CancelToken {
     reader: OwnedFd,
     writer: OwnedFd,
     reason: OnceLock<CancelReason>,
+    /// Set at the first signal.
+    interrupted: Arc<AtomicBool>,
     deadline: Option<Instant>,
 }
 
@@ -33,6 +37,7 @@ impl CancelToken {
             reader,
             writer,
             reason: OnceLock::new(),
+            interrupted: Arc::default(),
             deadline,
         })
     }
@@ -43,11 +48,11 @@ impl CancelToken {
     /// # Errors
     /// Where the handlers can't be installed.
     pub fn on_signals(&self) -> io::Result<()> {
-        let received = Arc::default();
+        let received = &self.interrupted;
         for signal in [SIGINT, SIGTERM] {
             // The handler that reads the flag comes before the one that sets it.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&received))?;
-            signal_hook::flag::register(signal, Arc::clone(&received))?;
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(received))?;
+            signal_hook::flag::register(signal, Arc::clone(received))?;
             signal_hook::low_level::pipe::register(signal, self.writer.try_clone()?)?;
         }
         Ok(())
@@ -64,7 +69,14 @@ impl CancelToken {
     /// The reason, once cancelled.
     #[must_use]
     pub fn cancelled(&self) -> Option<CancelReason> {
-        self.sleep(Duration::ZERO)
+        if let Some(reason) = self.reason.get() {
+            return Some(*reason);
+        }
+        if self.interrupted.load(Ordering::Acquire) {
+            return Some(CancelReason::Interrupted);
+        }
+        let deadline = self.deadline.filter(|at| *at <= Instant::now());
+        deadline.map(|_| CancelReason::Deadline)
     }
 
     /// Sleeps for `time`; returns the reason as soon as it is cancelled.
@@ -72,14 +84,10 @@ impl CancelToken {
     pub fn sleep(&self, time: Duration) -> Option<CancelReason> {
         let until = Instant::now() + time;
         loop {
-            if self.is_signalled() {
-                return Some(*self.reason.get().unwrap_or(&CancelReason::Interrupted));
+            if let Some(reason) = self.cancelled() {
+                return Some(reason);
             }
-            let now = Instant::now();
-            if self.deadline.is_some_and(|deadline| deadline <= now) {
-                return Some(CancelReason::Deadline);
-            }
-            let left = until.saturating_duration_since(now);
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
@@ -96,11 +104,6 @@ impl CancelToken {
         self.deadline.map_or(time, |at| {
             time.min(at.saturating_duration_since(Instant::now()))
         })
-    }
-
-    fn is_signalled(&self) -> bool {
-        let mut fds = [PollFd::new(&self.reader, PollFlags::IN)];
-        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Files and directories.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::{CancelToken, timespec};
+use super::{CancelToken, best_effort, timespec};
 
 /// Errors tolerated when syncing the ancestors of a file: they may not be ours.
 const UNSYNCABLE: [ErrorKind; 3] = [
@@ -121,6 +121,45 @@ pub(crate) fn parent_dir(path: &Path) -> Option<&Path> {
     } else {
         parent
     })
+}
+
+/// Puts a file with this content in place of another one or none, atomically and durably.
+/// Its permissions are as the umask has them.
+///
+/// # Errors
+/// Also where the name is that of something else than a file.
+pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(existing) if !existing.is_file() => {
+            return Err(io::Error::other("not a regular file"));
+        }
+        _ => {}
+    }
+    let dir = parent_dir(path).unwrap_or(path);
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.permissions(Permissions::from_mode(0o666));
+    let mut file = builder.tempfile_in(dir)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_dir(dir)
+}
+
+/// Creates a file that only its owner can read, durably.
+///
+/// # Errors
+/// Also where there is something at its name.
+pub(crate) fn create_secret_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    // A part of a key is of no use.
+    written.inspect_err(|_| best_effort(std::fs::remove_file(path)))?;
+    sync_dir(parent_dir(path).unwrap_or(path))
 }
 
 /// Random bytes from getrandom(2): ids must be unique across machines.

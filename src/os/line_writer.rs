@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::rows::{Rows, frame};
 use super::{CancelToken, best_effort};
 
 /// Bytes in the queue from which on lines of progress are dropped: a reader that is slow
@@ -28,6 +29,9 @@ const MAX_WRITE: usize = 4096;
 
 /// How often rows are redrawn and waits look at the cancellation token.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How long lines wait for others that fit into the same write.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// How long a cancelled run waits for its readers: far longer than one that reads needs.
 const CANCELLED_FLUSH: Duration = Duration::from_millis(300);
@@ -45,12 +49,6 @@ pub enum Priority {
     Message,
     /// Waited for, until the run is cancelled.
     Result,
-}
-
-/// Rows below the lines of a terminal.
-pub trait Rows: Send + Sync {
-    /// The rows for a terminal of this size, none of them wider than it.
-    fn rows(&self, columns: usize, lines: usize) -> Vec<String>;
 }
 
 /// Why not every result was written.
@@ -75,14 +73,18 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     cancel: OnceLock<Arc<CancelToken>>,
-    /// Whether there is a thread that writes.
-    thread: bool,
+    /// Whether there is a thread that writes. It is started with the first line.
+    thread: OnceLock<bool>,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<(Priority, Vec<u8>)>,
     bytes: usize,
+    /// When the first line of the queue came.
+    queued_at: Option<Instant>,
+    /// Whether a caller waits until everything is written.
+    flushing: bool,
     /// Number of results in the write in progress, if there is one.
     writing: Option<usize>,
     rows: Option<Arc<dyn Rows>>,
@@ -100,24 +102,26 @@ struct State {
 }
 
 impl LineWriter {
-    /// Starts the thread that writes to `fd`.
+    /// A writer to `fd`.
     #[must_use]
-    pub fn start(fd: BorrowedFd<'static>) -> Self {
-        let shared = |thread| {
-            Arc::new(Shared {
-                fd,
-                state: Mutex::default(),
-                changed: Condvar::new(),
-                cancel: OnceLock::new(),
-                thread,
-            })
-        };
-        let threaded = shared(true);
-        let writer = Arc::clone(&threaded);
-        let spawned = std::thread::Builder::new().spawn(move || writer.run());
-        // Where the system has no more threads, callers write for themselves.
-        let shared = spawned.map_or_else(|_| shared(false), |_| threaded);
+    pub fn new(fd: BorrowedFd<'static>) -> Self {
+        let shared = Arc::new(Shared {
+            fd,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            cancel: OnceLock::new(),
+            thread: OnceLock::new(),
+        });
         Self { shared }
+    }
+
+    /// Starts the thread. Where the system has no more, callers write for themselves.
+    fn has_thread(&self) -> bool {
+        *self.shared.thread.get_or_init(|| {
+            let writer = Arc::clone(&self.shared);
+            let spawned = std::thread::Builder::new().spawn(move || writer.run());
+            spawned.is_ok()
+        })
     }
 
     /// The token that ends waits for the reader. The first one counts.
@@ -153,12 +157,19 @@ impl LineWriter {
             state.dropped += 1;
             return Ok(());
         }
+        let (is_first, was_full) = (state.queue.is_empty(), state.is_full());
+        if is_first {
+            state.queued_at = Some(Instant::now());
+        }
         state.bytes += line.len();
         state.queue.push_back((priority, line));
+        let is_full = state.is_full();
         drop(state);
-        shared.changed.notify_all();
-        if !shared.thread {
+        if !self.has_thread() {
             while shared.write_next() {}
+        } else if is_first || (is_full && !was_full) {
+            // The lines between these don't wake the thread.
+            shared.changed.notify_all();
         }
         Ok(())
     }
@@ -166,7 +177,9 @@ impl LineWriter {
     /// Draws rows from now on.
     pub fn show(&self, rows: Arc<dyn Rows>) {
         self.shared.lock().rows = Some(rows);
-        self.shared.changed.notify_all();
+        if self.has_thread() {
+            self.shared.changed.notify_all();
+        }
     }
 
     /// Erases the rows.
@@ -192,6 +205,8 @@ impl LineWriter {
         let (shared, started) = (&self.shared, Instant::now());
         let mut cancelled = None;
         let mut state = shared.lock();
+        state.flushing = true;
+        shared.changed.notify_all();
         while !state.is_idle() && !state.failed {
             let owed = state.results_owed();
             let quiet = state.last_write.map_or(started, |at| at.max(started));
@@ -205,6 +220,7 @@ impl LineWriter {
             }
             state = shared.wait(state, TICK / 4);
         }
+        state.flushing = false;
         let lost = state.lost_results + state.results_owed();
         if lost == 0 {
             return Ok(());
@@ -221,6 +237,18 @@ impl LineWriter {
 impl State {
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.writing.is_none() && !self.erase
+    }
+
+    /// Whether the queue fills a write.
+    const fn is_full(&self) -> bool {
+        self.bytes >= MAX_WRITE
+    }
+
+    /// How long to wait for more lines.
+    fn linger(&self) -> Duration {
+        let waits = !self.queue.is_empty() && !self.is_full() && !self.flushing;
+        let since = self.queued_at.filter(|_| waits);
+        since.map_or(Duration::ZERO, |at| LINGER.saturating_sub(at.elapsed()))
     }
 
     fn results_owed(&self) -> usize {
@@ -256,8 +284,9 @@ impl Shared {
             }
             let is_tick = state.queue.is_empty() && !state.erase;
             let due = state.last_write.filter(|_| is_tick);
-            let left = due.map(|at| TICK.saturating_sub(at.elapsed()));
-            if let Some(left) = left.filter(|left| !left.is_zero()) {
+            let left = due.map_or(Duration::ZERO, |at| TICK.saturating_sub(at.elapsed()));
+            let left = left.max(state.linger());
+            if !left.is_zero() {
                 drop(self.wait(state, left));
                 continue;
             }
@@ -312,21 +341,6 @@ impl Shared {
         self.changed.notify_all();
         lines > 0
     }
-}
-
-/// The rows, and the cursor back at the first.
-fn frame(fd: BorrowedFd<'_>, rows: &dyn Rows) -> Vec<u8> {
-    let size = rustix::termios::tcgetwinsize(fd).ok();
-    // A terminal that doesn't say has the size of a VT100.
-    let size = size.filter(|size| size.ws_col > 0 && size.ws_row > 0);
-    let (columns, lines) = size.map_or((80, 24), |size| (size.ws_col, size.ws_row));
-    let rows = rows.rows(columns.into(), lines.into());
-    let mut frame = rows.join("\r\n").into_bytes();
-    if rows.len() > 1 {
-        frame.extend(format!("\x1b[{}A", rows.len() - 1).bytes());
-    }
-    frame.push(b'\r');
-    frame
 }
 
 /// Writes all bytes, also to a descriptor that another process made non-blocking.

@@ -9,18 +9,22 @@ mod host;
 mod line_writer;
 mod lock;
 mod process;
+mod rows;
+mod syncfs;
 
 pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
 pub use descendants::Descendants;
 pub(crate) use file::{
-    ancestors, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
+    ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
 };
-pub use file::{open_nonblocking, open_regular, read_all};
+pub use file::{open_nonblocking, open_regular, read_all, replace_file};
 pub(crate) use group_commit::GroupCommit;
 pub use host::{Host, config_home};
-pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, Rows, WriteError};
+pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};
+pub use rows::Rows;
+pub(crate) use syncfs::is_syncfs_usable;
 
 /// Ignores the result of an operation whose failure changes nothing. The call says why.
 pub fn best_effort<T, E>(_: Result<T, E>) {}

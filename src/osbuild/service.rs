@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
+use skopeo_index_core::audit::LogId;
 use skopeo_index_core::escape::truncate;
 use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network, Provenance};
 use skopeo_index_core::osbuild::{Call, FILES, ItemBatch, ItemResult, ItemResults, exception};
@@ -51,6 +52,8 @@ pub struct Service<'a> {
     /// The audit log. It is opened for each call, so that it can be renamed between
     /// calls.
     pub audit_log: Option<&'a Path>,
+    /// Origin of a new audit log.
+    pub origin: Option<&'a LogId>,
 }
 
 /// Name of the exception for a failed `download`.
@@ -151,6 +154,7 @@ impl Service<'_> {
             store.create().map_err(io::Error::other)?;
             let log = self.audit_log.map(|log| LogWriter::open(log, &cancel));
             let log = log.transpose().map_err(io::Error::other)?;
+            let log = log.map(|log| log.with_origin(self.origin.cloned()));
             let display = StatusLines {
                 total: requests.len(),
                 done: AtomicUsize::new(0),

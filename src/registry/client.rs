@@ -1,20 +1,19 @@
 //! Fetches manifests by digest, in the calling thread.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{EffectError, FailureKind};
-use skopeo_index_core::registry::{Repository, Scheme};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
 use super::certificates::system_roots;
 use super::gate::{Permit, TlsMode};
+use super::host::Host;
 use super::http::{HttpClient, cancelled, failure};
-use super::manifest::Fetching;
+use super::manifest_request::ManifestRequest;
 use super::slots::Slots;
 use super::tls::client_config;
 use super::tokens::Tokens;
@@ -38,16 +37,6 @@ pub struct Fetched {
     pub bytes: Result<Vec<u8>, EffectError>,
     /// Who answered.
     pub exchange: ExchangeRecord,
-}
-
-/// A registry, and its connections.
-pub(super) struct Host {
-    pub(super) http: HttpClient,
-    slots: Arc<Slots>,
-    /// Set once it has answered.
-    pub(super) scheme: OnceLock<Scheme>,
-    /// When it can be asked again, by its Retry-After.
-    not_before: Mutex<Option<Instant>>,
 }
 
 impl RegistryClient {
@@ -96,7 +85,7 @@ impl RegistryClient {
         host.wait_for_retry_after(self.timeout, &self.cancel)?;
         let slot = host.slots.acquire(&self.cancel);
         let _slot = slot.map_err(|reason| EffectError::Cancelled { reason })?;
-        let mut fetching = Fetching {
+        let mut request = ManifestRequest {
             client: self,
             host: &host,
             permit,
@@ -105,12 +94,14 @@ impl RegistryClient {
             authorization: None,
             exchange,
         };
-        fetching.fetch()
+        request.fetch()
     }
 
     fn host(&self, permit: &Permit) -> Result<Arc<Host>, rustls::Error> {
         let key = (permit.repository().domain().to_owned(), permit.tls());
-        if let Some(host) = self.hosts().get(&key) {
+        // Others wait, so that certificates are read once.
+        let mut hosts = self.hosts();
+        if let Some(host) = hosts.get(&key) {
             return Ok(Arc::clone(host));
         }
         let slots = Arc::new(Slots::new());
@@ -124,60 +115,11 @@ impl RegistryClient {
             scheme: OnceLock::new(),
             not_before: Mutex::default(),
         });
-        Ok(Arc::clone(self.hosts().entry(key).or_insert(host)))
+        hosts.insert(key, Arc::clone(&host));
+        Ok(host)
     }
 
     fn hosts(&self) -> MutexGuard<'_, HashMap<(String, TlsMode), Arc<Host>>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Host {
-    /// The schemes to try, in their order. Without TLS verification containers/image tries
-    /// HTTPS, then HTTP. A registry of this machine, which no network is in between of,
-    /// mostly speaks HTTP.
-    pub(super) fn schemes(&self, permit: &Permit) -> &'static [Scheme] {
-        match (self.scheme.get(), permit.tls()) {
-            (Some(Scheme::Http), _) => &[Scheme::Http],
-            (Some(Scheme::Https), _) | (None, TlsMode::Verified) => &[Scheme::Https],
-            (None, TlsMode::Unverified) if is_loopback(permit.repository()) => {
-                &[Scheme::Http, Scheme::Https]
-            }
-            (None, TlsMode::Unverified) => &[Scheme::Https, Scheme::Http],
-        }
-    }
-
-    /// Waits until the registry wants to be asked again.
-    fn wait_for_retry_after(
-        &self,
-        timeout: Duration,
-        cancel: &CancelToken,
-    ) -> Result<(), EffectError> {
-        let not_before = *self.not_before();
-        let left = not_before.map(|at| at.saturating_duration_since(Instant::now()));
-        let Some(left) = left.filter(|left| !left.is_zero()) else {
-            return Ok(());
-        };
-        if left > timeout {
-            let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
-            let message = format!("the registry asks to wait {left}, longer than the timeout");
-            return Err(failure(FailureKind::RateLimited, &message));
-        }
-        let cancelled = cancel.sleep(left);
-        cancelled.map_or(Ok(()), |reason| Err(EffectError::Cancelled { reason }))
-    }
-
-    pub(super) fn not_before(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.not_before
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether a registry is on this machine.
-fn is_loopback(repository: &Repository) -> bool {
-    let host = repository.host();
-    let host = host.split_once(':').map_or(host, |(host, _)| host);
-    let address = host.parse::<Ipv4Addr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

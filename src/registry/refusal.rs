@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use skopeo_index_core::escape::{EscapedPath, quote, truncate_message};
+use skopeo_index_core::escape::{EscapedPath, truncate_message};
 use skopeo_index_core::registry::{AuthFileError, Delegation, RegistriesConfError};
 
 /// Why the registry client may not fetch.
@@ -32,11 +32,11 @@ pub enum GateRefusal {
     #[error("HOME is not set")]
     NoHome,
     /// A `[[registry]]` table covers the repository.
-    #[error("registries.conf: {} has a table for {}", EscapedPath(.path), quote(.prefix))]
+    #[error("registries.conf: {} has a table for {prefix}", EscapedPath(.path))]
     RegistryTable {
         /// The file.
         path: PathBuf,
-        /// The prefix of the table.
+        /// The prefix of the table: printable ASCII, hardly longer than the name.
         prefix: String,
     },
     /// A registries.conf concerns every repository.

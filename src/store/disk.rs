@@ -1,6 +1,7 @@
 //! The file-system calls that matter, one method each.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -50,14 +51,19 @@ pub trait Disk: Send + Sync {
     /// Gives a staged file its name, without replacing.
     fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError>;
 
-    /// Reads a file of at most `max` bytes. A missing file is [`CacheEntry::Absent`].
-    fn read(
-        &self,
-        dir: &Dir,
-        name: &str,
-        max: usize,
-        durability: Durability,
-    ) -> Result<CacheEntry<ManifestBytes>, DiskError>;
+    /// Reads a file of at most `max` bytes, and keeps it open. A missing file is
+    /// [`CacheEntry::Absent`].
+    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, DiskError>;
+
+    /// Makes the bytes of a file that was read durable.
+    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError>;
+
+    /// Makes the whole file system of a directory durable, if that is cheap and certain to
+    /// cover these files.
+    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, DiskError>;
+
+    /// Whether a path is on the file system of a directory.
+    fn is_on_file_system_of(&self, dir: &Dir, path: &Path) -> bool;
 
     /// Makes a directory's entries durable.
     fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError>;
@@ -127,13 +133,57 @@ impl StagedFile {
     }
 }
 
-/// Whether reading makes a file's bytes durable.
+/// What is at a name.
+#[derive(Debug)]
+pub struct ReadFile {
+    /// Its bytes, if it is a file.
+    pub entry: CacheEntry<ManifestBytes>,
+    /// The file that has these bytes.
+    pub file: Option<OpenFile>,
+}
+
+impl From<CacheEntry<ManifestBytes>> for ReadFile {
+    /// Nothing that could be synced.
+    fn from(entry: CacheEntry<ManifestBytes>) -> Self {
+        Self { entry, file: None }
+    }
+}
+
+/// A file that was read, whatever its name is now.
+#[derive(Debug)]
+pub struct OpenFile {
+    pub(super) path: PathBuf,
+    /// `None` on a simulated disk.
+    pub(super) file: Option<File>,
+    /// Number of the device that its file system is on.
+    pub(super) device: u64,
+}
+
+impl OpenFile {
+    /// A file of a simulated disk.
+    #[must_use]
+    pub const fn simulated(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: None,
+            device: 0,
+        }
+    }
+
+    /// The path by which it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The result of syncing a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// It doesn't.
-    Unsynced,
-    /// It syncs the descriptor that was read.
-    Synced,
+pub enum FileSystemSync {
+    /// All that was written to it before is durable.
+    Done,
+    /// Nothing was synced: each file and directory needs an fsync.
+    Unavailable,
 }
 
 /// Whether to wait for a lock.

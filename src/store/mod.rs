@@ -16,6 +16,7 @@ mod disk;
 mod open_dir;
 mod real_disk;
 mod staging;
+mod sync;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -27,12 +28,13 @@ use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Placement, Staging};
 
 pub use disk::{
-    Dir, Disk, DiskError, Durability, LockGuard, LockWait, RenameOutcome, StagedFile, TryLock,
+    Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
+    StagedFile, TryLock,
 };
 pub use real_disk::RealDisk;
 use staging::{StagingDir, object_name};
 
-use crate::os::{CancelToken, GroupCommit, best_effort, is_unsyncable, parent_dir};
+use crate::os::{CancelToken, GroupCommit, parent_dir};
 
 /// Our private directory in a cache.
 const PRIVATE_DIR: &str = ".skopeo-index";
@@ -54,6 +56,8 @@ pub struct Store {
     root_syncs: GroupCommit,
     /// Set once the cache's ancestor directories are synced.
     ancestors_synced: OnceLock<()>,
+    /// Set by the first failed sync of the file system.
+    file_system_sync_failed: OnceLock<()>,
 }
 
 /// The result of quarantining an object.
@@ -77,6 +81,7 @@ impl Store {
             staging_dir: Mutex::default(),
             root_syncs: GroupCommit::default(),
             ancestors_synced: OnceLock::new(),
+            file_system_sync_failed: OnceLock::new(),
         }
     }
 
@@ -138,31 +143,26 @@ impl Store {
 
     /// Reads an object.
     pub fn read(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        self.read_with(digest, Durability::Unsynced)
+        Ok(self.open(digest)?.entry)
+    }
+
+    /// Reads an object, and keeps it open for [`Store::sync_objects`].
+    pub fn open(&self, digest: Digest) -> Result<ReadFile, DiskError> {
+        match self.open_root()? {
+            Some(root) => self.disk.read(root, &digest.to_string(), MAX_MANIFEST_SIZE),
+            None => Ok(CacheEntry::Absent.into()),
+        }
     }
 
     /// Reads an object and makes it durable: its writer may have crashed before its
     /// fsync, or never call it (osbuild's Python source).
     pub fn look_up(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        let entry = self.read_with(digest, Durability::Synced)?;
-        if let CacheEntry::File { .. } = entry {
+        let ReadFile { entry, file } = self.open(digest)?;
+        if let Some(file) = file {
+            self.disk.sync_file(&file)?;
             self.sync_root()?;
         }
         Ok(entry)
-    }
-
-    fn read_with(
-        &self,
-        digest: Digest,
-        durability: Durability,
-    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        match self.open_root()? {
-            Some(root) => {
-                let name = digest.to_string();
-                self.disk.read(root, &name, MAX_MANIFEST_SIZE, durability)
-            }
-            None => Ok(CacheEntry::Absent),
-        }
     }
 
     /// Puts verified bytes at the name `digest`, durably, without replacing an object, and
@@ -288,30 +288,6 @@ impl Store {
             made => made?,
         }
         self.disk.sync_path(parent)
-    }
-
-    /// Makes the cache's entries durable, and once per process those of its ancestors:
-    /// their creator may not have synced.
-    fn sync_root(&self) -> Result<(), DiskError> {
-        let root = self.make_root()?;
-        self.root_syncs.sync(|| {
-            if self.ancestors_synced.get().is_none() {
-                self.sync_ancestors()?;
-                // Another thread may have set it.
-                best_effort(self.ancestors_synced.set(()));
-            }
-            self.disk.sync_dir(root)
-        })
-    }
-
-    fn sync_ancestors(&self) -> Result<(), DiskError> {
-        let ancestors = self.disk.ancestors(&self.path);
-        ancestors
-            .iter()
-            .try_for_each(|dir| match self.disk.sync_path(dir) {
-                Err(DiskError::Io { error, .. }) if is_unsyncable(error.kind()) => Ok(()),
-                synced => synced,
-            })
     }
 
     /// Takes the cache's lock.

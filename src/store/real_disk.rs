@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use rustix::fs::{
     AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, mkdirat, openat, renameat_with,
-    unlinkat,
+    syncfs, unlinkat,
 };
 use rustix::io::Errno;
 use skopeo_index_core::digest::hex;
-use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
+use skopeo_index_core::machine::CacheEntry;
 
-use super::disk::{Dir, Disk, DiskError, Durability, LockWait, RenameOutcome, StagedFile, TryLock};
+use super::disk::{
+    Dir, Disk, DiskError, FileSystemSync, LockWait, OpenFile, ReadFile, RenameOutcome, StagedFile,
+    TryLock,
+};
 use super::open_dir::{
     OBJECT_MODE, SAFE, check_private, entries, open_nameless, proc_path, remove_all,
 };
@@ -201,13 +204,7 @@ impl Disk for RealDisk {
         }
     }
 
-    fn read(
-        &self,
-        dir: &Dir,
-        name: &str,
-        max: usize,
-        durability: Durability,
-    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, DiskError> {
         let path = dir.path().join(name);
         let flags = OFlags::RDONLY | SAFE;
         let opened = dir
@@ -215,14 +212,16 @@ impl Disk for RealDisk {
             .and_then(|dir| openat(dir, name, flags, Mode::empty()));
         let mut file = match opened {
             Ok(fd) => File::from(fd),
-            Err(Errno::NOENT) => return Ok(CacheEntry::Absent),
+            Err(Errno::NOENT) => return Ok(CacheEntry::Absent.into()),
             // A link; a socket or a device.
-            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Ok(CacheEntry::NotAFile),
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => {
+                return Ok(CacheEntry::NotAFile.into());
+            }
             Err(error) => return Err(error).context("open", &path),
         };
         let metadata = file.metadata().context("stat", &path)?;
         if !metadata.is_file() {
-            return Ok(CacheEntry::NotAFile);
+            return Ok(CacheEntry::NotAFile.into());
         }
         let expected = usize::try_from(metadata.len())
             .unwrap_or(usize::MAX)
@@ -232,13 +231,47 @@ impl Disk for RealDisk {
         start.read_to_end(&mut bytes).context("read", &path)?;
         if bytes.len() > max {
             let size = metadata.len().max(bytes.len() as u64);
-            return Ok(CacheEntry::Oversized { size });
-        }
-        if durability == Durability::Synced {
-            file.sync_all().context("sync", &path)?;
+            return Ok(CacheEntry::Oversized { size }.into());
         }
         let content = bytes.into();
-        Ok(CacheEntry::File { content })
+        Ok(ReadFile {
+            entry: CacheEntry::File { content },
+            file: Some(OpenFile {
+                path,
+                file: Some(file),
+                device: metadata.dev(),
+            }),
+        })
+    }
+
+    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError> {
+        let opened = file.file.as_ref().ok_or(Errno::BADF);
+        let opened = opened.context("sync", &file.path)?;
+        opened.sync_all().context("sync", &file.path)
+    }
+
+    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, DiskError> {
+        let (fd, path) = (dir.fd().context("sync", dir.path())?, dir.path());
+        let device = fstat(fd).context("stat", path)?.st_dev;
+        // Another file system may be mounted at an object's name.
+        let is_other = files.iter().any(|file| file.device != device);
+        if is_other || !os::is_syncfs_usable(fd, files.len()) {
+            return Ok(FileSystemSync::Unavailable);
+        }
+        match syncfs(fd) {
+            Err(Errno::NOSYS | Errno::PERM) => return Ok(FileSystemSync::Unavailable),
+            synced => synced.context("sync the file system of", path)?,
+        }
+        // The device's cache is not always flushed after the last block: not on ext4 without
+        // a journal, nor on XFS without a record for its log. An fsync does it on all.
+        files.last().map_or(Ok(()), |file| self.sync_file(file))?;
+        Ok(FileSystemSync::Done)
+    }
+
+    fn is_on_file_system_of(&self, dir: &Dir, path: &Path) -> bool {
+        let of_dir = dir.fd().and_then(fstat).map(|stat| stat.st_dev);
+        let of_path = rustix::fs::stat(path).map(|stat| stat.st_dev);
+        of_dir.is_ok() && of_dir == of_path
     }
 
     fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {

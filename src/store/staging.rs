@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
 
-use super::{Dir, DiskError, Durability, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
+use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
 
 /// Name prefix of staging directories.
 const PREFIX: &str = "staging-";
@@ -100,8 +100,8 @@ impl Store {
             self.disk
                 .open_private_dir(dir, &attempt_name(staging, attempt))
         })?;
-        self.disk
-            .read(&copy, MANIFEST, MAX_MANIFEST_SIZE, Durability::Unsynced)
+        let read = self.disk.read(&copy, MANIFEST, MAX_MANIFEST_SIZE)?;
+        Ok(read.entry)
     }
 
     /// Removes what a fetch has staged in its attempts.

@@ -3,62 +3,171 @@
 use std::fs;
 
 use serde_json::Value;
-use test_support::loopback::{Registry, samples};
-use test_support::program::harness::Cache;
+use skopeo_index_core::audit::leaf_hash;
+use skopeo_index_core::digest::Digest;
+use test_support::program::harness::{Cache, RunOutput};
+
+use crate::{record, saved};
+
+/// A log that is gone, its key, and what was kept of it.
+struct Scene {
+    cache: Cache,
+    key: String,
+    /// Signed, from before the log grew.
+    old: String,
+    /// Signed.
+    checkpoint: String,
+    /// Of record 2, with a signed checkpoint.
+    inclusion: String,
+    /// From `old`, with a signed checkpoint.
+    consistency: String,
+    /// The lines of records 2 and 3, in files.
+    records: [String; 2],
+    leaf_hash: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let cache = Cache::new();
+        let secret = cache.beside("secret").display().to_string();
+        let key = cache.run(["audit", "keygen", &secret, "--name", "example.com/a"]);
+        let log = record(&cache, "log", 0..2, &[]);
+        let signing = ["--signing-key", secret.as_str()];
+        let kept = |name: &str, args: &[&str]| saved(&cache, name, &[args, &signing].concat());
+        let old = kept("old", &["checkpoint", &log]);
+        record(&cache, "log", 2..6, &[]);
+        let checkpoint = kept("checkpoint", &["checkpoint", &log]);
+        let inclusion = kept("inclusion", &["prove", &log, "--seq", "2"]);
+        let consistency = kept("consistency", &["prove", &log, "--from", &old]);
+        let missing = ["audit", "prove", &log, "--seq", "1000"];
+        cache
+            .run(missing)
+            .assert_status(13)
+            .assert_says("no record 1000");
+        let lines = fs::read_to_string(&log).expect("the log");
+        let lines: Vec<&str> = lines.split_inclusive('\n').collect();
+        let records = [2, 3].map(|at| {
+            let file = cache.beside(&format!("record-{at}"));
+            fs::write(&file, lines[at]).expect("a file");
+            file.display().to_string()
+        });
+        let leaf_hash = leaf_hash(lines[2].trim_end().as_bytes());
+        let leaf_hash = Digest::from_bytes(leaf_hash).hex();
+        fs::remove_file(&log).expect("the log");
+        let key = key.stdout.trim_end().to_owned();
+        Self {
+            cache,
+            key,
+            old,
+            checkpoint,
+            inclusion,
+            consistency,
+            records,
+            leaf_hash,
+        }
+    }
+
+    fn verify(&self, proof: &str, more: &[&str]) -> RunOutput {
+        let args = ["audit", "verify", "--proof", proof];
+        self.cache.run(args.iter().chain(more))
+    }
+}
 
 #[test]
 fn inclusion_proof_is_checked_without_the_log() {
-    let (registry, cache) = (Registry::start(), Cache::new());
-    let reference = format!(
-        "{}/app@{}",
-        registry.address(),
-        registry.put(samples::empty())
-    );
-    let log = cache.beside("log").display().to_string();
-    cache
-        .fetch(&[&reference, "--audit-log", &log])
-        .assert_status(0);
-    let kept = |name: &str, args: &[&str]| {
-        let output = cache.run(["audit"].iter().chain(args));
+    let scene = Scene::new();
+    let [record, another] = &scene.records;
+    let by =
+        |anchor: &[&str], what: &[&str]| scene.verify(&scene.inclusion, &[anchor, what].concat());
+    let key = ["--key", scene.key.as_str()];
+    let checkpoint = ["--checkpoint", scene.checkpoint.as_str()];
+    for anchor in [&key[..], &checkpoint, &[&key[..], &checkpoint].concat()] {
+        let output = by(anchor, &["--record", record]);
         output.assert_status(0);
-        let file = cache.beside(name);
-        fs::write(&file, output.stdout).expect("a file");
-        file.display().to_string()
-    };
-    let checkpoint = kept("checkpoint", &["checkpoint", &log]);
-    let proof = kept("proof", &["prove", &log, "--seq", "2"]);
-    let another = kept("another", &["prove", &log, "--seq", "3"]);
-    cache
-        .run(["audit", "prove", &log, "--seq", "1000"])
-        .assert_status(13)
-        .assert_says("no record 1000");
-    fs::remove_file(&log).expect("the log");
+        let first = output.stdout.lines().next().expect("a line");
+        assert!(first.starts_with("record 2 is in the log "), "{output:#?}");
+        let is_checked = output.stdout.contains("signed by example.com/a");
+        assert_eq!(
+            is_checked,
+            anchor.len() != 2 || anchor == key,
+            "{output:#?}"
+        );
+        by(anchor, &["--leaf-hash", &scene.leaf_hash]).assert_status(0);
+        by(anchor, &["--record", another]).assert_status(16);
+        by(anchor, &["--leaf-hash", &"0".repeat(64)]).assert_status(16);
+        by(anchor, &[]).assert_status(2).assert_says("--record");
+    }
+    by(&[], &["--record", record])
+        .assert_status(2)
+        .assert_says("--checkpoint or --key");
+    let old = ["--checkpoint", scene.old.as_str()];
+    by(&old, &["--record", record])
+        .assert_status(16)
+        .assert_says("another size");
+    by(&checkpoint, &["--leaf-hash", "x"]).assert_status(2);
+}
 
-    let check = ["audit", "verify", "--checkpoint", &checkpoint, "--proof"];
-    let check_json = [&["audit", "verify", "--format=json"], &check[2..]].concat();
-    let check = |proof: &str| cache.run(check.iter().chain(&[proof]));
-    let output = check(&proof);
-    output.assert_status(0);
-    assert!(
-        output.stdout.starts_with("record 2 is in the log "),
-        "{output:#?}"
-    );
-    let json = |proof: &str| {
-        let output = cache.run(check_json.iter().chain(&[proof]));
+#[test]
+fn inclusion_proof_in_json_says_what_was_checked() {
+    let scene = Scene::new();
+    let json = |record: &str| {
+        let more = ["--format=json", "--key", &scene.key, "--record", record];
+        let output = scene.verify(&scene.inclusion, &more);
         let check: Value = serde_json::from_str(&output.stdout).expect("JSON");
+        assert_eq!(check["signature"]["checked"], true);
         (
             output.status,
             check["intact"].clone(),
             check["record"].clone(),
         )
     };
-    assert_eq!(json(&proof), (Some(0), true.into(), 2.into()));
-    let read = |file: &str| -> Value {
-        serde_json::from_slice(&fs::read(file).expect("a proof")).expect("JSON")
-    };
-    let mut forged = read(&proof);
-    forged["record"] = read(&another)["record"].take();
-    fs::write(&proof, forged.to_string()).expect("a file");
-    check(&proof).assert_status(16);
-    assert_eq!(json(&proof), (Some(16), false.into(), Value::Null));
+    assert_eq!(json(&scene.records[0]), (Some(0), true.into(), 2.into()));
+    assert_eq!(
+        json(&scene.records[1]),
+        (Some(16), false.into(), Value::Null)
+    );
+}
+
+#[test]
+fn consistency_proof_is_checked_without_the_log() {
+    let scene = Scene::new();
+    let check = |more: &[&str]| scene.verify(&scene.consistency, more);
+    let from = ["--from", scene.old.as_str()];
+    let output = check(&from);
+    output.assert_status(0);
+    assert!(output.stdout.contains(" extends that of "), "{output:#?}");
+    assert!(output.stdout.contains("not checked"), "{output:#?}");
+    let key = ["--key", scene.key.as_str()];
+    check(&[&from[..], &key].concat()).assert_status(0);
+    let checkpoint = ["--checkpoint", scene.checkpoint.as_str()];
+    check(&[&from[..], &checkpoint].concat()).assert_status(0);
+    check(&key).assert_status(2).assert_says("--from");
+    // The checkpoint of another size, and another root at that size.
+    check(&["--from", &scene.checkpoint])
+        .assert_status(16)
+        .assert_says("another size");
+    let old = fs::read_to_string(&scene.old).expect("a checkpoint");
+    let lines: Vec<&str> = old.split('\n').collect();
+    let forged = old.replace(lines[2], "YO+E9qMX9lQeovm9Lz3vbXR1FWIBXEFYlzaFWGTzExM=");
+    fs::write(&scene.old, forged).expect("a file");
+    check(&from).assert_status(16).assert_says("rewritten");
+    check(&[&from[..], &key].concat())
+        .assert_status(16)
+        .assert_says("not valid");
+}
+
+#[test]
+fn prove_from_a_checkpoint_that_the_log_does_not_extend_is_refused() {
+    let cache = Cache::new();
+    let log = record(&cache, "log", 0..2, &[]);
+    let other = record(&cache, "other", 0..1, &[]);
+    let before = saved(&cache, "before", &["checkpoint", &log]);
+    let longer = fs::read(&log).expect("a log");
+    let prove = |log: &str| cache.run(["audit", "prove", log, "--from", &before]);
+    prove(&log).assert_status(0);
+    prove(&other).assert_status(16).assert_says("another log");
+    let lines: Vec<_> = longer.split_inclusive(|byte| *byte == b'\n').collect();
+    fs::write(&log, lines[..lines.len() - 1].concat()).expect("a log");
+    prove(&log).assert_status(17);
+    cache.run(["audit", "prove", &log]).assert_status(2);
 }

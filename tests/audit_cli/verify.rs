@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use skopeo_index_core::audit::MAX_RECORD_LEN;
 use test_support::loopback::{Registry, samples};
 use test_support::program::harness::{Cache, RunOutput, wrap};
 
@@ -134,6 +135,6 @@ fn verify_oversized_line_is_named_within_bounded_memory() {
     let at = format!("record {count}: a record has at most");
     assert!(output.stdout.starts_with(&at), "{}", output.stdout);
     assert!(output.stdout.contains(&format!("record {}: ", count + 1)));
-    let output = verify(&[&intact, &long[..1 << 20]].concat());
+    let output = verify(&[&intact, &long[..MAX_RECORD_LEN]].concat());
     assert_eq!(output.status, Some(17), "{}", output.stdout);
 }

@@ -1,39 +1,45 @@
-//! Random runs that crash anywhere: their log verifies, and every change to it is found.
+//! Random runs, which crash anywhere: their log verifies, and every change to it is found.
 
-use std::collections::HashMap;
+mod answers;
+
 use std::fs;
-use std::path::Path;
-use std::sync::Mutex;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use proptest::prelude::*;
-use skopeo_index::audit_log::{LogWriter, Recorder};
-use skopeo_index::fetch::Observer;
-use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::audit_log::{Identify, LogWriter, Recorder};
+use skopeo_index::fetch::{ByteSource, Executor, Observer, Performer};
 use skopeo_index::store::Store;
+use skopeo_index_core::audit::SourceInfo;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{FetchPolicy, Method, Network};
-use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
+use skopeo_index_core::request::{Location, Request, TlsVerify};
+use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 use test_support::audit_log::verify;
 use test_support::loopback::samples;
 use test_support::program::fakes::{
-    Fault, FaultyDisk, POLICY, catch_crash, crash, failed, fetch_with, never_cancelled, printed,
-    request, run_on_copy,
+    Fault, FaultyDisk, POLICY, catch_crash, never_cancelled, request, skopeo as skopeo_by,
 };
 use test_support::property::{assert_change_is_found, config, log_change};
 
+use self::answers::{Answer, Answers, Client, VetoAfter};
 use crate::{logs, source_info};
 
-/// What skopeo does with a request.
+/// Where the bytes of a run come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Answer {
-    /// It prints the requested index, after so many failures.
-    Index(u32),
-    AnotherIndex,
-    NotAnIndex,
-    NotFound,
-    /// The process crashes while the command runs.
-    Crash,
+enum Source {
+    Registry,
+    Storage,
+    /// A container storage that doesn't exist.
+    MissingStorage,
+    /// Another cache, which has some of the documents.
+    Cache,
+    /// The registry client, and skopeo.
+    Auto,
+    /// The registry client alone.
+    Client,
 }
 
 /// Where a run crashes.
@@ -50,6 +56,10 @@ enum CrashPoint {
 struct Run {
     fetches: Vec<(usize, Answer)>,
     policy: FetchPolicy,
+    source: Source,
+    options: SkopeoOptions,
+    /// Number of transitions after which every further one is vetoed.
+    veto: Option<usize>,
     jobs: usize,
     crash: CrashPoint,
     /// Length of the torn line that a crash leaves.
@@ -59,12 +69,20 @@ struct Run {
 }
 
 fn run() -> impl Strategy<Value = Run> {
+    use Answer::{AnotherIndex, Cancelled, Crash, Killed, Missing, NotAnIndex, NotFound};
+    use Answer::{Nothing, TimedOut};
+    let others = [
+        AnotherIndex,
+        NotAnIndex,
+        NotFound,
+        Killed,
+        TimedOut,
+        Missing,
+    ];
+    let others = [&others[..], &[Cancelled, Nothing, Crash]].concat();
     let answer = prop_oneof![
-        4 => (0..3_u32).prop_map(Answer::Index),
-        1 => Just(Answer::AnotherIndex),
-        1 => Just(Answer::NotAnIndex),
-        1 => Just(Answer::NotFound),
-        1 => Just(Answer::Crash),
+        1 => (0..3_u32).prop_map(Answer::Index),
+        1 => prop::sample::select(others),
     ];
     let crash = prop_oneof![
         2 => Just(CrashPoint::Never),
@@ -73,104 +91,123 @@ fn run() -> impl Strategy<Value = Run> {
     ];
     let method = prop_oneof![Just(Method::Raw), Just(Method::SkopeoCopy)];
     let network = prop_oneof![4 => Just(Network::Allowed), 1 => Just(Network::Offline)];
-    let policy = (1..4_u32, method, network).prop_map(|(attempts, method, network)| FetchPolicy {
-        attempts: attempts.try_into().unwrap_or(POLICY.attempts),
-        method,
-        network,
+    let source = prop_oneof![
+        3 => Just(Source::Registry),
+        1 => Just(Source::Storage),
+        1 => Just(Source::MissingStorage),
+        1 => Just(Source::Cache),
+        2 => Just(Source::Auto),
+        1 => Just(Source::Client),
+    ];
+    let policy =
+        (1..4_u32, method, network, source).prop_map(|(attempts, method, network, source)| {
+            let attempts = attempts.try_into().unwrap_or(POLICY.attempts);
+            // Method copy is skopeo's.
+            let method = if matches!(source, Source::Cache | Source::Client) {
+                Method::Raw
+            } else {
+                method
+            };
+            (
+                FetchPolicy {
+                    attempts,
+                    method,
+                    network,
+                },
+                source,
+            )
+        });
+    let path = || prop::option::of(Just(PathBuf::from("/a b/=\u{e9}")));
+    let options = (path(), path(), any::<bool>()).prop_map(|(authfile, cert_dir, debug)| {
+        let debug = if debug {
+            SkopeoDebug::On
+        } else {
+            SkopeoDebug::Off
+        };
+        SkopeoOptions {
+            authfile,
+            cert_dir,
+            debug,
+        }
     });
+    let veto = prop_oneof![4 => Just(None), 1 => (0..12_usize).prop_map(Some)];
     let fetches = prop::collection::vec((0..4_usize, answer), 1..4);
     (
         fetches,
         policy,
-        1..3_usize,
+        (options, veto, 1..3_usize),
         crash,
         0..300_usize,
         any::<bool>(),
     )
-        .prop_map(|(fetches, policy, jobs, crash, torn, corrupt)| Run {
-            fetches,
-            policy,
-            jobs,
-            crash,
-            torn,
-            corrupt,
-        })
-}
-
-/// A skopeo with an answer for each digest. Not a mock: a crash would poison its lock.
-struct Answers {
-    answers: HashMap<Digest, (usize, Answer)>,
-    asked: Mutex<HashMap<Digest, u32>>,
-}
-
-impl Answers {
-    fn new(fetches: &[(usize, Answer)]) -> Self {
-        let answer = |&(n, answer): &(usize, Answer)| {
-            let digest = Digest::of(&samples::distinct(n));
-            (digest, (n, answer))
-        };
-        Self {
-            answers: fetches.iter().map(answer).collect(),
-            asked: Mutex::default(),
-        }
-    }
-
-    fn answer(&self, digest: Digest) -> Result<CommandOutput, RunError> {
-        let (n, answer) = self.answers[&digest];
-        let times = {
-            let mut asked = self.asked.lock().expect("no panic");
-            let times = asked.entry(digest).or_default();
-            *times += 1;
-            *times
-        };
-        match answer {
-            Answer::Index(failures) if times <= failures => failed("connection refused"),
-            Answer::Index(_) => printed(samples::distinct(n)),
-            Answer::AnotherIndex => printed(samples::distinct(n + 100)),
-            Answer::NotAnIndex => printed(samples::single_image()),
-            Answer::NotFound => failed("manifest unknown"),
-            Answer::Crash => crash(),
-        }
-    }
-}
-
-impl CommandRunner for Answers {
-    fn run(
-        &self,
-        command: &SkopeoCommand<'_>,
-        _: &SkopeoOptions,
-        _: &CommandLimits<'_>,
-        _: &CancelToken,
-    ) -> Result<CommandOutput, RunError> {
-        match command {
-            SkopeoCommand::InspectRaw(request) => self.answer(request.digest()),
-            SkopeoCommand::CopyIndex { request, to } => {
-                let mut output = self.answer(request.digest())?;
-                let bytes = std::mem::take(&mut output.stdout);
-                fs::write(to.join("manifest.json"), bytes).expect("a file");
-                Ok(output)
-            }
-            other => run_on_copy(other),
-        }
-    }
+        .prop_map(
+            |(fetches, (policy, source), (options, veto, jobs), crash, torn, corrupt)| Run {
+                fetches,
+                policy,
+                source,
+                options,
+                veto,
+                jobs,
+                crash,
+                torn,
+                corrupt,
+            },
+        )
 }
 
 /// Performs a run, up to its end or its crash.
 fn perform(run: &Run, log_path: &Path, cache: &Path) {
+    let location = match run.source {
+        Source::Registry | Source::Cache | Source::Auto | Source::Client => Location::Docker {
+            tls_verify: TlsVerify::Never,
+        },
+        Source::Storage => Location::ContainersStorage { location: None },
+        Source::MissingStorage => Location::ContainersStorage {
+            location: Some("/missing/storage".parse().expect("a location")),
+        },
+    };
     let requests: Vec<_> = run
         .fetches
         .iter()
-        .map(|(n, _)| request(Digest::of(&samples::distinct(*n))))
+        .map(|(n, _)| {
+            let digest = Digest::of(&samples::distinct(*n));
+            Request::new(request(digest).name().clone(), location.clone(), digest)
+        })
         .collect();
     if run.corrupt {
         let object = cache.join(requests[0].digest().to_string());
         fs::create_dir_all(cache).expect("a directory");
         fs::write(object, "corrupt").expect("an object");
     }
+    // The other cache has the documents that are to be found.
+    let other = cache.with_file_name("other");
+    fs::create_dir_all(&other).expect("a directory");
+    for (n, answer) in &run.fetches {
+        let document = samples::distinct(*n);
+        let object = other.join(Digest::of(&document).to_string());
+        match answer {
+            Answer::Index(_) => fs::write(object, document).expect("an object"),
+            Answer::NotAnIndex => fs::write(object, "corrupt").expect("an object"),
+            _ => {}
+        }
+    }
     let cancel = never_cancelled();
     let log = LogWriter::open(log_path, &cancel).expect("a log");
-    let recorder = Recorder::begin(&log, cache, run.policy, source_info(), None).expect("a record");
-    let observers: [&dyn Observer; 1] = [&recorder];
+    let source = match run.source {
+        Source::Cache => SourceInfo::Cache(other.display().to_string()),
+        Source::Auto => SourceInfo::Auto,
+        Source::Client => SourceInfo::Registry,
+        _ => source_info(),
+    };
+    let identify = || match source_info() {
+        SourceInfo::Skopeo(skopeo) => skopeo,
+        other => panic!("{other:?}"),
+    };
+    let identify: Option<Identify<'_>> = (run.source == Source::Auto).then_some(Box::new(identify));
+    let recorder = Recorder::begin(&log, cache, run.policy, source, identify);
+    let recorder = recorder.expect("a record");
+    let veto = VetoAfter(run.veto.unwrap_or(usize::MAX), AtomicUsize::new(0));
+    let observers: [&dyn Observer; 2] = [&recorder, &veto];
     let skopeo = Answers::new(&run.fetches);
     let crashes_in_a_command = run
         .fetches
@@ -190,8 +227,33 @@ fn perform(run: &Run, log_path: &Path, cache: &Path) {
         }
         CrashPoint::Never | CrashPoint::BeforeEnd => (Store::at(cache.to_owned()), None),
     };
-    let how = (jobs, &cancel, &observers[..]);
-    let fetched = catch_crash(|| fetch_with(&store, &skopeo, run.policy, &requests, how));
+    let other = Store::at(other);
+    let client = Client {
+        answers: &skopeo,
+        method: run.policy.method,
+        cancel: &cancel,
+    };
+    let executor = Executor {
+        performer: Performer {
+            store: &store,
+            source: match run.source {
+                Source::Cache => ByteSource::Cache(&other),
+                Source::Client => ByteSource::Registry(&client),
+                Source::Auto => ByteSource::Auto {
+                    registry: &client,
+                    skopeo: skopeo_by(&skopeo, &run.options),
+                    attempts: run.policy.attempts,
+                },
+                _ => ByteSource::Skopeo(skopeo_by(&skopeo, &run.options)),
+            },
+            retry_delay: Duration::ZERO,
+            cancel: &cancel,
+        },
+        policy: run.policy,
+        jobs: NonZeroUsize::new(jobs).expect("a job"),
+        observers: &observers,
+    };
+    let fetched = catch_crash(|| executor.run(&requests, |_| {}));
     let crashed = fetched.is_err()
         || matches!(run.crash, CrashPoint::BeforeEnd)
         || disk.is_some_and(|disk| disk.has_failed());
@@ -222,6 +284,9 @@ proptest! {
         let last = Run {
             fetches: vec![(5, Answer::Index(0))],
             policy: POLICY,
+            source: Source::Registry,
+            options: SkopeoOptions::default(),
+            veto: None,
             jobs: 1,
             crash: CrashPoint::Never,
             torn: 0,

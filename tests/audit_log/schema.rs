@@ -41,10 +41,23 @@ fn verify_json_output_is_valid_by_its_schema() {
     let verify = |more: &[&str]| print(&[&["verify", "--format=json"], more].concat());
     let cache = dir.path().to_str().expect("UTF-8");
     let verify_log = || verify(&[&log, "--checkpoint", &checkpoint, "--cache", cache]);
-    let verify_proof = || verify(&["--proof", &proof, "--checkpoint", &checkpoint]);
-    let mut printed = [verify_log(), verify_proof()].concat();
-
     let lines = lines(&whole);
+    let (record, old) = (path("record"), path("old"));
+    fs::write(&record, &lines[1]).expect("a file");
+    fs::write(&old, print(&["checkpoint", &log])).expect("a file");
+    let verify_proof = || {
+        let anchor = ["--proof", &proof, "--checkpoint", &checkpoint];
+        let inclusion = verify(&[&anchor[..], &["--record", &record]].concat());
+        fs::write(&proof, print(&["prove", &log, "--from", &old])).expect("a file");
+        [
+            inclusion,
+            verify(&[&anchor[..], &["--from", &old]].concat()),
+        ]
+        .concat()
+    };
+    let without_checkpoint = verify(&[&log]);
+    let mut printed = [verify_log(), without_checkpoint, verify_proof()].concat();
+
     let mut changed = whole.clone();
     changed[whole.len() / 2] ^= 1;
     for log_now in [
@@ -56,9 +69,21 @@ fn verify_json_output_is_valid_by_its_schema() {
         fs::write(&log, log_now).expect("a file");
         printed.extend(verify_log());
     }
-    let given = fs::read_to_string(&proof).expect("a proof");
-    fs::write(&proof, given.replace("\"seq\":1", "\"seq\":2")).expect("a file");
+    fs::write(&log, &whole).expect("a file");
+    fs::write(&proof, print(&["prove", &log, "--seq", "2"])).expect("a file");
     printed.extend(verify_proof());
+    let secret = path("secret");
+    let key = print(&["keygen", &secret, "--name", "example.com/a"]);
+    let key = String::from_utf8(key).expect("UTF-8");
+    let signed = print(&["checkpoint", &log, "--signing-key", &secret]);
+    fs::write(&checkpoint, signed).expect("a file");
+    printed.extend(verify(&[
+        &log,
+        "--checkpoint",
+        &checkpoint,
+        "--key",
+        key.trim_end(),
+    ]));
     let count = printed.iter().filter(|byte| **byte == b'\n').count();
     assert!(count > 20, "{count}");
     assert_eq!(count_valid("finding.json", &printed), (count, count));
@@ -80,11 +105,23 @@ fn checkpoint_and_proofs_agree_with_an_independent_computation() {
         env!("CARGO_MANIFEST_DIR"),
         "/core/tests/audit/verify_log.py"
     );
-    for seq in ["0", "7", "40"] {
-        let proof = print(&["prove", &log, "--seq", seq], "proof");
-        let printed = test_support::loopback::run("python3", &[script, &log, &checkpoint, &proof]);
-        assert_eq!(String::from_utf8_lossy(&printed).trim(), "ok");
-        let check = ["verify", "--proof", &proof, "--checkpoint", &checkpoint];
-        print(&check, "checked");
+    let whole = fs::read(&log).expect("a log");
+    let lines = lines(&whole);
+    let (part, record) = (dir.path().join("part"), dir.path().join("record"));
+    for seq in [0, 7, 40] {
+        fs::write(&part, lines[..=seq].concat()).expect("a file");
+        fs::write(&record, &lines[seq]).expect("a file");
+        let (part, record) = (part.display().to_string(), record.display().to_string());
+        let old = print(&["checkpoint", &part], "old");
+        let (old, record) = (["--from", &old], ["--record", &record]);
+        let seq = ["--seq", &seq.to_string()];
+        for (kind, more) in [(seq, record), (old, old)] {
+            let proof = print(&[&["prove", &log], &kind[..]].concat(), "proof");
+            let files = [script, &log, &checkpoint, &proof];
+            let printed = test_support::loopback::run("python3", &files);
+            assert_eq!(String::from_utf8_lossy(&printed).trim(), "ok");
+            let check = ["verify", "--proof", &proof, "--checkpoint", &checkpoint];
+            print(&[&check[..], &more].concat(), "checked");
+        }
     }
 }

@@ -64,7 +64,7 @@ fn file_larger_than_its_limit_is_rejected_without_reading_it_whole() {
     let file = file.to_str().expect("UTF-8");
     let proof = ["audit", "verify", "--proof", file, "--checkpoint", file];
     for (args, status, limit, message) in [
-        (&proof[..], 2, BASE, "larger than 65536 bytes"),
+        (&proof[..], 2, BASE, "larger than 139264 bytes"),
         (
             &["audit", "verify", "LOG", "--checkpoint", file],
             2,

@@ -47,6 +47,10 @@ fn help_of_every_command_is_as_reviewed() {
     ] {
         assert_snapshot!(format!("help_{command}"), stdout_of(&[command, "--help"]));
     }
+    for command in ["verify", "checkpoint", "keygen", "prove", "tiles"] {
+        let help = stdout_of(&["audit", command, "--help"]);
+        assert_snapshot!(format!("help_audit_{command}"), help);
+    }
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! The order of syncs and renames, and publishing without `renameat2`.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+
+use skopeo_index_core::digest::Digest;
+use test_support::loopback::samples;
 
 use crate::fixture::{Fixture, RunResult, Scenario};
 use crate::trace::{file_calls, traced};
@@ -22,7 +27,7 @@ fn syncs_and_names(calls: &[String]) -> Vec<String> {
         let file = path.rsplit('/').next()?;
         match name {
             "fsync" | "fdatasync" if file.starts_with('#') => Some(format!("{name} nameless")),
-            "fsync" | "fdatasync" => Some(format!("{name} {file}")),
+            "fsync" | "fdatasync" | "syncfs" => Some(format!("{name} {file}")),
             "renameat2" | "linkat" => Some(name.to_owned()),
             _ => None,
         }
@@ -63,12 +68,63 @@ fn fsync_of_records_and_objects_happens_in_order() {
         syncs_and_names(&file_calls(Scenario::FetchByRaw, &[])),
         fetched.concat()
     );
+    // The system lacks syncfs, or too much is dirty for it.
     let object = vec![format!("fsync {}", fixture.digest())];
-    let hit = [log_dirs, object, ancestors, calls(&after_name)];
-    assert_eq!(
-        syncs_and_names(&file_calls(Scenario::Hit, &[])),
-        hit.concat()
-    );
+    let hit = [
+        log_dirs.clone(),
+        object.clone(),
+        ancestors,
+        calls(&after_name),
+    ];
+    let refuse = ["-e".to_owned(), "inject=syncfs:error=ENOSYS".to_owned()];
+    let mut made = syncs_and_names(&file_calls(Scenario::Hit, &refuse));
+    made.retain(|call| !call.starts_with("syncfs"));
+    assert_eq!(made, hit.concat());
+
+    let made = syncs_and_names(&file_calls(Scenario::Hit, &[]));
+    if made.iter().any(|call| call.starts_with("syncfs")) {
+        let device = |dir: &Path| fs::metadata(dir).expect("a directory").dev();
+        let others = cache.ancestors().skip(1);
+        let others = others.filter(|dir| device(dir) != device(&cache));
+        let all = vec!["syncfs org.osbuild.files".to_owned()];
+        let hit = [
+            log_dirs,
+            all,
+            object,
+            others.map(fsync).collect(),
+            calls(&after_name[1..]),
+        ];
+        assert_eq!(made, hit.concat());
+    }
+}
+
+#[test]
+fn fsync_of_the_log_is_one_for_a_batch_of_hits() {
+    let fixture = Fixture::new(Scenario::Hit);
+    let mut hits = Vec::new();
+    for n in 0..20 {
+        let document = samples::distinct(n);
+        let digest = Digest::of(&document);
+        fs::write(fixture.cache().join(digest.to_string()), document).expect("an object");
+        hits.push(format!("localhost/app@{digest}"));
+    }
+    let (trace, log) = (fixture.dir().join("trace"), fixture.dir().join("log"));
+    let status = Command::new("strace")
+        .args(["-qq", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o"])
+        .arg(&trace)
+        .arg(test_support::program::binary())
+        .args(["fetch", "--quiet", "--skopeo=/bin/true", "--audit-log"])
+        .arg(&log)
+        .arg("--cache")
+        .arg(fixture.cache())
+        .args(hits)
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect("strace").success());
+    let trace = fs::read_to_string(trace).expect("the output of strace");
+    let of_log = trace.lines().filter(|line| line.contains("/log>"));
+    // The second is that of the run's end.
+    assert_eq!(of_log.count(), 2, "{trace}");
 }
 
 /// Options of strace that refuse the nameless file, as file systems without O_TMPFILE do.

@@ -7,7 +7,7 @@ use crate::is_long;
 
 /// System calls of the binary that don't change a file system.
 const HARMLESS: &str = "access arch_prctl brk capget clock_nanosleep clone clone3 close dup execve exit \
-    exit_group faccessat2 fcntl fstat futex getcwd getdents64 geteuid getpid getpgid \
+    exit_group faccessat2 fcntl fstat fstatfs futex getcwd getdents64 geteuid getpid getpgid \
     getrandom getrusage gettid getuid getegid getgid ioctl kill lseek lstat madvise mmap \
     mprotect mremap munmap newfstatat nanosleep pidfd_open pidfd_send_signal pipe2 poll \
     ppoll prctl pread64 prlimit64 read readlink readlinkat rseq rt_sigaction rt_sigprocmask \
@@ -40,7 +40,7 @@ pub fn mutating_calls(scenario: Scenario) -> BTreeMap<String, Vec<usize>> {
 /// The calls of a run that sync, rename, link or unlink, in order, with their arguments.
 pub fn file_calls(scenario: Scenario, strace_options: &[String]) -> Vec<String> {
     // -y shows the path of each descriptor. What is injected has to be traced.
-    let calls = "trace=fsync,fdatasync,renameat2,linkat,unlink,unlinkat,openat";
+    let calls = "trace=fsync,fdatasync,syncfs,renameat2,linkat,unlink,unlinkat,openat";
     let mut options = vec!["-y", "-e", calls];
     options.extend(strace_options.iter().map(String::as_str));
     let mut calls = traced(scenario, &options);

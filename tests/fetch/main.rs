@@ -8,6 +8,7 @@
 mod another_cache;
 mod cancellation;
 mod duplicates;
+mod hits;
 mod ordering;
 mod recording;
 mod resolve;

@@ -4,13 +4,15 @@
 //! - the executor's workers share a counter, each of whose numbers one worker gets, and a
 //!   channel; a digest belongs to one worker, so a duplicate is fetched once by
 //!   construction;
+//! - the threads that hash or fsync a batch of hits have objects of their own; what an
+//!   object's bytes are is computed once, under a lock of its own;
 //! - each use of the staging directory is under one mutex from beginning to end, and so
 //!   is each append to the log; what is appended is made durable outside of it, by group
 //!   commit;
 //! - a run's recorder has two counters, which are read once the workers have ended; which
 //!   fetches are unrecorded is asked and set by the one worker of each;
-//! - cancellation is a byte in a pipe that is never drained; its reason is set once,
-//!   before the byte, and signals, which set none, have one of their own;
+//! - cancellation is a reason that is set once, or the flag of signals, and after that a
+//!   byte in a pipe that is never drained;
 //! - progress displays decide nothing;
 //! - the threads that read a log to verify it share nothing: each owns its lines.
 //!

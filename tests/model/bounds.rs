@@ -1,5 +1,6 @@
 //! What is explored: the processes, the initial disk, and how much may go wrong.
 
+use skopeo_index::fetch::{Engine, EngineChoice};
 use skopeo_index_core::machine::{Method, Network};
 
 use crate::file_system::{FileSystem, Node, Text, VICTIM, intern};
@@ -14,7 +15,7 @@ pub const INDEXES: [Text; 2] = [
 pub const IMAGE: Text = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
 pub const GARBAGE: Text = "<html>";
 
-/// What skopeo's commands answer.
+/// What skopeo's commands and the registry client answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registry {
     /// The requested bytes.
@@ -155,6 +156,7 @@ impl InitialDisk {
 pub struct Bounds {
     /// The requested documents, one for each process.
     pub requested: Vec<Text>,
+    pub engine: EngineChoice,
     pub method: Method,
     pub network: Network,
     pub attempts: u32,
@@ -175,10 +177,11 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Method raw, an empty cache, and no disturbance.
+    /// skopeo by method raw, an empty cache, and no disturbance.
     pub fn of(requested: &[Text]) -> Self {
         Self {
             requested: requested.to_vec(),
+            engine: EngineChoice::Only(Engine::Skopeo),
             method: Method::Raw,
             network: Network::Allowed,
             attempts: 1,

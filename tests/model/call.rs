@@ -24,10 +24,16 @@ pub enum Call {
     /// Syncs a file that was read, whatever its name is now.
     SyncOpened(FileId),
     SyncDir(Text),
+    /// Syncs everything; a seeded bug leaves out a file.
+    SyncFileSystem {
+        skipped: Option<FileId>,
+    },
     Rename(Text, Text),
     List(Text),
     Unlink(Text),
     RemoveDir(Text),
+    /// The registry client requests the manifest of this digest.
+    Request(Digest),
     /// skopeo prints the manifest of this digest.
     InspectRaw(Digest),
     /// skopeo copies the manifest of this digest into a directory.
@@ -38,6 +44,8 @@ pub enum Call {
     ManifestDigest(Text),
     /// Appends a record to the audit log, durably.
     Record(State),
+    /// Reports the object as committed.
+    Report,
 }
 
 /// Whether a call waits for a lock.
@@ -54,6 +62,8 @@ pub enum Answer {
     /// The system refuses the call.
     Error(ErrorKind),
     Opened(FileId),
+    /// Nothing was synced; or the gate refuses.
+    Unavailable,
     Locked,
     /// Another process holds the lock.
     Contended,
@@ -68,5 +78,5 @@ pub enum Answer {
     /// skopeo prints this.
     Content(Text),
     /// skopeo exits with 1 and this message.
-    SkopeoFailed(Text),
+    RemoteFailed(Text),
 }

@@ -11,6 +11,7 @@
 
 mod bounds;
 mod call;
+mod engines;
 mod file_system;
 mod process;
 mod properties;
@@ -320,16 +321,9 @@ fn checker_detects_each_seeded_bug() {
         ..Bounds::of(&[ONE])
     };
     assert_detected(SeededBug::VerifiedAfterRename, &[CONTENT], wrong_answers);
+    let failure = [NO_FAILURE_WITHOUT_CAUSE];
     let two = Bounds::of(&[ONE, OTHER]);
-    assert_detected(
-        SeededBug::SweptWithoutLock,
-        &[NO_FAILURE_WITHOUT_CAUSE],
-        two,
-    );
-    let corrupt = Bounds {
-        initial_disks: vec![InitialDisk::CorruptObject],
-        ..Bounds::of(&[ONE])
-    };
+    assert_detected(SeededBug::SweptWithoutLock, &failure, two);
     let on = |initial_disks: &[InitialDisk]| Bounds {
         initial_disks: initial_disks.to_vec(),
         ..Bounds::of(&[ONE])
@@ -340,6 +334,21 @@ fn checker_detects_each_seeded_bug() {
     for disk in [InitialDisk::LockIsPipe, InitialDisk::StaleLockIsPipe] {
         assert_detected(SeededBug::PipeAwaited, &[TERMINATION], on(&[disk]));
     }
-    assert_detected(SeededBug::LockedTwice, &[LOCK_PROGRESS], corrupt.clone());
-    assert_detected(SeededBug::LockedTwice, &[TERMINATION], corrupt);
+    for property in [LOCK_PROGRESS, TERMINATION] {
+        let corrupt = on(&[InitialDisk::CorruptObject]);
+        assert_detected(SeededBug::LockedTwice, &[property], corrupt);
+    }
+    let unsynced_hit = Bounds {
+        faults: 1,
+        power_failures: 1,
+        ..on(&[InitialDisk::UnsyncedIndex])
+    };
+    for bug in [
+        SeededBug::FileNeverSynced,
+        SeededBug::ReportedBeforeSynced,
+        SeededBug::SyncSkipsFile,
+        SeededBug::FailedSyncIgnored,
+    ] {
+        assert_detected(bug, &[DURABILITY], unsynced_hit.clone());
+    }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use skopeo_index::fetch::{ByteSource, FetchReport, Performer};
+use skopeo_index::fetch::{EngineChoice, FetchReport, Performer};
 use skopeo_index::os::CancelToken;
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::skopeo::Skopeo;
@@ -37,6 +37,7 @@ pub struct Job {
     /// Unique among all processes of a world, crashed ones included.
     pub name: char,
     pub digest: Digest,
+    pub engine: EngineChoice,
     pub method: Method,
     pub network: Network,
     pub attempts: u32,
@@ -212,20 +213,22 @@ fn run(job: &Job, answers: Vec<Answer>) -> Snapshot {
         LazyLock::new(|| CancelToken::new(None).expect("a pipe"));
     let simulation = Simulation::new(job.bug, job.name, answers);
     let store = Store::new(PathBuf::from(ROOT), Arc::new(simulation.clone()));
+    let attempts = NonZeroU32::new(job.attempts).expect("an attempt");
+    let skopeo = Skopeo {
+        runner: &simulation,
+        options: &SkopeoOptions::default(),
+        command_timeout: Duration::from_secs(1),
+    };
     let config = SessionConfig {
         performer: Performer {
             store: &store,
-            source: ByteSource::Skopeo(Skopeo {
-                runner: &simulation,
-                options: &SkopeoOptions::default(),
-                command_timeout: Duration::from_secs(1),
-            }),
+            source: job.engine.source(&simulation, skopeo, attempts),
             retry_delay: Duration::ZERO,
             cancel: &CANCEL,
         },
         policy: FetchPolicy {
             method: job.method,
-            attempts: NonZeroU32::new(job.attempts).expect("an attempt"),
+            attempts,
             network: job.network,
         },
         // A worker thread would turn a simulated crash into a panic of its own.
@@ -241,7 +244,12 @@ fn run(job: &Job, answers: Vec<Answer>) -> Snapshot {
     let session = || {
         let mut status = None;
         let session = Session::begin(config).expect("a session without a log");
-        session.fetch(&[request], |report| status = Some(report.clone().into()));
+        session.fetch(&[request], |report| {
+            if report.result.is_ok() {
+                simulation.report();
+            }
+            status = Some(report.clone().into());
+        });
         session.end().expect("a session without a log");
         status.expect("a report")
     };

@@ -300,7 +300,7 @@ fn next_run_succeeds(model: &CacheModel, world: &World) -> bool {
 /// Runs the only process; returns whether it ends.
 fn run_alone(model: &CacheModel, world: &mut World) -> bool {
     while let Some(call) = model.next_call(&world.processes[0]) {
-        let correct = model.skopeo_answers(&world.fs, &call).into_iter().next();
+        let correct = model.remote_answers(&world.fs, &call).into_iter().next();
         let answer = match correct {
             Some(correct) => Some(run_skopeo(&mut world.fs, &call, correct)),
             None => model.perform(world, 0, &call),

@@ -14,4 +14,7 @@ pub enum SeededBug {
     NeverRecorded,
     LinkFollowed,
     PipeAwaited,
+    ReportedBeforeSynced,
+    SyncSkipsFile,
+    FailedSyncIgnored,
 }

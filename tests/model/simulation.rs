@@ -10,17 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use skopeo_index::audit_log::requires_sync;
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
-use skopeo_index::os::CancelToken;
+use skopeo_index::os::{CancelToken, best_effort};
+use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
 use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
 use skopeo_index::store::DiskError;
-use skopeo_index_core::machine::State;
+use skopeo_index_core::audit::ExchangeRecord;
+use skopeo_index_core::machine::{EffectError, FailureKind, State};
 use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::stderr::classify;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 
 use crate::call::{Answer, Call};
 use crate::file_system::{FileId, Text, intern};
 use crate::process::ROOT;
 use crate::seeded_bug::SeededBug;
+use crate::world::TIMEOUT;
 
 /// Unwinds out of the program at a call that has no answer.
 pub struct SimulatedCrash {
@@ -40,6 +44,8 @@ struct Script {
     reached: Vec<State>,
     /// Withheld by [`SeededBug::RecordedAfterPublishing`].
     delayed_record: Option<State>,
+    /// Withheld by [`SeededBug::ReportedBeforeSynced`].
+    delayed_sync: Option<Call>,
 }
 
 impl Simulation {
@@ -52,6 +58,7 @@ impl Simulation {
             locks: Vec::new(),
             reached: Vec::new(),
             delayed_record: None,
+            delayed_sync: None,
         })))
     }
 
@@ -63,6 +70,14 @@ impl Simulation {
     /// The states that its fetch has been in.
     pub fn reached(&self) -> Vec<State> {
         self.script().reached.clone()
+    }
+
+    /// Reports the object as committed.
+    pub fn report(&self) {
+        let delayed = self.script().delayed_sync.take();
+        self.call(Call::Report).expect("never refused");
+        // Too late, whether it succeeds or not.
+        best_effort(delayed.map_or(Ok(Answer::Done), |sync| self.call(sync)));
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -135,11 +150,38 @@ impl CommandRunner for Simulation {
                 }
                 output(0, bytes, String::new())
             }
-            Answer::SkopeoFailed(message) => {
+            Answer::RemoteFailed(message) => {
                 output(1, "", format!("level=fatal msg=\"{message}\""))
             }
             _ => output(0, "", String::new()),
         })
+    }
+}
+
+impl ManifestClient for Simulation {
+    fn fetch(&self, request: &Request) -> Result<Fetched, GateRefusal> {
+        let call = Call::Request(request.digest());
+        let (status, bytes) = match self.call(call).expect("an answer of the client") {
+            Answer::Unavailable => return Err(GateRefusal::Fips),
+            Answer::Content(bytes) => (Some(200), Ok(bytes.into())),
+            Answer::RemoteFailed(message) => {
+                let kind = match message {
+                    TIMEOUT => FailureKind::Timeout,
+                    message => classify(message),
+                };
+                let message = message.to_owned();
+                (None, Err(EffectError::Command { kind, message }))
+            }
+            other => panic!("{other:?} is no answer of the client"),
+        };
+        let exchange = ExchangeRecord {
+            endpoint: "https://localhost".to_owned(),
+            milliseconds: 0,
+            peer: None,
+            status,
+            tls: None,
+        };
+        Ok(Fetched { bytes, exchange })
     }
 }
 

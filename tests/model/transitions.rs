@@ -18,9 +18,11 @@ pub enum Action {
     /// The system performs a process's call.
     Perform(usize),
     /// skopeo answers a process's call.
-    AnswerOfSkopeo(usize, Answer),
+    RemoteAnswer(usize, Answer),
     /// The system refuses a process's call.
     Refuse(usize),
+    /// The system can't sync a whole file system for a process.
+    Decline(usize),
     /// A process is killed before its call.
     Kill(usize),
     /// A process is killed while it writes.
@@ -97,10 +99,10 @@ impl Model for CacheModel {
                 let answer = self.perform(&mut world, n, &call(n))?;
                 self.deliver(&mut world, n, answer, Disturbance::None);
             }
-            Action::AnswerOfSkopeo(n, answer) => {
+            Action::RemoteAnswer(n, answer) => {
                 world.schedule = self.schedule(last, n)?;
                 let call = call(n);
-                let is_correct = self.skopeo_answers(&last.fs, &call).first() == Some(&answer);
+                let is_correct = self.remote_answers(&last.fs, &call).first() == Some(&answer);
                 let disturbance = if is_correct {
                     Disturbance::None
                 } else {
@@ -113,6 +115,10 @@ impl Model for CacheModel {
                 world.faults -= 1;
                 let answer = Answer::Error(ErrorKind::StorageFull);
                 self.deliver(&mut world, n, answer, Disturbance::Failure);
+            }
+            Action::Decline(n) => {
+                world.schedule = self.schedule(last, n)?;
+                self.deliver(&mut world, n, Answer::Unavailable, Disturbance::None);
             }
             Action::Kill(n) => {
                 world.crashes -= 1;
@@ -167,15 +173,18 @@ impl CacheModel {
     fn actions_of(&self, world: &World, n: usize, actions: &mut Vec<Action>) {
         let call = self.next_call(&world.processes[n]);
         let call = call.expect("a running process");
-        let answers = self.skopeo_answers(&world.fs, &call);
+        let answers = self.remote_answers(&world.fs, &call);
         if answers.is_empty() {
             actions.push(Action::Perform(n));
-            if world.faults > 0 {
+            if world.faults > 0 && call != Call::Report {
                 actions.push(Action::Refuse(n));
+            }
+            if let Call::SyncFileSystem { .. } = call {
+                actions.push(Action::Decline(n));
             }
         }
         let answers = answers.into_iter();
-        actions.extend(answers.map(|answer| Action::AnswerOfSkopeo(n, answer)));
+        actions.extend(answers.map(|answer| Action::RemoteAnswer(n, answer)));
         if world.crashes > 0 {
             actions.push(Action::Kill(n));
             if let Call::Write(..) = call {
@@ -206,11 +215,13 @@ impl CacheModel {
             let own = format!("/staging-{}", self.histories.job(*history).name);
             let is_own = |path: &str| path.contains(&own) && !snapshot.locks.is_empty();
             match call {
-                Call::InspectRaw(_) if self.bounds.registry == Registry::Correct => {
-                    let answer = self.skopeo_answers(&world.fs, call).pop()?;
-                    Some(Action::AnswerOfSkopeo(n, answer))
+                Call::Request(_) | Call::InspectRaw(_)
+                    if self.bounds.registry == Registry::Correct =>
+                {
+                    let answer = self.remote_answers(&world.fs, call).pop()?;
+                    Some(Action::RemoteAnswer(n, answer))
                 }
-                Call::Record(_) => Some(Action::Perform(n)),
+                Call::Record(_) | Call::Report => Some(Action::Perform(n)),
                 Call::Create(path) | Call::Write(path, _) | Call::SyncFile(path)
                     if is_own(path) =>
                 {

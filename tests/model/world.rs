@@ -66,6 +66,9 @@ pub enum Disturbance {
     ObjectRemoved,
 }
 
+/// The failure of a request without an answer.
+pub const TIMEOUT: Text = "timeout";
+
 pub fn object(digest: Digest) -> Text {
     intern(&format!("{ROOT}/{digest}"))
 }
@@ -84,6 +87,7 @@ impl CacheModel {
         let history = self.histories.start(&Job {
             name,
             digest: Digest::of(document.as_bytes()),
+            engine: self.bounds.engine,
             method: self.bounds.method,
             network,
             attempts: self.bounds.attempts,
@@ -127,11 +131,11 @@ impl CacheModel {
         }
     }
 
-    /// The answers that skopeo may give to a call, the correct one first; none for other
-    /// calls.
-    pub fn skopeo_answers(&self, fs: &FileSystem, call: &Call) -> Vec<Answer> {
+    /// The answers that skopeo or the registry client may give to a call, the correct one
+    /// first; none for other calls.
+    pub fn remote_answers(&self, fs: &FileSystem, call: &Call) -> Vec<Answer> {
         let correct = match call {
-            Call::InspectRaw(digest) | Call::CopyIndex(digest, _) => {
+            Call::Request(digest) | Call::InspectRaw(digest) | Call::CopyIndex(digest, _) => {
                 Answer::Content(document(*digest))
             }
             Call::InspectDir(dir) => match read(fs, intern(&format!("{dir}/manifest.json"))) {
@@ -148,7 +152,7 @@ impl CacheModel {
         };
         let correct = match correct {
             Answer::Content(_) => correct,
-            _ => Answer::SkopeoFailed("no such file or directory"),
+            _ => Answer::RemoteFailed("no such file or directory"),
         };
         if self.bounds.registry == Registry::Correct {
             return vec![correct];
@@ -168,7 +172,11 @@ impl CacheModel {
                 .map(Answer::Content)
                 .filter(|answer| *answer != correct),
         );
-        answers.extend(failures.map(Answer::SkopeoFailed));
+        answers.extend(failures.map(Answer::RemoteFailed));
+        if let Call::Request(_) = call {
+            let more = [Answer::Unavailable, Answer::RemoteFailed(TIMEOUT)];
+            answers.extend(more);
+        }
         answers
     }
 
@@ -220,6 +228,10 @@ impl CacheModel {
                 Answer::Done
             }
             Call::SyncDir(dir) => done(fs.sync_dir(dir)),
+            Call::SyncFileSystem { skipped } => {
+                fs.sync_all(*skipped);
+                Answer::Done
+            }
             Call::Rename(from, to) => done(fs.rename(from, to)),
             Call::List(dir) => Answer::Names(
                 fs.list(dir)
@@ -236,7 +248,21 @@ impl CacheModel {
                 world.log.insert((digest, *state));
                 Answer::Done
             }
-            Call::InspectRaw(_)
+            Call::Report => {
+                let Process::Running {
+                    history,
+                    disturbance,
+                } = world.processes[process]
+                else {
+                    unreachable!("only a running process makes calls")
+                };
+                if disturbance < Disturbance::ObjectRemoved {
+                    world.reported.insert(self.histories.job(history).digest);
+                }
+                Answer::Done
+            }
+            Call::Request(_)
+            | Call::InspectRaw(_)
             | Call::CopyIndex(..)
             | Call::InspectDir(_)
             | Call::ManifestDigest(_) => unreachable!("skopeo answers it"),
@@ -255,13 +281,6 @@ impl CacheModel {
         let disturbance = disturbance.max(new);
         let history = self.histories.after(history, answer);
         world.processes[process] = self.process(history, disturbance);
-        let is_committed = matches!(
-            self.histories.snapshot(history).status,
-            Status::Committed(_)
-        );
-        if is_committed && disturbance < Disturbance::ObjectRemoved {
-            world.reported.insert(self.histories.job(history).digest);
-        }
     }
 }
 
@@ -295,6 +314,6 @@ pub fn run_skopeo(fs: &mut FileSystem, call: &Call, answer: Answer) -> Answer {
     let path = intern(&format!("{dir}/manifest.json"));
     match fs.create(path).and_then(|_| fs.write(path, bytes)) {
         Ok(()) => Answer::Done,
-        Err(_) => Answer::SkopeoFailed("no such file or directory"),
+        Err(_) => Answer::RemoteFailed("no such file or directory"),
     }
 }

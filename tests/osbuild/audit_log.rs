@@ -50,6 +50,26 @@ fn audit_log_records_downloads_and_copies() {
 }
 
 #[test]
+fn audit_log_of_the_service_begins_with_the_given_origin() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("log");
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let host = Host::start_with(Version::V190, |service| {
+        service
+            .env("SKOPEO_INDEX_AUDIT_LOG", &log)
+            .env("SKOPEO_INDEX_ORIGIN", "example.com/builds")
+            .env("SKOPEO_INDEX_OFFLINE", "true");
+    });
+    let items = items("localhost", [digest.as_str()]);
+    assert_eq!(reply(&host.download(&items))["success"], false);
+    let checkpoint = audit(&["checkpoint", log.to_str().expect("UTF-8")]);
+    assert!(
+        checkpoint.starts_with("example.com/builds\n"),
+        "{checkpoint}"
+    );
+}
+
+#[test]
 fn audit_log_moved_between_calls_is_created_again_or_the_call_fails() {
     let registry = Registry::start();
     let digest = registry.put(samples::oci_index(2));

@@ -99,3 +99,21 @@ impl Machine {
         }
     }
 }
+
+/// A registries.conf with a table for this prefix.
+pub fn table(prefix: &str, kind: usize) -> String {
+    let content = match kind {
+        0 => "location = 'elsewhere.io'",
+        1 => "location = 'elsewhere.io'\nblocked = true",
+        2 => "location = 'elsewhere.io'\ninsecure = true",
+        3 => "location = 'elsewhere.io'\n[[registry.mirror]]\nlocation = 'm.io'",
+        _ => {
+            return format!(
+                "# comment\n[[registry]]\nlocation = '{prefix}'\nmirror-by-digest-only = false"
+            );
+        }
+    };
+    format!(
+        "unqualified-search-registries = ['x.io']\n[[registry]]\nprefix = '{prefix}'\n{content}\n"
+    )
+}

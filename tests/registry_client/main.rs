@@ -7,4 +7,6 @@
 
 mod certificates;
 mod gate;
+mod gate_properties;
 mod machine;
+mod skopeo;

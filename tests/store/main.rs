@@ -11,6 +11,7 @@ mod publish;
 mod quarantine;
 mod real_disk;
 mod staging;
+mod sync;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 
 use std::path::Path;
 
-use skopeo_index::store::{Dir, Disk, Durability, RealDisk, RenameOutcome};
+use skopeo_index::store::{Dir, Disk, RealDisk, RenameOutcome};
 use skopeo_index_core::machine::CacheEntry;
 
 use crate::{EEXIST, ENOENT, ENOTDIR, errno, make_fifo, temp_dir};
@@ -20,7 +20,7 @@ fn read_symlink_socket_fifo_or_directory_is_not_a_file() {
     let dir = temp_dir();
     let at = |name: &str| dir.path().join(name);
     let opened = open(dir.path());
-    let read = |name: &str| RealDisk.read(&opened, name, 4, Durability::Synced);
+    let read = |name: &str| Ok(RealDisk.read(&opened, name, 4)?.entry);
     fs::write(at("file"), "1234").expect("a file");
     fs::write(at("larger"), vec![b'x'; 200_000]).expect("a file");
     symlink(at("file"), at("link")).expect("a link");

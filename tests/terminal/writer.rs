@@ -19,7 +19,7 @@ fn writer(flags: PipeFlags) -> (LineWriter, OwnedFd) {
     let (reader, writer) = pipe_with(flags).expect("a pipe");
     let writer: &'static OwnedFd = Box::leak(Box::new(writer));
     let fd: BorrowedFd<'static> = writer.as_fd();
-    (LineWriter::start(fd), reader)
+    (LineWriter::new(fd), reader)
 }
 
 fn line(first: char) -> Vec<u8> {

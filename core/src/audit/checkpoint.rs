@@ -1,18 +1,19 @@
-//! Checkpoints of a log, and proofs that a record is in the log of a checkpoint.
+//! Checkpoints of a log, c2sp.org/tlog-checkpoint.
 
 use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 
-use super::id::LogId;
-use super::merkle::{NodeHash, leaf_hash, root_from_inclusion_proof};
-use super::record::{HexHash, Record};
+use super::id::{InvalidId, LogId};
+use super::key::{VerifierKey, VerifierKeys};
+use super::merkle::NodeHash;
+use super::note::{
+    Note, NoteError, NoteSignature, SignatureError, check_characters, has_signature_line,
+};
 
-/// A log's size and Merkle root, in the text form of a C2SP tlog-checkpoint without
-/// signatures.
+/// A log's size and Merkle root. Its text is the text of a note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The log; C2SP calls this the origin.
@@ -23,22 +24,26 @@ pub struct Checkpoint {
     pub root: NodeHash,
 }
 
-/// Why a text is not a checkpoint, or an inclusion proof is not valid.
+/// Why bytes are not a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The text does not have origin, size and root, one per line.
+    /// A signed checkpoint is not a note.
+    #[error("not a checkpoint: {0}")]
+    Note(NoteError),
+    /// The text does not have exactly origin, size and root, one per line. Extension lines
+    /// are refused: no log of this format has any.
     #[error("not a checkpoint: expected three lines: origin, size, root in base64")]
-    Malformed,
-    /// The proof is for another log or another size.
-    #[error("the proof is for another log or another size than the checkpoint")]
-    Mismatch,
-    /// The proof's line is not a record, or has another sequence number than the proof.
-    #[error("invalid record in the proof: {0}")]
-    Record(String),
-    /// The proof's path leads to another root.
-    #[error("the record is not in the log of the checkpoint")]
-    NotIncluded,
+    Lines,
+    /// The first line is not an origin.
+    #[error("not a checkpoint: {0}")]
+    Origin(InvalidId),
+    /// The second line is not a size.
+    #[error("not a checkpoint: the size must be a number without leading zeros")]
+    Size,
+    /// The third line is not a root.
+    #[error("not a checkpoint: the root must be 32 bytes in base64")]
+    Root,
 }
 
 impl fmt::Display for Checkpoint {
@@ -51,69 +56,100 @@ impl fmt::Display for Checkpoint {
 impl FromStr for Checkpoint {
     type Err = CheckpointError;
 
-    /// Parses the first three lines. Extension lines and signatures are ignored.
+    /// Parses the text of a checkpoint, without signatures.
     fn from_str(text: &str) -> Result<Self, CheckpointError> {
-        let parse = || {
-            let mut lines = text.lines();
-            let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
-            let checkpoint = Self {
-                origin: origin.to_owned().try_into().ok()?,
-                size: size.parse().ok()?,
-                root: STANDARD.decode(root).ok()?.try_into().ok()?,
-            };
-            // "the ASCII decimal representation of the number of leaves in the tree, with
-            // no leading zeroes"
-            (checkpoint.size.to_string() == size).then_some(checkpoint)
+        check_characters(text).map_err(CheckpointError::Note)?;
+        let lines: Vec<_> = text.split('\n').collect();
+        let [origin, size, root, ""] = lines[..] else {
+            return Err(CheckpointError::Lines);
         };
-        parse().ok_or(CheckpointError::Malformed)
+        let origin = origin.to_owned().try_into();
+        Ok(Self {
+            origin: origin.map_err(CheckpointError::Origin)?,
+            size: parse_size(size).ok_or(CheckpointError::Size)?,
+            root: parse_hash(root).ok_or(CheckpointError::Root)?,
+        })
     }
 }
 
-/// Shows that a record is in a log of a given size (RFC 6962, section 2.1.1).
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InclusionProof {
-    /// The record's line.
-    record: String,
-    /// The record's sequence number.
-    seq: u64,
-    /// The size of the log.
-    size: u64,
-    /// The siblings from the leaf to the root.
-    path: Vec<HexHash>,
+/// "the ASCII decimal representation of the number of leaves in the tree, with no leading
+/// zeroes"
+pub(super) fn parse_size(text: &str) -> Option<u64> {
+    let size: u64 = text.parse().ok()?;
+    (size.to_string() == text).then_some(size)
 }
 
-impl InclusionProof {
-    /// Combines a line with its path.
-    #[must_use]
-    pub fn new(record: String, seq: u64, size: u64, path: Vec<NodeHash>) -> Self {
-        Self {
-            record,
-            seq,
-            size,
-            path: path.into_iter().map(HexHash).collect(),
-        }
-    }
+/// A hash in base64, of which there is one form.
+pub(super) fn parse_hash(text: &str) -> Option<NodeHash> {
+    STANDARD.decode(text).ok()?.try_into().ok()
+}
 
-    /// Checks the proof against a checkpoint, without the log, and returns the record.
+/// A checkpoint as it is saved: signed or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedCheckpoint {
+    checkpoint: Checkpoint,
+    note: Option<Note>,
+}
+
+impl SavedCheckpoint {
+    /// Parses a checkpoint with or without signatures.
     ///
     /// # Errors
-    /// Where the record is not shown to be in the log of the checkpoint.
-    pub fn check(&self, checkpoint: &Checkpoint) -> Result<Record, CheckpointError> {
-        let line = self.record.as_bytes();
-        let record = Record::parse(line).map_err(|e| CheckpointError::Record(e.to_string()))?;
-        if record.log != checkpoint.origin || self.size != checkpoint.size {
-            return Err(CheckpointError::Mismatch);
+    /// Where the form is neither that of a checkpoint nor that of a signed one.
+    pub fn parse(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let is_note = has_signature_line(bytes) || bytes.windows(2).any(|pair| pair == b"\n\n");
+        if is_note {
+            let note = Note::parse(bytes).map_err(CheckpointError::Note)?;
+            let checkpoint = note.text().parse()?;
+            let note = Some(note);
+            return Ok(Self { checkpoint, note });
         }
-        if record.seq != self.seq {
-            let (found, expected) = (record.seq, self.seq);
-            let reason = format!("sequence number is {found}, expected {expected}");
-            return Err(CheckpointError::Record(reason));
-        }
-        let path: Vec<NodeHash> = self.path.iter().map(|hash| hash.0).collect();
-        match root_from_inclusion_proof(leaf_hash(line), self.seq, self.size, &path) {
-            Some(root) if root == checkpoint.root => Ok(record),
-            _ => Err(CheckpointError::NotIncluded),
+        let text = std::str::from_utf8(bytes);
+        let text = text.map_err(|_| CheckpointError::Note(NoteError::NotUtf8))?;
+        Ok(Self::unsigned(text.parse()?))
+    }
+
+    /// A checkpoint without signatures.
+    #[must_use]
+    pub const fn unsigned(checkpoint: Checkpoint) -> Self {
+        let note = None;
+        Self { checkpoint, note }
+    }
+
+    /// Adds the first signature to a checkpoint.
+    ///
+    /// # Errors
+    /// Where the signature's line is too long for a note.
+    pub fn signed(checkpoint: Checkpoint, signature: NoteSignature) -> Result<Self, NoteError> {
+        let note = Some(Note::new(&checkpoint.to_string(), signature)?);
+        Ok(Self { checkpoint, note })
+    }
+
+    /// Verifies the signatures of known keys, as [`Note::verify`] does.
+    ///
+    /// # Errors
+    /// Where no known key's valid signature is on the checkpoint, or an invalid one is.
+    pub fn verify<'k>(
+        &self,
+        keys: &'k VerifierKeys,
+        is_valid: impl Fn(&[u8; 32], &[u8], &[u8; 64]) -> bool,
+    ) -> Result<Vec<&'k VerifierKey>, SignatureError> {
+        let note = self.note.as_ref().ok_or(SignatureError::Unsigned)?;
+        note.verify(keys, is_valid)
+    }
+
+    /// The checkpoint, which is not trusted before [`SavedCheckpoint::verify`].
+    #[must_use]
+    pub const fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+}
+
+impl fmt::Display for SavedCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.note {
+            Some(note) => note.fmt(f),
+            None => self.checkpoint.fmt(f),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What verification of a log reports.
 
+use super::contradiction::Contradiction;
 use super::id::{LogId, RunId, Timestamp};
 use super::record::RecordError;
 use crate::digest::Digest;
@@ -68,6 +69,28 @@ pub enum FindingKind {
         fetch: u64,
         /// Where record and replay differ.
         reason: String,
+    },
+    /// A record of a fetch contradicts itself or earlier records.
+    #[error("fetch {fetch}: {contradiction}")]
+    Contradiction {
+        /// Number of the fetch in its run.
+        fetch: u64,
+        /// What can't be.
+        contradiction: Contradiction,
+    },
+    /// Two runs have one id.
+    #[error("run {} begins again, or another run has its id", .0.as_str())]
+    ReusedRun(RunId),
+    /// The year is outside [`PLAUSIBLE_YEARS`](super::PLAUSIBLE_YEARS).
+    #[error("implausible time {}", .0.as_str())]
+    ImplausibleTime(Timestamp),
+    /// The record is older than the log.
+    #[error("time {} is before the log's first record, {}", time.as_str(), first.as_str())]
+    TimeBeforeLog {
+        /// Time of the log's first record.
+        first: Timestamp,
+        /// Time of this record.
+        time: Timestamp,
     },
     /// A torn line was saved.
     #[error("a torn line ({bytes} bytes) was saved as {file}")]
@@ -166,6 +189,8 @@ impl FindingKind {
         match self {
             Self::RecoveredLine { .. } => ("recovered-line", Severity::Note),
             Self::Clock { .. } => ("clock", Severity::Note),
+            // A clock that was wrong at first is corrected.
+            Self::TimeBeforeLog { .. } => ("time-before-log", Severity::Note),
             Self::UnfinishedRun(_) => ("unfinished-run", Severity::Note),
             Self::UnrecordedObject(_) => ("unrecorded-object", Severity::Note),
             Self::OtherCaches(_) => ("other-caches", Severity::Note),
@@ -185,6 +210,9 @@ impl FindingKind {
             Self::Genesis => ("genesis", Severity::Broken),
             Self::Run { .. } => ("run", Severity::Broken),
             Self::Replay { .. } => ("replay", Severity::Broken),
+            Self::Contradiction { contradiction, .. } => (contradiction.code(), Severity::Broken),
+            Self::ReusedRun(_) => ("reused-run", Severity::Broken),
+            Self::ImplausibleTime(_) => ("implausible-time", Severity::Broken),
             Self::ForeignCheckpoint(_) => ("foreign-checkpoint", Severity::Broken),
             Self::RewrittenLog(_) => ("rewritten-log", Severity::Broken),
         }

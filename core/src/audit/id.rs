@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::digest::hex;
 use crate::escape::quote;
 
-/// A log's id: `skopeo-index/` and 128 random bits in hexadecimal.
+/// A log's id, the origin of its checkpoints: a URL without scheme, `HOST[:PORT][/PATH]` in
+/// the characters that need no encoding, or `skopeo-index/` and 128 random bits in
+/// hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct LogId(String);
@@ -22,6 +24,9 @@ pub struct RunId(String);
 #[serde(try_from = "String")]
 pub struct Timestamp(String);
 
+/// The years that a record may be of: from this program's first to long after its last.
+pub const PLAUSIBLE_YEARS: std::ops::RangeInclusive<u16> = 2025..=2199;
+
 /// A text that is not a valid id or timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {name}: {}", quote(text))]
@@ -31,6 +36,9 @@ pub struct InvalidId {
 }
 
 const LOG_PREFIX: &str = "skopeo-index/";
+
+/// Limit of an origin in bytes: room for any host name (253), or a shorter one and a path.
+pub const MAX_ORIGIN_LEN: usize = 255;
 
 impl LogId {
     /// Makes the id of a new log from random bytes.
@@ -50,13 +58,12 @@ impl TryFrom<String> for LogId {
     type Error = InvalidId;
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        let digits = text.strip_prefix(LOG_PREFIX);
-        validate(
-            "log id",
-            digits.is_some_and(|digits| is_hex(digits, 16)),
-            text,
-        )
-        .map(Self)
+        let is_valid = match text.strip_prefix(LOG_PREFIX) {
+            Some(digits) => is_hex(digits, 16),
+            None => is_url_without_scheme(&text),
+        };
+        let name = "origin, expected one like example.com/builds";
+        validate(name, is_valid, text).map(Self)
     }
 }
 
@@ -74,6 +81,14 @@ impl RunId {
     }
 }
 
+impl RunId {
+    /// The id as a number, which takes less memory.
+    pub(super) fn to_number(&self) -> u64 {
+        // Never fails: an id has 16 hexadecimal digits.
+        u64::from_str_radix(&self.0, 16).unwrap_or_default()
+    }
+}
+
 impl TryFrom<String> for RunId {
     type Error = InvalidId;
 
@@ -87,6 +102,14 @@ impl Timestamp {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether the year is one of [`PLAUSIBLE_YEARS`]. A clock that was never set is in 1970,
+    /// 1980 or 2000.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        let year = self.0.get(..4).and_then(|year| year.parse().ok());
+        year.is_some_and(|year| PLAUSIBLE_YEARS.contains(&year))
     }
 
     /// The time since `earlier`; `None` unless that is earlier.
@@ -123,6 +146,34 @@ fn validate(name: &'static str, is_valid: bool, text: String) -> Result<String, 
     } else {
         Err(InvalidId { name, text })
     }
+}
+
+/// Whether the text is `HOST[:PORT][/PATH]`, with a dot in the host name and without `.` and
+/// `..` in the path.
+fn is_url_without_scheme(text: &str) -> bool {
+    let (authority, path) = match text.split_once('/') {
+        Some((authority, path)) => (authority, Some(path)),
+        None => (text, None),
+    };
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let is_label = |label: &str| {
+        let is_inner = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let is_edge = |byte: Option<u8>| byte.is_some_and(|byte| byte != b'-');
+        let (first, last) = (label.bytes().next(), label.bytes().last());
+        label.bytes().all(is_inner) && is_edge(first) && is_edge(last)
+    };
+    // RFC 3986, section 2.3: unreserved characters.
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_segment =
+        |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_unreserved);
+    text.len() <= MAX_ORIGIN_LEN
+        && host.contains('.')
+        && host.split('.').all(is_label)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|n| n.to_string() == port))
+        && path.is_none_or(|path| path.split('/').all(is_segment))
 }
 
 /// Whether the text is this number of bytes in lower-case hexadecimal.

@@ -6,9 +6,10 @@ use sha2::Digest as _;
 
 use super::merkle::{NodeHash, leaf_hasher};
 
-/// Maximum length of a line in bytes, without its newline. Records have bounded texts and
-/// stay far below it.
-pub const MAX_RECORD_LEN: usize = 1 << 20;
+/// Maximum length of a line in bytes, without its newline: that of an entry in a tile
+/// (c2sp.org/tlog-tiles), whose length has 16 bits. Records have bounded texts and stay far
+/// below it.
+pub const MAX_RECORD_LEN: usize = u16::MAX as usize;
 
 /// A line of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

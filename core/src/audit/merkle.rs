@@ -71,42 +71,71 @@ const fn split_point(n: u64) -> u64 {
     1 << (u64::BITS - 1 - (n - 1).leading_zeros())
 }
 
-/// Computes the path of one leaf from all leaf hashes in their order (RFC 6962, section
-/// 2.1.1). Its memory is proportional to the path, not to the tree.
-pub struct InclusionProofBuilder {
+/// Computes a proof's path from all leaf hashes in their order. Its memory is proportional
+/// to the path, not to the tree.
+pub struct PathBuilder {
     /// Number of leaves so far.
     size: u64,
-    /// The sibling subtrees on the way from the leaf to the root: the positions of their
-    /// leaves, and the leaves so far.
-    siblings: Vec<(Range<u64>, CompactRange)>,
+    /// The subtrees of the path: the positions of their leaves, and the leaves so far.
+    subtrees: Vec<(Range<u64>, CompactRange)>,
 }
 
-impl InclusionProofBuilder {
-    /// Starts the path of leaf `at` in a tree of `size` leaves. It is empty if the tree has
-    /// no such leaf.
+impl PathBuilder {
+    /// Starts the inclusion proof of leaf `at` in a tree of `size` leaves (RFC 6962, section
+    /// 2.1.1). It is empty if the tree has no such leaf.
     #[must_use]
-    pub fn new(at: u64, size: u64) -> Self {
-        let (mut tree, mut siblings) = (0..size, Vec::new());
+    pub fn inclusion(at: u64, size: u64) -> Self {
+        let (mut tree, mut path) = (0..size, Vec::new());
         while tree.contains(&at) && tree.end - tree.start > 1 {
-            let middle = tree.start + split_point(tree.end - tree.start);
-            let (left, right) = (tree.start..middle, middle..tree.end);
-            let (subtree, sibling) = if at < middle {
+            let (left, right) = split(&tree);
+            let (subtree, sibling) = if at < left.end {
                 (left, right)
             } else {
                 (right, left)
             };
-            siblings.push((sibling, CompactRange::default()));
+            path.push(sibling);
             tree = subtree;
         }
-        siblings.reverse();
-        Self { size: 0, siblings }
+        Self::new(path)
+    }
+
+    /// Starts the consistency proof of a tree of `size` leaves with its first `old` ones
+    /// (RFC 6962, section 2.1.2). It is empty if `old` is 0 or not less than `size`.
+    #[must_use]
+    pub fn consistency(old: u64, size: u64) -> Self {
+        let (mut tree, mut path) = (0..size, Vec::new());
+        while 0 < old && old < tree.end {
+            let (left, right) = split(&tree);
+            let (subtree, sibling) = if old <= left.end {
+                (left, right)
+            } else {
+                (right, left)
+            };
+            path.push(sibling);
+            tree = subtree;
+        }
+        // Another subtree than the old tree itself, whose root the verifier knows.
+        if tree.start > 0 {
+            path.push(tree);
+        }
+        Self::new(path)
+    }
+
+    /// The subtrees of a path, from the root to the leaf.
+    fn new(path: Vec<Range<u64>>) -> Self {
+        let subtrees = path.into_iter().rev();
+        let subtrees = subtrees.map(|leaves| (leaves, CompactRange::default()));
+        Self {
+            size: 0,
+            subtrees: subtrees.collect(),
+        }
     }
 
     /// Appends the next leaf.
     pub fn push(&mut self, leaf_hash: NodeHash) {
-        let mut siblings = self.siblings.iter_mut();
-        if let Some((_, sibling)) = siblings.find(|(leaves, _)| leaves.contains(&self.size)) {
-            sibling.push(leaf_hash);
+        let mut subtrees = self.subtrees.iter_mut();
+        if let Some((_, subtree)) = subtrees.find(|(leaves, _)| leaves.contains(&self.size)) {
+            subtree.push(leaf_hash);
         }
         self.size += 1;
     }
@@ -114,9 +143,15 @@ impl InclusionProofBuilder {
     /// Returns the path, once all leaves were appended.
     #[must_use]
     pub fn into_path(self) -> Vec<NodeHash> {
-        let siblings = self.siblings.iter();
-        siblings.map(|(_, sibling)| sibling.root()).collect()
+        let subtrees = self.subtrees.iter();
+        subtrees.map(|(_, subtree)| subtree.root()).collect()
     }
+}
+
+/// The two subtrees of a tree of 2 leaves or more.
+fn split(tree: &Range<u64>) -> (Range<u64>, Range<u64>) {
+    let middle = tree.start + split_point(tree.end - tree.start);
+    (tree.start..middle, middle..tree.end)
 }
 
 /// The root that results from the hash and path of leaf `at` (RFC 9162, section 2.1.3.2);
@@ -151,4 +186,45 @@ pub fn root_from_inclusion_proof(
         last >>= 1;
     }
     (last == 0).then_some(root)
+}
+
+/// Whether a path shows that a tree is an extension of an older one, each given by its size
+/// and root (RFC 9162, section 2.1.4.2).
+#[must_use]
+pub fn is_consistent(old: (u64, NodeHash), new: (u64, NodeHash), path: &[NodeHash]) -> bool {
+    let ((old_size, old_root), (new_size, new_root)) = (old, new);
+    if old_size == 0 {
+        // "the empty tree is consistent with any tree, so no proof is necessary"
+        return path.is_empty() && old_root == CompactRange::default().root();
+    }
+    if old_size >= new_size {
+        return old == new && path.is_empty();
+    }
+    // "If first is an exact power of 2, then prepend first_hash to the consistency_path"
+    let first = old_size.is_power_of_two().then_some(&old_root);
+    let mut path = first.into_iter().chain(path);
+    let Some(first) = path.next() else {
+        return false;
+    };
+    // The RFC's fn and sn, fr and sr.
+    let shift = (old_size - 1).trailing_ones();
+    let (mut node, mut last) = ((old_size - 1) >> shift, (new_size - 1) >> shift);
+    let (mut old, mut new) = (*first, *first);
+    for hash in path {
+        if last == 0 {
+            return false;
+        }
+        if node & 1 == 1 || node == last {
+            (old, new) = (inner_hash(hash, &old), inner_hash(hash, &new));
+            while node & 1 == 0 && node != 0 {
+                node >>= 1;
+                last >>= 1;
+            }
+        } else {
+            new = inner_hash(&new, hash);
+        }
+        node >>= 1;
+        last >>= 1;
+    }
+    last == 0 && old == old_root && new == new_root
 }

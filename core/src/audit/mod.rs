@@ -6,32 +6,49 @@
 //!                         └─ leaf hash of the previous line
 //!
 //!  line ─▶ ParsedLine ─▶ Verifier ─▶ Finding: trailer, canonical form, sequence, prev, replay
-//!  leaf hashes ─▶ CompactRange ─▶ Checkpoint: log id, size, RFC 6962 root
+//!  leaf hashes ─▶ CompactRange ─▶ Checkpoint: log id, size, RFC 6962 root ─▶ Note: signed
+//!              ├▶ PathBuilder ─▶ Proof: a record's inclusion, an extension's consistency
+//!              └▶ TileBuilder ─▶ Tile: 256 hashes of one level
 //! ```
 //!
 //! Records are JSON Lines in canonical form: keys sorted, ASCII, integers only, no
 //! insignificant spaces. The stored line is hashed, not a re-encoding of it.
 
 mod checkpoint;
+mod command_rules;
+mod content_rules;
+mod contradiction;
 mod exchange;
+mod exchange_rules;
 mod finding;
 mod id;
+mod key;
 mod line;
 mod merkle;
+mod names;
+mod note;
+mod proof;
 mod record;
+mod replay;
 mod statement;
+mod tile;
 mod verify;
 
-pub use checkpoint::{Checkpoint, CheckpointError, InclusionProof};
+pub use checkpoint::{Checkpoint, CheckpointError, SavedCheckpoint};
+pub use contradiction::Contradiction;
 pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
-pub use id::{InvalidId, LogId, RunId, Timestamp};
+pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, PLAUSIBLE_YEARS, RunId, Timestamp};
+pub use key::{KeyError, KeyId, KeyName, MAX_KEY_NAME_LEN, SecretKey, VerifierKey, VerifierKeys};
 pub use line::{LineReader, LogLine, MAX_RECORD_LEN};
 pub use merkle::{
-    CompactRange, InclusionProofBuilder, NodeHash, leaf_hash, root_from_inclusion_proof,
+    CompactRange, NodeHash, PathBuilder, is_consistent, leaf_hash, root_from_inclusion_proof,
 };
+pub use note::{MAX_NOTE_LEN, MAX_SIGNATURES, Note, NoteError, NoteSignature, SignatureError};
+pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_LEN, Proof, ProofError};
 pub use record::{
     CommandRecord, Entry, Record, RecordError, RunInfo, Schema, SkopeoIdentity, SourceInfo,
 };
 pub use statement::statement;
+pub use tile::{TILE_WIDTH, Tile, TileBuilder};
 pub use verify::{KeepObjects, LogSummary, Objects, ParsedLine, Verifier};

@@ -107,6 +107,10 @@ pub struct RunInfo {
     rename_all_fields = "camelCase",
     deny_unknown_fields
 )]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all records are transitions"
+)]
 pub enum Entry {
     /// The log was created.
     Genesis {

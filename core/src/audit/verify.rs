@@ -1,16 +1,18 @@
-//! Verifies a log line by line, in memory bounded by the open runs and kept objects.
+//! Verifies a log line by line. Kept in memory: open runs, 8 bytes per run, a hash per
+//! distinct digest, and the committed objects if they are wanted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
+use super::content_rules::Contents;
 use super::finding::{Finding, FindingKind};
 use super::id::{LogId, RunId, Timestamp};
 use super::merkle::{CompactRange, NodeHash, leaf_hash};
-use super::record::{Entry, Record, RecordError, RunInfo};
+use super::record::{Entry, Record, RecordError, SourceInfo};
+use super::replay::{OpenRun, Transition};
 use crate::digest::Digest;
-use crate::machine::{ContentInfo, Event, Fetch, FetchPolicy, State, Task};
-use crate::request::Request;
+use crate::machine::State;
 
 /// What a log holds, whatever was found in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub struct LogSummary {
 pub type Objects = BTreeMap<Digest, u64>;
 
 /// By how much a clock may be set back before it is reported.
-const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
+pub(super) const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Whether a [`Verifier`] keeps the committed digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,19 +88,14 @@ pub struct Verifier {
     tree: CompactRange,
     prev: NodeHash,
     next_seq: u64,
-    /// Time of the previous record.
+    /// Times of the first and the previous record.
+    first_time: Option<Timestamp>,
     last_time: Option<Timestamp>,
     log: Option<LogId>,
     open_runs: HashMap<RunId, OpenRun>,
-}
-
-/// A run without an `end` record so far.
-struct OpenRun {
-    cache: String,
-    policy: FetchPolicy,
-    open_fetches: HashMap<u64, Fetch<ContentInfo>>,
-    committed: u64,
-    failed: u64,
+    /// The ids of all runs, as numbers.
+    known_runs: HashSet<u64>,
+    contents: Contents,
 }
 
 impl Verifier {
@@ -113,9 +110,12 @@ impl Verifier {
             tree: CompactRange::default(),
             prev: [0; 32],
             next_seq: 0,
+            first_time: None,
             last_time: None,
             log: None,
             open_runs: HashMap::new(),
+            known_runs: HashSet::new(),
+            contents: Contents::default(),
         }
     }
 
@@ -196,11 +196,27 @@ impl Verifier {
         if record.prev != self.prev {
             kinds.push(FindingKind::Chain);
         }
-        if let Some(previous) = self.last_time.replace(record.time.clone())
-            && let Some(skew) = previous.duration_since(&record.time)
-            && skew > CLOCK_SKEW_TOLERANCE
+        self.check_time(&record.time, kinds);
+    }
+
+    fn check_time(&mut self, time: &Timestamp, kinds: &mut Vec<FindingKind>) {
+        let is_before = |earlier: &Timestamp| {
+            let skew = earlier.duration_since(time);
+            skew.is_some_and(|skew| skew > CLOCK_SKEW_TOLERANCE)
+        };
+        if !time.is_plausible() {
+            kinds.push(FindingKind::ImplausibleTime(time.clone()));
+        }
+        let first = self.first_time.get_or_insert_with(|| time.clone());
+        if is_before(first) {
+            let (first, time) = (first.clone(), time.clone());
+            kinds.push(FindingKind::TimeBeforeLog { first, time });
+        }
+        if let Some(previous) = self.last_time.replace(time.clone())
+            && is_before(&previous)
         {
-            let time = record.time.clone();
+            self.open_runs.values_mut().for_each(|run| run.begun = None);
+            let time = time.clone();
             kinds.push(FindingKind::Clock { previous, time });
         }
     }
@@ -214,11 +230,14 @@ impl Verifier {
         };
         match &record.entry {
             Entry::Genesis { .. } => {}
-            Entry::Skopeo(_) => {
-                if !self.open_runs.contains_key(&record.run) {
-                    kinds.push(wrong_run(NOT_OPEN));
+            Entry::Skopeo(_) => match self.open_runs.get_mut(&record.run) {
+                None => kinds.push(wrong_run(NOT_OPEN)),
+                Some(run) if run.is_identified => kinds.push(wrong_run("identifies skopeo twice")),
+                Some(run) if run.info.source != SourceInfo::Auto => {
+                    kinds.push(wrong_run("identifies a skopeo that it may not use"));
                 }
-            }
+                Some(run) => run.is_identified = true,
+            },
             Entry::Recovered { bytes, file, .. } => kinds.push(FindingKind::RecoveredLine {
                 bytes: *bytes,
                 file: file.clone(),
@@ -227,31 +246,40 @@ impl Verifier {
                 if self.keep_objects == KeepObjects::Yes {
                     self.committed.entry(info.cache.clone()).or_default();
                 }
-                let run = OpenRun::new(info);
-                if self.open_runs.insert(record.run.clone(), run).is_some() {
-                    kinds.push(wrong_run("begins twice"));
+                if !info.cache.starts_with('/') {
+                    kinds.push(wrong_run("has a cache without an absolute path"));
                 }
+                if !self.known_runs.insert(record.run.to_number()) {
+                    kinds.push(FindingKind::ReusedRun(record.run.clone()));
+                }
+                let run = OpenRun::new(info, &record.time);
+                self.open_runs.insert(record.run.clone(), run);
             }
             Entry::Transition {
                 event,
                 fetch,
                 request,
-                ..
+                command,
+                registry,
             } => match self.open_runs.get_mut(&record.run) {
                 None => kinds.push(wrong_run(NOT_OPEN)),
-                Some(run) => match run.replay(*fetch, request, event) {
-                    Ok(State::Committed) => {
-                        // Has the run's cache with `KeepObjects::Yes` only.
-                        if let Some(objects) = self.committed.get_mut(&run.cache) {
-                            objects.insert(request.digest(), self.tree.size());
-                        }
-                    }
-                    Ok(_) => {}
-                    Err(reason) => kinds.push(FindingKind::Replay {
+                Some(run) => {
+                    let transition = Transition {
                         fetch: *fetch,
-                        reason,
-                    }),
-                },
+                        request,
+                        event,
+                        command: command.as_ref(),
+                        exchange: registry.as_ref(),
+                        time: &record.time,
+                    };
+                    let state = run.replay(&transition, &mut self.contents, kinds);
+                    // Has the run's cache with `KeepObjects::Yes` only.
+                    if state == Some(State::Committed)
+                        && let Some(objects) = self.committed.get_mut(&run.info.cache)
+                    {
+                        objects.insert(request.digest(), self.tree.size());
+                    }
+                }
             },
             Entry::End {
                 committed,
@@ -265,60 +293,5 @@ impl Verifier {
                 Some(_) => {}
             },
         }
-    }
-}
-
-impl OpenRun {
-    fn new(info: &RunInfo) -> Self {
-        Self {
-            cache: info.cache.clone(),
-            policy: info.policy,
-            open_fetches: HashMap::new(),
-            committed: 0,
-            failed: 0,
-        }
-    }
-
-    /// Whether the numbers of an `end` record fit the run's records. An unrecorded fetch may
-    /// have some records, but not its last one. A fetch whose `Committed` record could not
-    /// be fsynced has all of its records and counts as failed.
-    fn can_end(&self, committed: u64, failed: u64, unrecorded: u64) -> bool {
-        let recorded = self.committed.saturating_add(self.failed);
-        self.open_fetches.len() as u64 <= unrecorded
-            && recorded.saturating_add(unrecorded) == committed.saturating_add(failed)
-            && committed <= self.committed
-    }
-
-    /// Repeats a transition, and compares it with its record.
-    fn replay(&mut self, fetch: u64, request: &Request, event: &Event) -> Result<State, String> {
-        let state = self.open_fetches.remove(&fetch).unwrap_or_else(|| {
-            Fetch::new(Task {
-                request: request.clone(),
-                policy: self.policy,
-            })
-        });
-        if state.task().request != *request {
-            return Err("its request is not that of its earlier records".to_owned());
-        }
-        let (next, expected) = state
-            .step(event.outcome.clone())
-            .map_err(|refusal| refusal.to_string())?;
-        if (event.from, event.to) != (expected.from, expected.to) {
-            return Err(format!(
-                "transition is {} to {}, expected {} to {}",
-                event.from, event.to, expected.from, expected.to
-            ));
-        }
-        if *event != expected {
-            return Err("its attempt or cause is not that of the replay".to_owned());
-        }
-        match event.to {
-            State::Committed => self.committed += 1,
-            State::Failed => self.failed += 1,
-            _ => {
-                self.open_fetches.insert(fetch, next);
-            }
-        }
-        Ok(event.to)
     }
 }

@@ -100,6 +100,45 @@ pub fn method_commands<'a>(
     }
 }
 
+/// The form of a command: its subcommand and what it is applied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandForm {
+    /// `skopeo inspect --raw` of an image.
+    Inspect,
+    /// `skopeo copy`.
+    Copy,
+    /// `skopeo inspect --raw` of a directory.
+    InspectDir,
+    /// `skopeo manifest-digest`.
+    ManifestDigest,
+    /// `skopeo --version`.
+    Version,
+}
+
+/// Arguments of skopeo that an audit log recorded, parsed back. The inverse of
+/// [`SkopeoCommand::argv`] for all but the operands, which a reader of the log knows from
+/// the fetch: with them, options and timeout, `argv` makes the same arguments again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedArgv<'a> {
+    /// The form.
+    pub form: CommandForm,
+    /// The options.
+    pub options: SkopeoOptions,
+    /// The timeout, without the margin.
+    pub timeout: Duration,
+    /// The local directory or file, if that is the last operand.
+    pub path: Option<&'a str>,
+}
+
+/// skopeo's transport for a directory.
+const DIR: &str = "dir:";
+const DEBUG: &str = "--debug";
+const COMMAND_TIMEOUT: &str = "command-timeout";
+const INDEX_ONLY: &str = "--multi-arch=index-only";
+
+/// What comes before the names of the source's options in `skopeo copy`.
+const COPY_PREFIX: &str = "src-";
+
 /// Margin of skopeo's own timeout over ours: skopeo's only matters if this process has
 /// died.
 const TIMEOUT_SLACK: Duration = Duration::from_secs(5);
@@ -111,11 +150,12 @@ impl SkopeoCommand<'_> {
     pub fn argv(&self, options: &SkopeoOptions, timeout: Duration) -> Vec<OsString> {
         let mut argv = Argv(Vec::with_capacity(10));
         if options.debug == SkopeoDebug::On || self.is_answered_by_registry() {
-            argv.push("--debug");
+            argv.push(DEBUG);
         }
         // Global options come before the subcommand (skopeo(1)).
         argv.flag(
-            "--command-timeout",
+            "",
+            COMMAND_TIMEOUT,
             format!("{}s", (timeout + TIMEOUT_SLACK).as_secs()),
         );
         match self {
@@ -131,8 +171,8 @@ impl SkopeoCommand<'_> {
                 .push(location.skopeo_source(name)),
             Self::CopyIndex { request, to } => argv
                 .push("copy")
-                .push("--multi-arch=index-only")
-                .access("src-", request.location(), options)
+                .push(INDEX_ONLY)
+                .access(COPY_PREFIX, request.location(), options)
                 .push(request.skopeo_source())
                 .push(dir(to)),
             Self::InspectDir { from } => argv.push("inspect").push("--raw").push(dir(from)),
@@ -147,6 +187,18 @@ impl SkopeoCommand<'_> {
 }
 
 impl SkopeoCommand<'_> {
+    /// The form of the command.
+    #[must_use]
+    pub const fn form(&self) -> CommandForm {
+        match self {
+            Self::InspectRaw(_) | Self::InspectTag { .. } => CommandForm::Inspect,
+            Self::CopyIndex { .. } => CommandForm::Copy,
+            Self::InspectDir { .. } => CommandForm::InspectDir,
+            Self::ManifestDigest { .. } => CommandForm::ManifestDigest,
+            Self::Version => CommandForm::Version,
+        }
+    }
+
     /// Whether a registry answers the command. Only debug lines tell that skopeo waits
     /// because a registry limits the rate of requests.
     const fn is_answered_by_registry(&self) -> bool {
@@ -159,9 +211,84 @@ impl SkopeoCommand<'_> {
     }
 }
 
+impl<'a> ParsedArgv<'a> {
+    /// Parses arguments, without the program's name. `None` if they have no form that
+    /// [`SkopeoCommand::argv`] writes.
+    #[must_use]
+    pub fn parse(argv: &'a [String]) -> Option<Self> {
+        let mut rest = argv;
+        let mut options = SkopeoOptions::default();
+        if rest == ["--version"] {
+            let (form, timeout, path) = (CommandForm::Version, Duration::ZERO, None);
+            return Some(Self {
+                form,
+                options,
+                timeout,
+                path,
+            });
+        }
+        if rest.first()? == DEBUG {
+            options.debug = SkopeoDebug::On;
+            rest = &rest[1..];
+        }
+        let seconds = flag_value(&mut rest, "", COMMAND_TIMEOUT)?.strip_suffix('s')?;
+        let seconds = seconds.parse::<u64>().ok()?;
+        let timeout = Duration::from_secs(seconds.checked_sub(TIMEOUT_SLACK.as_secs())?);
+        let (subcommand, rest) = rest.split_first()?;
+        let (form, path) = match (subcommand.as_str(), rest) {
+            ("inspect", [raw, rest @ ..]) if raw == "--raw" => {
+                match options.parse_access(rest, "") {
+                    [source] => match source.strip_prefix(DIR) {
+                        Some(dir) => (CommandForm::InspectDir, Some(dir)),
+                        None => (CommandForm::Inspect, None),
+                    },
+                    _ => return None,
+                }
+            }
+            ("copy", [only, rest @ ..]) if only == INDEX_ONLY => {
+                match options.parse_access(rest, COPY_PREFIX) {
+                    [_, to] => (CommandForm::Copy, Some(to.strip_prefix(DIR)?)),
+                    _ => return None,
+                }
+            }
+            ("manifest-digest", [file]) => {
+                let file = file.strip_prefix("./").unwrap_or(file);
+                (CommandForm::ManifestDigest, Some(file))
+            }
+            _ => return None,
+        };
+        Some(Self {
+            form,
+            options,
+            timeout,
+            path,
+        })
+    }
+}
+
+impl SkopeoOptions {
+    /// Parses what [`Argv::access`] writes, and returns the arguments behind it. TLS
+    /// verification is skipped: it follows from the location.
+    fn parse_access<'a>(&mut self, mut rest: &'a [String], prefix: &str) -> &'a [String] {
+        self.authfile = flag_value(&mut rest, prefix, "authfile").map(PathBuf::from);
+        self.cert_dir = flag_value(&mut rest, prefix, "cert-dir").map(PathBuf::from);
+        flag_value(&mut rest, prefix, "tls-verify");
+        rest
+    }
+}
+
+/// Takes the value of the first argument, if that is this flag: `--PREFIXNAME=VALUE`.
+fn flag_value<'a>(rest: &mut &'a [String], prefix: &str, name: &str) -> Option<&'a str> {
+    let (first, others) = rest.split_first()?;
+    let flag = first.strip_prefix("--")?.strip_prefix(prefix)?;
+    let value = flag.strip_prefix(name)?.strip_prefix('=')?;
+    *rest = others;
+    Some(value)
+}
+
 /// skopeo's reference to a directory, `dir:PATH`.
 fn dir(path: &Path) -> OsString {
-    let mut text = OsString::from("dir:");
+    let mut text = OsString::from(DIR);
     text.push(path);
     text
 }
@@ -174,9 +301,8 @@ impl Argv {
         self
     }
 
-    fn flag(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> &mut Self {
-        let mut argument = name.into();
-        argument.push("=");
+    fn flag(&mut self, prefix: &str, name: &str, value: impl Into<OsString>) -> &mut Self {
+        let mut argument = OsString::from(format!("--{prefix}{name}="));
         argument.push(value.into());
         self.push(argument)
     }
@@ -185,10 +311,10 @@ impl Argv {
     /// `prefix` `src-`.
     fn access(&mut self, prefix: &str, location: &Location, options: &SkopeoOptions) -> &mut Self {
         if let Some(file) = &options.authfile {
-            self.flag(format!("--{prefix}authfile"), file);
+            self.flag(prefix, "authfile", file);
         }
         if let Some(dir) = &options.cert_dir {
-            self.flag(format!("--{prefix}cert-dir"), dir);
+            self.flag(prefix, "cert-dir", dir);
         }
         let required = match location {
             Location::ContainersStorage { .. } => return self,
@@ -198,6 +324,6 @@ impl Argv {
                 TlsVerify::Never => "false",
             },
         };
-        self.flag(format!("--{prefix}tls-verify"), required)
+        self.flag(prefix, "tls-verify", required)
     }
 }

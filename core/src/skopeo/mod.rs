@@ -5,5 +5,6 @@ mod command;
 pub mod stderr;
 
 pub use command::{
-    CommandOutput, Exit, SkopeoCommand, SkopeoDebug, SkopeoOptions, method_commands,
+    CommandForm, CommandOutput, Exit, ParsedArgv, SkopeoCommand, SkopeoDebug, SkopeoOptions,
+    method_commands,
 };

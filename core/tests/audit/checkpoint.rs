@@ -1,28 +1,126 @@
-//! Checkpoints.
+//! Checkpoints, signed or not, and their origins.
 
-use skopeo_index_core::audit::{Checkpoint, FindingKind};
+use skopeo_index_core::audit::{
+    Checkpoint, CheckpointError, FindingKind, LogId, MAX_ORIGIN_LEN, NoteError, SavedCheckpoint,
+    SignatureError, VerifierKey, VerifierKeys,
+};
 use test_support::audit_log::sample::logs;
 use test_support::audit_log::{lines, verify};
 
+use crate::note::{is_valid, sign};
+
 #[test]
-fn checkpoint_round_trips_and_ignores_signatures() {
-    let (checkpoint, _) = verify(&logs()[0], None);
-    let checkpoint = checkpoint.expect("records");
+fn checkpoint_signed_or_not_is_written_back_unchanged() {
+    let checkpoint = verify(&logs()[0], None).0.expect("records");
     let text = checkpoint.to_string();
-    assert_eq!(text.lines().count(), 3);
     assert_eq!(text.parse(), Ok(checkpoint.clone()));
+    let key = VerifierKey::new("example.com/a".parse().expect("a name"), [1; 32]);
+    let signed = SavedCheckpoint::signed(checkpoint.clone(), sign(&key, &text));
+    let signed = signed.expect("a note");
+    let unsigned = SavedCheckpoint::unsigned(checkpoint.clone());
+    for saved in [signed.clone(), unsigned.clone()] {
+        let text = saved.to_string();
+        assert_eq!(saved.checkpoint(), &checkpoint);
+        assert_eq!(SavedCheckpoint::parse(text.as_bytes()), Ok(saved));
+    }
+    let keys = VerifierKeys::new([key.clone()]).expect("a key");
+    assert_eq!(signed.verify(&keys, is_valid), Ok(vec![&key]));
     assert_eq!(
-        format!("{text}\n— name signature\n").parse(),
-        Ok(checkpoint)
+        unsigned.verify(&keys, is_valid),
+        Err(SignatureError::Unsigned)
     );
-    for wrong in [
+}
+
+#[test]
+fn malformed_checkpoint_gives_the_reason() {
+    let text = "example.com/a\n21\nYO+E9qMX9lQeovm9Lz3vbXR1FWIBXEFYlzaFWGTzExM=\n";
+    let error = |text: &str| SavedCheckpoint::parse(text.as_bytes()).expect_err("malformed");
+    let note = |error| CheckpointError::Note(error);
+    assert!(SavedCheckpoint::parse(text.as_bytes()).is_ok());
+    for lines in [
         "",
-        "a\n",
+        "\n",
         "a\n1\n",
-        "a\n01\nFITsVzEIo3QkJRcq7CVtqNQ5PBGyPZ5oxGggDJxLSY=\n",
-        "a\n1\nx\n",
+        text.trim_end(),
+        &format!("{text}more\n"),
     ] {
-        assert!(wrong.parse::<Checkpoint>().is_err(), "{wrong:?}");
+        assert_eq!(error(lines), CheckpointError::Lines, "{lines:?}");
+    }
+    assert_eq!(
+        error(&text.replace('\n', "\r\n")),
+        note(NoteError::CarriageReturn)
+    );
+    assert_eq!(
+        error(&format!("{text}— a AAAAAAA=\n")),
+        note(NoteError::NoBlankLine)
+    );
+    assert_eq!(error(&format!("{text}\n")), note(NoteError::NoSignatures));
+    assert_eq!(
+        error(&format!("{text}\nmore\n")),
+        note(NoteError::SignatureLine(1))
+    );
+    let extension = format!("{text}more\n\n— a AAAAAAA=\n");
+    assert_eq!(error(&extension), CheckpointError::Lines);
+    assert_eq!(
+        error(&format!("{text}\n\n— a AAAAAAA=\n")),
+        CheckpointError::Lines
+    );
+    for size in ["021", "+21", "-1", "x", "18446744073709551616"] {
+        assert_eq!(
+            error(&text.replace("21", size)),
+            CheckpointError::Size,
+            "{size:?}"
+        );
+    }
+    for root in ["M=\n", "N=\n", "\n"] {
+        let other = text.replace("M=\n", root);
+        assert_eq!(
+            SavedCheckpoint::parse(other.as_bytes()).is_ok(),
+            root == "M=\n",
+            "{root:?}"
+        );
+    }
+}
+
+#[test]
+fn origin_is_a_url_without_scheme_or_a_random_id() {
+    let is_valid = |text: &str| LogId::try_from(text.to_owned()).is_ok();
+    let long = format!("example.com/{}", "a".repeat(MAX_ORIGIN_LEN - 12));
+    for origin in [
+        "example.com",
+        "example.com/builds",
+        "example.com:8443/a/B_c-d.e~f",
+        "1.2.3.4/log",
+        &long,
+        &format!("skopeo-index/{}", "0f".repeat(16)),
+    ] {
+        assert!(is_valid(origin), "{origin}");
+    }
+    for origin in [
+        "",
+        "builds",
+        "localhost/builds",
+        "https://example.com/builds",
+        "example.com/",
+        "example.com//a",
+        "example.com/..",
+        "example.com/a b",
+        "example.com/a+b",
+        "example.com/a%20b",
+        "example.com/\u{e9}",
+        "example.com/a\n",
+        "example.com:/a",
+        "example.com:070/a",
+        "example.com:65536",
+        "-example.com",
+        "example-.com",
+        "example..com",
+        "Example.com",
+        &format!("{long}a"),
+        "skopeo-index/1",
+        &format!("skopeo-index/{}", "0F".repeat(16)),
+    ] {
+        assert!(!is_valid(origin), "{origin}");
     }
 }
 

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use skopeo_index_core::audit::{
-    CompactRange, FindingKind, InclusionProof, InclusionProofBuilder, Record, Severity, leaf_hash,
+    Checkpoint, CompactRange, ConsistencyProof, FindingKind, InclusionProof, PathBuilder, Proof,
+    Record, SavedCheckpoint, Severity, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use test_support::audit_log::sample::logs;
 use test_support::audit_log::{all_findings, lines, verify};
 
-use crate::merkle::prove;
+use crate::merkle::{naive_root, prove, prove_consistency};
 
 /// The proved record.
 const SEQ: u64 = 13;
@@ -18,18 +19,18 @@ const SEQ: u64 = 13;
 /// Leaf hashes of the first and the last record.
 const LEAVES: [&str; 2] = [
     "242711d54341bc09f8cb5cb9dd843ba2165fe31f3b07a1d324a4ab98a76b0dbb",
-    "9c23f23d71290219ce6b54d4ecd67952a6a773adf58b11ffb7e673ef55c50288",
+    "25c61cf1e22172ebc7a036e233d4a431e91109aa95e276585ed95d00390ebe2d",
 ];
 
-const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n21\nYO+E9qMX9lQeovm9Lz3vbXR1FWIBXEFYlzaFWGTzExM=\n";
+const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n21\nCSXtjQ8wFesYsTRBjmFKeHOU7Fhi54cRF2m+FhcC57g=\n";
 
 /// From the leaf of record 13 to the root.
 const PATH: [&str; 5] = [
-    "71255df31635629c0a9fbc027a1fa1270c1a186300a84597e6fed09f8ff8a0a3",
-    "912ca53bfca7adae048c55598c16c30fdf06ac8164e2de63fbe5625552544c2b",
-    "d85dbf7326b635d4e89ebb3f79693323af62e55a7011cf0bf60ca84332ec23d7",
-    "9c0695f832b00e9c5a2b380a3ee17fc0d98902f01143a144773e4acadd4a0b40",
-    "b8d23b459da8adb2909c79600ae596c3d16cea54ffbe7b2deab6286ed23371ec",
+    "4cdd5167169caae5c185e07188b4df2339e6368e5542fb5b49800e9948edfa88",
+    "60e57dc498178ace28fe8dd9f3d956ebc0337c3f2234dbcc31f91082d4703f6e",
+    "0139f3cfa23088118e0d70fc8b0829fd4d1014445ab4b1a99c3f896334965fa2",
+    "54b9d9418febea4fa24716f065771c383d95a83b284ec902d167612d71f3b3db",
+    "86d641a944b7176564fb7bc1db923337ed9998f8e9bfde265994ee8f60d94259",
 ];
 
 fn golden(name: &str) -> PathBuf {
@@ -60,7 +61,7 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
 
     let (mut range, mut prover) = (
         CompactRange::default(),
-        InclusionProofBuilder::new(SEQ, checkpoint.size),
+        PathBuilder::inclusion(SEQ, checkpoint.size),
     );
     let (mut leaves, mut prev) = (Vec::new(), [0; 32]);
     for line in lines(&log) {
@@ -78,9 +79,15 @@ fn golden_log_keeps_its_leaves_chain_root_and_proof() {
     assert_eq!(leaves, read("leaves").lines().collect::<Vec<_>>());
     let path: Vec<_> = prover.into_path().into_iter().map(hex).collect();
     assert_eq!(path, PATH);
-    let proof: InclusionProof = serde_json::from_str(&read("proof")).expect("a proof");
-    let record = proof.check(&checkpoint).expect("a valid proof");
-    assert_eq!(record.seq, SEQ);
+    let proof = Proof::parse(read("proof").as_bytes()).expect("a proof");
+    assert_eq!(proof.to_string(), read("proof"));
+    let Proof::Inclusion(proof) = proof else {
+        panic!("not an inclusion proof")
+    };
+    assert_eq!(proof.checkpoint.checkpoint(), &checkpoint);
+    let line = &lines(&log)[13];
+    let record = proof.check_record(line.trim_ascii_end());
+    assert_eq!(record.expect("a valid proof").seq, SEQ);
 }
 
 fn hex(hash: [u8; 32]) -> String {
@@ -117,14 +124,31 @@ fn python_reader_verifies_checkpoint_and_proofs_of_a_written_log() {
         fs::write(&path, content).expect("a file");
         path
     };
-    for seq in [0, 7, 40] {
-        let line = String::from_utf8(lines[seq].clone()).expect("ASCII");
-        let path = prove(&leaves, seq);
-        let proof = InclusionProof::new(line, seq as u64, checkpoint.size, path);
-        verify_with_python(&[
-            file("log", log),
-            file("checkpoint", checkpoint.to_string().as_bytes()),
-            file("proof", &serde_json::to_vec(&proof).expect("JSON")),
-        ]);
+    for at in [0, 7, 40] {
+        let old = at + 1;
+        let root = naive_root(&leaves[..old]);
+        let old = Checkpoint {
+            size: old as u64,
+            root,
+            ..checkpoint.clone()
+        };
+        let inclusion = InclusionProof {
+            index: at as u64,
+            path: prove(&leaves, at),
+            checkpoint: SavedCheckpoint::unsigned(checkpoint.clone()),
+        };
+        let consistency = ConsistencyProof {
+            old_size: old.size,
+            path: prove_consistency(&leaves, at + 1),
+            checkpoint: SavedCheckpoint::unsigned(checkpoint.clone()),
+        };
+        consistency.check(&old).expect("a valid proof");
+        for proof in [inclusion.to_string(), consistency.to_string()] {
+            verify_with_python(&[
+                file("log", log),
+                file("checkpoint", checkpoint.to_string().as_bytes()),
+                file("proof", proof.as_bytes()),
+            ]);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Tests of `audit`: records, verification, Merkle tree, checkpoints, statements.
+//! Tests of `audit`: records, verification, Merkle tree, checkpoints, notes, proofs, tiles,
+//! statements.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -8,11 +9,15 @@
 )]
 
 mod checkpoint;
+mod forged;
 mod golden;
 mod line;
 mod merkle;
+mod note;
+mod proof;
 mod record;
 mod replay;
 mod schema;
 mod statement;
 mod tampering;
+mod tile;

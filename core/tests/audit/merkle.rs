@@ -1,17 +1,83 @@
-//! The Merkle tree of RFC 6962: roots and inclusion proofs.
+//! The Merkle tree of RFC 6962: roots, inclusion and consistency proofs.
 
 use proptest::prelude::*;
 use skopeo_index_core::audit::{
-    Checkpoint, CheckpointError, CompactRange, InclusionProof, InclusionProofBuilder, NodeHash,
-    leaf_hash, root_from_inclusion_proof,
+    CompactRange, NodeHash, PathBuilder, is_consistent, leaf_hash, root_from_inclusion_proof,
 };
 use skopeo_index_core::digest::Digest;
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{another_log, lines, verify};
+
+/// Leaves of a log of this size.
+pub(crate) fn leaves(size: usize) -> Vec<NodeHash> {
+    (0..size)
+        .map(|n| leaf_hash(n.to_string().as_bytes()))
+        .collect()
+}
+
+fn node(left: NodeHash, right: NodeHash) -> NodeHash {
+    *Digest::of(&[&[1], &left[..], &right[..]].concat()).as_bytes()
+}
+
+/// RFC 6962, section 2.1, to the letter: "k […] the largest power of two smaller than n".
+pub(crate) fn naive_root(leaves: &[NodeHash]) -> NodeHash {
+    match leaves {
+        [] => *Digest::of(b"").as_bytes(),
+        [leaf] => *leaf,
+        _ => {
+            let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+            node(naive_root(left), naive_root(right))
+        }
+    }
+}
+
+/// RFC 6962, section 2.1.2, to the letter: SUBPROOF(m, D[n], b).
+fn naive_consistency(m: usize, leaves: &[NodeHash], is_known: bool) -> Vec<NodeHash> {
+    if m == leaves.len() {
+        return if is_known {
+            vec![]
+        } else {
+            vec![naive_root(leaves)]
+        };
+    }
+    let k = leaves.len().next_power_of_two() / 2;
+    let (left, right) = leaves.split_at(k);
+    let (mut path, last) = if m <= k {
+        (naive_consistency(m, left, is_known), naive_root(right))
+    } else {
+        (naive_consistency(m - k, right, false), naive_root(left))
+    };
+    path.push(last);
+    path
+}
+
+/// The consistency proof with the first `old` leaves.
+pub(crate) fn prove_consistency(leaves: &[NodeHash], old: usize) -> Vec<NodeHash> {
+    let mut prover = PathBuilder::consistency(old as u64, leaves.len() as u64);
+    leaves.iter().for_each(|leaf| prover.push(*leaf));
+    prover.into_path()
+}
+
+/// Compares a proof with the definition, and checks it.
+#[track_caller]
+fn assert_consistent(leaves: &[NodeHash], old: usize) {
+    let path = prove_consistency(leaves, old);
+    let old_tree = (old as u64, naive_root(&leaves[..old]));
+    let tree = (leaves.len() as u64, naive_root(leaves));
+    assert_eq!(
+        path,
+        naive_consistency(old, leaves, true),
+        "{old} of {}",
+        leaves.len()
+    );
+    assert!(
+        is_consistent(old_tree, tree, &path),
+        "{old} of {}",
+        leaves.len()
+    );
+}
 
 /// The inclusion proof of a leaf.
 pub(crate) fn prove(leaves: &[NodeHash], at: usize) -> Vec<NodeHash> {
-    let mut prover = InclusionProofBuilder::new(at as u64, leaves.len() as u64);
+    let mut prover = PathBuilder::inclusion(at as u64, leaves.len() as u64);
     leaves.iter().for_each(|leaf| prover.push(*leaf));
     prover.into_path()
 }
@@ -21,7 +87,7 @@ proptest! {
 
     #[test]
     fn inclusion_proof_holds_for_its_leaf_and_no_other(size in 1_usize..70, at: prop::sample::Index, other: [u8; 32]) {
-        let leaves: Vec<NodeHash> = (0..size).map(|n| leaf_hash(n.to_string().as_bytes())).collect();
+        let leaves = leaves(size);
         let mut range = CompactRange::default();
         leaves.iter().for_each(|leaf| range.push(*leaf));
         let at = at.index(size);
@@ -35,6 +101,53 @@ proptest! {
             prop_assert_ne!(root_from_inclusion_proof(leaves[at], wrong, of, &path), Some(range.root()));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(test_support::property::config(24, "audit-consistency.txt"))]
+
+    #[test]
+    fn consistency_proof_of_a_large_log_matches_the_definition(size in 41..1500_usize, old: prop::sample::Index) {
+        assert_consistent(&leaves(size), 1 + old.index(size));
+    }
+}
+
+#[test]
+fn consistency_proof_of_every_pair_of_small_sizes_matches_the_definition_and_no_other_pair() {
+    const MAX: usize = 40;
+    let leaves = leaves(MAX);
+    let roots: Vec<_> = (0..=MAX).map(|size| naive_root(&leaves[..size])).collect();
+    let tree = |size: usize| (size as u64, roots[size]);
+    for new in 1..=MAX {
+        for old in 1..=new {
+            assert_consistent(&leaves[..new], old);
+            let path = prove_consistency(&leaves[..new], old);
+            for other in (1..=new).filter(|other| *other != old) {
+                assert!(
+                    !is_consistent(tree(other), tree(new), &path),
+                    "{other}, {old}, {new}"
+                );
+            }
+            let forged = (old as u64, [7; 32]);
+            assert!(!is_consistent(forged, tree(new), &path), "{old}, {new}");
+            assert!(
+                !is_consistent(tree(old), (new as u64, [7; 32]), &path),
+                "{old}, {new}"
+            );
+        }
+    }
+}
+
+#[test]
+fn empty_log_is_consistent_with_any_without_a_path() {
+    let leaves = leaves(3);
+    let (empty, three) = ((0, naive_root(&[])), (3, naive_root(&leaves)));
+    assert!(prove_consistency(&leaves, 0).is_empty());
+    assert!(is_consistent(empty, three, &[]));
+    assert!(is_consistent(empty, empty, &[]));
+    assert!(!is_consistent(empty, three, &[[0; 32]]));
+    assert!(!is_consistent((0, [0; 32]), three, &[]));
+    assert!(!is_consistent(three, empty, &[]));
 }
 
 /// RFC 6962 has no test vectors; these are from the reference tests of Certificate
@@ -69,87 +182,4 @@ fn merkle_roots_match_certificate_transparency() {
         hex(range.root()),
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
     );
-}
-
-#[test]
-fn inclusion_proof_holds_only_for_its_record_and_checkpoint() {
-    let [log, other] = logs();
-    let (checkpoint, other) = (
-        verify(log, None).0.expect("records"),
-        verify(other, None).0.expect("records"),
-    );
-    let texts: Vec<String> = lines(log)
-        .iter()
-        .map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
-        .collect();
-    let leaves: Vec<NodeHash> = texts
-        .iter()
-        .map(|line| leaf_hash(line.as_bytes()))
-        .collect();
-    for at in 0..leaves.len() {
-        let of = |line: &str| {
-            InclusionProof::new(
-                line.to_owned(),
-                at as u64,
-                leaves.len() as u64,
-                prove(&leaves, at),
-            )
-        };
-        assert!(of(&texts[at]).check(&checkpoint).is_ok());
-        assert!(of(&texts[at]).check(&other).is_err());
-        assert!(
-            of(&texts[(at + 1) % leaves.len()])
-                .check(&checkpoint)
-                .is_err()
-        );
-    }
-}
-
-#[test]
-fn invalid_inclusion_proof_gives_the_reason() {
-    let [log, _] = logs();
-    let checkpoint = verify(log, None).0.expect("records");
-    let lines: Vec<_> = lines(log)
-        .iter()
-        .map(|line| line.trim_ascii_end().to_vec())
-        .collect();
-    let leaves: Vec<NodeHash> = lines.iter().map(|line| leaf_hash(line)).collect();
-    let size = checkpoint.size;
-    let proof = |line: &[u8], seq, size, path| {
-        let line = String::from_utf8_lossy(line).into_owned();
-        InclusionProof::new(line, seq, size, path)
-    };
-    let (line, path) = (&lines[1], prove(&leaves, 1));
-    let error =
-        |proof: InclusionProof, checkpoint| proof.check(checkpoint).expect_err("an invalid proof");
-    let right = || proof(line, 1, size, path.clone());
-    assert!(right().check(&checkpoint).is_ok());
-
-    let shorter = Checkpoint {
-        size: size - 1,
-        ..checkpoint.clone()
-    };
-    assert_eq!(error(right(), &shorter), CheckpointError::Mismatch);
-    let elsewhere = Checkpoint {
-        origin: another_log().try_into().expect("a name"),
-        ..checkpoint.clone()
-    };
-    assert_eq!(error(right(), &elsewhere), CheckpointError::Mismatch);
-    let rewritten = Checkpoint {
-        root: [0; 32],
-        ..checkpoint.clone()
-    };
-    assert_eq!(error(right(), &rewritten), CheckpointError::NotIncluded);
-    let short = proof(line, 1, size, path[1..].to_vec());
-    assert_eq!(error(short, &checkpoint), CheckpointError::NotIncluded);
-    let misplaced = proof(line, 2, size, path.clone());
-    assert!(matches!(
-        error(misplaced, &checkpoint),
-        CheckpointError::Record(_)
-    ));
-    let none = proof(b"{}", 1, size, path.clone());
-    assert!(matches!(
-        error(none, &checkpoint),
-        CheckpointError::Record(_)
-    ));
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use skopeo_index_core::audit::{MAX_RECORD_LEN, Record, RecordError};
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{seal, unseal};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::{MAX_SUMMARY_PLATFORMS, MediaType};
+use test_support::audit_log::sample::{Answer, LogSample, ONE_ATTEMPT, Run, logs, request};
+use test_support::audit_log::{lines, seal, unseal};
 
 /// The JSON pointer of every object in a record.
 fn objects(path: &str, value: &Value, found: &mut Vec<String>) {
@@ -87,4 +89,40 @@ fn record_with_unknown_key_or_schema_version_is_rejected() {
         Vec::from_iter(entries),
         ["end", "genesis", "run", "transition"]
     );
+}
+
+/// What a registry chooses fits beside the longest paths that an operator can give.
+#[test]
+fn record_of_the_longest_platforms_leaves_room_for_paths() {
+    const PATH_MAX: usize = 4096;
+    let manifests = (0..2 * MAX_SUMMARY_PLATFORMS).map(|n| {
+        // Four bytes in UTF-8, twelve in a record.
+        let part = |from: usize| format!("{from:02}{}", "\u{1f600}".repeat(40));
+        serde_json::json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": Digest::of(&[]), "size": 1,
+            "platform": { "os": part(n), "architecture": part(n), "variant": part(n) },
+        })
+    });
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MediaType::OciImageIndex,
+        "manifests": manifests.collect::<Vec<_>>(),
+    });
+    let index = index.to_string().into_bytes();
+    let mut log = LogSample::new(9);
+    assert!(log.run(&mut Run {
+        policy: ONE_ATTEMPT,
+        requests: &[request(Digest::of(&index))],
+        jobs: 1,
+        registry: &mut |_| Answer::Bytes(index.clone()),
+        crash_after: None,
+    }));
+    let longest = lines(log.bytes())
+        .iter()
+        .map(Vec::len)
+        .max()
+        .expect("records");
+    assert!(longest > 10_000, "{longest}");
+    // --authfile and --cert-dir in argv; both storage roots in argv and in the request.
+    assert!(longest + 6 * PATH_MAX <= MAX_RECORD_LEN, "{longest}");
 }

@@ -56,7 +56,10 @@ fn impossible_sequence_of_records_is_found_even_if_rechained() {
     let found = findings(|records| {
         records.insert(last(records, "run"), records[last(records, "run")].clone())
     });
-    assert!(run(&found), "begun twice: {found:?}");
+    assert!(
+        matches!(&found[..], [FindingKind::ReusedRun(_)]),
+        "begun twice: {found:?}"
+    );
     let found = findings(|records| records.push(records[last(records, "end")].clone()));
     assert!(run(&found), "ended twice: {found:?}");
     let found = findings(|records| {
@@ -169,13 +172,13 @@ fn committed_objects_are_collected_per_cache_on_request() {
 #[test]
 fn clock_set_back_is_a_note_at_its_record() {
     let mut records = unseal(&logs()[0]);
-    let later = "2999-01-01T00:01:00.000Z";
+    let later = "2199-01-01T00:01:00.000Z";
     let (at, last) = (records.len() - 2, records.len() - 1);
     records[at]["time"] = later.into();
     for (now, noted) in [
         (later, false),
-        ("2999-01-01T00:00:00.000Z", false),
-        ("2998-12-31T23:59:59.999Z", true),
+        ("2199-01-01T00:00:00.000Z", false),
+        ("2198-12-31T23:59:59.999Z", true),
     ] {
         records[last]["time"] = now.into();
         let found = all_findings(&rechain(&records), None).1;
@@ -198,6 +201,6 @@ fn finding_names_run_and_record() {
     let found = verify(&rechain(&twice), None).1;
     assert_eq!(
         found[0].to_string(),
-        format!("record {at}: run {run} begins twice")
+        format!("record {at}: run {run} begins again, or another run has its id")
     );
 }

@@ -37,6 +37,18 @@ def path(m, leaves):
     return path(m - k, leaves[k:]) + [root(leaves[:k])]
 
 
+def subproof(m, leaves, known):
+    """RFC 6962, section 2.1.2."""
+    if m == len(leaves):
+        return [] if known else [root(leaves)]
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    if m <= k:
+        return subproof(m, leaves[:k], known) + [root(leaves[k:])]
+    return subproof(m - k, leaves[k:], False) + [root(leaves[:k])]
+
+
 log, checkpoint, proof = sys.argv[1:4]
 with open(log, "rb") as file:
     lines = file.read().split(b"\n")
@@ -63,7 +75,17 @@ with open(checkpoint, encoding="ascii") as file:
 assert origin == json.loads(lines[0])["log"] and int(size) == len(lines)
 assert base64.b64decode(encoded) == root(leaves)
 with open(proof, encoding="ascii") as file:
-    given = json.load(file)
-assert given["record"].encode() == lines[given["seq"]]
-assert given["path"] == [hash.hex() for hash in path(given["seq"], leaves)]
+    head, of = file.read().split("\n\n", 1)
+with open(checkpoint, encoding="ascii") as file:
+    assert of == file.read()
+head = head.split("\n")
+if head[0] == "c2sp.org/tlog-proof@v1":
+    word, number = head[1].split(" ")
+    assert word == "index"
+    expected, given = path(int(number), leaves), head[2:]
+else:
+    word, number = head[0].split(" ")
+    assert word == "old"
+    expected, given = subproof(int(number), leaves, True), head[1:]
+assert [base64.b64decode(hash) for hash in given] == expected
 print("ok")

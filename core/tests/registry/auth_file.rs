@@ -183,6 +183,14 @@ fn file_that_may_be_read_otherwise_is_an_error() {
 }
 
 #[test]
+fn deeply_nested_file_is_an_error() {
+    let json = format!("{{\"x\": {}", "[".repeat(100_000));
+    let parse = |format| AuthFile::parse(json.as_bytes(), format);
+    assert!(parse(AuthFileFormat::AuthJson).is_err());
+    assert!(parse(AuthFileFormat::Dockercfg).is_err());
+}
+
+#[test]
 fn error_does_not_quote_the_file() {
     let json = br#"{"auths": {"quay.io": {"auth": {"s3cr3t": 1}}}}"#;
     let error = AuthFile::parse(json, AuthFileFormat::AuthJson)

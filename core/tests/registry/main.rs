@@ -22,6 +22,6 @@ fn repository(name: &str) -> Repository {
 
 /// Names of few parts, so that two of them often have parts in common.
 fn name() -> impl Strategy<Value = String> {
-    let domain = "([ab]\\.){0,2}(a|b)\\.(io|com)(:5000)?|localhost|docker\\.io";
-    (domain, "[xy](/[xy]){0,2}").prop_map(|(domain, path)| format!("{domain}/{path}"))
+    let domain = "([ab]{1,2}\\.){0,2}(a|b)\\.(io|com)(:5000)?|localhost|docker\\.io";
+    (domain, "[xy]{1,2}(/[xy]{1,2}){0,2}").prop_map(|(domain, path)| format!("{domain}/{path}"))
 }

@@ -143,6 +143,22 @@ fn file_that_may_concern_all_is_an_error() {
     assert!(matches!(error, Err(E::Syntax(_))));
 }
 
+#[test]
+fn deeply_nested_file_is_an_error() {
+    const DEPTH: usize = 100_000;
+    let nested =
+        |open: &str, close: &str| format!("x = {}1{}", open.repeat(DEPTH), close.repeat(DEPTH));
+    for toml in [
+        nested("[", "]"),
+        nested("{a = ", "}"),
+        format!("{}a = 1", "a.".repeat(DEPTH)),
+        format!("[{}a]\nb = 1", "a.".repeat(DEPTH)),
+        format!("[[registry]]\n[registry.{}a]\nb = 1", "a.".repeat(DEPTH)),
+    ] {
+        assert!(RegistriesConf::parse(toml.as_bytes()).is_err());
+    }
+}
+
 /// Every prefix that matches a repository, listed out of the parts of its name.
 fn matching_prefixes(repository: &Repository) -> BTreeSet<String> {
     let (host, port) = match repository.domain().split_once(':') {

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use skopeo_index_core::digest::Digest;
+use skopeo_index_core::machine::Method;
 use skopeo_index_core::request::{ImageName, Location, Request, StorageLocation, TlsVerify};
-use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoDebug, SkopeoOptions};
+use skopeo_index_core::skopeo::{
+    ParsedArgv, SkopeoCommand, SkopeoDebug, SkopeoOptions, method_commands,
+};
 
 /// Arguments as skopeo parses them.
 #[derive(Debug, Default, PartialEq)]
@@ -155,6 +158,35 @@ proptest! {
             }
             let expected = Parsed { subcommand: subcommand.into(), flags, positional };
             prop_assert_eq!(parse(&command.argv(&options, Duration::from_secs(seconds))), expected);
+        }
+    }
+
+    /// As an audit log records them: not all paths are UTF-8.
+    #[test]
+    fn recorded_arguments_are_parsed_back_and_written_again(request in request(), options in options(), dir in path(), relative in any::<bool>(), seconds in 0..100_000_u64) {
+        let dir = match relative {
+            true => Path::new(".").join(dir.strip_prefix("/").unwrap_or(&dir)),
+            false => dir,
+        };
+        let commands = [Method::Raw, Method::SkopeoCopy]
+            .map(|method| method_commands(method, &request, &dir, &dir))
+            .concat();
+        for command in commands.iter().chain([&SkopeoCommand::Version]) {
+            let argv = command.argv(&options, Duration::from_secs(seconds));
+            let recorded: Vec<_> = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+            let parsed = ParsedArgv::parse(&recorded);
+            prop_assert!(parsed.is_some(), "{:?}", recorded);
+            let parsed = parsed.expect("checked");
+            prop_assert_eq!(parsed.form, command.form());
+            let path = Path::new(parsed.path.unwrap_or_default());
+            let again = match command {
+                SkopeoCommand::CopyIndex { request, .. } => SkopeoCommand::CopyIndex { request, to: path },
+                SkopeoCommand::InspectDir { .. } => SkopeoCommand::InspectDir { from: path },
+                SkopeoCommand::ManifestDigest { .. } => SkopeoCommand::ManifestDigest { file: path },
+                command => *command,
+            };
+            let again = again.argv(&parsed.options, parsed.timeout);
+            prop_assert_eq!(again, recorded.iter().map(OsString::from).collect::<Vec<_>>());
         }
     }
 

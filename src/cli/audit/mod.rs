@@ -1,19 +1,21 @@
 //! `skopeo-index audit`.
 
+mod checkpoint;
 mod export;
+mod proof;
 mod prove;
 mod show;
+mod trust;
 mod verify;
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Subcommand};
-use skopeo_index::audit_log::read_intact_log;
 use skopeo_index_core::digest::Digest;
 
+pub(super) use self::trust::SigningArgs;
 use super::exit::ExitStatus;
-use super::options::Format;
-use super::output::{self, CliError};
+use super::output::CliError;
 
 /// Verify, show and export an audit log
 #[derive(Debug, clap::Args)]
@@ -24,41 +26,15 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
-    /// Verify the hash chain, numbering and format, and replay every fetch
-    Verify {
-        /// The log; not needed with --proof
-        #[arg(required_unless_present = "proof")]
-        file: Option<PathBuf>,
-        /// Rehash every object that was committed to this cache
-        #[arg(long, value_name = "DIR")]
-        cache: Option<PathBuf>,
-        /// Check against a saved checkpoint: nothing was removed or changed since
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Option<PathBuf>,
-        /// Check that the record of this proof is in the log of the checkpoint
-        #[arg(long, value_name = "FILE", requires = "checkpoint", conflicts_with_all = ["file", "cache"])]
-        proof: Option<PathBuf>,
-        /// Output format
-        #[arg(long, value_enum, default_value = "text")]
-        format: Format,
-    },
+    Verify(verify::Args),
     /// List completed fetches
     ///
     /// Verifies the log as `verify` does, and reports on stderr what is wrong with it.
     Show(show::Args),
-    /// Print the log's size and Merkle root, to store elsewhere
-    Checkpoint {
-        /// The log
-        file: PathBuf,
-    },
-    /// Print a proof that a record is in the log
-    Prove {
-        /// The log
-        file: PathBuf,
-        /// Sequence number of the record
-        #[arg(long, value_name = "N")]
-        seq: u64,
-    },
+    Checkpoint(checkpoint::CheckpointArgs),
+    Keygen(checkpoint::KeygenArgs),
+    Prove(prove::Args),
+    Tiles(checkpoint::TilesArgs),
     /// Export fetches as in-toto statements, one JSON document per line
     #[command(group = ArgGroup::new("which").required(true))]
     Export {
@@ -84,24 +60,12 @@ enum AuditCommand {
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     match &args.subcommand {
-        AuditCommand::Verify {
-            file,
-            cache,
-            checkpoint,
-            proof,
-            format,
-        } => match (proof, checkpoint.as_deref(), file) {
-            (Some(proof), Some(checkpoint), _) => prove::check(proof, checkpoint, *format),
-            (_, checkpoint, Some(log)) => verify::run(log, cache.as_deref(), checkpoint, *format),
-            _ => Err(CliError::usage("no log given")),
-        },
+        AuditCommand::Verify(args) => verify::run(args),
         AuditCommand::Show(args) => show::run(args),
-        AuditCommand::Checkpoint { file } => {
-            let checkpoint = read_intact_log(file)?.to_string();
-            output::line(checkpoint.trim_end())?;
-            Ok(ExitStatus::Success)
-        }
-        AuditCommand::Prove { file, seq } => prove::run(file, *seq),
+        AuditCommand::Checkpoint(args) => checkpoint::checkpoint(args),
+        AuditCommand::Keygen(args) => checkpoint::keygen(args),
+        AuditCommand::Prove(args) => prove::run(args),
+        AuditCommand::Tiles(args) => checkpoint::tiles(args),
         AuditCommand::Export {
             file,
             digest,

@@ -1,85 +1,90 @@
-//! `skopeo-index audit prove`, and `audit verify --proof`.
+//! `skopeo-index audit prove`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use skopeo_index::audit_log::{ReadError, read_intact_log, read_lines};
+use clap::ArgGroup;
+use skopeo_index::audit_log::{ReadError, read_extended_log, read_lines};
 use skopeo_index_core::audit::{
-    InclusionProof, InclusionProofBuilder, ParsedLine, root_from_inclusion_proof,
+    Checkpoint, CompactRange, ConsistencyProof, InclusionProof, NodeHash, ParsedLine, PathBuilder,
 };
-use skopeo_index_core::escape::Escaped;
 
-use super::verify::{read_checkpoint, read_proof};
+use super::checkpoint::sign;
+use super::trust::{SigningArgs, read_checkpoint};
 use crate::cli::exit::ExitStatus;
-use crate::cli::input::file_error;
-use crate::cli::options::Format;
 use crate::cli::output::{self, CliError};
 
-pub(super) fn run(log: &Path, seq: u64) -> Result<ExitStatus, CliError> {
-    let checkpoint = read_intact_log(log)?;
-    if seq >= checkpoint.size {
-        return Err(CliError::file(
-            ExitStatus::NotFound,
-            log,
-            format!("no record {seq}"),
-        ));
-    }
-    let mut builder = InclusionProofBuilder::new(seq, checkpoint.size);
-    let (mut found, mut at) = (None, 0);
-    read_lines(log, |line: &ParsedLine| {
-        // Another process may append.
-        if at < checkpoint.size {
-            builder.push(line.leaf_hash());
+/// Print a proof that a record is in the log, or that the log extends an earlier checkpoint
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").required(true))]
+pub(super) struct Args {
+    /// The log
+    file: PathBuf,
+    /// Sequence number of the record, for a C2SP tlog-proof
+    #[arg(long, value_name = "N", group = "what")]
+    seq: Option<u64>,
+    /// Earlier checkpoint, for a consistency proof (RFC 6962)
+    #[arg(long, value_name = "CHECKPOINT", group = "what")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    signing: SigningArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    let key = args.signing.read()?;
+    let earlier = args.from.as_deref().map(read_checkpoint).transpose()?;
+    let earlier = earlier.as_ref().map(|saved| saved.checkpoint());
+    let checkpoint = read_extended_log(&args.file, earlier)?;
+    let signed = sign(key.as_ref(), checkpoint.clone(), &args.file)?;
+    let proof = match (args.seq, earlier) {
+        (Some(seq), _) if seq >= checkpoint.size => {
+            let reason = format!("no record {seq}");
+            return Err(CliError::file(ExitStatus::NotFound, &args.file, reason));
         }
-        if at == seq {
-            found = line
-                .record()
-                .map(|record| (record.to_line(), line.leaf_hash()));
+        (Some(index), _) => InclusionProof {
+            index,
+            path: path(
+                &args.file,
+                &checkpoint,
+                PathBuilder::inclusion(index, checkpoint.size),
+            )?,
+            checkpoint: signed,
         }
-        at += 1;
-        Ok::<_, CliError>(())
-    })?;
-    let path = builder.into_path();
-    let is_included = |(_, leaf): &(_, _)| {
-        root_from_inclusion_proof(*leaf, seq, checkpoint.size, &path) == Some(checkpoint.root)
+        .to_string(),
+        (None, earlier) => {
+            let old_size = earlier.map_or(0, |earlier| earlier.size);
+            ConsistencyProof {
+                old_size,
+                path: path(
+                    &args.file,
+                    &checkpoint,
+                    PathBuilder::consistency(old_size, checkpoint.size),
+                )?,
+                checkpoint: signed,
+            }
+            .to_string()
+        }
     };
-    let changed = || ReadError::Changed(log.to_owned());
-    let (record, _) = found.filter(is_included).ok_or_else(changed)?;
-    output::json_line(&InclusionProof::new(record, seq, checkpoint.size, path))?;
+    output::bytes(proof.into_bytes())?;
     Ok(ExitStatus::Success)
 }
 
-/// Checks a proof without its log.
-pub(super) fn check(
-    file: &Path,
-    checkpoint: &Path,
-    format: Format,
-) -> Result<ExitStatus, CliError> {
-    let checkpoint = read_checkpoint(checkpoint)?;
-    let proof: InclusionProof = serde_json::from_slice(&read_proof(file)?)
-        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))?;
-    let (log, size) = (checkpoint.origin.as_str(), checkpoint.size);
-    let result = proof.check(&checkpoint);
-    match format {
-        Format::Json => output::json_line(&json!({
-            "record": result.as_ref().ok().map(|record| record.seq),
-            "log": log, "records": size,
-            "intact": result.is_ok(), "error": result.as_ref().err().map(ToString::to_string),
-        }))?,
-        Format::Text => {
-            if let Ok(record) = &result {
-                output::line(&format!(
-                    "record {} is in the log {log} of {size} records",
-                    record.seq
-                ))?;
-            }
+/// Computes a path from the log as it was verified.
+fn path(
+    log: &Path,
+    checkpoint: &Checkpoint,
+    mut builder: PathBuilder,
+) -> Result<Vec<NodeHash>, CliError> {
+    let mut tree = CompactRange::default();
+    read_lines(log, |line: &ParsedLine| {
+        // Another process may append.
+        if tree.size() < checkpoint.size {
+            tree.push(line.leaf_hash());
+            builder.push(line.leaf_hash());
         }
+        Ok::<_, CliError>(())
+    })?;
+    if tree.root() != checkpoint.root {
+        return Err(ReadError::Changed(log.to_owned()).into());
     }
-    match result {
-        Ok(_) => Ok(ExitStatus::Success),
-        Err(error) => Err(CliError::new(
-            ExitStatus::AuditBroken,
-            file_error(file, Escaped(&error.to_string())),
-        )),
-    }
+    Ok(builder.into_path())
 }

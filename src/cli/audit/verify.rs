@@ -1,19 +1,54 @@
 //! `skopeo-index audit verify`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use skopeo_index::audit_log::{check_objects, verify_log};
-use skopeo_index::os::{open_nonblocking, read_all};
-use skopeo_index_core::audit::{
-    Checkpoint, CheckpointError, Finding, KeepObjects, ParsedLine, Severity,
-};
+use skopeo_index_core::audit::{Finding, KeepObjects, ParsedLine, Severity};
+use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::Escaped;
 
+use super::proof;
+use super::trust::{KeyArgs, SignatureCheck, read_checkpoint};
 use crate::cli::exit::ExitStatus;
-use crate::cli::input::file_error;
 use crate::cli::options::Format;
 use crate::cli::output::{self, CliError, of_severity};
+
+/// Verify the hash chain, numbering and format, and replay every fetch
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The log; not needed with --proof
+    #[arg(required_unless_present = "proof")]
+    file: Option<PathBuf>,
+    /// Rehash every object that was committed to this cache
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Check against a saved checkpoint: nothing was removed or changed since
+    #[arg(long, value_name = "FILE")]
+    pub(super) checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) keys: KeyArgs,
+    /// Check a proof of `audit prove`, without the log
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "cache"])]
+    proof: Option<PathBuf>,
+    /// The record of an inclusion proof: its line of the log
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "proof",
+        conflicts_with = "leaf_hash"
+    )]
+    pub(super) record: Option<PathBuf>,
+    /// The record's leaf hash, in hexadecimal, instead of the record
+    #[arg(long, value_name = "HEX", requires = "proof", value_parser = Digest::from_hex)]
+    pub(super) leaf_hash: Option<Digest>,
+    /// The earlier checkpoint of a consistency proof
+    #[arg(long, value_name = "CHECKPOINT", requires = "proof", conflicts_with_all = ["record", "leaf_hash"])]
+    pub(super) from: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
 
 /// Prints findings, and keeps their number and the worst severity.
 struct FindingPrinter {
@@ -38,13 +73,26 @@ impl FindingPrinter {
     }
 }
 
-pub(super) fn run(
-    log: &Path,
-    cache: Option<&Path>,
-    checkpoint: Option<&Path>,
-    format: Format,
-) -> Result<ExitStatus, CliError> {
-    let checkpoint = checkpoint.map(read_checkpoint).transpose()?;
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    match (&args.proof, &args.file) {
+        (Some(proof), _) => proof::check(proof, args),
+        (None, Some(log)) => verify(log, args),
+        (None, None) => Err(CliError::usage("no log given")),
+    }
+}
+
+fn verify(log: &Path, args: &Args) -> Result<ExitStatus, CliError> {
+    let (cache, format) = (args.cache.as_deref(), args.format);
+    let trust = args.keys.read()?;
+    let (checkpoint, signature) = match args.checkpoint.as_deref() {
+        Some(file) => {
+            let saved = read_checkpoint(file)?;
+            let signature = trust.check(file, &saved)?;
+            (Some(saved.checkpoint().clone()), Some(signature))
+        }
+        None if args.keys.is_empty() => (None, None),
+        None => return Err(CliError::usage("--key needs --checkpoint or --proof")),
+    };
     let keep = match cache {
         Some(_) => KeepObjects::Yes,
         None => KeepObjects::No,
@@ -76,6 +124,7 @@ pub(super) fn run(
     };
     match format {
         Format::Text => {
+            signature.as_ref().map_or(Ok(()), SignatureCheck::print)?;
             let plural = |n: u64| if n == 1 { "" } else { "s" };
             output::line(&format!(
                 "{size} record{}, {count} finding{}: {word}",
@@ -86,25 +135,8 @@ pub(super) fn run(
         Format::Json => output::json_line(&json!({
             "records": size, "findings": count, "intact": status == ExitStatus::Success,
             "checkpoint": checkpoint.map(ToString::to_string),
+            "signature": signature.as_ref().map(SignatureCheck::json),
         }))?,
     }
     Ok(status)
-}
-
-pub(super) fn read_checkpoint(file: &Path) -> Result<Checkpoint, CliError> {
-    let text = String::from_utf8(read_proof(file)?);
-    let text = text.map_err(|error| CliError::usage(file_error(file, error)))?;
-    text.parse()
-        .map_err(|error: CheckpointError| CliError::usage(file_error(file, error)))
-}
-
-/// Limit of a checkpoint or proof in bytes. A checkpoint has three lines, and may have more
-/// with signatures; a proof has a record, of some KiB, and 64 hashes at most.
-const MAX_PROOF_SIZE: usize = 64 << 10;
-
-/// Reads a checkpoint or proof.
-pub(super) fn read_proof(file: &Path) -> Result<Vec<u8>, CliError> {
-    open_nonblocking(file)
-        .and_then(|proof| read_all(proof, MAX_PROOF_SIZE, None))
-        .map_err(|error| CliError::usage(file_error(file, error)))
 }

@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use skopeo_index::store::{
-    Dir, Disk, DiskError, Durability, LockGuard, LockWait, RenameOutcome, StagedFile, TryLock,
+    Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
+    StagedFile, TryLock,
 };
-use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
+use skopeo_index_core::machine::CacheEntry;
 
 use super::{Simulation, text};
 use crate::call::{Answer, Call, LockMode};
@@ -16,6 +17,13 @@ use crate::seeded_bug::SeededBug;
 
 fn in_dir(dir: &Dir, name: &str) -> Text {
     text(&dir.path().join(name))
+}
+
+/// The file that was read.
+fn file_id(file: &OpenFile) -> FileId {
+    let name = file.path().to_str().expect("UTF-8");
+    let (path, number) = name.rsplit_once('#').expect("a path and a number");
+    (intern(path), number.parse().expect("a number"))
 }
 
 /// Whether a directory was created.
@@ -181,25 +189,46 @@ impl Disk for Simulation {
         Ok(outcome)
     }
 
-    fn read(
-        &self,
-        dir: &Dir,
-        name: &str,
-        _: usize,
-        durability: Durability,
-    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+    fn read(&self, dir: &Dir, name: &str, _: usize) -> Result<ReadFile, DiskError> {
         Ok(match self.call(Call::Read(in_dir(dir, name)))? {
-            Answer::File(file, bytes) => {
-                if durability == Durability::Synced && !self.has(SeededBug::FileNeverSynced) {
-                    self.call(Call::SyncOpened(file))?;
-                }
+            Answer::File((path, number), bytes) => {
                 let content = Vec::from(bytes).into();
-                CacheEntry::File { content }
+                let file = PathBuf::from(format!("{path}#{number}"));
+                ReadFile {
+                    entry: CacheEntry::File { content },
+                    file: Some(OpenFile::simulated(file)),
+                }
             }
-            Answer::Endless => CacheEntry::Oversized { size: 8 << 40 },
-            Answer::NotAFile => CacheEntry::NotAFile,
-            _ => CacheEntry::Absent,
+            Answer::Endless => CacheEntry::Oversized { size: 8 << 40 }.into(),
+            Answer::NotAFile => CacheEntry::NotAFile.into(),
+            _ => CacheEntry::Absent.into(),
         })
+    }
+
+    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError> {
+        if self.has(SeededBug::FileNeverSynced) {
+            return Ok(());
+        }
+        self.call(Call::SyncOpened(file_id(file))).map(drop)
+    }
+
+    fn sync_file_system(&self, _: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, DiskError> {
+        let skipped = files.first().map(file_id);
+        let skipped = skipped.filter(|_| self.has(SeededBug::SyncSkipsFile));
+        let call = Call::SyncFileSystem { skipped };
+        if self.has(SeededBug::ReportedBeforeSynced) {
+            self.script().delayed_sync = Some(call);
+            return Ok(FileSystemSync::Done);
+        }
+        match self.call(call) {
+            Ok(Answer::Unavailable) => Ok(FileSystemSync::Unavailable),
+            Err(_) if self.has(SeededBug::FailedSyncIgnored) => Ok(FileSystemSync::Done),
+            synced => synced.map(|_| FileSystemSync::Done),
+        }
+    }
+
+    fn is_on_file_system_of(&self, _: &Dir, _: &Path) -> bool {
+        true
     }
 
     fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {

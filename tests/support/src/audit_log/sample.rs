@@ -202,7 +202,8 @@ impl LogSample {
         let request = fetch.task().request.clone();
         let digest = request.digest();
         let (attempt, method) = (fetch.attempt(), fetch.task().policy.method);
-        let dir = format!(".skopeo-index/staging-1/{number}/{attempt}");
+        let staging = format!(".skopeo-index/staging-000001/{number}");
+        let dir = format!("{CACHE}/{staging}.attempt-{attempt}");
         let file = format!("{dir}/manifest.json");
         let commands = method_commands(method, &request, Path::new(&dir), Path::new(&file));
         let copy = |fetch: &Fetch| match fetch {
@@ -226,7 +227,7 @@ impl LogSample {
                 Outcome::Quarantined { name }
             }
             Effect::Stage => Outcome::Staged {
-                staging: Staging::new(format!(".skopeo-index/staging-1/{number}")),
+                staging: Staging::new(staging),
             },
             Effect::Fetch { .. } => match registry(digest) {
                 Answer::Bytes(bytes) => {

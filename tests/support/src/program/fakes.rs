@@ -14,10 +14,11 @@ use skopeo_index::fetch::{ByteSource, Executor, FetchReport, Observer, Performer
 use skopeo_index::os::CancelToken;
 use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError, Skopeo};
 use skopeo_index::store::{
-    Dir, Disk, DiskError, Durability, LockWait, RealDisk, RenameOutcome, StagedFile, Store, TryLock,
+    Dir, Disk, DiskError, FileSystemSync, LockWait, OpenFile, ReadFile, RealDisk, RenameOutcome,
+    StagedFile, Store, TryLock,
 };
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::{CacheEntry, FetchPolicy, ManifestBytes, Method, Network};
+use skopeo_index_core::machine::{FetchPolicy, Method, Network};
 use skopeo_index_core::request::{Location, Request, TlsVerify};
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 
@@ -217,18 +218,31 @@ pub struct FaultyDisk {
     fault: Fault,
     before_publishing: Tamper,
     after_publishing: Tamper,
+    file_system_sync: FileSystemSync,
 }
 
 impl FaultyDisk {
     /// Counts calls from 1.
     pub fn new(fails_at: usize, fault: Fault) -> Arc<Self> {
+        Self::with_sync(fails_at, fault, FileSystemSync::Unavailable)
+    }
+
+    /// The same, with the answer to syncs of the file system: the real one depends on the
+    /// machine and what it does.
+    pub fn with_sync(fails_at: usize, fault: Fault, file_system_sync: FileSystemSync) -> Arc<Self> {
         Arc::new(Self {
             calls: AtomicUsize::new(0),
             fails_at,
             fault,
             before_publishing: |_, _| {},
             after_publishing: |_, _| {},
+            file_system_sync,
         })
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 
     /// A disk without faults, with another process on it.
@@ -239,12 +253,13 @@ impl FaultyDisk {
             fault: Fault::Crash,
             before_publishing,
             after_publishing,
+            file_system_sync: FileSystemSync::Unavailable,
         })
     }
 
     /// Whether there were enough calls for one to fail.
     pub fn has_failed(&self) -> bool {
-        self.calls.load(Ordering::SeqCst) >= self.fails_at
+        self.calls() >= self.fails_at
     }
 
     fn call<T>(
@@ -308,16 +323,17 @@ impl Disk for FaultyDisk {
         (self.after_publishing)(file.path(), &object);
         published
     }
-    fn read(
-        &self,
-        dir: &Dir,
-        name: &str,
-        max: usize,
-        durability: Durability,
-    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
-        self.call(&dir.path().join(name), || {
-            RealDisk.read(dir, name, max, durability)
-        })
+    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, DiskError> {
+        self.call(&dir.path().join(name), || RealDisk.read(dir, name, max))
+    }
+    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError> {
+        self.call(file.path(), || RealDisk.sync_file(file))
+    }
+    fn sync_file_system(&self, dir: &Dir, _: &[OpenFile]) -> Result<FileSystemSync, DiskError> {
+        self.call(dir.path(), || Ok(self.file_system_sync))
+    }
+    fn is_on_file_system_of(&self, dir: &Dir, path: &Path) -> bool {
+        RealDisk.is_on_file_system_of(dir, path)
     }
     fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
         self.call(dir.path(), || RealDisk.sync_dir(dir))

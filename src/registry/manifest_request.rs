@@ -1,4 +1,4 @@
-//! The requests for one manifest: schemes, challenges, tokens and redirects.
+//! The requests for one manifest: schemes, redirects, credentials.
 
 use std::time::{Instant, SystemTime};
 
@@ -8,16 +8,15 @@ use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::redact::Redactor;
-use skopeo_index_core::registry::{
-    ACCEPT, BearerChallenge, Challenge, MAX_TOKEN_DOCUMENT, Scheme, Token as TokenDocument, Url,
-    UrlError, retry_after,
-};
+use skopeo_index_core::registry::{ACCEPT, Scheme, Url, UrlError, retry_after};
 
-use super::client::{Host, RegistryClient};
-use super::gate::{Permit, Redirects, TlsMode};
+use super::client::RegistryClient;
+use super::gate::{Permit, Redirects};
+use super::host::Host;
 use super::http::{Answer, Get, HttpError, failure, status_kind};
-use super::tokens::{Scope, Token};
-use crate::skopeo::redactor;
+use super::tokens::Scope;
+use crate::os::best_effort;
+use crate::skopeo::{RunError, redactor};
 
 /// Redirects that are followed: registry.k8s.io needs one, Go's client stops at 10.
 const MAX_REDIRECTS: usize = 5;
@@ -26,7 +25,7 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_REQUESTS: usize = MAX_REDIRECTS + 3;
 
 /// A manifest that is being fetched.
-pub(super) struct Fetching<'a> {
+pub(super) struct ManifestRequest<'a> {
     pub(super) client: &'a RegistryClient,
     pub(super) host: &'a Host,
     pub(super) permit: &'a Permit,
@@ -37,7 +36,7 @@ pub(super) struct Fetching<'a> {
     pub(super) exchange: &'a mut ExchangeRecord,
 }
 
-impl Fetching<'_> {
+impl ManifestRequest<'_> {
     /// Tries the schemes in their order, until the other end has answered by one.
     pub(super) fn fetch(&mut self) -> Result<Vec<u8>, EffectError> {
         let schemes = self.host.schemes(self.permit);
@@ -89,7 +88,7 @@ impl Fetching<'_> {
             let status = answer.status().as_u16();
             // "Client sent an HTTP request to an HTTPS server", or something else.
             if (scheme, status) != (Scheme::Http, 400) {
-                crate::os::best_effort(self.host.scheme.set(scheme));
+                best_effort(self.host.scheme.set(scheme));
             }
             match status {
                 200 => return Ok(answer.body),
@@ -127,89 +126,10 @@ impl Fetching<'_> {
         Ok(answer)
     }
 
-    /// The header's value that the registry asks for; `None` where there is none.
-    fn authorize(
-        &self,
-        answer: &Answer,
-        scope: &Scope,
-        url: &Url,
-        refused: Option<&str>,
-    ) -> Result<Option<String>, EffectError> {
-        let challenges = Challenge::parse_all(answer.challenges());
-        let challenges = challenges.map_err(|error| unexpected(&error))?;
-        // As containers/image: the first that is understood.
-        let Some(challenge) = challenges.into_iter().next() else {
-            return Ok(None);
-        };
-        let password = self
-            .permit
-            .credentials()
-            .map(|credentials| credentials.basic());
-        match challenge {
-            Challenge::Basic => Ok(password.filter(|password| Some(password.as_str()) != refused)),
-            Challenge::Bearer(bearer) => {
-                let realm = bearer.realm();
-                let is_home = realm.authority() == url.authority() || self.trusts(realm);
-                if password.is_some() && !is_home {
-                    let message = format!("credentials are not sent to {}", origin_of(realm));
-                    return Err(failure(FailureKind::Authentication, &message));
-                }
-                let is_secure =
-                    realm.scheme() == Scheme::Https || self.permit.tls() == TlsMode::Unverified;
-                if !is_secure || !(is_home || self.may_leave_host()) {
-                    let message = format!("no token is requested from {}", origin_of(realm));
-                    return Err(failure(FailureKind::Authentication, &message));
-                }
-                let tokens = &self.client.tokens;
-                let token = tokens.get(scope, refused, || {
-                    self.request_token(&bearer, password.as_deref())
-                });
-                token.map(Some)
-            }
-        }
-    }
-
-    /// Whether the registry's credentials are for this token server as well.
-    fn trusts(&self, realm: &Url) -> bool {
-        self.permit.repository().domain() == "docker.io" && realm.authority() == "auth.docker.io"
-    }
-
     /// Whether requests may go to another host. A client certificate would go along.
-    fn may_leave_host(&self) -> bool {
+    pub(super) fn may_leave_host(&self) -> bool {
         self.permit.redirects() == Redirects::AnyHost
             && self.permit.certificates().client().is_none()
-    }
-
-    fn request_token(
-        &self,
-        challenge: &BearerChallenge,
-        password: Option<&str>,
-    ) -> Result<Token, EffectError> {
-        let url = challenge.token_url(self.permit.repository());
-        let answer = self.host.http.get(Get {
-            url: &url.to_string(),
-            accept: &[],
-            authorization: password,
-            until: self.until,
-            max_body: MAX_TOKEN_DOCUMENT,
-        });
-        let answer = answer.map_err(|error| self.failure(&error))?;
-        if answer.status().as_u16() != 200 {
-            return Err(match self.status_failure(&answer) {
-                // The token server is missing, not the manifest.
-                EffectError::Command {
-                    kind: FailureKind::NotFound,
-                    message,
-                } => failure(FailureKind::NoRegistry, &message),
-                other => other,
-            });
-        }
-        let document = TokenDocument::parse(&answer.body);
-        let document = document.map_err(|error| unexpected(&error))?;
-        Ok(Token {
-            authorization: document.authorization(),
-            expires: Instant::now() + document.lifetime(),
-        })
     }
 
     /// Where a redirect leads to, if that may be asked: another host only without its
@@ -230,10 +150,10 @@ impl Fetching<'_> {
     }
 
     /// The failure of a request without an answer.
-    fn failure(&self, error: &HttpError) -> EffectError {
+    pub(super) fn failure(&self, error: &HttpError) -> EffectError {
         if matches!(error, HttpError::TimedOut) {
             // In the words of a command that took too long.
-            let timeout = crate::skopeo::RunError::TimedOut {
+            let timeout = RunError::TimedOut {
                 after: self.client.timeout,
                 stderr: Vec::new(),
             };
@@ -256,7 +176,7 @@ impl Fetching<'_> {
     }
 
     /// The failure that a status tells, with the registry's own message.
-    fn status_failure(&self, answer: &Answer) -> EffectError {
+    pub(super) fn status_failure(&self, answer: &Answer) -> EffectError {
         let status = answer.status();
         let mut message = format!("HTTP {status}");
         if let Some(text) = error_text(&answer.body) {
@@ -285,12 +205,12 @@ fn kind(result: &Result<Vec<u8>, EffectError>) -> Option<FailureKind> {
     }
 }
 
-fn unexpected(error: &dyn std::error::Error) -> EffectError {
+pub(super) fn unexpected(error: &dyn std::error::Error) -> EffectError {
     failure(FailureKind::UnexpectedAnswer, &error.to_string())
 }
 
 /// Scheme, host and port.
-fn origin_of(url: &Url) -> String {
+pub(super) fn origin_of(url: &Url) -> String {
     format!("{}://{}", url.scheme().as_str(), url.authority())
 }
 

@@ -1,0 +1,182 @@
+//! Which command a transition needs, and which one its record has.
+//!
+//! ```text
+//!  state ──wants──▶ effect ─▶ SkopeoCommand ──argv──▶ arguments ──?── those of the record
+//!                                  options and timeout of the record ──┘
+//! ```
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+
+use super::contradiction::Contradiction;
+use super::exchange::ExchangeRecord;
+use super::record::{CommandRecord, RunInfo, SourceInfo};
+use crate::machine::{ContentInfo, Effect, EffectError, FailureKind, Method, Outcome, Staging};
+use crate::request::{Location, Request};
+use crate::skopeo::{Exit, ParsedArgv, method_commands};
+
+/// Signals of Linux: 1 to `_NSIG`.
+const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;
+
+/// Exit statuses that wait(2) reports.
+const STATUSES: std::ops::RangeInclusive<i32> = 0..=255;
+
+/// A transition that is to be checked.
+pub(super) struct Evidence<'a> {
+    pub(super) run: &'a RunInfo,
+    pub(super) request: &'a Request,
+    /// What the state before asked for.
+    pub(super) effect: &'a Effect<'a, ContentInfo>,
+    pub(super) command: Option<&'a CommandRecord>,
+    pub(super) exchange: Option<&'a ExchangeRecord>,
+    /// Whether the run's skopeo is identified.
+    pub(super) is_identified: bool,
+    pub(super) outcome: &'a Outcome<ContentInfo>,
+}
+
+/// The command that an effect needs.
+struct Expected<'a> {
+    /// Its position in the commands of the method.
+    step: usize,
+    staging: &'a Staging,
+    attempt: u32,
+}
+
+impl Evidence<'_> {
+    /// Checks that the record has the evidence that its outcome needs, and no other.
+    pub(super) fn check(&self) -> Result<(), Contradiction> {
+        self.check_exchange()?;
+        match (self.expected_command(), self.command, &self.run.source) {
+            (_, Some(_), SourceInfo::Cache(_)) => Err(Contradiction::CommandInCopyRun),
+            (None, Some(_), _) | (_, Some(_), SourceInfo::Registry) => {
+                Err(Contradiction::UnexpectedCommand)
+            }
+            (None, None, _) => Ok(()),
+            (Some(expected), None, _) if self.can_lack_command(&expected) => Ok(()),
+            (Some(_), None, _) => Err(Contradiction::MissingCommand),
+            (Some(expected), Some(command), SourceInfo::Skopeo(_) | SourceInfo::Auto) => {
+                self.check_argv(&expected, command)?;
+                self.check_exit(command)
+            }
+        }
+    }
+
+    /// Whether the outcome can come about without skopeo: bytes of another cache or of the
+    /// registry client, and failures before skopeo is started.
+    fn can_lack_command(&self, expected: &Expected<'_>) -> bool {
+        let is_from_other = matches!(self.run.source, SourceInfo::Cache(_))
+            || matches!(self.run.source, SourceInfo::Registry)
+            || self.exchange.is_some();
+        match self.outcome {
+            Outcome::Failed {
+                error: EffectError::Command { kind, .. },
+            } => {
+                // A missing container storage, which skopeo would create.
+                let location = self.request.location();
+                let is_storage = matches!(location, Location::ContainersStorage { .. });
+                is_from_other || is_storage && *kind == FailureKind::NotFound
+            }
+            Outcome::Failed { .. } => true,
+            _ => is_from_other && expected.step == 0,
+        }
+    }
+
+    fn expected_command(&self) -> Option<Expected<'_>> {
+        let (step, staging, attempt) = match *self.effect {
+            Effect::Fetch {
+                staging, attempt, ..
+            } => (0, staging, attempt),
+            Effect::ReadCopy { staging, attempt } => (1, staging, attempt),
+            Effect::ManifestDigest { staging, attempt } => (2, staging, attempt),
+            Effect::LookUp { .. }
+            | Effect::Quarantine { .. }
+            | Effect::Stage
+            | Effect::Backoff { .. }
+            | Effect::Continue
+            | Effect::Publish { .. } => return None,
+        };
+        Some(Expected {
+            step,
+            staging,
+            attempt,
+        })
+    }
+
+    /// Compares the arguments with those of the typed command that has the record's options
+    /// and timeout.
+    fn check_argv(
+        &self,
+        expected: &Expected<'_>,
+        command: &CommandRecord,
+    ) -> Result<(), Contradiction> {
+        let parsed = ParsedArgv::parse(&command.argv).ok_or(Contradiction::UnknownCommand)?;
+        let (staging, attempt) = (expected.staging.as_str(), expected.attempt);
+        let name = format!("{staging}.attempt-{attempt}");
+        let dir = self.path_in_cache(&parsed, Path::new(&name));
+        let file = self.path_in_cache(&parsed, &Path::new(&name).join("manifest.json"));
+        let commands = method_commands(self.run.policy.method, self.request, &dir, &file);
+        let typed = commands
+            .get(expected.step)
+            .ok_or(Contradiction::OtherCommand)?;
+        if parsed.form != typed.form() {
+            return Err(Contradiction::OtherCommand);
+        }
+        let argv = typed.argv(&parsed.options, parsed.timeout);
+        let recorded = command.argv.iter().map(OsStr::new);
+        if recorded.eq(argv.iter().map(OsString::as_os_str)) {
+            Ok(())
+        } else {
+            Err(Contradiction::OtherArguments)
+        }
+    }
+
+    /// A path in the cache, as the record spells it: relative, if the cache was given so.
+    fn path_in_cache(&self, parsed: &ParsedArgv<'_>, name: &Path) -> PathBuf {
+        let absolute = Path::new(&self.run.cache).join(name);
+        let is_same = |path: &Path| {
+            let plain = without_dots(path);
+            plain.is_relative() && plain.ends_with(name) && absolute.ends_with(&plain)
+        };
+        match parsed.path.map(Path::new) {
+            Some(path) if is_same(path) => path.to_owned(),
+            _ => absolute,
+        }
+    }
+
+    /// Compares the exit with the outcome.
+    fn check_exit(&self, command: &CommandRecord) -> Result<(), Contradiction> {
+        let exit = match (command.exit, command.signal) {
+            (Some(status), None) if STATUSES.contains(&status) => Some(Exit::Status(status)),
+            (None, Some(signal)) if SIGNALS.contains(&signal) => Some(Exit::Signal(signal)),
+            (None, None) => None,
+            _ => return Err(Contradiction::InvalidExit),
+        };
+        let is_possible = match (self.outcome, exit) {
+            (Outcome::Failed { error }, Some(Exit::Status(0))) => {
+                // What `skopeo copy` left could not be read.
+                let copied = matches!(self.run.policy.method, Method::SkopeoCopy)
+                    && matches!(self.effect, Effect::Fetch { .. });
+                copied
+                    && matches!(
+                        error,
+                        EffectError::Command { .. } | EffectError::Disk { .. }
+                    )
+            }
+            (Outcome::Failed { error }, Some(_)) => matches!(error, EffectError::Command { .. }),
+            (Outcome::Failed { error }, None) => {
+                matches!(
+                    error,
+                    EffectError::Command { .. } | EffectError::Cancelled { .. }
+                )
+            }
+            (_, exit) => exit == Some(Exit::Status(0)),
+        };
+        is_possible.then_some(()).ok_or(Contradiction::ExitOutcome)
+    }
+}
+
+/// A path without its components `.`.
+fn without_dots(path: &Path) -> PathBuf {
+    let is_plain = |component: &Component<'_>| *component != Component::CurDir;
+    path.components().filter(is_plain).collect()
+}

@@ -1,0 +1,101 @@
+//! What the records of a run can't say together, however well they are chained.
+
+use super::id::Timestamp;
+use crate::digest::Digest;
+use crate::escape::quote;
+use crate::index::MAX_MANIFEST_SIZE;
+
+/// A fetch that no run of this program records. Each rule of the writer has a variant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Contradiction {
+    /// skopeo's result without skopeo.
+    #[error("no command that led to the outcome")]
+    MissingCommand,
+    /// A command where the transition runs none.
+    #[error("a command, where the transition runs none")]
+    UnexpectedCommand,
+    /// A command in a run that copies from a cache.
+    #[error("a command, in a run that copies from a cache")]
+    CommandInCopyRun,
+    /// The arguments of no command of this program.
+    #[error("arguments that this program does not pass to skopeo")]
+    UnknownCommand,
+    /// A command of the other method, or of another transition.
+    #[error("the command of another method or transition")]
+    OtherCommand,
+    /// The right command with the arguments of another request or attempt.
+    #[error("arguments that are not those of the request and attempt")]
+    OtherArguments,
+    /// The outcome of a command that exited otherwise.
+    #[error("the command's exit contradicts the outcome")]
+    ExitOutcome,
+    /// An exit status and a signal at once, or one that Linux doesn't have.
+    #[error("impossible exit of a command")]
+    InvalidExit,
+    /// The command took longer than the run.
+    #[error("a command of {milliseconds} ms in a run that began {}", begun.as_str())]
+    Duration {
+        /// The recorded duration.
+        milliseconds: u64,
+        /// The time of the run's first record.
+        begun: Timestamp,
+    },
+    /// The registry client's result without an exchange that led to it.
+    #[error("no exchange with a registry that led to the outcome")]
+    MissingExchange,
+    /// An exchange where the registry client isn't used.
+    #[error("an exchange with a registry, where the registry client is not used")]
+    UnexpectedExchange,
+    /// An exchange that can't have taken place.
+    #[error("an exchange with a registry that is impossible")]
+    InvalidExchange,
+    /// A command of a skopeo that no earlier record identifies.
+    #[error("a command before the record that identifies skopeo")]
+    UnidentifiedSkopeo,
+    /// Bytes were read of a content that is larger than what is read.
+    #[error("content of {0} bytes: at most {MAX_MANIFEST_SIZE} are read")]
+    ContentSize(u64),
+    /// A file counts as oversized that is not, or is larger than files can be.
+    #[error("an oversized file of {0} bytes")]
+    OversizedFile(u64),
+    /// A digest has another size or classification than in an earlier record.
+    #[error("{0} has another size or classification than in an earlier record")]
+    ContentConflict(Digest),
+    /// A staging name that the program doesn't make.
+    #[error("invalid staging name {}", quote(.0))]
+    StagingName(String),
+    /// A quarantine name that the program doesn't make.
+    #[error("invalid quarantine name {}", quote(.0))]
+    QuarantineName(String),
+    /// The fetch has ended.
+    #[error("the fetch has already ended")]
+    EndedFetch,
+}
+
+impl Contradiction {
+    /// The name in JSON.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::MissingCommand => "missing-command",
+            Self::UnexpectedCommand => "unexpected-command",
+            Self::CommandInCopyRun => "command-in-copy-run",
+            Self::UnknownCommand => "unknown-command",
+            Self::OtherCommand => "other-command",
+            Self::OtherArguments => "other-arguments",
+            Self::ExitOutcome => "exit-outcome",
+            Self::InvalidExit => "invalid-exit",
+            Self::Duration { .. } => "command-duration",
+            Self::MissingExchange => "missing-exchange",
+            Self::UnexpectedExchange => "unexpected-exchange",
+            Self::InvalidExchange => "invalid-exchange",
+            Self::UnidentifiedSkopeo => "unidentified-skopeo",
+            Self::ContentSize(_) => "content-size",
+            Self::OversizedFile(_) => "oversized-file",
+            Self::ContentConflict(_) => "content-conflict",
+            Self::StagingName(_) => "staging-name",
+            Self::QuarantineName(_) => "quarantine-name",
+            Self::EndedFetch => "ended-fetch",
+        }
+    }
+}

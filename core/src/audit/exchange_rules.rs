@@ -1,0 +1,95 @@
+//! Which exchange with a registry a transition needs, and which one its record has.
+
+use super::command_rules::Evidence;
+use super::contradiction::Contradiction;
+use super::exchange::ExchangeRecord;
+use super::record::SourceInfo;
+use crate::machine::{Effect, EffectError, FailureKind, Method, Outcome};
+use crate::registry::{Scheme, Url};
+use crate::request::{Location, TlsVerify};
+
+/// Statuses of HTTP (RFC 9110, section 15).
+const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
+
+impl Evidence<'_> {
+    /// Checks the exchange of a transition, and whether it brought what the outcome has.
+    pub(super) fn check_exchange(&self) -> Result<(), Contradiction> {
+        if let Some(exchange) = self.exchange {
+            if !self.can_have_exchange() {
+                return Err(Contradiction::UnexpectedExchange);
+            }
+            if !self.is_possible(exchange) {
+                return Err(Contradiction::InvalidExchange);
+            }
+        }
+        match (self.command, &self.run.source) {
+            (Some(_), SourceInfo::Auto) if !self.is_identified => {
+                Err(Contradiction::UnidentifiedSkopeo)
+            }
+            (None, SourceInfo::Auto | SourceInfo::Registry) => self.check_result(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the registry client may have been used for the transition.
+    fn can_have_exchange(&self) -> bool {
+        matches!(self.run.source, SourceInfo::Auto | SourceInfo::Registry)
+            && matches!(
+                (self.effect, self.request.location()),
+                (
+                    Effect::Fetch {
+                        method: Method::Raw,
+                        ..
+                    },
+                    Location::Docker { .. }
+                )
+            )
+    }
+
+    /// Whether an exchange can have taken place: TLS where the endpoint says so, and only
+    /// what was answered has a status.
+    fn is_possible(&self, exchange: &ExchangeRecord) -> bool {
+        let Ok(url) = exchange.endpoint.parse::<Url>() else {
+            return false;
+        };
+        let is_https = url.scheme() == Scheme::Https;
+        let may_be_http = matches!(
+            self.request.location(),
+            Location::Docker {
+                tls_verify: TlsVerify::Never
+            }
+        );
+        let connected = exchange.status.is_none() || exchange.peer.is_some();
+        let encrypted = exchange.peer.is_none() || exchange.tls.is_some() == is_https;
+        let status = exchange
+            .status
+            .is_none_or(|status| STATUSES.contains(&status));
+        url.target() == "/" && (is_https || may_be_http) && connected && encrypted && status
+    }
+
+    /// Whether the exchange alone can have led to the outcome.
+    fn check_result(&self) -> Result<(), Contradiction> {
+        let status = self.exchange.and_then(|exchange| exchange.status);
+        match self.outcome {
+            Outcome::Fetched { content } => {
+                let is_requested = content.digest == self.request.digest();
+                let is_auto = matches!(self.run.source, SourceInfo::Auto);
+                // The program asks skopeo where the client brought other bytes.
+                if status != Some(200) || is_auto && !is_requested {
+                    return Err(Contradiction::MissingExchange);
+                }
+            }
+            Outcome::Failed {
+                error: EffectError::Command { kind, .. },
+            } if self.can_have_exchange()
+                && self.exchange.is_none()
+                // The gate refused before a request.
+                && *kind != FailureKind::RegistryClient =>
+            {
+                return Err(Contradiction::MissingExchange);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

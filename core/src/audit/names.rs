@@ -1,0 +1,40 @@
+//! Names below a cache that records may hold.
+
+use super::contradiction::Contradiction;
+use crate::digest::{Digest, is_hex};
+use crate::machine::Staging;
+
+/// The program's directory in a cache.
+const PRIVATE: &str = ".skopeo-index";
+
+/// Hexadecimal digits of a staging directory's name: 3 random bytes.
+const STAGING_DIGITS: usize = 6;
+
+/// Checks a staging name, `.skopeo-index/staging-HEX/N`, and returns its directory.
+pub(super) fn check_staging(staging: &Staging) -> Result<&str, Contradiction> {
+    let name = staging.as_str();
+    let parse = || {
+        let (dir, number) = name.rsplit_once('/')?;
+        let digits = dir.strip_prefix(PRIVATE)?.strip_prefix("/staging-")?;
+        let number = parse_number::<u64>(number);
+        (is_hex(digits, STAGING_DIGITS) && number.is_some()).then_some(dir)
+    };
+    parse().ok_or_else(|| Contradiction::StagingName(name.to_owned()))
+}
+
+/// Checks the name of a quarantined object, `.skopeo-index/quarantine/DIGEST.N`.
+pub(super) fn check_quarantine(name: &str, digest: Digest) -> Result<(), Contradiction> {
+    let parse = || {
+        let name = name.strip_prefix(PRIVATE)?.strip_prefix("/quarantine/")?;
+        let number = name.strip_prefix(&digest.to_string())?.strip_prefix('.')?;
+        parse_number::<u32>(number).filter(|number| *number > 0)
+    };
+    let invalid = || Contradiction::QuarantineName(name.to_owned());
+    parse().map(drop).ok_or_else(invalid)
+}
+
+/// A number in the form that it is written in: without sign and leading zeros.
+fn parse_number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
+    let number = text.parse::<N>().ok()?;
+    (number.to_string() == text).then_some(number)
+}

@@ -1,0 +1,200 @@
+//! Replay of a run: each outcome is given to the state machine again, and compared with what
+//! the run recorded.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::command_rules::Evidence;
+use super::content_rules::Contents;
+use super::contradiction::Contradiction;
+use super::exchange::ExchangeRecord;
+use super::finding::FindingKind;
+use super::id::Timestamp;
+use super::names::{check_quarantine, check_staging};
+use super::record::{CommandRecord, RunInfo, SourceInfo};
+use super::verify::CLOCK_SKEW_TOLERANCE;
+use crate::machine::{ContentInfo, Event, Fetch, Outcome, Placement, State, Task};
+use crate::request::Request;
+
+/// A run without an `end` record so far.
+pub(super) struct OpenRun {
+    pub(super) info: RunInfo,
+    /// The time of its first record; `None` once the clock was set back, after which times
+    /// say nothing about durations.
+    pub(super) begun: Option<Timestamp>,
+    /// Whether its skopeo is identified.
+    pub(super) is_identified: bool,
+    open_fetches: HashMap<u64, Fetch<ContentInfo>>,
+    ended_fetches: HashSet<u64>,
+    /// The directory of its staging names.
+    staging_dir: Option<String>,
+    committed: u64,
+    failed: u64,
+}
+
+/// A transition's record.
+pub(super) struct Transition<'r> {
+    pub(super) fetch: u64,
+    pub(super) request: &'r Request,
+    pub(super) event: &'r Event,
+    pub(super) command: Option<&'r CommandRecord>,
+    pub(super) exchange: Option<&'r ExchangeRecord>,
+    pub(super) time: &'r Timestamp,
+}
+
+impl OpenRun {
+    pub(super) fn new(info: &RunInfo, begun: &Timestamp) -> Self {
+        Self {
+            info: info.clone(),
+            begun: Some(begun.clone()),
+            is_identified: matches!(info.source, SourceInfo::Skopeo(_)),
+            open_fetches: HashMap::new(),
+            ended_fetches: HashSet::new(),
+            staging_dir: None,
+            committed: 0,
+            failed: 0,
+        }
+    }
+
+    /// Whether the numbers of an `end` record fit the run's records. An unrecorded fetch may
+    /// have some records, but not its last one. A fetch whose `Committed` record could not
+    /// be fsynced has all of its records and counts as failed.
+    pub(super) fn can_end(&self, committed: u64, failed: u64, unrecorded: u64) -> bool {
+        let recorded = self.committed.saturating_add(self.failed);
+        self.open_fetches.len() as u64 <= unrecorded
+            && recorded.saturating_add(unrecorded) == committed.saturating_add(failed)
+            && committed <= self.committed
+    }
+
+    /// Repeats a transition, and compares it with its record. Returns the new state, if the
+    /// state machine makes the transition.
+    pub(super) fn replay(
+        &mut self,
+        transition: &Transition<'_>,
+        contents: &mut Contents,
+        kinds: &mut Vec<FindingKind>,
+    ) -> Option<State> {
+        let fetch = transition.fetch;
+        let mut report = |contradiction| {
+            kinds.push(FindingKind::Contradiction {
+                fetch,
+                contradiction,
+            });
+        };
+        if self.ended_fetches.contains(&fetch) {
+            report(Contradiction::EndedFetch);
+            return None;
+        }
+        let state = self.open_fetches.remove(&fetch).unwrap_or_else(|| {
+            Fetch::new(Task {
+                request: transition.request.clone(),
+                policy: self.info.policy,
+            })
+        });
+        let checks = [
+            self.check_command(&state, transition),
+            self.check_names(transition),
+            self.check_duration(transition),
+            contents.check_outcome(&transition.event.outcome, &self.info.version),
+        ];
+        checks.into_iter().filter_map(Result::err).for_each(report);
+        match step(state, transition) {
+            Ok(next) => {
+                match next.state() {
+                    State::Committed => self.committed += 1,
+                    State::Failed => self.failed += 1,
+                    state => {
+                        self.open_fetches.insert(fetch, next);
+                        return Some(state);
+                    }
+                }
+                self.ended_fetches.insert(fetch);
+                Some(transition.event.to)
+            }
+            Err(reason) => {
+                kinds.push(FindingKind::Replay { fetch, reason });
+                None
+            }
+        }
+    }
+
+    fn check_command(
+        &self,
+        state: &Fetch<ContentInfo>,
+        transition: &Transition<'_>,
+    ) -> Result<(), Contradiction> {
+        let Some(effect) = state.wants() else {
+            return Ok(());
+        };
+        let evidence = Evidence {
+            run: &self.info,
+            request: transition.request,
+            effect: &effect,
+            command: transition.command,
+            exchange: transition.exchange,
+            is_identified: self.is_identified,
+            outcome: &transition.event.outcome,
+        };
+        evidence.check()
+    }
+
+    fn check_names(&mut self, transition: &Transition<'_>) -> Result<(), Contradiction> {
+        match &transition.event.outcome {
+            Outcome::Staged { staging } => {
+                let dir = check_staging(staging)?;
+                let known = self.staging_dir.get_or_insert_with(|| dir.to_owned());
+                if known != dir {
+                    let name = staging.as_str().to_owned();
+                    return Err(Contradiction::StagingName(name));
+                }
+                Ok(())
+            }
+            Outcome::Quarantined { name }
+            | Outcome::Published {
+                placement: Placement::Replaced(name),
+                ..
+            } => check_quarantine(name, transition.request.digest()),
+            _ => Ok(()),
+        }
+    }
+
+    /// A command runs within its run. The clock may have been set back a little meanwhile.
+    fn check_duration(&self, transition: &Transition<'_>) -> Result<(), Contradiction> {
+        let (Some(command), Some(begun)) = (transition.command, &self.begun) else {
+            return Ok(());
+        };
+        let elapsed = transition.time.duration_since(begun).unwrap_or_default();
+        let duration = Duration::from_millis(command.milliseconds);
+        if duration <= elapsed.saturating_add(CLOCK_SKEW_TOLERANCE) {
+            return Ok(());
+        }
+        Err(Contradiction::Duration {
+            milliseconds: command.milliseconds,
+            begun: begun.clone(),
+        })
+    }
+}
+
+/// The next state, if the machine gets there as recorded.
+fn step(
+    state: Fetch<ContentInfo>,
+    transition: &Transition<'_>,
+) -> Result<Fetch<ContentInfo>, String> {
+    let event = transition.event;
+    if state.task().request != *transition.request {
+        return Err("its request is not that of its earlier records".to_owned());
+    }
+    let (next, expected) = state
+        .step(event.outcome.clone())
+        .map_err(|refusal| refusal.to_string())?;
+    if (event.from, event.to) != (expected.from, expected.to) {
+        return Err(format!(
+            "transition is {} to {}, expected {} to {}",
+            event.from, event.to, expected.from, expected.to
+        ));
+    }
+    if *event != expected {
+        return Err("its attempt or cause is not that of the replay".to_owned());
+    }
+    Ok(next)
+}

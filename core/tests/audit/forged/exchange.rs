@@ -1,0 +1,122 @@
+//! Stories of runs that may use the registry client.
+
+use serde_json::{Value, json};
+use skopeo_index_core::audit::Severity;
+use test_support::audit_log::sample::logs;
+use test_support::audit_log::{all_findings, rechain, unseal};
+
+use super::change::{fetched, position, transition};
+use super::{Change, Records, Story};
+
+/// The runs by raw get their bytes by the registry client, and other failures by skopeo.
+fn by_auto(records: &mut Records) {
+    let identity = records
+        .iter()
+        .find_map(|record| record["entry"]["run"]["source"].get("skopeo").cloned())
+        .expect("a skopeo");
+    let mut at = 0;
+    while at < records.len() {
+        let entry = &mut records[at]["entry"];
+        if entry["run"]["policy"]["method"] == "raw" {
+            entry["run"]["source"] = "auto".into();
+            let mut skopeo = records[at].clone();
+            skopeo["entry"] = json!({ "skopeo": identity });
+            records.insert(at + 1, skopeo);
+        } else if entry["transition"]["event"]["outcome"]
+            .get("fetched")
+            .is_some()
+            && entry["transition"]["command"]["argv"][2] == "inspect"
+        {
+            let transition = entry["transition"].as_object_mut().expect("an object");
+            transition.remove("command");
+            transition.insert("registry".to_owned(), plain());
+        }
+        at += 1;
+    }
+}
+
+/// An exchange over plain HTTP, which the sample's requests allow.
+fn plain() -> Value {
+    json!({
+        "endpoint": "http://localhost", "milliseconds": 2, "peer": "127.0.0.1:80", "status": 200,
+    })
+}
+
+fn tls() -> Value {
+    json!({ "certificate": format!("sha256:{}", "1".repeat(64)), "version": "1.3" })
+}
+
+fn exchange(records: &mut Records) -> &mut Value {
+    &mut fetched(records)["registry"]
+}
+
+/// The record that identifies skopeo in the run of the first command.
+fn identity(records: &Records) -> usize {
+    let with_command = position(records, "raw", "/entry/transition/command");
+    let is_identity = |record: &Value| record["entry"].get("skopeo").is_some();
+    let before = records[..with_command].iter().rposition(is_identity);
+    before.expect("an identity")
+}
+
+#[rustfmt::skip]
+const STORIES: &[Story] = &[
+    ("bytes without an exchange", |r| drop(fetched(r).as_object_mut().expect("an object").remove("registry")), "missing-exchange"),
+    ("bytes of an answer of 404", |r| exchange(r)["status"] = 404.into(), "missing-exchange"),
+    ("bytes without an answer", |r| drop(exchange(r).as_object_mut().expect("an object").remove("status")), "missing-exchange"),
+    ("status 700", |r| exchange(r)["status"] = 700.into(), "invalid-exchange"),
+    ("an answer of no address", |r| drop(exchange(r).as_object_mut().expect("an object").remove("peer")), "invalid-exchange"),
+    ("plain HTTP with a certificate", |r| exchange(r)["tls"] = tls(), "invalid-exchange"),
+    ("HTTPS without a certificate", |r| exchange(r)["endpoint"] = "https://localhost".into(), "invalid-exchange"),
+    ("an endpoint with a path", |r| exchange(r)["endpoint"] = "http://localhost/v2".into(), "invalid-exchange"),
+    ("an endpoint that is no URL", |r| exchange(r)["endpoint"] = "ftp://localhost".into(), "invalid-exchange"),
+    ("plain HTTP that the request does not allow", |r| {
+        for record in r.iter_mut() {
+            if let Some(location) = record.pointer_mut("/entry/transition/request/location/docker") {
+                location["tlsVerify"] = "always".into();
+            }
+        }
+        // The commands of the sample switch verification off.
+        r.retain(|record| record["entry"]["transition"].get("command").is_none());
+    }, "invalid-exchange"),
+    ("an exchange that stages", |r| transition(r, "raw", "staged")["registry"] = plain(), "unexpected-exchange"),
+    ("an exchange in a run by copy", |r| transition(r, "copy", "fetched")["registry"] = plain(), "unexpected-exchange"),
+    ("a command before skopeo is identified", |r| {
+        let at = identity(r);
+        r.remove(at);
+    }, "unidentified-skopeo"),
+    ("a skopeo that is identified twice", |r| {
+        let at = position(r, "raw", "/entry/skopeo");
+        r.insert(at, r[at].clone());
+    }, "run"),
+    ("a skopeo in a run by the client alone", |r| {
+        let at = position(r, "raw", "/entry/run");
+        r[at]["entry"]["run"]["source"] = "registry".into();
+    }, "run"),
+    ("a command in a run by the client alone", |r| {
+        let at = identity(r);
+        r.remove(at);
+        r[at - 1]["entry"]["run"]["source"] = "registry".into();
+    }, "unexpected-command"),
+];
+
+#[test]
+fn forged_exchange_has_a_finding_of_its_kind() {
+    let mut records = unseal(&logs()[0]);
+    by_auto(&mut records);
+    assert_eq!(codes(&records, |_| {}), [""; 0], "a possible story");
+    for (name, change, expected) in STORIES {
+        let codes = codes(&records, *change);
+        assert_eq!(codes.first(), Some(expected), "{name}: {codes:?}");
+    }
+}
+
+/// The findings of a changed log.
+fn codes(records: &Records, change: Change) -> Vec<&'static str> {
+    let mut forged = records.clone();
+    change(&mut forged);
+    let found = all_findings(&rechain(&forged), None).1;
+    let bad = found
+        .iter()
+        .filter(|finding| finding.kind.severity() > Severity::Note);
+    bad.map(|finding| finding.kind.code()).collect()
+}

@@ -1,0 +1,223 @@
+//! Writes a log's tiles, c2sp.org/tlog-tiles, for a static web server.
+//!
+//! ```text
+//!  DIR/tile/entries/x000/…  DIR/tile/0/x000/…     durable first
+//!  DIR/checkpoint                                 then what they add up to
+//!  DIR/.tmp/                                      files before their names; locked
+//! ```
+//!
+//! The tiles of the checkpoint's size are there whenever it is; an interrupted run leaves
+//! the old checkpoint and some newer tiles, which the next run writes again.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, ErrorKind};
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+
+use skopeo_index_core::audit::{
+    Checkpoint, LineReader, LogLine, SavedCheckpoint, Tile, TileBuilder,
+};
+use skopeo_index_core::escape::Escaped;
+
+use super::checkpoint::read_saved_checkpoint;
+use super::{ReadError, read_extended_log, sync_log};
+use crate::os::{
+    FileLock, LockAttempt, best_effort, is_unsyncable, open_nofollow, open_regular, parent_dir,
+    replace_file, sync_dir, try_acquire,
+};
+use crate::signing::{SigningKey, sign_with};
+
+/// Files that are fsynced together: a tile has at most 16 MiB, an ordinary one a third.
+const BATCH_FILES: usize = 64;
+
+/// Threads that fsync at once, so that the file system can commit their files together.
+const SYNC_THREADS: usize = 16;
+
+/// Why tiles can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TilesError {
+    /// The log can't be read, is not intact, or is not an extension of the directory's.
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    /// The system refused.
+    #[error("cannot write tiles to {}: {error}", Escaped(&.dir.to_string_lossy()))]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// Another process writes tiles there.
+    #[error("{}: another process writes tiles there", Escaped(&.0.to_string_lossy()))]
+    Locked(PathBuf),
+}
+
+/// Brings a directory to the state of a log, which has to be intact and an extension of
+/// the log that the directory has tiles of. Returns the checkpoint.
+///
+/// # Errors
+/// The directory's checkpoint is as it was.
+pub fn write_tiles(
+    log: &Path,
+    dir: &Path,
+    key: Option<&SigningKey>,
+) -> Result<Checkpoint, TilesError> {
+    let failed = |error| TilesError::Io {
+        dir: dir.to_owned(),
+        error,
+    };
+    let temporary = dir.join(".tmp");
+    fs::create_dir_all(&temporary).map_err(failed)?;
+    // Its files are removed: a link to another directory is refused.
+    let lock = open_nofollow(OpenOptions::new().read(true), &temporary).map_err(failed)?;
+    let LockAttempt::Acquired = try_acquire(&lock).map_err(failed)? else {
+        return Err(TilesError::Locked(dir.to_owned()));
+    };
+    let _lock = FileLock(&lock);
+    let saved = read_saved_checkpoint(&dir.join("checkpoint")).map_err(failed)?;
+    let earlier = saved.as_ref().map(SavedCheckpoint::checkpoint);
+    let checkpoint = read_extended_log(log, earlier)?;
+    let mut writer = TileWriter {
+        dir,
+        temporary,
+        batch: Vec::new(),
+        dirs: BTreeSet::new(),
+        full: Vec::new(),
+    };
+    writer.clear_temporary().map_err(failed)?;
+    let from = earlier.map_or(0, |earlier| earlier.size);
+    write_changed(log, &checkpoint, from, &mut writer)?;
+    writer.finish().map_err(failed)?;
+    sync_log(log)?;
+    let saved = sign_with(key, checkpoint.clone()).map_err(io::Error::other);
+    let saved = saved.map_err(failed)?.to_string();
+    replace_file(&dir.join("checkpoint"), saved.as_bytes()).map_err(failed)?;
+    writer.remove_partial_tiles();
+    Ok(checkpoint)
+}
+
+/// Writes the tiles of a log of the checkpoint's size that one of `from` records lacks.
+fn write_changed(
+    log: &Path,
+    checkpoint: &Checkpoint,
+    from: u64,
+    writer: &mut TileWriter<'_>,
+) -> Result<(), TilesError> {
+    let unreadable = |error| ReadError::Io {
+        path: log.to_owned(),
+        error,
+    };
+    let dir = writer.dir;
+    let mut take = |tile: Tile| {
+        let written = writer.write(&tile);
+        written.map_err(|error| TilesError::Io {
+            dir: dir.to_owned(),
+            error,
+        })
+    };
+    let file = open_regular(log).map_err(unreadable)?;
+    let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
+    let mut tiles = TileBuilder::new(from);
+    // Another process may append.
+    while tiles.tree().size() < checkpoint.size {
+        match lines.next_line().map_err(unreadable)? {
+            Some(LogLine::Line(line)) => tiles.push(line, &mut take)?,
+            _ => return Err(ReadError::Changed(log.to_owned()).into()),
+        }
+    }
+    if tiles.tree().root() != checkpoint.root {
+        return Err(ReadError::Changed(log.to_owned()).into());
+    }
+    tiles.finish(take)
+}
+
+/// Writes files, and gives them their names once they are durable.
+struct TileWriter<'d> {
+    dir: &'d Path,
+    /// Directory of the files of the batch, by their positions in it.
+    temporary: PathBuf,
+    /// Names of files that are not durable yet.
+    batch: Vec<PathBuf>,
+    /// Directories with new names.
+    dirs: BTreeSet<PathBuf>,
+    /// Directories of partial tiles that are not needed beside a full one.
+    full: Vec<PathBuf>,
+}
+
+impl TileWriter<'_> {
+    /// Removes the files of an interrupted run.
+    fn clear_temporary(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.temporary)? {
+            fs::remove_file(entry?.path())?;
+        }
+        Ok(())
+    }
+
+    fn temporary(&self, position: usize) -> PathBuf {
+        self.temporary.join(position.to_string())
+    }
+
+    fn write(&mut self, tile: &Tile) -> io::Result<()> {
+        fs::write(self.temporary(self.batch.len()), tile.bytes())?;
+        self.batch.push(self.dir.join(tile.to_string()));
+        let partial = tile.partial_tiles();
+        self.full.extend(partial.map(|path| self.dir.join(path)));
+        if self.batch.len() == BATCH_FILES {
+            self.publish()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the batch durable, and renames its files.
+    fn publish(&mut self) -> io::Result<()> {
+        let files: Vec<_> = (0..self.batch.len()).map(|n| self.temporary(n)).collect();
+        let per_thread = files.len().div_ceil(SYNC_THREADS).max(1);
+        let sync = |files: &[PathBuf]| {
+            files
+                .iter()
+                .try_for_each(|file| File::open(file)?.sync_all())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = files
+                .chunks(per_thread)
+                .map(|files| scope.spawn(move || sync(files)))
+                .collect();
+            let mut threads = threads.into_iter();
+            threads
+                .try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })?;
+        for (file, name) in files.iter().zip(std::mem::take(&mut self.batch)) {
+            let parents = name.ancestors().skip(1);
+            let parents = parents.take_while(|parent| parent.starts_with(self.dir));
+            self.dirs.extend(parents.map(Path::to_owned));
+            match fs::rename(file, &name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    fs::create_dir_all(parent_dir(&name).unwrap_or(&name))?;
+                    fs::rename(file, &name)?;
+                }
+                renamed => renamed?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the last files and all names durable.
+    fn finish(&mut self) -> io::Result<()> {
+        self.publish()?;
+        self.dirs.iter().try_for_each(|dir| sync_dir(dir))?;
+        // The directory itself may be new.
+        match parent_dir(self.dir).map_or(Ok(()), sync_dir) {
+            Err(error) if !is_unsyncable(error.kind()) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// "Logs […] MAY delete any partial tile once the corresponding full tile is […]
+    /// available": one that stays costs its space only.
+    fn remove_partial_tiles(&self) {
+        for dir in &self.full {
+            best_effort(fs::remove_dir_all(dir));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `skopeo-index audit keygen`, `audit checkpoint` and `audit tiles`.
+
+use std::path::{Path, PathBuf};
+
+use skopeo_index::audit_log::{TilesError, read_intact_log, sync_log, write_tiles};
+use skopeo_index::signing::{SigningKey, sign_with};
+use skopeo_index_core::audit::{Checkpoint, KeyName, NoteError, SavedCheckpoint};
+
+use super::trust::SigningArgs;
+use crate::cli::exit::ExitStatus;
+use crate::cli::output::{self, CliError};
+
+/// Create a key that checkpoints are signed with, and print its verifier key
+///
+/// The name should be the log's origin (see `fetch --origin`).
+#[derive(Debug, clap::Args)]
+pub(super) struct KeygenArgs {
+    /// File for the secret key, which must not exist
+    file: PathBuf,
+    /// Name of the key, such as example.com/builds
+    #[arg(long)]
+    name: KeyName,
+}
+
+pub(super) fn keygen(args: &KeygenArgs) -> Result<ExitStatus, CliError> {
+    let key = SigningKey::create(args.name.clone(), &args.file)?;
+    output::line(&key.verifier_key().to_string())?;
+    Ok(ExitStatus::Success)
+}
+
+/// Print the log's size and Merkle root, to store elsewhere
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckpointArgs {
+    /// The log
+    file: PathBuf,
+    #[command(flatten)]
+    signing: SigningArgs,
+}
+
+pub(super) fn checkpoint(args: &CheckpointArgs) -> Result<ExitStatus, CliError> {
+    let key = args.signing.read()?;
+    let saved = sign(key.as_ref(), read_intact_log(&args.file)?, &args.file)?;
+    output::bytes(saved.to_string().into_bytes())?;
+    Ok(ExitStatus::Success)
+}
+
+/// Signs a checkpoint of a log, if there is a key.
+pub(super) fn sign(
+    key: Option<&SigningKey>,
+    checkpoint: Checkpoint,
+    log: &Path,
+) -> Result<SavedCheckpoint, CliError> {
+    if key.is_some() {
+        sync_log(log)?;
+    }
+    let saved = sign_with(key, checkpoint);
+    saved.map_err(|error: NoteError| CliError::other(error.to_string()))
+}
+
+/// Write the log as C2SP tlog-tiles, for a static web server
+///
+/// Adds what the log has more than the directory, and the checkpoint last. A directory with
+/// tiles of another log is refused.
+#[derive(Debug, clap::Args)]
+pub(super) struct TilesArgs {
+    /// The log
+    file: PathBuf,
+    /// Directory of the tiles
+    dir: PathBuf,
+    #[command(flatten)]
+    signing: SigningArgs,
+}
+
+pub(super) fn tiles(args: &TilesArgs) -> Result<ExitStatus, CliError> {
+    let key = args.signing.read()?;
+    let checkpoint =
+        write_tiles(&args.file, &args.dir, key.as_ref()).map_err(|error| match error {
+            TilesError::Log(error) => error.into(),
+            error => CliError::other(error.to_string()),
+        })?;
+    let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);
+    output::line(&format!("{origin}: tiles of {size} records"))?;
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,157 @@
+//! Saved checkpoints, and the keys that they have to be signed with.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use skopeo_index::os::{open_nonblocking, read_all};
+use skopeo_index::signing::{SigningKey, SigningKeyError, is_valid_signature};
+use skopeo_index_core::audit::{
+    MAX_NOTE_LEN, MAX_PROOF_LEN, SavedCheckpoint, VerifierKey, VerifierKeys,
+};
+use skopeo_index_core::escape::Escaped;
+
+use crate::cli::exit::ExitStatus;
+use crate::cli::input::file_error;
+use crate::cli::output::{self, CliError};
+
+/// Limit of a file of keys in bytes: some hundreds of them.
+const MAX_KEYS_FILE: usize = 64 << 10;
+
+/// Which checkpoints are trusted.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeyArgs {
+    /// Key that the checkpoint must be signed with, or a file of such keys, one per line;
+    /// repeatable: one of them suffices
+    #[arg(long = "key", value_name = "VKEY|FILE")]
+    keys: Vec<String>,
+}
+
+impl KeyArgs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(super) fn read(&self) -> Result<Trust, CliError> {
+        if self.is_empty() {
+            return Ok(Trust::Unchecked);
+        }
+        let mut keys = Vec::new();
+        for text in &self.keys {
+            match text.parse() {
+                Ok(key) => keys.push(key),
+                // What looks like a key is not tried as a file's name.
+                Err(error) if text.contains('+') && !Path::new(text).exists() => {
+                    return Err(CliError::usage(format!("--key {}: {error}", Escaped(text))));
+                }
+                Err(_) => keys.extend(read_keys(Path::new(text))?),
+            }
+        }
+        let keys = VerifierKeys::new(keys);
+        let keys = keys.map_err(|error| CliError::usage(format!("--key: {error}")))?;
+        Ok(Trust::Keys(keys))
+    }
+}
+
+fn read_keys(file: &Path) -> Result<Vec<VerifierKey>, CliError> {
+    let text = String::from_utf8(read(file, MAX_KEYS_FILE)?);
+    let text = text.map_err(|error| CliError::usage(file_error(file, error)))?;
+    VerifierKey::parse_list(&text)
+        .map_err(|(line, error)| CliError::usage(file_error(file, format!("line {line}: {error}"))))
+}
+
+/// Which checkpoints are trusted.
+pub(super) enum Trust {
+    /// Those that one of these keys has signed.
+    Keys(VerifierKeys),
+    /// All: they are kept in a trusted place.
+    Unchecked,
+}
+
+/// What is known of the signatures of a checkpoint that is used.
+pub(super) enum SignatureCheck {
+    /// Valid signatures of these keys are on it.
+    SignedBy(Vec<String>),
+    /// No key was given.
+    NotChecked,
+}
+
+impl Trust {
+    /// Checks the signatures of a checkpoint from a file.
+    pub(super) fn check(
+        &self,
+        file: &Path,
+        checkpoint: &SavedCheckpoint,
+    ) -> Result<SignatureCheck, CliError> {
+        let Self::Keys(keys) = self else {
+            return Ok(SignatureCheck::NotChecked);
+        };
+        let signers = checkpoint.verify(keys, is_valid_signature);
+        let signers = signers.map_err(|error| {
+            let reason = format!("the checkpoint is refused: {error}");
+            CliError::file(ExitStatus::AuditBroken, file, Escaped(&reason))
+        })?;
+        let names = signers.into_iter().map(|key| key.name().to_string());
+        Ok(SignatureCheck::SignedBy(names.collect()))
+    }
+}
+
+impl SignatureCheck {
+    /// Prints it for people.
+    pub(super) fn print(&self) -> Result<(), CliError> {
+        match self {
+            Self::SignedBy(names) => output::line(&format!(
+                "checkpoint signed by {}",
+                Escaped(&names.join(", "))
+            )),
+            Self::NotChecked => output::line("checkpoint signature not checked: no --key"),
+        }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        match self {
+            Self::SignedBy(names) => json!({ "checked": true, "signers": names }),
+            Self::NotChecked => json!({ "checked": false }),
+        }
+    }
+}
+
+pub(super) fn read_checkpoint(file: &Path) -> Result<SavedCheckpoint, CliError> {
+    SavedCheckpoint::parse(&read(file, MAX_NOTE_LEN)?)
+        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))
+}
+
+/// Reads a proof, or a record, which is shorter.
+pub(super) fn read_proof(file: &Path) -> Result<Vec<u8>, CliError> {
+    read(file, MAX_PROOF_LEN)
+}
+
+fn read(file: &Path, max: usize) -> Result<Vec<u8>, CliError> {
+    open_nonblocking(file)
+        .and_then(|opened| read_all(opened, max, None))
+        .map_err(|error| CliError::usage(file_error(file, error)))
+}
+
+/// The key that checkpoints are signed with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SigningArgs {
+    /// Secret key that the checkpoint is signed with, as `audit keygen` writes it
+    #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_SIGNING_KEY")]
+    signing_key: Option<PathBuf>,
+}
+
+impl SigningArgs {
+    pub(crate) fn read(&self) -> Result<Option<SigningKey>, CliError> {
+        let key = self.signing_key.as_deref().map(SigningKey::read);
+        key.transpose().map_err(CliError::from)
+    }
+}
+
+impl From<SigningKeyError> for CliError {
+    fn from(error: SigningKeyError) -> Self {
+        let status = match &error {
+            SigningKeyError::Key { .. } => ExitStatus::Usage,
+            SigningKeyError::Io { .. } => ExitStatus::Other,
+        };
+        Self::new(status, error.to_string())
+    }
+}

@@ -1,0 +1,164 @@
+//! Ed25519 signatures of checkpoints. The core has the formats, ring the cryptography.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use skopeo_index_core::audit::{
+    Checkpoint, KeyError, KeyName, NoteError, NoteSignature, SavedCheckpoint, SecretKey,
+    VerifierKey,
+};
+use skopeo_index_core::escape::Escaped;
+
+use crate::os::{create_secret_file, open_nonblocking, random_bytes, read_all};
+
+/// Limit of a file with a secret key in bytes: longer than any key with its name.
+const MAX_SECRET_FILE: usize = 1024;
+
+/// Why a file has no signing key.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningKeyError {
+    /// The system refused.
+    #[error("cannot {operation} {}: {error}", Escaped(&.path.to_string_lossy()))]
+    Io {
+        /// The operation, as an infinitive.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// The content is not a key.
+    #[error("{}: {error}", Escaped(&.path.to_string_lossy()))]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not one.
+        error: KeyError,
+    },
+}
+
+/// A key that checkpoints are signed with.
+#[derive(Debug)]
+pub struct SigningKey {
+    pair: Ed25519KeyPair,
+    verifier_key: VerifierKey,
+}
+
+impl SigningKey {
+    /// Makes a key from a seed.
+    ///
+    /// # Errors
+    /// Never for 32 bytes, which ring can't know.
+    fn from_seed(name: KeyName, seed: &[u8; 32]) -> Result<Self, KeyError> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Secret)?;
+        let public_key = pair.public_key().as_ref().try_into();
+        let public_key = public_key.map_err(|_| KeyError::Secret)?;
+        let verifier_key = VerifierKey::new(name, public_key);
+        Ok(Self { pair, verifier_key })
+    }
+
+    /// Reads a secret key's text.
+    ///
+    /// # Errors
+    /// Where it is not a key, or its id is another key's.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let secret: SecretKey = text.parse()?;
+        let key = Self::from_seed(secret.name, &secret.seed)?;
+        if key.verifier_key.id() == secret.id {
+            Ok(key)
+        } else {
+            Err(KeyError::Id)
+        }
+    }
+
+    /// Reads a file as `create` writes it.
+    ///
+    /// # Errors
+    /// Where it can't be read, or has no secret key.
+    pub fn read(path: &Path) -> Result<Self, SigningKeyError> {
+        let text = open_nonblocking(path).and_then(|file| read_all(file, MAX_SECRET_FILE, None));
+        let text = text.map_err(|error| SigningKeyError::io("read", path, error))?;
+        let text = str::from_utf8(&text).map_err(|_| KeyError::Secret);
+        let key = text.and_then(|text| Self::parse(text.strip_suffix('\n').unwrap_or(text)));
+        key.map_err(|error| SigningKeyError::Key {
+            path: path.to_owned(),
+            error,
+        })
+    }
+
+    /// Creates a key from the kernel's randomness, in a new file that only its owner can
+    /// read.
+    ///
+    /// # Errors
+    /// Where the file exists or can't be written.
+    pub fn create(name: KeyName, path: &Path) -> Result<Self, SigningKeyError> {
+        let seed: [u8; 32] =
+            random_bytes().map_err(|error| SigningKeyError::io("create", path, error))?;
+        let key = Self::from_seed(name, &seed).map_err(|error| SigningKeyError::Key {
+            path: path.to_owned(),
+            error,
+        })?;
+        let secret = SecretKey {
+            name: key.verifier_key.name().clone(),
+            id: key.verifier_key.id(),
+            seed,
+        };
+        let text = secret.to_secret_text() + "\n";
+        create_secret_file(path, text.as_bytes())
+            .map_err(|error| SigningKeyError::io("create", path, error))?;
+        Ok(key)
+    }
+
+    /// The public key, with its name.
+    #[must_use]
+    pub const fn verifier_key(&self) -> &VerifierKey {
+        &self.verifier_key
+    }
+
+    /// Signs a checkpoint.
+    ///
+    /// # Errors
+    /// Never for a checkpoint: it is a text that a note can have.
+    pub fn sign(&self, checkpoint: Checkpoint) -> Result<SavedCheckpoint, NoteError> {
+        let signature = self.pair.sign(checkpoint.to_string().as_bytes());
+        let signature = NoteSignature {
+            name: self.verifier_key.name().clone(),
+            id: self.verifier_key.id(),
+            signature: signature.as_ref().to_vec(),
+        };
+        SavedCheckpoint::signed(checkpoint, signature)
+    }
+}
+
+impl SigningKeyError {
+    fn io(operation: &'static str, path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Io {
+            operation,
+            path,
+            error,
+        }
+    }
+}
+
+/// Signs a checkpoint, if there is a key.
+///
+/// # Errors
+/// Those of [`SigningKey::sign`].
+pub fn sign_with(
+    key: Option<&SigningKey>,
+    checkpoint: Checkpoint,
+) -> Result<SavedCheckpoint, NoteError> {
+    match key {
+        Some(key) => key.sign(checkpoint),
+        None => Ok(SavedCheckpoint::unsigned(checkpoint)),
+    }
+}
+
+/// Whether an Ed25519 signature of a message is valid.
+#[must_use]
+pub fn is_valid_signature(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    let key = UnparsedPublicKey::new(&ED25519, public_key);
+    key.verify(message, signature).is_ok()
+}

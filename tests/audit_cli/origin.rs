@@ -1,0 +1,100 @@
+//! `fetch --origin`, and `fetch --checkpoint`.
+
+use std::fs;
+
+use test_support::program::harness::{Cache, RunOutput};
+
+use crate::{record, saved, try_record};
+
+fn lines(log: &str) -> Vec<String> {
+    let log = fs::read_to_string(log).expect("a log");
+    log.split_inclusive('\n').map(str::to_owned).collect()
+}
+
+#[test]
+fn origin_of_a_new_log_is_kept_and_another_one_is_refused() {
+    let cache = Cache::new();
+    let origin = ["--origin", "example.com/builds"];
+    let log = record(&cache, "log", 0..1, &origin);
+    record(&cache, "log", 1..2, &origin);
+    record(&cache, "log", 2..3, &[]);
+    let before = lines(&log);
+    let refused = |origin: &str| try_record(&cache, "log", 3..4, &["--origin", origin]);
+    refused("example.com/other")
+        .assert_status(2)
+        .assert_says("example.com/builds");
+    refused("https://example.com")
+        .assert_status(2)
+        .assert_says("origin");
+    assert_eq!(lines(&log), before);
+    let checkpoint = saved(&cache, "checkpoint", &["checkpoint", &log]);
+    let checkpoint = fs::read_to_string(checkpoint).expect("a checkpoint");
+    assert!(
+        checkpoint.starts_with("example.com/builds\n"),
+        "{checkpoint}"
+    );
+    cache.run(["audit", "verify", &log]).assert_status(0);
+    // A random id is one as well.
+    record(&cache, "random", 0..1, &[]);
+    try_record(&cache, "random", 0..1, &origin).assert_status(2);
+    let without_log = ["fetch", "--offline", "a@b", "--origin", "example.com/a"];
+    cache
+        .run(without_log)
+        .assert_status(2)
+        .assert_says("--audit-log");
+}
+
+#[test]
+fn checkpoint_of_each_run_replaces_the_one_before() {
+    let cache = Cache::new();
+    let secret = cache.beside("secret").display().to_string();
+    let key = cache.run(["audit", "keygen", &secret, "--name", "example.com/a"]);
+    let checkpoint = cache.beside("checkpoint").display().to_string();
+    let signed = ["--checkpoint", &checkpoint, "--signing-key", &secret];
+    let key = key.stdout.trim_end().to_owned();
+    let verify = |log: &str| -> RunOutput {
+        let args = [
+            "audit",
+            "verify",
+            log,
+            "--checkpoint",
+            &checkpoint,
+            "--key",
+            &key,
+        ];
+        cache.run(args)
+    };
+    let size = || -> usize {
+        let text = fs::read_to_string(&checkpoint).expect("a checkpoint");
+        text.lines()
+            .nth(1)
+            .expect("a size")
+            .parse()
+            .expect("a number")
+    };
+    for names in [0..2, 2..3] {
+        let log = record(&cache, "log", names, &signed);
+        verify(&log).assert_status(0);
+        assert_eq!(size(), lines(&log).len());
+    }
+    // Without the last record, the log is not that of the checkpoint.
+    let log = cache.beside("log").display().to_string();
+    let whole = lines(&log);
+    let before = fs::read(&checkpoint).expect("a checkpoint");
+    fs::write(&log, whole[..whole.len() - 1].concat()).expect("a log");
+    try_record(&cache, "log", 3..9, &signed)
+        .assert_status(16)
+        .assert_says("rewritten");
+    assert_eq!(fs::read(&checkpoint).expect("a checkpoint"), before);
+    let alone = ["fetch", "--offline", "a@b", "--signing-key", &secret];
+    cache
+        .run(alone)
+        .assert_status(2)
+        .assert_says("--checkpoint");
+    let missing = ["--checkpoint", &checkpoint, "--signing-key", "/nowhere"];
+    let lines_before = lines(&log);
+    try_record(&cache, "log", 3..4, &missing)
+        .assert_status(1)
+        .assert_says("/nowhere");
+    assert_eq!(lines(&log), lines_before);
+}
