@@ -44,6 +44,8 @@ pub enum Certificate {
     Valid,
     /// For 127.0.0.1, until 2020.
     Expired,
+    /// For 127.0.0.1, and not that of a CA: rustls accepts no other as a server's.
+    EndEntity,
     /// From now on, for another address.
     OtherHost,
     /// From now on, without a subject alternative name.
@@ -52,9 +54,10 @@ pub enum Certificate {
 
 impl Certificate {
     /// Writes `key.pem` and `certs/ca.crt`.
-    fn write(self, dir: &Path) {
+    pub(super) fn write(self, dir: &Path) {
+        fs::create_dir(dir.join("certs")).expect("a directory");
         let san = match self {
-            Self::Valid | Self::Expired => "subjectAltName = IP:127.0.0.1",
+            Self::Valid | Self::Expired | Self::EndEntity => "subjectAltName = IP:127.0.0.1",
             Self::OtherHost => "subjectAltName = IP:127.0.0.2",
             Self::NoSan => "",
         };
@@ -63,12 +66,13 @@ impl Certificate {
             Self::Expired => ("20190101000000Z", "20200101000000Z"),
             _ => ("20200101000000Z", "20500101000000Z"),
         };
+        let is_ca = self != Self::EndEntity;
         let config = format!(
             "[req]\ndistinguished_name = name\n[name]\n[ca]\ndefault_ca = self\n\
              [self]\ndatabase = index.txt\nnew_certs_dir = .\ndefault_md = sha256\n\
              policy = any\nx509_extensions = ext\nrand_serial = yes\n\
              [any]\ncommonName = supplied\n\
-             [ext]\nbasicConstraints = CA:true\n{san}\n"
+             [ext]\nbasicConstraints = CA:{is_ca}\n{san}\n"
         );
         fs::write(dir.join("openssl.cnf"), config).expect("a file");
         fs::write(dir.join("index.txt"), "").expect("a file");
@@ -125,7 +129,6 @@ impl DockerRegistry {
     #[must_use]
     pub fn with_tls(certificate: Certificate) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        fs::create_dir(dir.path().join("certs")).expect("a directory");
         certificate.write(dir.path());
         let tls = format!(
             "  tls:\n    certificate: {0}/certs/ca.crt\n    key: {0}/key.pem\n",

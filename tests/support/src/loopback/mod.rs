@@ -3,6 +3,7 @@
 //! ```text
 //!  Registry        in-process, plain HTTP; serves given documents, or misbehaves
 //!  Relay           adds latency to a registry
+//!  TokenRegistry   in-process, TLS and bearer tokens; counts requests
 //!  DockerRegistry  Debian's docker-registry, with or without password and TLS
 //!  Storage         a container storage with an image of an index (root only)
 //!  failures        misbehaviours, and how the program reports each
@@ -16,6 +17,8 @@ mod registry;
 mod relay;
 pub mod samples;
 mod storage;
+#[cfg(feature = "program")]
+mod token;
 
 pub use behaviour::Behaviour;
 pub use docker::{Certificate, DockerRegistry, PASSWORD, USER};
@@ -23,6 +26,8 @@ pub use failures::{Failure, failures};
 pub use registry::{CONNECT, PING, Registry, TOKEN};
 pub use relay::Relay;
 pub use storage::Storage;
+#[cfg(feature = "program")]
+pub use token::{RequestCounts, TokenRegistry};
 
 use std::process::{Command, Stdio};
 
