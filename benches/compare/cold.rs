@@ -56,7 +56,8 @@ fn plain_at(place: &str, workspace: &Workspace, registry: &str, digests: &[Strin
     }
 
     let many = images(digests);
-    let skopeo = many.skopeo(best_processes(&times)).slow();
+    // For information: a turn takes many seconds.
+    let skopeo = many.skopeo(best_processes(&times)).turns(1);
     let times = Times::measure(vec![many.ours_by_client(), many.curl(), skopeo]);
     let task = format!("{MANY} cold, {place}");
     compare_with_curl(&task, &times, Target::AtMost(1.3));

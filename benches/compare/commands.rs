@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use test_support::loopback::samples::OCI_INDEX;
 
-use crate::measure::{Contender, Times, Workspace, time};
+use crate::measure::{Contender, SLOW_TURNS, Times, Workspace, time};
 
 /// Numbers of processes of `xargs -P` that are tried.
 pub const PROCESSES: [usize; 4] = [4, 8, 16, 32];
@@ -74,6 +74,8 @@ impl Images<'_> {
             let mut command = Command::new("curl");
             command.args(["-sS", "--fail", "--parallel", "--parallel-max", "8", "-K"]);
             command.arg(&config);
+            // Older versions draw a progress meter in spite of `-s`.
+            command.stderr(Stdio::null());
             time(command)
         })
     }
@@ -141,7 +143,7 @@ impl Images<'_> {
             command.stdin(File::open(&list).expect("the file"));
             time(command)
         });
-        contender.slow()
+        contender.turns(SLOW_TURNS)
     }
 }
 

@@ -3,7 +3,7 @@
 use test_support::loopback::{Registry, samples};
 
 use crate::commands::{Images, PROCESSES, Tls};
-use crate::measure::{Times, Workspace};
+use crate::measure::{SLOW_TURNS, Times, Workspace};
 use crate::table::{Target, compare, ms, row};
 
 /// Candidates for the default number of jobs.
@@ -29,9 +29,13 @@ pub fn rows(workspace: &Workspace) {
 
 fn by_skopeo(images: &Images<'_>) {
     let jobs = JOBS.map(|jobs| ["--engine", "skopeo", "--jobs", jobs]);
-    let mut contenders = vec![images.ours("skopeo-index", &BY_SKOPEO).slow()];
+    let mut contenders = vec![images.ours("skopeo-index", &BY_SKOPEO).turns(SLOW_TURNS)];
     for (arguments, jobs) in jobs.iter().zip(JOBS) {
-        contenders.push(images.ours(&format!("jobs {jobs}"), arguments).slow());
+        contenders.push(
+            images
+                .ours(&format!("jobs {jobs}"), arguments)
+                .turns(SLOW_TURNS),
+        );
     }
     for processes in PROCESSES {
         contenders.push(images.skopeo(processes));
@@ -49,8 +53,10 @@ fn by_skopeo(images: &Images<'_>) {
 
 fn by_copy(images: &Images<'_>) {
     let times = Times::measure(vec![
-        images.ours("`copy`", &["--method", "copy"]).slow(),
-        images.ours("`--method raw`", &BY_SKOPEO).slow(),
+        images
+            .ours("`copy`", &["--method", "copy"])
+            .turns(SLOW_TURNS),
+        images.ours("`--method raw`", &BY_SKOPEO).turns(SLOW_TURNS),
     ]);
     let raw = times.best("`--method raw`");
     compare("64 cold, `--method copy`", times.first(), raw, Target::None);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const TURNS: usize = 9;
 
 /// Turns of a program that starts a process for each index.
-const SLOW_TURNS: usize = 5;
+pub const SLOW_TURNS: usize = 5;
 
 /// The directory of the whole run.
 pub struct Workspace {
@@ -70,12 +70,9 @@ impl<'a> Contender<'a> {
         (self.run)()
     }
 
-    /// Takes fewer turns.
-    pub fn slow(self) -> Self {
-        Self {
-            turns: SLOW_TURNS,
-            ..self
-        }
+    /// Takes fewer turns than [`TURNS`].
+    pub fn turns(self, turns: usize) -> Self {
+        Self { turns, ..self }
     }
 }
 

@@ -8,7 +8,7 @@ use test_support::loopback::{Registry, samples};
 use test_support::program::host::{Host, Version, items, reply};
 
 use crate::commands::binary;
-use crate::measure::{Contender, Times, Workspace};
+use crate::measure::{Contender, SLOW_TURNS, Times, Workspace};
 use crate::table::{Target, compare, row};
 
 /// Variable with the directory of a checkout of osbuild, at tag v190.
@@ -28,7 +28,8 @@ pub fn rows(workspace: &Workspace) {
 
     let times = Times::measure(vec![
         Contender::new("skopeo-index", || download(binary(), &workspace.path())),
-        Contender::new("the Python source", || download(&python, &workspace.path())).slow(),
+        Contender::new("the Python source", || download(&python, &workspace.path()))
+            .turns(SLOW_TURNS),
     ]);
     let beside = times.best("the Python");
     let task = "osbuild source, 64 cold, loopback";
