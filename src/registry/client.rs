@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustls::RootCertStore;
 use serde::Deserialize;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
@@ -39,6 +40,8 @@ pub struct RegistryClient {
     timeout: Duration,
     options: SkopeoOptions,
     system: crate::os::Host,
+    /// Read once: hundreds of files, and every fetch of a run may need them at once.
+    system_roots: OnceLock<RootCertStore>,
     hosts: Mutex<HashMap<(String, TlsMode), Arc<Host>>>,
     tokens: Tokens,
 }
@@ -82,6 +85,7 @@ impl RegistryClient {
             timeout,
             options,
             system: crate::os::Host::from_process(),
+            system_roots: OnceLock::new(),
             hosts: Mutex::default(),
             tokens: Tokens::default(),
         }
@@ -139,13 +143,18 @@ impl RegistryClient {
             http: HttpClient::new(HttpConnector {
                 cancel: Arc::clone(&self.cancel),
                 slots: Arc::clone(&slots),
-                tls: client_config(permit, || system_roots(&self.system))?,
+                tls: client_config(permit, || self.system_roots())?,
             }),
             slots,
             scheme: OnceLock::new(),
             not_before: Mutex::default(),
         });
         Ok(Arc::clone(self.hosts().entry(key).or_insert(host)))
+    }
+
+    fn system_roots(&self) -> RootCertStore {
+        let roots = self.system_roots.get_or_init(|| system_roots(&self.system));
+        roots.clone()
     }
 
     fn hosts(&self) -> MutexGuard<'_, HashMap<(String, TlsMode), Arc<Host>>> {
