@@ -5,7 +5,7 @@ use std::time::Duration;
 use test_support::loopback::samples::{OCI_INDEX, distinct_empty};
 use test_support::loopback::{DockerRegistry, Registry, Relay, TokenRegistry};
 
-use crate::commands::{Images, PROCESSES, Tls, best_processes};
+use crate::commands::{Images, PROCESSES, Tls, best_processes, row_by_jobs};
 use crate::measure::{Contender, Times, Workspace, memory};
 use crate::table::{Target, compare, row};
 
@@ -128,8 +128,11 @@ pub fn latency(workspace: &Workspace) {
     };
     let task = format!("{FEW} cold, {} ms each way", LATENCY.as_millis());
     // TCP, manifest.
-    let times = far(&images, vec![images.curl()], &task, 2, 1.5, 3.0);
+    let mut others = vec![images.curl()];
+    others.extend(images.ours_by_jobs("auto"));
+    let times = far(&images, others, &task, 2, 1.5, 3.0);
     compare("…", times.first(), times.best("curl"), Target::None);
+    row_by_jobs(&times);
 
     let near = TokenRegistry::start();
     let digests = put_all(&near, FEW);

@@ -7,9 +7,13 @@ use std::process::{Command, Stdio};
 use test_support::loopback::samples::OCI_INDEX;
 
 use crate::measure::{Contender, SLOW_TURNS, Times, Workspace, time};
+use crate::table::{ms, row};
 
 /// Numbers of processes of `xargs -P` that are tried.
 pub const PROCESSES: [usize; 4] = [4, 8, 16, 32];
+
+/// Candidates for the default number of jobs.
+const JOBS: [&str; 5] = ["4", "8", "16", "32", "64"];
 
 /// Indexes of one registry.
 pub struct Images<'a> {
@@ -57,6 +61,15 @@ impl Images<'_> {
     pub fn ours_by_client(&self) -> Contender<'_> {
         time(self.fetch(&["--engine", "registry"]));
         self.ours("skopeo-index", &[])
+    }
+
+    /// skopeo-index with each of [`JOBS`], for [`row_by_jobs`].
+    pub fn ours_by_jobs<'c>(&'c self, engine: &'c str) -> [Contender<'c>; JOBS.len()] {
+        JOBS.map(|jobs| {
+            let arguments = ["--engine", engine, "--jobs", jobs];
+            let run = move || time(self.fetch(&arguments));
+            Contender::new(format!("jobs {jobs}:"), run).turns(SLOW_TURNS)
+        })
     }
 
     /// curl in one process, with 8 connections. Keeps nothing.
@@ -153,6 +166,17 @@ pub fn best_processes(times: &Times) -> usize {
     let processes = PROCESSES.into_iter();
     let mut named = processes.filter(|processes| best.ends_with(&format!("-P{processes}`")));
     named.next().expect("a number of processes")
+}
+
+/// The times of [`Images::ours_by_jobs`].
+pub fn row_by_jobs(times: &Times) {
+    let time = |jobs| times.best(&format!("jobs {jobs}:"));
+    let times = JOBS.iter().filter_map(|jobs| {
+        let (_, time) = time(jobs)?;
+        Some(format!("{jobs}: {}", ms(time)))
+    });
+    let times: Vec<String> = times.collect();
+    row("… by `--jobs`", &times.join(", "), "", "", "");
 }
 
 /// The binary, without variables that configure it.

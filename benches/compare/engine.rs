@@ -2,12 +2,9 @@
 
 use test_support::loopback::{Registry, samples};
 
-use crate::commands::{Images, PROCESSES, Tls};
+use crate::commands::{Images, PROCESSES, Tls, row_by_jobs};
 use crate::measure::{SLOW_TURNS, Times, Workspace};
-use crate::table::{Target, compare, ms, row};
-
-/// Candidates for the default number of jobs.
-const JOBS: [&str; 5] = ["4", "8", "16", "32", "64"];
+use crate::table::{Target, compare};
 
 /// `--engine skopeo`, with a process an index.
 const BY_SKOPEO: [&str; 2] = ["--engine", "skopeo"];
@@ -28,15 +25,8 @@ pub fn rows(workspace: &Workspace) {
 }
 
 fn by_skopeo(images: &Images<'_>) {
-    let jobs = JOBS.map(|jobs| ["--engine", "skopeo", "--jobs", jobs]);
     let mut contenders = vec![images.ours("skopeo-index", &BY_SKOPEO).turns(SLOW_TURNS)];
-    for (arguments, jobs) in jobs.iter().zip(JOBS) {
-        contenders.push(
-            images
-                .ours(&format!("jobs {jobs}"), arguments)
-                .turns(SLOW_TURNS),
-        );
-    }
+    contenders.extend(images.ours_by_jobs("skopeo"));
     for processes in PROCESSES {
         contenders.push(images.skopeo(processes));
         contenders.push(images.skopeo_with_gogc(processes));
@@ -46,9 +36,7 @@ fn by_skopeo(images: &Images<'_>) {
     let task = "64 cold, `--engine skopeo`, loopback";
     compare(task, ours, times.best("skopeo, "), Target::None);
     compare("…", ours, times.best("skopeo with"), Target::None);
-    let of = |jobs: &str| times.best(&format!("jobs {jobs}")).map(|(_, time)| time);
-    let by_jobs = JOBS.map(|jobs| format!("{jobs}: {}", ms(of(jobs).unwrap_or_default())));
-    row("… by `--jobs`", &by_jobs.join(", "), "", "", "");
+    row_by_jobs(&times);
 }
 
 fn by_copy(images: &Images<'_>) {

@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use test_support::loopback::{
-    Behaviour, Certificate, DockerRegistry, PASSWORD, Registry, Relay, Storage, USER, samples,
+    Behaviour, Certificate, DockerRegistry, PASSWORD, Registry, Relay, RequestCounts, Storage,
+    TokenRegistry, USER, samples,
 };
 
 /// Time within which a registry must stop, whatever it was doing.
@@ -127,6 +128,27 @@ fn registry_closed_connections_leave_no_descriptor_open() {
         assert!(Instant::now() < until, "{} are open, {before} were", open());
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn token_registry_counts_what_skopeo_asks() {
+    let registry = TokenRegistry::start();
+    let digest = registry.put(samples::empty());
+    let cert_dir = format!("--cert-dir={}", registry.cert_dir().display());
+    let reference = format!("docker://{}/app@{digest}", registry.address());
+    assert_served(&[&cert_dir], &reference, &samples::empty());
+    let counts = registry.take_counts();
+    // The token is asked for over a connection of its own, whatever the version.
+    let connections = counts.connections;
+    let expected = RequestCounts {
+        connections,
+        pings: 1,
+        tokens: 1,
+        challenges: 1,
+        manifests: 1,
+    };
+    assert_eq!((connections > 1, counts), (true, expected));
+    assert_eq!(registry.take_counts(), RequestCounts::default());
 }
 
 #[test]
