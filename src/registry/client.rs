@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::RootCertStore;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{EffectError, FailureKind};
@@ -26,6 +27,8 @@ pub struct RegistryClient {
     pub(super) timeout: Duration,
     pub(super) options: SkopeoOptions,
     system: crate::os::Host,
+    /// Read once: hundreds of files, and every fetch of a run may need them at once.
+    system_roots: OnceLock<RootCertStore>,
     hosts: Mutex<HashMap<(String, TlsMode), Arc<Host>>>,
     pub(super) tokens: Tokens,
 }
@@ -49,6 +52,7 @@ impl RegistryClient {
             timeout,
             options,
             system: crate::os::Host::from_process(),
+            system_roots: OnceLock::new(),
             hosts: Mutex::default(),
             tokens: Tokens::default(),
         }
@@ -109,7 +113,7 @@ impl RegistryClient {
             http: HttpClient::new(HttpConnector {
                 cancel: Arc::clone(&self.cancel),
                 slots: Arc::clone(&slots),
-                tls: client_config(permit, || system_roots(&self.system))?,
+                tls: client_config(permit, || self.system_roots())?,
             }),
             slots,
             scheme: OnceLock::new(),
@@ -117,6 +121,11 @@ impl RegistryClient {
         });
         hosts.insert(key, Arc::clone(&host));
         Ok(host)
+    }
+
+    fn system_roots(&self) -> RootCertStore {
+        let roots = self.system_roots.get_or_init(|| system_roots(&self.system));
+        roots.clone()
     }
 
     fn hosts(&self) -> MutexGuard<'_, HashMap<(String, TlsMode), Arc<Host>>> {
