@@ -256,11 +256,14 @@ pub(super) fn conclude(
 ) -> Result<Committed<ManifestBytes>, Failed> {
     match (fetch, failure) {
         (Fetch::Committed(committed), None) => Ok(committed),
-        (ended, failure) => Err(
-            ended.abandon(failure.unwrap_or_else(|| EffectError::AuditLog {
-                error: "the end of the fetch was not recorded".to_owned(),
-            })),
-        ),
+        (ended, failure) => Err(ended.abandon(failure.unwrap_or_else(unrecorded))),
+    }
+}
+
+/// The failure of a fetch whose end has no record.
+pub(super) fn unrecorded() -> EffectError {
+    EffectError::AuditLog {
+        error: "the end of the fetch was not recorded".to_owned(),
     }
 }
 

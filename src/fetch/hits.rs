@@ -18,7 +18,7 @@ use skopeo_index_core::machine::{
 };
 use skopeo_index_core::request::Request;
 
-use super::executor::{Group, Miss, conclude, step};
+use super::executor::{Group, Miss, conclude, step, unrecorded};
 use super::{Executor, FetchId, FetchReport, FetchTransition, Performer, Trace, Transition, Veto};
 use crate::os::best_effort;
 use crate::store::{OpenFile, ReadFile};
@@ -165,7 +165,7 @@ impl Executor<'_> {
                     }
                     Err(error) => {
                         let result = conclude(fetch, Some(error));
-                        let report = report(request, hit.started, result);
+                        let report = hit_report(request, hit.started, result);
                         deliver(positions, Arc::new(self.end(id, report)));
                     }
                 }
@@ -175,7 +175,7 @@ impl Executor<'_> {
         for ((ended, made), failure) in ended.into_iter().zip(&made).zip(failures) {
             let (fetch, started, positions) = ended;
             let result = conclude(fetch, failure);
-            let report = report(made.request, started, result);
+            let report = hit_report(made.request, started, result);
             deliver(positions, Arc::new(self.end(made.id, report)));
         }
     }
@@ -188,7 +188,10 @@ impl Executor<'_> {
             let mut open: Vec<_> = vetoes.iter_mut().zip(made).collect();
             open.retain(|(veto, _)| veto.is_none());
             let batch: Vec<_> = open.iter().map(|(_, made)| *made).collect();
-            for ((veto, _), result) in open.into_iter().zip(observer.transitions(&batch)) {
+            let mut results = observer.transitions(&batch).into_iter();
+            for (veto, _) in open {
+                // Without a result it is not known to be recorded.
+                let result = results.next().unwrap_or_else(|| Err(Veto(unrecorded())));
                 *veto = result.err().map(|Veto(error)| error);
             }
         }
@@ -197,7 +200,7 @@ impl Executor<'_> {
 }
 
 /// The report of a fetch that began at `started`, and needed no engine.
-fn report(
+fn hit_report(
     request: &Request,
     started: Instant,
     result: Result<Committed<ManifestBytes>, Failed>,

@@ -25,7 +25,7 @@ pub trait Observer: Sync {
     ) -> Result<(), Veto>;
 
     /// Transitions of several fetches were made, none of which is acted on before this
-    /// returns: one sync can cover them all.
+    /// returns: one sync can cover them all. Returns a result for each, in their order.
     fn transitions(&self, batch: &[&FetchTransition<'_>]) -> Vec<Result<(), Veto>> {
         let each = batch.iter();
         each.map(|made| self.transition(made.id, made.request, &made.transition))

@@ -125,9 +125,9 @@ impl Performer<'_> {
                         let is_last = *attempt >= attempts.get();
                         match by_registry(registry, request, is_last, trace)? {
                             Fallback::NotNeeded(content) => content,
-                            Fallback::Needed(failure) => self
+                            Fallback::Needed(answer) => self
                                 .run_method(*method, request, staging, *attempt, trace)
-                                .map_err(|error| without_skopeo(failure, error))?,
+                                .or_else(|error| without_skopeo(answer, error))?,
                         }
                     }
                 },
@@ -230,8 +230,8 @@ impl Performer<'_> {
 enum Fallback {
     /// The bytes have the requested digest.
     NotNeeded(ManifestBytes),
-    /// skopeo is asked; with the client's own failure, if it has one.
-    Needed(Option<EffectError>),
+    /// skopeo is asked; with what the client itself has, if it was let.
+    Needed(Option<Result<ManifestBytes, EffectError>>),
 }
 
 /// Asks the registry client. Only bytes with the requested digest count as its success. A
@@ -259,7 +259,7 @@ fn by_registry(
         Ok(content) => {
             let reason = format!("the registry sent bytes of {}", content.info().digest);
             trace.engine = Some(EngineUse::skopeo(reason));
-            return Ok(Fallback::Needed(None));
+            return Ok(Fallback::Needed(Some(Ok(content))));
         }
         Err(error) => error,
     };
@@ -273,22 +273,25 @@ fn by_registry(
         _ if error.is_transient() && !is_last => Err(error),
         _ => {
             trace.engine = Some(EngineUse::skopeo(error.to_string()));
-            Ok(Fallback::Needed(Some(error)))
+            Ok(Fallback::Needed(Some(Err(error))))
         }
     }
 }
 
-/// The failure of the registry client, where there is no skopeo to ask.
-fn without_skopeo(registry: Option<EffectError>, skopeo: EffectError) -> EffectError {
-    match (registry, &skopeo) {
+/// What the registry client has, where there is no skopeo to ask.
+fn without_skopeo(
+    answer: Option<Result<ManifestBytes, EffectError>>,
+    skopeo: EffectError,
+) -> Result<ManifestBytes, EffectError> {
+    match (answer, &skopeo) {
         (
-            Some(error),
+            Some(answer),
             EffectError::Command {
                 kind: FailureKind::SkopeoNotFound,
                 ..
             },
-        ) => error,
-        _ => skopeo,
+        ) => answer,
+        _ => Err(skopeo),
     }
 }
 

@@ -1,5 +1,7 @@
 //! When one syncfs(2) can take the place of an fsync of each file.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::fstatfs;
@@ -8,6 +10,10 @@ use rustix::system::uname;
 /// Most unwritten data of the machine, in KiB, at which syncfs is used: it waits for
 /// everybody's. A disk of 100 MB/s writes this in a third of a second.
 const MAX_UNWRITTEN: u64 = 32 << 10;
+
+/// The same for each file that a syncfs saves the fsync of, in KiB: flushing the device's
+/// cache once takes no less time than writing so much.
+const MAX_UNWRITTEN_PER_FILE: u64 = 64;
 
 /// The first Linux whose syncfs reports write-back errors.
 const FIRST_REPORTING: (u32, u32) = (5, 8);
@@ -20,9 +26,9 @@ const XFS: u32 = 0x5846_5342;
 const BTRFS: u32 = 0x9123_683e;
 const TMPFS: u32 = 0x0102_1994;
 
-/// Whether one syncfs of a directory's file system is better than an fsync of each of its
-/// files, and reports the same errors.
-pub(crate) fn is_syncfs_usable(dir: BorrowedFd<'_>) -> bool {
+/// Whether one syncfs of a directory's file system is better than an fsync of each of so
+/// many files, and reports the same errors.
+pub(crate) fn is_syncfs_usable(dir: BorrowedFd<'_>, files: usize) -> bool {
     // The type of the field depends on the architecture; the numbers have 32 bits.
     let is_known = fstatfs(dir).is_ok_and(|stat| FILE_SYSTEMS.contains(&(stat.f_type as u32)));
     let reports_errors = || {
@@ -30,11 +36,17 @@ pub(crate) fn is_syncfs_usable(dir: BorrowedFd<'_>) -> bool {
         release.is_some_and(|release| release >= FIRST_REPORTING)
     };
     let is_cheap = || {
-        let meminfo = std::fs::read_to_string("/proc/meminfo");
-        let unwritten = unwritten(&meminfo.unwrap_or_default());
-        unwritten.is_some_and(|unwritten| unwritten <= MAX_UNWRITTEN)
+        let max = MAX_UNWRITTEN_PER_FILE.saturating_mul(files as u64);
+        unwritten(&read_meminfo()).is_some_and(|unwritten| unwritten <= max.min(MAX_UNWRITTEN))
     };
     is_known && reports_errors() && is_cheap()
+}
+
+/// The beginning of `/proc/meminfo`; nothing where it can't be read.
+fn read_meminfo() -> String {
+    let mut start = [0; 4096];
+    let read = File::open("/proc/meminfo").and_then(|mut file| file.read(&mut start));
+    String::from_utf8_lossy(&start[..read.unwrap_or(0)]).into_owned()
 }
 
 /// Dirty and Writeback of `/proc/meminfo`, in KiB.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
@@ -149,13 +150,16 @@ impl CertificateDirs {
         }
         let user = home.join(".config/containers/certs.d");
         let configured = config_home(host, home).join("containers/certs.d");
+        // Looked for once, not for each request.
+        let exists = |dir: &PathBuf| {
+            let found = dir.metadata();
+            !found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        };
         let later = LATER_DIRS.map(|dir| host.system(dir)).into_iter();
-        let later = later
-            .chain([configured])
-            .filter(|dir| *dir != user)
-            .collect();
+        let later = later.chain([configured]).filter(|dir| *dir != user);
+        let later = later.filter(exists).collect();
         let system = SYSTEM_DIRS.map(|dir| host.system(dir));
-        let dirs = [user].into_iter().chain(system).collect();
+        let dirs = [user].into_iter().chain(system).filter(exists).collect();
         Self::ByDomain { dirs, later }
     }
 

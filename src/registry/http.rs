@@ -92,7 +92,8 @@ impl HttpClient {
             .proxy(None)
             .user_agent(USER_AGENT)
             .max_response_header_size(MAX_HEADERS)
-            .input_buffer_size(MAX_HEADERS)
+            // One byte more, which tells headers beyond the limit from a closed connection.
+            .input_buffer_size(MAX_HEADERS + 1)
             .output_buffer_size(MAX_REQUEST)
             .max_idle_connections(MAX_IDLE)
             .max_idle_connections_per_host(MAX_IDLE)

@@ -9,11 +9,14 @@
 //! [`Permit`] is its word; without one, no connection is made. What the client brings is a
 //! claim like any other: the core hashes the bytes.
 
+mod authorize;
 mod certificates;
 mod client;
 mod config_files;
 mod gate;
+mod host;
 mod http;
+mod manifest_request;
 mod refusal;
 mod slots;
 mod socket;

@@ -12,8 +12,9 @@ use crate::os::CancelToken;
 const INITIAL: usize = 2;
 
 /// A host from which nothing arrives for this long is far away, not busy. Longer than a
-/// local answer takes, short beside a network's round trip.
-const STALL: Duration = Duration::from_millis(10);
+/// local answer takes, short beside a network's round trip. It doubles at each stall, so
+/// that a busy machine is not taken for a far one.
+const FIRST_STALL: Duration = Duration::from_millis(10);
 
 /// By how much the number of connections grows after a stall: the second one allows as many
 /// as there are fetches by default.
@@ -30,6 +31,8 @@ pub(super) struct Slots {
 struct State {
     in_use: usize,
     allowed: usize,
+    /// The stall after which more are allowed.
+    stall: Duration,
     last_progress: Instant,
 }
 
@@ -42,6 +45,7 @@ impl Slots {
             state: Mutex::new(State {
                 in_use: 0,
                 allowed: INITIAL,
+                stall: FIRST_STALL,
                 last_progress: Instant::now(),
             }),
             released: Condvar::new(),
@@ -61,13 +65,15 @@ impl Slots {
         }
         while state.in_use >= state.allowed {
             let stalled = state.last_progress.elapsed();
-            if stalled >= STALL {
+            let stall = state.stall;
+            if stalled >= stall {
                 state.allowed = state.allowed.saturating_mul(GROWTH);
+                state.stall = stall.saturating_mul(2);
                 state.last_progress = Instant::now();
                 self.released.notify_all();
                 continue;
             }
-            let waited = self.released.wait_timeout(state, STALL - stalled);
+            let waited = self.released.wait_timeout(state, stall - stalled);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             if let Some(reason) = cancel.cancelled() {
                 return Err(reason);

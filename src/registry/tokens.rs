@@ -6,12 +6,6 @@ use std::time::{Duration, Instant};
 
 use skopeo_index_core::machine::EffectError;
 
-use super::http::cancelled;
-use crate::os::CancelToken;
-
-/// How often a wait for another request's token looks at cancellation.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
-
 /// A token is not used in its last seconds: it might expire on the way.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -59,21 +53,23 @@ impl Tokens {
     }
 
     /// The header's value for a scope: another one than `refused`. `request` asks for it;
-    /// concurrent callers share its result, also a failure.
+    /// concurrent callers share its result, also a failure, and wait until it ends by its
+    /// timeout or by cancellation.
     pub(super) fn get(
         &self,
         scope: &Scope,
         refused: Option<&str>,
-        cancel: &CancelToken,
         request: impl FnOnce() -> Result<Token, EffectError>,
     ) -> Result<String, EffectError> {
         let mut states = self.states();
         let begun = states.entry(scope.clone()).or_default().ended;
         loop {
             let state = states.entry(scope.clone()).or_default();
-            let token = state.token.as_ref().map(|token| &token.authorization);
-            if let Some(token) = token.filter(|token| Some(token.as_str()) != refused) {
-                return Ok(token.clone());
+            let token = state.token.as_ref().filter(|token| token.is_valid());
+            if let Some(Token { authorization, .. }) = token
+                && Some(authorization.as_str()) != refused
+            {
+                return Ok(authorization.clone());
             }
             if state.ended > begun
                 && let Some(failure) = &state.failure
@@ -84,11 +80,8 @@ impl Tokens {
                 state.requested = true;
                 break;
             }
-            let waited = self.changed.wait_timeout(states, POLL_INTERVAL);
-            states = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if let Some(cancelled) = cancelled(cancel) {
-                return Err(cancelled);
-            }
+            let waited = self.changed.wait(states);
+            states = waited.unwrap_or_else(PoisonError::into_inner);
         }
         drop(states);
         let result = request();

@@ -255,7 +255,7 @@ impl Disk for RealDisk {
         let device = fstat(fd).context("stat", path)?.st_dev;
         // Another file system may be mounted at an object's name.
         let is_other = files.iter().any(|file| file.device != device);
-        if is_other || !os::is_syncfs_usable(fd) {
+        if is_other || !os::is_syncfs_usable(fd, files.len()) {
             return Ok(FileSystemSync::Unavailable);
         }
         match syncfs(fd) {

@@ -72,3 +72,22 @@ fn dry_run_json_has_program_in_argv() {
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["commands"][0][0], skopeo_path());
 }
+
+#[test]
+fn dry_run_names_the_engine_and_the_reason_against_the_client() {
+    let json = |args: &[&str]| -> serde_json::Value {
+        let output = dry_run(&[args, &["--format=json", &reference()]].concat());
+        serde_json::from_str(&output.stdout).expect("JSON")
+    };
+    let by_client = json(&["--engine=auto"]);
+    assert_eq!(by_client["engine"]["name"], "registry");
+    assert_eq!(by_client["commands"], serde_json::json!([]));
+    let url = by_client["url"].as_str().expect("a URL");
+    assert!(
+        url.ends_with(&format!("://localhost/v2/app/manifests/{DIGEST}")),
+        "{url}"
+    );
+    let by_skopeo = json(&["--engine=auto", "--method=copy"]);
+    let engine = serde_json::json!({ "name": "skopeo", "reason": "--method copy" });
+    assert_eq!(by_skopeo["engine"], engine);
+}

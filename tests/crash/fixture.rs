@@ -15,7 +15,7 @@ use skopeo_index_core::index::Index;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, State};
 use tempfile::TempDir;
 use test_support::audit_log;
-use test_support::loopback::samples;
+use test_support::loopback::{Registry, samples};
 use test_support::program::host::{self, Answer, Host, Version};
 use wait_timeout::ChildExt;
 
@@ -26,6 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
     FetchByRaw,
+    /// By the registry client.
+    FetchByClient,
     FetchByCopy,
     /// `copy` of the osbuild service, from another store.
     OsbuildCopy,
@@ -46,6 +48,7 @@ pub struct Fixture {
     dir: TempDir,
     scenario: Scenario,
     document: Vec<u8>,
+    registry: Registry,
 }
 
 impl Fixture {
@@ -54,12 +57,14 @@ impl Fixture {
             dir: tempfile::tempdir().expect("a directory"),
             scenario,
             document: samples::oci_index(3),
+            registry: Registry::start(),
         };
         fs::create_dir_all(fixture.cache()).expect("a directory");
         fixture.write_fake_skopeo();
         let object = fixture.cache().join(fixture.digest().to_string());
         match scenario {
             Scenario::FetchByRaw | Scenario::FetchByCopy => {}
+            Scenario::FetchByClient => drop(fixture.registry.put(fixture.document.clone())),
             Scenario::OsbuildCopy => {
                 let from = fixture.path("other/org.osbuild.files");
                 fs::create_dir_all(&from).expect("a directory");
@@ -121,6 +126,27 @@ impl Fixture {
         fs::set_permissions(&skopeo, fs::Permissions::from_mode(0o755)).expect("a file");
     }
 
+    /// Where the index comes from: its reference, and options.
+    fn source(&self) -> Vec<String> {
+        let digest = self.digest();
+        if self.scenario == Scenario::FetchByClient {
+            let reference = format!("{}/app@{digest}", self.registry.address());
+            let auth = self.path("auth.json");
+            fs::write(&auth, "{}").expect("a file");
+            let options = ["--engine=registry", "--tls-verify=false", "--authfile"];
+            let options = options.map(str::to_owned).into_iter();
+            return options
+                .chain([auth.display().to_string(), reference])
+                .collect();
+        }
+        let skopeo = self.path("skopeo").display().to_string();
+        vec![
+            "--skopeo".to_owned(),
+            skopeo,
+            format!("localhost/app@{digest}"),
+        ]
+    }
+
     /// Runs the binary as the last arguments of `wrapper`.
     #[track_caller]
     pub fn run(&self, wrapper: &[&str]) -> RunResult {
@@ -143,9 +169,7 @@ impl Fixture {
             .arg(self.cache())
             .arg("--audit-log")
             .arg(self.log())
-            .arg("--skopeo")
-            .arg(self.path("skopeo"))
-            .arg(format!("localhost/app@{}", self.digest()))
+            .args(self.source())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

@@ -80,6 +80,11 @@ fn fetch_by_raw_survives_kill_and_error_at_every_call() {
 }
 
 #[test]
+fn fetch_by_the_client_survives_kill_and_error_at_every_call() {
+    inject_at_every_call(Scenario::FetchByClient);
+}
+
+#[test]
 fn fetch_by_copy_survives_kill_and_error_at_every_call() {
     inject_at_every_call(Scenario::FetchByCopy);
 }

@@ -12,8 +12,9 @@ const BLOCKING: &str = "accept accept4 clock_nanosleep clone clone3 connect epol
     semtimedop sendfile sendmsg sendto splice sync sync_file_range syncfs vfork wait4 waitid \
     write writev";
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 7] = [
     Scenario::FetchByRaw,
+    Scenario::FetchByClient,
     Scenario::FetchByCopy,
     Scenario::OsbuildCopy,
     Scenario::Hit,

@@ -100,10 +100,12 @@ fn serve(
 #[track_caller]
 fn assert_no_secret(registry: &str, digest: &str, secrets: &[&str], context: &str) -> bool {
     let mut redacted = false;
-    for (debug, format, progress) in [
-        ("true", "json", "json"),
-        ("true", "text", "plain"),
-        ("false", "json", "plain"),
+    for (debug, format, progress, engine) in [
+        ("true", "json", "json", "skopeo"),
+        ("true", "text", "plain", "skopeo"),
+        ("false", "json", "plain", "skopeo"),
+        ("false", "text", "plain", "registry"),
+        ("false", "json", "json", "auto"),
     ] {
         let cache = Cache::new();
         let (auth, log) = (cache.beside("auth.json"), cache.beside("log"));
@@ -117,6 +119,7 @@ fn assert_no_secret(registry: &str, digest: &str, secrets: &[&str], context: &st
             .arg("--audit-log")
             .arg(&log)
             .env("SKOPEO_INDEX_DEBUG", debug)
+            .env("SKOPEO_INDEX_ENGINE", engine)
             .arg(format!("{registry}/app@{digest}"));
         let output = finish(&mut fetch);
         assert_ne!(output.status, Some(0), "{context}: {output:?}");
@@ -171,4 +174,23 @@ fn echoed_credentials_are_redacted() {
             }
         }
     }
+}
+
+/// Nothing but the client's own knowledge tells that it is a secret.
+#[test]
+fn token_like_a_word_is_redacted_by_the_client() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    registry.require("Bearer plain-word", Behaviour::bearer(registry.address()));
+    registry.put_as("/token", r#"{"token":"plain-word"}"#);
+    let error = Behaviour::error("403 Forbidden", "DENIED", "not with plain-word, sir");
+    registry.behave(&digest, error);
+    let log = cache.beside("log");
+    let mut fetch = cache.command(["fetch", "--tls-verify=false", "--engine=registry"]);
+    fetch.arg("--audit-log").arg(&log);
+    fetch.arg(format!("{}/app@{digest}", registry.address()));
+    let output = finish(&mut fetch);
+    output.assert_status(12).assert_says("not with ***, sir");
+    let recorded = fs::read_to_string(log).expect("a log");
+    assert!(recorded.contains("not with ***, sir") && !recorded.contains("plain-word"));
 }

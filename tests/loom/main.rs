@@ -4,6 +4,8 @@
 //! - the executor's workers share a counter, each of whose numbers one worker gets, and a
 //!   channel; a digest belongs to one worker, so a duplicate is fetched once by
 //!   construction;
+//! - the threads that hash or fsync a batch of hits have objects of their own; what an
+//!   object's bytes are is computed once, under a lock of its own;
 //! - each use of the staging directory is under one mutex from beginning to end, and so
 //!   is each append to the log; what is appended is made durable outside of it, by group
 //!   commit;

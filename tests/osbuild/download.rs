@@ -192,3 +192,24 @@ fn download_uses_tls_verify_of_the_environment_for_items_without() {
         assert!(argv.contains(option), "{argv}");
     }
 }
+
+#[test]
+fn download_by_engine_auto_needs_no_skopeo() {
+    let registry = Registry::start();
+    let auth = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(auth.path(), "{}").expect("a file");
+    let host = Host::start_with(Version::V190, |service| {
+        service
+            .env("SKOPEO_INDEX_ENGINE", "auto")
+            .env("REGISTRY_AUTH_FILE", auth.path());
+    });
+    let digests = [1, 2].map(|n| registry.put(samples::distinct(n)));
+    let items = items(registry.address(), digests.each_ref().map(String::as_str));
+    assert_eq!(reply(&host.download(&items))["success"], true);
+    for digest in &digests {
+        assert!(host.object(digest).exists());
+        assert_eq!(registry.requests(digest), 1);
+    }
+    // skopeo pings first.
+    assert_eq!(registry.received().len(), 2);
+}

@@ -6,9 +6,10 @@ use test_support::program::harness::Cache;
 use test_support::program::host::{Host, Version, exception, items, reply};
 
 /// A host whose service makes one attempt of at most five seconds.
-fn host(version: Version) -> Host {
+fn host(version: Version, engine: &str) -> Host {
     Host::start_with(version, |service| {
         service.env("SKOPEO_INDEX_COMMAND_TIMEOUT", "5s");
+        service.env("SKOPEO_INDEX_ENGINE", engine);
     })
 }
 
@@ -21,13 +22,19 @@ fn command_line_message(reference: &str) -> String {
     message.expect("an error").to_owned()
 }
 
+/// The registry client reports a failure as skopeo does.
+const ENGINES: [&str; 2] = ["skopeo", "auto"];
+
 #[test]
 fn item_error_begins_with_the_item_and_has_the_words_of_the_command_line() {
-    for failure in failures() {
-        println!("{failure:?}");
+    for (failure, engine) in failures()
+        .iter()
+        .flat_map(|failure| ENGINES.map(|engine| (failure, engine)))
+    {
+        println!("{engine}: {failure:?}");
         let (registry, digest) = failure.registry();
         let items = items(registry.address(), [digest.as_str()]);
-        let host = host(Version::V190);
+        let host = host(Version::V190, engine);
         let message = host.download(&items);
         let reply = reply(&message);
         assert_eq!(reply["success"], false);
@@ -49,10 +56,12 @@ fn item_error_begins_with_the_item_and_has_the_words_of_the_command_line() {
 
 #[test]
 fn exception_has_the_cause_where_the_host_ignores_replies() {
-    for failure in failures() {
-        println!("{failure:?}");
+    for (at, failure) in failures().into_iter().enumerate() {
+        // Each engine at every second kind.
+        let engine = ENGINES[at % ENGINES.len()];
+        println!("{engine}: {failure:?}");
         let (registry, digest) = failure.registry();
-        let host = host(Version::V185);
+        let host = host(Version::V185, engine);
         let message = host.download(&items(registry.address(), [digest.as_str()]));
         assert_eq!(message["data"]["name"], "FetchFailed");
         let begin = format!("{}/app@{digest}: {}", registry.address(), failure.cause);

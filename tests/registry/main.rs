@@ -4,6 +4,7 @@
     reason = "a test that can't go on says why and fails"
 )]
 
+mod client;
 mod differential;
 mod docker_registry;
 mod hostile;

@@ -29,13 +29,12 @@ const ITEMS: usize = 50;
 const DOCUMENTS: usize = 400;
 
 /// Options of the service and of the runs.
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 6] = [
     ("SKOPEO_INDEX_TLS_VERIFY", "false"),
     ("SKOPEO_INDEX_RETRY_DELAY", "1ms"),
     ("SKOPEO_INDEX_RETRY_TIMES", "1"),
     ("SKOPEO_INDEX_COMMAND_TIMEOUT", "3s"),
     ("SKOPEO_INDEX_JOBS", "8"),
-    ("REGISTRY_AUTH_FILE", "/nonexistent"),
     ("SKOPEO_INDEX_REPLY", "structured"),
 ];
 
@@ -68,6 +67,8 @@ struct Soak {
     digests: Vec<String>,
     host: Host,
     log: tempfile::NamedTempFile,
+    /// Without credentials, but readable: else only skopeo fetches.
+    auth: tempfile::NamedTempFile,
     /// By digest: the number of requests after which the registry behaves again.
     hostile_until: BTreeMap<String, usize>,
     fetches: usize,
@@ -82,9 +83,13 @@ impl Soak {
             .map(|n| registry.put(samples::distinct(n)))
             .collect();
         let log = tempfile::NamedTempFile::new().expect("a file");
+        let auth = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(auth.path(), "{}").expect("a file");
         let host = Host::start_with(Version::V190, |service| {
             service
                 .envs(ENVIRONMENT)
+                .env("SKOPEO_INDEX_ENGINE", "auto")
+                .env("REGISTRY_AUTH_FILE", auth.path())
                 .env(MARKER, log.path())
                 .env("SKOPEO_INDEX_AUDIT_LOG", log.path());
         });
@@ -94,6 +99,7 @@ impl Soak {
             digests,
             host,
             log,
+            auth,
             hostile_until: BTreeMap::new(),
             fetches: 0,
             killed_runs: 0,
@@ -111,7 +117,12 @@ impl Soak {
         let mut items = BTreeSet::new();
         while items.len() < ITEMS {
             let digest = self.digests[self.random.usize(..DOCUMENTS)].clone();
-            if let Some(behaviour) = misbehaviour(&mut self.random) {
+            let behaviour = match self.fetches {
+                // Every thread of the service allocates as much as it ever does.
+                0 => Some(Behaviour::EndlessBody),
+                _ => misbehaviour(&mut self.random),
+            };
+            if let Some(behaviour) = behaviour {
                 let requests = self.registry.requests(&digest);
                 let until = self.hostile_until.entry(digest.clone()).or_default();
                 *until = requests.max(*until) + 1;
@@ -182,6 +193,8 @@ impl Soak {
     fn kill_run(&mut self) {
         let items = self.pick_items();
         let address = self.registry.address();
+        // In turn: by the client, a run may end before it is killed.
+        let engine = ["skopeo", "auto", "registry"][self.fetches / ITEMS % 3];
         let mut run = Command::new(test_support::program::binary())
             .args(["fetch", "--progress=json", "--cache"])
             .arg(self.cache())
@@ -189,6 +202,8 @@ impl Soak {
             .arg(self.log.path())
             .args(items.iter().map(|digest| format!("{address}/app@{digest}")))
             .envs(ENVIRONMENT)
+            .env("SKOPEO_INDEX_ENGINE", engine)
+            .env("REGISTRY_AUTH_FILE", self.auth.path())
             .env(MARKER, self.log.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -30,7 +30,7 @@ fn opened(
 }
 
 /// More files than one thread takes.
-const MANY: usize = 100;
+const MANY: usize = 40;
 
 #[test]
 fn sync_of_the_file_system_covers_every_object() {

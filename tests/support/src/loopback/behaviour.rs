@@ -1,7 +1,6 @@
 //! Misbehaviours of a registry.
 
-use std::io::{self, Write};
-use std::net::TcpStream;
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -30,9 +29,26 @@ pub enum Behaviour {
     RedirectLoop,
     /// The connection is closed.
     HangUp,
+    /// These bytes, HTTP or not, and what comes after them.
+    Bytes(Vec<u8>, Then),
 }
 
-/// Time between two bytes of [`Behaviour::SlowDrip`].
+/// What follows the bytes of [`Behaviour::Bytes`].
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// The next request.
+    Keep,
+    /// The connection is closed.
+    Close,
+    /// Silence.
+    Silence,
+    /// These bytes, again and again.
+    Repeat(Vec<u8>),
+    /// One byte, again and again, slowly.
+    Drip(u8),
+}
+
+/// Time between two bytes of a slow drip.
 const DRIP: Duration = Duration::from_millis(200);
 
 impl Behaviour {
@@ -74,11 +90,16 @@ impl Behaviour {
     /// 401, with the address of a token: path [`crate::loopback::TOKEN`] of a registry.
     #[must_use]
     pub fn bearer(registry: &str) -> Self {
+        Self::bearer_at(&format!("http://{registry}{}", crate::loopback::TOKEN))
+    }
+
+    /// 401, with any address of a token.
+    #[must_use]
+    pub fn bearer_at(realm: &str) -> Self {
         let mut error = Self::unauthorized();
         if let Self::Status { headers, .. } = &mut error {
             *headers = vec![format!(
-                "WWW-Authenticate: Bearer realm=\"http://{registry}{}\",service=\"loopback\"",
-                crate::loopback::TOKEN
+                "WWW-Authenticate: Bearer realm=\"{realm}\",service=\"loopback\""
             )];
         }
         error
@@ -100,58 +121,90 @@ impl Behaviour {
         }
     }
 
-    pub(crate) fn act(&self, path: &str, mut to: &TcpStream, stop: &AtomicBool) -> io::Result<()> {
-        match self {
+    /// A redirect.
+    #[must_use]
+    pub fn redirect(location: &str) -> Self {
+        Self::Status {
+            status: "307 Temporary Redirect",
+            headers: vec![format!("Location: {location}")],
+            body: String::new(),
+        }
+    }
+
+    /// The head of an answer of this length, and what comes after it.
+    #[must_use]
+    pub fn head(length: usize, then: Then) -> Self {
+        let head = format!("{OK}Content-Length: {length}\r\n\r\n");
+        Self::Bytes(head.into_bytes(), then)
+    }
+
+    pub(crate) fn act(
+        &self,
+        path: &str,
+        to: &mut (impl Read + Write),
+        stop: &AtomicBool,
+    ) -> io::Result<()> {
+        let (head, then) = match self {
             Self::Status {
                 status,
                 headers,
                 body,
             } => {
                 let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-                write!(
-                    to,
+                let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}\
                      Content-Length: {}\r\n\r\n{body}",
                     body.len()
-                )
+                );
+                (head, Then::Keep)
             }
             Self::EndlessBody => {
-                write!(
-                    to,
-                    "HTTP/1.1 200 OK\r\nContent-Type: {INDEX}\r\nConnection: close\r\n\r\n"
-                )?;
-                loop {
-                    to.write_all(&[b' '; 1 << 16])?;
-                }
+                let head = format!("{OK}Connection: close\r\n\r\n");
+                (head, Then::Repeat(vec![b' '; 1 << 16]))
             }
             Self::CutShort => {
-                write!(
-                    to,
-                    "HTTP/1.1 200 OK\r\nContent-Type: {INDEX}\r\nContent-Length: 900\r\n\r\n{{\"sch"
-                )?;
-                Err(io::ErrorKind::ConnectionAborted.into())
+                let head = format!("{OK}Content-Length: 900\r\n\r\n{{\"sch");
+                (head, Then::Close)
             }
             Self::SlowDrip => {
-                write!(
-                    to,
-                    "HTTP/1.1 200 OK\r\nContent-Type: {INDEX}\r\nContent-Length: 90000\r\n\r\n"
-                )?;
+                let head = format!("{OK}Content-Length: 90000\r\n\r\n");
+                (head, Then::Drip(b' '))
+            }
+            Self::Silence => (String::new(), Then::Silence),
+            Self::HangUp => (String::new(), Then::Close),
+            Self::RedirectLoop => {
+                let redirect = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ";
+                (format!("{redirect}{path}\r\n\r\n"), Then::Keep)
+            }
+            Self::Bytes(bytes, then) => return then.act(bytes, to, stop),
+        };
+        then.act(head.as_bytes(), to, stop)
+    }
+}
+
+impl Then {
+    fn act(&self, first: &[u8], to: &mut (impl Read + Write), stop: &AtomicBool) -> io::Result<()> {
+        to.write_all(first)?;
+        to.flush()?;
+        match self {
+            Self::Keep => Ok(()),
+            Self::Close => Err(io::ErrorKind::ConnectionAborted.into()),
+            // Until the client or the registry closes the connection.
+            Self::Silence => io::copy(to, &mut io::sink()).map(|_| ()),
+            Self::Repeat(bytes) => loop {
+                to.write_all(bytes)?;
+            },
+            Self::Drip(byte) => {
                 while !stop.load(Ordering::Relaxed) {
-                    to.write_all(b" ")?;
+                    to.write_all(&[*byte])?;
+                    to.flush()?;
                     thread::sleep(DRIP);
                 }
                 Ok(())
             }
-            // Until the client or the registry closes the connection.
-            Self::Silence => io::copy(&mut to, &mut io::sink()).map(|_| ()),
-            Self::HangUp => Err(io::ErrorKind::ConnectionAborted.into()),
-            Self::RedirectLoop => write!(
-                to,
-                "HTTP/1.1 302 Found\r\nLocation: {path}\r\nContent-Length: 0\r\n\r\n"
-            ),
         }
     }
 }
 
-/// Media type of bodies that are not documents.
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Begin of an answer whose body is not the document.
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.oci.image.index.v1+json\r\n";

@@ -37,7 +37,8 @@ struct Server {
     process: Child,
 }
 
-/// A registry's certificate, signed by itself.
+/// A registry's certificate. That of a [`DockerRegistry`] is signed by itself, that of a
+/// [`crate::loopback::Registry`] by an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
     /// For 127.0.0.1, from now on.
@@ -51,8 +52,30 @@ pub enum Certificate {
 }
 
 impl Certificate {
-    /// Writes `key.pem` and `certs/ca.crt`.
+    /// Writes `key.pem` and `certs/ca.crt`, the certificate and its own authority.
     fn write(self, dir: &Path) {
+        self.sign(
+            dir,
+            "CA:true",
+            "-selfsign -keyfile key.pem -out certs/ca.crt",
+        );
+    }
+
+    /// Writes `key.pem`, `server.pem` and its authority, `certs/ca.crt`.
+    pub(super) fn issue(self, dir: &Path) {
+        fs::create_dir(dir.join("certs")).expect("a directory");
+        let authority = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+             -nodes -days 3650 -subj /CN=authority -keyout ca.pem -out certs/ca.crt";
+        crate::loopback::run(
+            "sh",
+            &["-c", &format!("cd {} && {authority}", dir.display())],
+        );
+        let signed = "-cert certs/ca.crt -keyfile ca.pem -out server.pem";
+        self.sign(dir, "CA:false", signed);
+    }
+
+    /// Requests a certificate and has `openssl ca` sign it with these options.
+    fn sign(self, dir: &Path, constraints: &str, options: &str) {
         let san = match self {
             Self::Valid | Self::Expired => "subjectAltName = IP:127.0.0.1",
             Self::OtherHost => "subjectAltName = IP:127.0.0.2",
@@ -68,17 +91,16 @@ impl Certificate {
              [self]\ndatabase = index.txt\nnew_certs_dir = .\ndefault_md = sha256\n\
              policy = any\nx509_extensions = ext\nrand_serial = yes\n\
              [any]\ncommonName = supplied\n\
-             [ext]\nbasicConstraints = CA:true\n{san}\n"
+             [ext]\nbasicConstraints = {constraints}\n{san}\n"
         );
         fs::write(dir.join("openssl.cnf"), config).expect("a file");
         fs::write(dir.join("index.txt"), "").expect("a file");
         let request = "openssl req -config openssl.cnf -new -newkey ec -nodes \
              -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=loopback \
              -keyout key.pem -out request.pem";
-        let sign = "openssl ca -config openssl.cnf -selfsign -batch -notext \
-             -keyfile key.pem -in request.pem -out certs/ca.crt";
+        let sign = "openssl ca -config openssl.cnf -batch -notext -in request.pem";
         let script = format!(
-            "cd {} && {request} && {sign} -startdate {from} -enddate {until}",
+            "cd {} && {request} && {sign} {options} -startdate {from} -enddate {until}",
             dir.display()
         );
         crate::loopback::run("sh", &["-c", &script]);

@@ -1,8 +1,9 @@
 //! Registries on 127.0.0.1, for tests, demo and benchmarks.
 //!
 //! ```text
-//!  Registry        in-process, plain HTTP; serves given documents, or misbehaves
+//!  Registry        in-process, HTTP or HTTPS; serves given documents, or misbehaves
 //!  Relay           adds latency to a registry
+//!  TokenRegistry   in-process, TLS and bearer tokens; counts requests
 //!  DockerRegistry  Debian's docker-registry, with or without password and TLS
 //!  Storage         a container storage with an image of an index (root only)
 //!  failures        misbehaviours, and how the program reports each
@@ -15,14 +16,20 @@ mod failures;
 mod registry;
 mod relay;
 pub mod samples;
+mod serve;
 mod storage;
+#[cfg(feature = "program")]
+mod token;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, Then};
 pub use docker::{Certificate, DockerRegistry, PASSWORD, USER};
 pub use failures::{Failure, failures};
 pub use registry::{CONNECT, PING, Registry, TOKEN};
 pub use relay::Relay;
+pub use serve::Received;
 pub use storage::Storage;
+#[cfg(feature = "program")]
+pub use token::{RequestCounts, TokenRegistry};
 
 use std::process::{Command, Stdio};
 

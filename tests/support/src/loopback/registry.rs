@@ -1,13 +1,19 @@
 //! A registry of manifests in this process.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
-use crate::loopback::Behaviour;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tempfile::TempDir;
+
+use super::serve::{Received, accept};
+use crate::loopback::{Behaviour, Certificate};
 
 /// Reference of the connection itself, before any request, for [`Registry::behave`].
 pub const CONNECT: &str = "";
@@ -18,19 +24,26 @@ pub const PING: &str = "/v2/";
 /// Path to which [`Behaviour::bearer`] sends clients.
 pub const TOKEN: &str = "/token";
 
-/// Serves manifests by plain HTTP, under any repository's name, until dropped.
+/// Serves manifests by HTTP, plain or over TLS, under any repository's name, until dropped.
 pub struct Registry {
     address: String,
     shared: Arc<Shared>,
+    /// With the certificate.
+    dir: Option<TempDir>,
     accepting: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     manifests: Mutex<HashMap<String, Manifest>>,
     /// Connections that are being served.
     connections: Mutex<Vec<Weak<TcpStream>>>,
-    stop: AtomicBool,
+    /// All requests, and how many connections they came over.
+    received: Mutex<(Vec<Received>, usize)>,
+    /// The value of `Authorization` that requests need, and the answer to others.
+    required: Mutex<Option<(String, Behaviour)>>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) stop: AtomicBool,
 }
 
 /// The document of a tag or a digest.
@@ -51,9 +64,58 @@ impl Registry {
     /// Where no port is free.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on 127.0.0.1");
+        Self::start_at("127.0.0.1:0", Shared::default())
+    }
+
+    /// Starts a registry on a free port of `[::1]` or another address.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    #[must_use]
+    pub fn start_on(ip: &str) -> Self {
+        Self::start_at(&format!("{ip}:0"), Shared::default())
+    }
+
+    /// Starts a registry with TLS. Its authority is in [`Registry::cert_dir`].
+    ///
+    /// # Panics
+    /// Where no port is free, or there is no openssl.
+    #[must_use]
+    pub fn with_tls(certificate: Certificate) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        certificate.issue(dir.path());
+        let chain = CertificateDer::from_pem_file(dir.path().join("server.pem"));
+        let key = PrivateKeyDer::from_pem_file(dir.path().join("key.pem"));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![chain.expect("PEM")], key.expect("PEM"))
+            .expect("a certificate and its key");
+        let shared = Shared {
+            tls: Some(Arc::new(config)),
+            ..Shared::default()
+        };
+        let mut registry = Self::start_at("127.0.0.1:0", shared);
+        registry.dir = Some(dir);
+        registry
+    }
+
+    /// Directory for `--cert-dir`.
+    ///
+    /// # Panics
+    /// Without TLS.
+    #[must_use]
+    pub fn cert_dir(&self) -> PathBuf {
+        let dir = self.dir.as_ref().expect("a registry with TLS");
+        dir.path().join("certs")
+    }
+
+    fn start_at(address: &str, shared: Shared) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound address").to_string();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let accepting = thread::spawn({
             let shared = Arc::clone(&shared);
             move || accept(&listener, &shared)
@@ -61,6 +123,7 @@ impl Registry {
         Self {
             address,
             shared,
+            dir: None,
             accepting: Some(accepting),
         }
     }
@@ -107,6 +170,12 @@ impl Registry {
             .extend(next);
     }
 
+    /// Answers requests below `/v2/` by a challenge unless they have this `Authorization`.
+    pub fn require(&self, authorization: &str, challenge: Behaviour) {
+        let required = Some((authorization.to_owned(), challenge));
+        *self.shared.required() = required;
+    }
+
     /// Number of requests for a reference.
     #[must_use]
     pub fn requests(&self, reference: &str) -> usize {
@@ -114,6 +183,18 @@ impl Registry {
             .manifests()
             .get(reference)
             .map_or(0, |manifest| manifest.requests)
+    }
+
+    /// All requests so far.
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.received().0.clone()
+    }
+
+    /// Number of connections so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.received().1
     }
 }
 
@@ -135,8 +216,25 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn required(&self) -> MutexGuard<'_, Option<(String, Behaviour)>> {
+        self.required.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to a request that lacks the required authorization.
+    pub(super) fn challenge(&self, request: &Received) -> Option<Behaviour> {
+        let required = self.required();
+        let (authorization, challenge) = required.as_ref()?;
+        let is_refused = request.target.starts_with(PING)
+            && request.authorization.as_ref() != Some(authorization);
+        is_refused.then(|| challenge.clone())
+    }
+
+    pub(super) fn received(&self) -> MutexGuard<'_, (Vec<Received>, usize)> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The document of a reference, and the behaviour instead of serving it, if any.
-    fn requested(&self, reference: &str) -> Option<(Vec<u8>, Option<Behaviour>)> {
+    pub(super) fn requested(&self, reference: &str) -> Option<(Vec<u8>, Option<Behaviour>)> {
         let mut manifests = self.manifests();
         let manifest = manifests.get_mut(reference)?;
         manifest.requests += 1;
@@ -145,94 +243,15 @@ impl Shared {
         Some((manifest.bytes.clone(), behaviour))
     }
 
-    fn connections(&self) -> MutexGuard<'_, Vec<Weak<TcpStream>>> {
+    pub(super) fn connections(&self) -> MutexGuard<'_, Vec<Weak<TcpStream>>> {
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, connection: &Arc<TcpStream>) {
+    pub(super) fn remember(&self, connection: &Arc<TcpStream>) {
         let mut connections = self.connections();
         connections.retain(|connection| connection.strong_count() > 0);
         connections.push(Arc::downgrade(connection));
     }
-}
-
-fn accept(listener: &TcpListener, shared: &Shared) {
-    thread::scope(|scope| {
-        for connection in listener.incoming().flatten() {
-            if shared.stop.load(Ordering::SeqCst) {
-                break;
-            }
-            let connection = Arc::new(connection);
-            shared.remember(&connection);
-            // An I/O error ends the connection only.
-            scope.spawn(move || serve(&connection, shared));
-        }
-        for connection in shared.connections().iter().filter_map(Weak::upgrade) {
-            // The client may have closed it.
-            connection.shutdown(Shutdown::Both).ok();
-        }
-    });
-}
-
-/// First byte of a TLS connection (RFC 8446, section 5.1). Clients try TLS first, and
-/// plain HTTP after an error.
-const TLS_HANDSHAKE: u8 = 22;
-
-/// Answers requests until the client closes the connection.
-fn serve(mut connection: &TcpStream, shared: &Shared) -> io::Result<()> {
-    connection.set_nodelay(true)?;
-    if let Some((_, Some(behaviour))) = shared.requested(CONNECT) {
-        return behaviour.act("/", connection, &shared.stop);
-    }
-    let mut reader = BufReader::new(connection);
-    if reader.fill_buf()?.first() == Some(&TLS_HANDSHAKE) {
-        return write!(connection, "HTTP/1.0 400 Bad Request\r\n\r\n");
-    }
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request)? == 0 {
-            return Ok(());
-        }
-        let mut header = String::new();
-        while reader.read_line(&mut header)? > 2 {
-            header.clear();
-        }
-        let mut words = request.split(' ');
-        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        answer(method, path, connection, shared)?;
-    }
-}
-
-fn answer(method: &str, path: &str, mut to: &TcpStream, shared: &Shared) -> io::Result<()> {
-    let place = path
-        .split_once("/manifests/")
-        .or_else(|| path.split_once("/blobs/"));
-    let bare = path.split('?').next().unwrap_or(path);
-    let reference = place.map_or(bare, |(_, reference)| reference);
-    let Some((bytes, behaviour)) = shared.requested(reference) else {
-        let unknown = match bare {
-            PING => Behaviour::status("200 OK"),
-            _ => Behaviour::not_found(),
-        };
-        return unknown.act(path, to, &shared.stop);
-    };
-    if let Some(behaviour) = behaviour {
-        return behaviour.act(path, to, &shared.stop);
-    }
-    let written = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
-    let written = written
-        .as_ref()
-        .and_then(|document| document.get("mediaType")?.as_str());
-    let media_type = written.unwrap_or("application/vnd.oci.image.index.v1+json");
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
-        bytes.len()
-    );
-    let mut answer = head.into_bytes();
-    if method == "GET" {
-        answer.extend(bytes);
-    }
-    to.write_all(&answer)
 }

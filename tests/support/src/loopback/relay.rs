@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Forwards connections to a registry. Each byte takes `latency` each way; latencies of
-/// successive bytes overlap.
+/// successive bytes overlap. The kernel connects at once, so the round trip of a TCP
+/// handshake is added to the first bytes of the client, which speaks first.
 pub struct Relay {
     address: String,
 }
@@ -26,8 +27,9 @@ impl Relay {
             for client in listener.incoming().flatten() {
                 if let Ok(server) = TcpStream::connect(&registry) {
                     // An I/O error ends the connection only.
-                    forward(&client, &server, latency).ok();
-                    forward(&server, &client, latency).ok();
+                    let now = Instant::now();
+                    forward(&client, &server, latency, now + 2 * latency).ok();
+                    forward(&server, &client, latency, now).ok();
                 }
             }
         });
@@ -41,18 +43,21 @@ impl Relay {
     }
 }
 
-/// Forwards one direction, in two threads.
-fn forward(from: &TcpStream, to: &TcpStream, latency: Duration) -> std::io::Result<()> {
+/// Forwards one direction, in two threads. No byte leaves before `established`.
+fn forward(
+    from: &TcpStream,
+    to: &TcpStream,
+    latency: Duration,
+    established: Instant,
+) -> std::io::Result<()> {
     to.set_nodelay(true)?;
     let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
     let (send, receive) = mpsc::channel::<(Instant, Vec<u8>)>();
     thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(n @ 1..) = from.read(&mut buffer) {
-            if send
-                .send((Instant::now() + latency, buffer[..n].to_vec()))
-                .is_err()
-            {
+            let due = Instant::now().max(established) + latency;
+            if send.send((due, buffer[..n].to_vec())).is_err() {
                 break;
             }
         }

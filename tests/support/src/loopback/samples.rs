@@ -81,6 +81,14 @@ pub fn distinct(n: usize) -> Vec<u8> {
     bytes(&index(Some(OCI_INDEX), manifests))
 }
 
+/// The `n`th of many different indexes without manifests, which every registry accepts.
+#[must_use]
+pub fn distinct_empty(n: usize) -> Vec<u8> {
+    let mut document = index(Some(OCI_INDEX), Vec::new());
+    document["annotations"] = json!({ "n": n.to_string() });
+    bytes(&document)
+}
+
 /// An index that lists an index.
 #[must_use]
 pub fn nested() -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! An osbuild host: starts the real binary with a socket, and calls it.
+//! An osbuild host: starts a source (the real binary) with a socket, and calls it.
 
 use std::fs::{self, File};
 use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
@@ -64,6 +64,11 @@ impl Host {
     }
 
     pub fn start_with(version: Version, more: impl FnOnce(&mut Command)) -> Self {
+        Self::start_source(&super::binary(), version, more)
+    }
+
+    /// Starts the source of a path, ours or another.
+    pub fn start_source(source: &Path, version: Version, more: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let package = dir.path().join("python/osbuild");
         fs::create_dir_all(&package).expect("a directory");
@@ -84,7 +89,7 @@ impl Host {
         // arguments are a command to run it by.
         let script = "exec \"$@\" \"$0\" --service-id source/org.osbuild.skopeo-index --service-fd 7 7<&0 </dev/null";
         let mut command = Command::new("sh");
-        command.args(["-c", script]).arg(super::binary());
+        command.args(["-c", script]).arg(source);
         command
             .stdin(theirs)
             .stdout(Stdio::piped())
@@ -96,7 +101,7 @@ impl Host {
             .env("SKOPEO_INDEX_RETRY_TIMES", "0")
             .env("SKOPEO_INDEX_ENGINE", super::harness::engine());
         more(&mut command);
-        let service = command.spawn().expect("the binary");
+        let service = command.spawn().expect("the source");
         Self {
             socket: Some(ours),
             service,

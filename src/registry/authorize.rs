@@ -1,0 +1,108 @@
+//! Answers to a registry's challenges.
+
+use std::time::{Duration, Instant};
+
+use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::registry::{
+    BearerChallenge, Challenge, MAX_TOKEN_DOCUMENT, Scheme, Token as TokenDocument, Url,
+};
+
+use super::gate::TlsMode;
+use super::http::{Answer, Get, failure};
+use super::manifest_request::{ManifestRequest, origin_of, unexpected};
+use super::tokens::{Scope, Token};
+
+/// How long a password is sent without being asked for: longer than any run.
+const PASSWORD_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+impl ManifestRequest<'_> {
+    /// The header's value that the registry asks for; `None` where there is none.
+    pub(super) fn authorize(
+        &self,
+        answer: &Answer,
+        scope: &Scope,
+        url: &Url,
+        refused: Option<&str>,
+    ) -> Result<Option<String>, EffectError> {
+        let challenges = Challenge::parse_all(answer.challenges());
+        let challenges = challenges.map_err(|error| unexpected(&error))?;
+        // As containers/image: the first that is understood.
+        let Some(challenge) = challenges.into_iter().next() else {
+            return Ok(None);
+        };
+        let password = self
+            .permit
+            .credentials()
+            .map(|credentials| credentials.basic());
+        match challenge {
+            Challenge::Basic => {
+                let Some(authorization) = password.filter(|it| Some(it.as_str()) != refused) else {
+                    return Ok(None);
+                };
+                // Kept like a token, so that later requests are not challenged.
+                let token = Token {
+                    authorization,
+                    expires: Instant::now() + PASSWORD_LIFETIME,
+                };
+                let tokens = &self.client.tokens;
+                tokens.get(scope, refused, || Ok(token)).map(Some)
+            }
+            Challenge::Bearer(bearer) => {
+                let realm = bearer.realm();
+                let is_home = realm.authority() == url.authority() || self.trusts(realm);
+                if password.is_some() && !is_home {
+                    let message = format!("credentials are not sent to {}", origin_of(realm));
+                    return Err(failure(FailureKind::Authentication, &message));
+                }
+                let is_secure =
+                    realm.scheme() == Scheme::Https || self.permit.tls() == TlsMode::Unverified;
+                if !is_secure || !(is_home || self.may_leave_host()) {
+                    let message = format!("no token is requested from {}", origin_of(realm));
+                    return Err(failure(FailureKind::Authentication, &message));
+                }
+                let tokens = &self.client.tokens;
+                let token = tokens.get(scope, refused, || {
+                    self.request_token(&bearer, password.as_deref())
+                });
+                token.map(Some)
+            }
+        }
+    }
+
+    /// Whether the registry's credentials are for this token server as well.
+    fn trusts(&self, realm: &Url) -> bool {
+        self.permit.repository().domain() == "docker.io" && realm.authority() == "auth.docker.io"
+    }
+
+    fn request_token(
+        &self,
+        challenge: &BearerChallenge,
+        password: Option<&str>,
+    ) -> Result<Token, EffectError> {
+        let url = challenge.token_url(self.permit.repository());
+        let answer = self.host.http.get(Get {
+            url: &url.to_string(),
+            accept: &[],
+            authorization: password,
+            until: self.until,
+            max_body: MAX_TOKEN_DOCUMENT,
+        });
+        let answer = answer.map_err(|error| self.failure(&error))?;
+        if answer.status().as_u16() != 200 {
+            return Err(match self.status_failure(&answer) {
+                // The token server is missing, not the manifest.
+                EffectError::Command {
+                    kind: FailureKind::NotFound,
+                    message,
+                } => failure(FailureKind::NoRegistry, &message),
+                other => other,
+            });
+        }
+        let document = TokenDocument::parse(&answer.body);
+        let document = document.map_err(|error| unexpected(&error))?;
+        Ok(Token {
+            authorization: document.authorization(),
+            expires: Instant::now() + document.lifetime(),
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! A registry: its connections, and what it has told of itself.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::registry::{Repository, Scheme};
+
+use super::gate::{Permit, TlsMode};
+use super::http::{HttpClient, failure};
+use super::slots::Slots;
+use crate::os::CancelToken;
+
+/// A registry, and its connections.
+pub(super) struct Host {
+    pub(super) http: HttpClient,
+    pub(super) slots: Arc<Slots>,
+    /// Set once it has answered.
+    pub(super) scheme: OnceLock<Scheme>,
+    /// When it can be asked again, by its Retry-After.
+    pub(super) not_before: Mutex<Option<Instant>>,
+}
+
+impl Host {
+    /// The schemes to try, in their order. Without TLS verification containers/image tries
+    /// HTTPS, then HTTP. A registry of this machine, which no network is in between of,
+    /// mostly speaks HTTP.
+    pub(super) fn schemes(&self, permit: &Permit) -> &'static [Scheme] {
+        match (self.scheme.get(), permit.tls()) {
+            (Some(Scheme::Http), _) => &[Scheme::Http],
+            (Some(Scheme::Https), _) | (None, TlsMode::Verified) => &[Scheme::Https],
+            (None, TlsMode::Unverified) if is_loopback(permit.repository()) => {
+                &[Scheme::Http, Scheme::Https]
+            }
+            (None, TlsMode::Unverified) => &[Scheme::Https, Scheme::Http],
+        }
+    }
+
+    /// Waits until the registry wants to be asked again.
+    pub(super) fn wait_for_retry_after(
+        &self,
+        timeout: Duration,
+        cancel: &CancelToken,
+    ) -> Result<(), EffectError> {
+        let not_before = *self.not_before();
+        let left = not_before.map(|at| at.saturating_duration_since(Instant::now()));
+        let Some(left) = left.filter(|left| !left.is_zero()) else {
+            return Ok(());
+        };
+        if left > timeout {
+            let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
+            let message = format!("the registry asks to wait {left}, longer than the timeout");
+            return Err(failure(FailureKind::RateLimited, &message));
+        }
+        let cancelled = cancel.sleep(left);
+        cancelled.map_or(Ok(()), |reason| Err(EffectError::Cancelled { reason }))
+    }
+
+    pub(super) fn not_before(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.not_before
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a registry is on this machine.
+fn is_loopback(repository: &Repository) -> bool {
+    let host = repository.host();
+    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    let address = host.parse::<Ipv4Addr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}

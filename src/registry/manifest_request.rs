@@ -1,0 +1,246 @@
+//! The requests for one manifest: schemes, redirects, credentials.
+
+use std::time::{Instant, SystemTime};
+
+use serde::Deserialize;
+use skopeo_index_core::audit::ExchangeRecord;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::redact::Redactor;
+use skopeo_index_core::registry::{ACCEPT, Scheme, Url, UrlError, retry_after};
+
+use super::client::RegistryClient;
+use super::gate::{Permit, Redirects};
+use super::host::Host;
+use super::http::{Answer, Get, HttpError, failure, status_kind};
+use super::tokens::Scope;
+use crate::os::best_effort;
+use crate::skopeo::{RunError, redactor};
+
+/// Redirects that are followed: registry.k8s.io needs one, Go's client stops at 10.
+const MAX_REDIRECTS: usize = 5;
+
+/// Requests for one manifest: redirects, and two answers of 401 (no token, an expired one).
+const MAX_REQUESTS: usize = MAX_REDIRECTS + 3;
+
+/// A manifest that is being fetched.
+pub(super) struct ManifestRequest<'a> {
+    pub(super) client: &'a RegistryClient,
+    pub(super) host: &'a Host,
+    pub(super) permit: &'a Permit,
+    pub(super) digest: Digest,
+    pub(super) until: Instant,
+    /// Value of the header `Authorization` for the registry.
+    pub(super) authorization: Option<String>,
+    pub(super) exchange: &'a mut ExchangeRecord,
+}
+
+impl ManifestRequest<'_> {
+    /// Tries the schemes in their order, until the other end has answered by one.
+    pub(super) fn fetch(&mut self) -> Result<Vec<u8>, EffectError> {
+        let schemes = self.host.schemes(self.permit);
+        let mut result = Err(failure(FailureKind::Other, "no scheme"));
+        for (at, scheme) in schemes.iter().enumerate() {
+            let next = self.fetch_by(*scheme);
+            let speaks_otherwise = self.speaks_otherwise(*scheme, &next);
+            // The answer to plain HTTP, a 400, stands where the other end has no TLS.
+            if at == 0 || kind(&next) != Some(FailureKind::NotTls) {
+                result = next;
+            }
+            if !speaks_otherwise {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Whether the other end may speak the other scheme: it has not answered by this one.
+    fn speaks_otherwise(&self, scheme: Scheme, result: &Result<Vec<u8>, EffectError>) -> bool {
+        let Some(kind) = kind(result) else {
+            return false;
+        };
+        let is_silent = self.host.scheme.get() != Some(&scheme);
+        is_silent
+            && match scheme {
+                Scheme::Http => true,
+                Scheme::Https => matches!(
+                    kind,
+                    FailureKind::NotTls | FailureKind::Network | FailureKind::Tls
+                ),
+            }
+    }
+
+    /// Requests the manifest, with a token or a password once the registry asks for it.
+    fn fetch_by(&mut self, scheme: Scheme) -> Result<Vec<u8>, EffectError> {
+        let repository = self.permit.repository();
+        let base = format!("{}://{}", scheme.as_str(), repository.host());
+        let scope: Scope = (base.clone(), repository.path().to_owned());
+        let origin = format!("{base}{}", repository.manifest_path(self.digest));
+        let origin: Url = origin.parse().map_err(|error| unexpected(&error))?;
+        let mut url = origin.clone();
+        self.authorization = self.client.tokens.known(&scope);
+        let mut challenged = 0;
+        for _ in 0..MAX_REQUESTS {
+            let at_home = origin_of(&url) == origin_of(&origin);
+            let authorization = self.authorization.clone().filter(|_| at_home);
+            let answer = self.get(&url, authorization.as_deref())?;
+            let status = answer.status().as_u16();
+            // "Client sent an HTTP request to an HTTPS server", or something else.
+            if (scheme, status) != (Scheme::Http, 400) {
+                best_effort(self.host.scheme.set(scheme));
+            }
+            match status {
+                200 => return Ok(answer.body),
+                401 if at_home && challenged < 2 => {
+                    challenged += 1;
+                    let next = self.authorize(&answer, &scope, &url, authorization.as_deref())?;
+                    if next.is_none() {
+                        return Err(self.status_failure(&answer));
+                    }
+                    self.authorization = next;
+                }
+                301..=303 | 307 | 308 => url = self.follow(&answer, &url, &origin)?,
+                _ => return Err(self.status_failure(&answer)),
+            }
+        }
+        Err(failure(FailureKind::UnexpectedAnswer, "too many redirects"))
+    }
+
+    fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Answer, EffectError> {
+        self.exchange.endpoint = origin_of(url);
+        (self.exchange.peer, self.exchange.status, self.exchange.tls) = (None, None, None);
+        let answer = self.host.http.get(Get {
+            url: &url.to_string(),
+            accept: &ACCEPT,
+            authorization,
+            until: self.until,
+            max_body: MAX_MANIFEST_SIZE,
+        });
+        let answer = answer.map_err(|error| self.failure(&error))?;
+        self.exchange.status = Some(answer.status().as_u16());
+        if let Some(connection) = &answer.connection {
+            self.exchange.peer = Some(connection.endpoint.peer.to_string());
+            self.exchange.tls.clone_from(&connection.endpoint.tls);
+        }
+        Ok(answer)
+    }
+
+    /// Whether requests may go to another host. A client certificate would go along.
+    pub(super) fn may_leave_host(&self) -> bool {
+        self.permit.redirects() == Redirects::AnyHost
+            && self.permit.certificates().client().is_none()
+    }
+
+    /// Where a redirect leads to, if that may be asked: another host only without its
+    /// credentials, and only where no registry is configured.
+    fn follow(&self, answer: &Answer, from: &Url, origin: &Url) -> Result<Url, EffectError> {
+        let refuse = |what: String| failure(FailureKind::UnexpectedAnswer, &what);
+        let location = answer.location().unwrap_or_default();
+        let to = join(from, location).map_err(|error| refuse(format!("redirect: {error}")))?;
+        let is_downgrade = from.scheme() == Scheme::Https && to.scheme() == Scheme::Http;
+        let leaves = origin_of(&to) != origin_of(origin) && !self.may_leave_host();
+        if is_downgrade || leaves {
+            return Err(refuse(format!(
+                "the redirect to {} is not followed",
+                origin_of(&to)
+            )));
+        }
+        Ok(to)
+    }
+
+    /// The failure of a request without an answer.
+    pub(super) fn failure(&self, error: &HttpError) -> EffectError {
+        if matches!(error, HttpError::TimedOut) {
+            // In the words of a command that took too long.
+            let timeout = RunError::TimedOut {
+                after: self.client.timeout,
+                stderr: Vec::new(),
+            };
+            return timeout.into();
+        }
+        let text = self.redact(&error.to_string());
+        failure(error.kind(), &text)
+    }
+
+    /// The text without credentials, in whatever way the registry repeats them.
+    fn redact(&self, text: &str) -> String {
+        let (_, token) = self
+            .authorization
+            .as_deref()
+            .unwrap_or_default()
+            .split_once(' ')
+            .unwrap_or_default();
+        let token = Redactor::new([token.to_owned()]);
+        token.redact(&redactor(&self.client.options).redact(text))
+    }
+
+    /// The failure that a status tells, with the registry's own message.
+    pub(super) fn status_failure(&self, answer: &Answer) -> EffectError {
+        let status = answer.status();
+        let mut message = format!("HTTP {status}");
+        if let Some(text) = error_text(&answer.body) {
+            message = format!("{message}: {}", self.redact(&text));
+        }
+        let kind = status_kind(status);
+        if kind.is_transient()
+            && let Some(wait) = answer
+                .retry_after()
+                .and_then(|value| retry_after(value, SystemTime::now()))
+        {
+            *self.host.not_before() = Instant::now().checked_add(wait);
+            message = format!(
+                "{message}; retry after {}",
+                humantime::format_duration(wait)
+            );
+        }
+        failure(kind, &message)
+    }
+}
+
+fn kind(result: &Result<Vec<u8>, EffectError>) -> Option<FailureKind> {
+    match result {
+        Err(EffectError::Command { kind, .. }) => Some(*kind),
+        _ => None,
+    }
+}
+
+pub(super) fn unexpected(error: &dyn std::error::Error) -> EffectError {
+    failure(FailureKind::UnexpectedAnswer, &error.to_string())
+}
+
+/// Scheme, host and port.
+pub(super) fn origin_of(url: &Url) -> String {
+    format!("{}://{}", url.scheme().as_str(), url.authority())
+}
+
+/// A redirect's target: an absolute URL, or a path of the same host.
+fn join(from: &Url, location: &str) -> Result<Url, UrlError> {
+    match location.starts_with('/') && !location.starts_with("//") {
+        true => format!("{}{location}", origin_of(from)).parse(),
+        false => location.parse(),
+    }
+}
+
+/// The first message of a registry's error document (distribution-spec, "Error codes").
+fn error_text(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Document {
+        errors: Vec<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let document: Document = serde_json::from_slice(body).ok()?;
+    let item = document.errors.into_iter().next()?;
+    let text = if item.message.is_empty() {
+        item.code
+    } else {
+        item.message
+    };
+    Some(text).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,165 @@
+//! Redirects: few, never to plain HTTP, and to another host only without credentials.
+
+use std::fs;
+
+use test_support::loopback::{Behaviour, Certificate, Registry, samples};
+use test_support::program::harness::Cache;
+
+use super::{ONE_ATTEMPT, assert_fails, fetch, fetch_once, run};
+
+/// The address of a manifest.
+fn url(registry: &Registry, digest: &str) -> String {
+    format!("http://{}/v2/app/manifests/{digest}", registry.address())
+}
+
+/// Two registries; the first redirects to the second, which has the index.
+fn redirecting() -> (Registry, Registry, String) {
+    let (registry, other) = (Registry::start(), Registry::start());
+    let digest = other.put(samples::empty());
+    registry.behave(&digest, Behaviour::redirect(&url(&other, &digest)));
+    (registry, other, digest)
+}
+
+#[test]
+fn redirect_without_credentials_is_followed_to_another_host() {
+    let (registry, other, digest) = redirecting();
+    let cache = Cache::new();
+    fetch_once(&cache, &registry, &digest).assert_status(0);
+    assert_eq!(cache.objects(), [digest.as_str()]);
+    assert_eq!(registry.requests(&digest), 1);
+    assert_eq!(other.requests(&digest), 1);
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirect() {
+    let (registry, other, digest) = redirecting();
+    let redirect = Behaviour::redirect(&url(&other, &digest));
+    let cache = Cache::new();
+    let file = cache.beside("auth.json");
+    let auth = serde_json::json!({ "auths": {
+        registry.address(): { "auth": "YWxpY2U6c2VjcmV0" },
+    } });
+    fs::write(&file, auth.to_string()).expect("a file");
+    registry.behave_once(&digest, [Behaviour::unauthorized(), redirect]);
+    let options = [
+        &ONE_ATTEMPT[..],
+        &[
+            "--tls-verify=false",
+            "--authfile",
+            file.to_str().expect("UTF-8"),
+        ],
+    ];
+    run(&mut fetch(&cache, &registry, &[&digest], &options.concat())).assert_status(0);
+    let last = registry.received().pop().expect("a request");
+    assert_eq!(
+        last.authorization.as_deref(),
+        Some("Basic YWxpY2U6c2VjcmV0")
+    );
+    let at_other: Vec<_> = other
+        .received()
+        .into_iter()
+        .map(|r| r.authorization)
+        .collect();
+    assert_eq!(at_other, [None]);
+
+    // A challenge of the other host isn't answered.
+    other.behave(&digest, Behaviour::unauthorized());
+    let cache = Cache::new();
+    run(&mut fetch(&cache, &registry, &[&digest], &options.concat())).assert_status(12);
+    assert!(
+        other
+            .received()
+            .iter()
+            .all(|request| request.authorization.is_none())
+    );
+    cache.assert_empty();
+}
+
+#[test]
+fn token_does_not_follow_a_redirect() {
+    let (registry, other, digest) = redirecting();
+    registry.require("Bearer t0ken", Behaviour::bearer(registry.address()));
+    registry.put_as("/token", r#"{"token":"t0ken"}"#);
+    let cache = Cache::new();
+    fetch_once(&cache, &registry, &digest).assert_status(0);
+    let last = registry.received().pop().expect("a request");
+    assert_eq!(last.authorization.as_deref(), Some("Bearer t0ken"));
+    let at_other: Vec<_> = other
+        .received()
+        .into_iter()
+        .map(|r| r.authorization)
+        .collect();
+    assert_eq!(at_other, [None]);
+}
+
+#[test]
+fn too_many_redirects_fail() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, Behaviour::RedirectLoop);
+    assert_fails(&registry, &digest, 1).assert_says("too many redirects");
+    assert!(registry.requests(&digest) < 10);
+}
+
+#[test]
+fn redirect_to_no_url_fails() {
+    for location in [
+        "",
+        "ftp://127.0.0.1/",
+        "//127.0.0.1/x",
+        "http://a b/",
+        "x\u{e9}",
+    ] {
+        let registry = Registry::start();
+        let digest = registry.put(samples::empty());
+        registry.behave(&digest, Behaviour::redirect(location));
+        assert_fails(&registry, &digest, 1).assert_says("redirect: ");
+    }
+}
+
+/// The failure is the redirect's: the registry has answered, and is not tried by HTTPS.
+#[test]
+fn redirect_to_a_dead_host_is_a_network_error() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, Behaviour::redirect("http://127.0.0.1:1/"));
+    assert_fails(&registry, &digest, 14).assert_says("network error: ");
+    assert_eq!(registry.connections(), 1);
+}
+
+#[test]
+fn redirect_from_https_to_http_is_not_followed() {
+    let (registry, other) = (Registry::with_tls(Certificate::Valid), Registry::start());
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, Behaviour::redirect(&url(&other, &digest)));
+    let dir = registry.cert_dir();
+    let cert_dir = ["--cert-dir", dir.to_str().expect("UTF-8")];
+    for tls in [&cert_dir[..], &["--tls-verify=false"]] {
+        let cache = Cache::new();
+        let options = [&ONE_ATTEMPT[..], tls].concat();
+        run(&mut fetch(&cache, &registry, &[&digest], &options))
+            .assert_status(1)
+            .assert_says("is not followed");
+        cache.assert_empty();
+    }
+    assert_eq!(other.connections(), 0);
+}
+
+/// Another host may have a table of its own.
+#[test]
+fn redirect_to_another_host_is_not_followed_beside_a_registry_table() {
+    let (registry, other, digest) = redirecting();
+    let cache = Cache::new();
+    let conf = cache.beside("registries.conf");
+    fs::write(
+        &conf,
+        "[[registry]]\nprefix = \"quay.io\"\nblocked = true\n",
+    )
+    .expect("a file");
+    let options = [&ONE_ATTEMPT[..], &["--tls-verify=false"]].concat();
+    let mut command = fetch(&cache, &registry, &[&digest], &options);
+    run(command.env("CONTAINERS_REGISTRIES_CONF", conf))
+        .assert_status(1)
+        .assert_says("is not followed");
+    assert_eq!(other.connections(), 0);
+}
