@@ -11,9 +11,9 @@ use rustix::system::uname;
 /// everybody's. A disk of 100 MB/s writes this in a third of a second.
 const MAX_UNWRITTEN: u64 = 32 << 10;
 
-/// The same for each file that a syncfs saves the fsync of, in KiB: flushing the device's
-/// cache once takes no less time than writing so much.
-const MAX_UNWRITTEN_PER_FILE: u64 = 64;
+/// The same for each file that a syncfs saves the fsync of, in KiB: flushing the cache of a
+/// solid-state disk once takes about as long as writing so much.
+const MAX_UNWRITTEN_PER_FILE: u64 = 256;
 
 /// The first Linux whose syncfs reports write-back errors.
 const FIRST_REPORTING: (u32, u32) = (5, 8);
