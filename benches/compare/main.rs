@@ -22,8 +22,11 @@ mod table;
 
 use measure::Workspace;
 
-/// The subjects, by name.
-const SUBJECTS: [(&str, fn(&Workspace)); 8] = [
+/// A subject's name, and what prints its rows.
+type Subject = (&'static str, fn(&Workspace));
+
+/// The subjects.
+const SUBJECTS: [Subject; 8] = [
     ("plain", cold::plain),
     ("token", cold::token),
     ("latency", cold::latency),
