@@ -69,7 +69,7 @@ fn file_larger_than_its_limit_is_rejected_without_reading_it_whole() {
             &["audit", "verify", "LOG", "--checkpoint", file],
             2,
             BASE,
-            "larger than 65536 bytes",
+            "larger than 131072 bytes",
         ),
         (
             &["inspect", file],
