@@ -2,6 +2,7 @@
 //! [`skopeo_index_core`].
 
 pub mod audit_log;
+pub mod dsse;
 pub mod fetch;
 pub mod os;
 pub mod osbuild;

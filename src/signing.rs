@@ -36,6 +36,15 @@ pub enum SigningKeyError {
         /// Why it is not one.
         error: KeyError,
     },
+    /// A PEM file has no ECDSA P-256 key.
+    #[error(
+        "{}: not an ECDSA P-256 key in PKCS#8; convert one with: openssl pkcs8 -topk8 -nocrypt",
+        Escaped(&.path.to_string_lossy())
+    )]
+    Pem {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// A key that checkpoints are signed with.
@@ -77,9 +86,12 @@ impl SigningKey {
     /// # Errors
     /// Where it can't be read, or has no secret key.
     pub fn read(path: &Path) -> Result<Self, SigningKeyError> {
-        let text = open_nonblocking(path).and_then(|file| read_all(file, MAX_SECRET_FILE, None));
-        let text = text.map_err(|error| SigningKeyError::io("read", path, error))?;
-        let text = str::from_utf8(&text).map_err(|_| KeyError::Secret);
+        Self::parse_file(path, &read_secret_file(path)?)
+    }
+
+    /// Parses the content of a file as `create` writes it.
+    pub(crate) fn parse_file(path: &Path, content: &[u8]) -> Result<Self, SigningKeyError> {
+        let text = str::from_utf8(content).map_err(|_| KeyError::Secret);
         let key = text.and_then(|text| Self::parse(text.strip_suffix('\n').unwrap_or(text)));
         key.map_err(|error| SigningKeyError::Key {
             path: path.to_owned(),
@@ -116,19 +128,30 @@ impl SigningKey {
         &self.verifier_key
     }
 
+    /// The signature of a message, as RFC 8032 has it.
+    pub(crate) fn sign_message(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(message).as_ref().to_vec()
+    }
+
     /// Signs a checkpoint.
     ///
     /// # Errors
     /// Never for a checkpoint: it is a text that a note can have.
     pub fn sign(&self, checkpoint: Checkpoint) -> Result<SavedCheckpoint, NoteError> {
-        let signature = self.pair.sign(checkpoint.to_string().as_bytes());
         let signature = NoteSignature {
             name: self.verifier_key.name().clone(),
             id: self.verifier_key.id(),
-            signature: signature.as_ref().to_vec(),
+            signature: self.sign_message(checkpoint.to_string().as_bytes()),
         };
         SavedCheckpoint::signed(checkpoint, signature)
     }
+}
+
+/// Reads a file with a secret key.
+pub(crate) fn read_secret_file(path: &Path) -> Result<Vec<u8>, SigningKeyError> {
+    open_nonblocking(path)
+        .and_then(|file| read_all(file, MAX_SECRET_FILE, None))
+        .map_err(|error| SigningKeyError::io("read", path, error))
 }
 
 impl SigningKeyError {

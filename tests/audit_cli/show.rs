@@ -141,7 +141,15 @@ fn copy_between_caches_is_shown_and_exported_as_such() {
         (&shown["how"], &shown["engine"]),
         (&how.into(), &"-".into())
     );
-    let statement = last(&["audit", "export", &log, "--in-toto", "--all"]);
+    let statement = last(&[
+        "audit",
+        "export",
+        &log,
+        "--in-toto",
+        "--all",
+        "--verifier-id",
+        "https://example.com",
+    ]);
     let uri = format!("file://{}/{digest}", from.display());
     assert_eq!(statement["predicate"]["resourceUri"], uri);
     assert_eq!(

@@ -47,7 +47,7 @@ fn help_of_every_command_is_as_reviewed() {
     ] {
         assert_snapshot!(format!("help_{command}"), stdout_of(&[command, "--help"]));
     }
-    for command in ["verify", "checkpoint", "keygen", "prove", "tiles"] {
+    for command in ["verify", "checkpoint", "keygen", "prove", "tiles", "export"] {
         let help = stdout_of(&["audit", command, "--help"]);
         assert_snapshot!(format!("help_audit_{command}"), help);
     }

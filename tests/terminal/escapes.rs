@@ -137,7 +137,14 @@ fn forged_record_is_escaped_by_show_and_export() {
     let shown = cache.run(["audit", "show", log]);
     assert_printable(&shown.stdout);
     assert!(shown.stdout.contains("\\u{1b}[31m"), "{shown:?}");
-    let exported = cache.run(["audit", "export", "--in-toto", "--all", log]);
+    let exported = cache.run([
+        "audit",
+        "export",
+        "--in-toto",
+        "--all",
+        "--verifier-id=https://example.com",
+        log,
+    ]);
     assert_printable(&exported.stdout);
 }
 

@@ -90,6 +90,14 @@ impl LogId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The URL of the origin that the first log of a chain began with; `None` for a random
+    /// id.
+    #[must_use]
+    pub fn origin_url(&self) -> Option<String> {
+        let (origin, _) = self.split_rotation();
+        (!origin.starts_with(LOG_PREFIX)).then(|| format!("https://{origin}"))
+    }
 }
 
 impl TryFrom<String> for LogId {

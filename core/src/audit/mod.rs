@@ -18,6 +18,7 @@ mod checkpoint;
 mod command_rules;
 mod content_rules;
 mod contradiction;
+mod dsse;
 mod exchange;
 mod exchange_rules;
 mod finding;
@@ -37,6 +38,7 @@ mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SavedCheckpoint};
 pub use contradiction::Contradiction;
+pub use dsse::{dsse_envelope, dsse_message};
 pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
 pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, PLAUSIBLE_YEARS, RunId, Timestamp};
@@ -52,6 +54,6 @@ pub use record::{
     SourceInfo, TornLine, is_complete,
 };
 pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
-pub use statement::statement;
+pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};
 pub use tile::{TILE_WIDTH, Tile, TileBuilder};
 pub use verify::{KeepObjects, LogSummary, Objects, Verifier};

@@ -1,38 +1,112 @@
-//! Fetches as in-toto statements, for others to sign.
+//! Verdicts on indexes as in-toto statements, for others to verify.
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde_json::{Value, json};
 
 use super::exchange::{FetchEngine, FetchOrigin};
+use super::id::LogId;
 use super::merkle::NodeHash;
-use super::record::{Entry, Record, RunInfo, SourceInfo};
+use super::record::{Entry, Record, SourceInfo};
 use crate::digest::hex;
 use crate::escape::percent_encode;
-use crate::machine::{CacheEntry, Outcome, State};
+use crate::machine::{CacheEntry, Cause, EffectError, Event, FailureKind, Outcome, State};
+use crate::registry::{Repository, Url};
 use crate::request::{Location, Request};
 
 /// The program's package URL.
 const PURL: &str = "pkg:cargo/skopeo-index";
 
+/// SHA-256 of docs/index-validation.md of this version. Logs don't have that of other
+/// versions.
+const POLICY_SHA256: &str = "7d724229914a371264f48dff2d8c188e20007ac3b9b0a9424cce6f3197de957d";
+
 /// Characters that a URI's path can contain beside letters and digits (RFC 3986, section
 /// 3.3).
 const PATH: &[u8] = b"-._~/:@!$&'()*+,;=";
 
+/// Those of them that the value of a package URL's qualifier can contain.
+const QUALIFIER: &[u8] = b"-._~/:";
+
+/// Limit of a verifier id in bytes: longer than the URL of any log's origin.
+pub const MAX_VERIFIER_ID_LEN: usize = 1024;
+
+/// Identifies the party that vouches for statements, as a URI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifierId(String);
+
+/// A text that is not a verifier id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid verifier id: expected a URI of at most {MAX_VERIFIER_ID_LEN} bytes, such as \
+     https://example.com/builds"
+)]
+pub struct InvalidVerifierId;
+
+impl VerifierId {
+    /// The URL of a log's origin, which a rotation does not change; `None` for a random log
+    /// id.
+    #[must_use]
+    pub fn of_log(log: &LogId) -> Option<Self> {
+        log.origin_url().map(Self)
+    }
+}
+
+impl FromStr for VerifierId {
+    type Err = InvalidVerifierId;
+
+    /// Parses an absolute URI by its characters (RFC 3986, sections 2 and 3.1).
+    fn from_str(text: &str) -> Result<Self, InvalidVerifierId> {
+        let (scheme, rest) = text.split_once(':').ok_or(InvalidVerifierId)?;
+        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && (scheme.bytes()).all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let is_text = |text: &str| {
+            (text.bytes()).all(|byte| {
+                byte.is_ascii_alphanumeric() || PATH.contains(&byte) || b"?#[]".contains(&byte)
+            })
+        };
+        let mut parts = rest.split('%');
+        let is_encoded = |part: &str| {
+            let digits = part.as_bytes().first_chunk::<2>();
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) && is_text(part)
+        };
+        let is_rest = parts.next().is_some_and(is_text) && parts.all(is_encoded);
+        if is_scheme && is_rest && !rest.is_empty() && text.len() <= MAX_VERIFIER_ID_LEN {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidVerifierId)
+        }
+    }
+}
+
+impl fmt::Display for VerifierId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Makes an in-toto Statement v1 with a SLSA verification summary v1 from the last record
-/// of a fetch; `None` for any other record. `leaf_hash` is the record's, `origin` where the
-/// fetch's bytes came from.
+/// of a fetch; `None` for any other record, and where the fetch ended without a verdict.
+/// `leaf_hash` is the record's, `origin` where the fetch's bytes came from.
 #[must_use]
-pub fn statement(record: &Record, leaf_hash: NodeHash, origin: &FetchOrigin) -> Option<Value> {
+pub fn statement(
+    record: &Record,
+    leaf_hash: NodeHash,
+    origin: &FetchOrigin,
+    verifier: &VerifierId,
+) -> Option<Value> {
     let Entry::Transition { event, request, .. } = &record.entry else {
         return None;
     };
-    let (result, level) = match event.to {
-        State::Committed => ("PASSED", "SKOPEO_INDEX_DIGEST_VERIFIED"),
-        State::Failed => ("FAILED", "FAILED"),
-        _ => return None,
+    let verdict = Verdict::of(event)?;
+    let (result, level) = match verdict {
+        Verdict::Passed => ("PASSED", "SKOPEO_INDEX_DIGEST_VERIFIED"),
+        Verdict::Failed => ("FAILED", "FAILED"),
     };
-    let run = &origin.run;
     // Of the programs that fetched, not of the one that exports.
-    let mut versions = json!({ "skopeo-index": run.version });
+    let version = &origin.run.version;
+    let mut versions = json!({ "skopeo-index": version });
     if let Some(FetchEngine::Skopeo(skopeo)) = &origin.engine {
         versions["skopeo"] = skopeo.version.clone().into();
     }
@@ -40,7 +114,7 @@ pub fn statement(record: &Record, leaf_hash: NodeHash, origin: &FetchOrigin) -> 
         "name": request.name().without_tag(),
         "digest": { "sha256": request.digest().hex() },
     });
-    if event.to == State::Committed
+    if verdict == Verdict::Passed
         && let Outcome::LookedUp { entry }
         | Outcome::Published {
             read_back: entry, ..
@@ -61,41 +135,90 @@ pub fn statement(record: &Record, leaf_hash: NodeHash, origin: &FetchOrigin) -> 
         "subject": [subject],
         "predicateType": "https://slsa.dev/verification_summary/v1",
         "predicate": {
-            "verifier": { "id": PURL, "version": versions },
+            "verifier": { "id": verifier.to_string(), "version": versions },
             "timeVerified": record.time,
-            "resourceUri": resource_uri(request, run),
-            "policy": { "uri": policy_uri(&run.version) },
+            "resourceUri": resource_uri(request, origin),
+            "policy": policy(version),
             "verificationResult": result,
             "verifiedLevels": [level],
+            "slsaVersion": "1.0",
             format!("{PURL}#record"): extension,
         },
     }))
 }
 
-/// The validation rules, by version: a file in the package that fetched.
-fn policy_uri(version: &str) -> String {
-    format!(
-        "{PURL}@{}#docs/index-validation.md",
-        percent_encode(version, PATH)
-    )
+/// What a fetch found about the artifact.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
 }
 
-/// Where the bytes came from, as a URI (RFC 3986).
-fn resource_uri(request: &Request, run: &RunInfo) -> String {
-    let (name, digest) = (request.name(), request.digest());
-    match (&run.source, request.location()) {
+impl Verdict {
+    /// `None` where the artifact was not judged: it was not there, not reachable, or the
+    /// machine failed.
+    fn of(event: &Event) -> Option<Self> {
+        match (event.to, &event.cause) {
+            (State::Committed, _) => Some(Self::Passed),
+            (State::Failed, Some(cause)) => is_verdict(cause).then_some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a failure is one of the bytes.
+const fn is_verdict(cause: &Cause) -> bool {
+    match cause {
+        Cause::NotAnIndex { .. }
+        | Cause::DigestMismatch { .. }
+        | Cause::SkopeoDigestMismatch { .. } => true,
+        // Of an oversized document, the digest is not known.
+        Cause::EffectFailed { error } | Cause::RetriesExhausted { error, .. } => matches!(
+            error,
+            EffectError::Command {
+                kind: FailureKind::DigestMismatch | FailureKind::NotAnIndex,
+                ..
+            }
+        ),
+        // skopeo's copy, or the cache, changed between two readings.
+        Cause::CopyMismatch { .. } | Cause::ReadBackMismatch { .. } | Cause::Offline { .. } => {
+            false
+        }
+    }
+}
+
+/// The validation rules, by version: a file in the package that fetched.
+fn policy(version: &str) -> Value {
+    let version_text = percent_encode(version, PATH);
+    let mut policy = json!({ "uri": format!("{PURL}@{version_text}#docs/index-validation.md") });
+    if version == env!("CARGO_PKG_VERSION") {
+        policy["digest"] = json!({ "sha256": POLICY_SHA256 });
+    }
+    policy
+}
+
+/// Where the bytes came from, as a URI (RFC 3986): a package URL of type oci for a registry.
+fn resource_uri(request: &Request, origin: &FetchOrigin) -> String {
+    let digest = request.digest();
+    match (&origin.run.source, request.location()) {
         (SourceInfo::Cache(from), _) => format!("file://{}/{digest}", percent_encode(from, PATH)),
         (_, Location::Docker { .. }) => {
-            // Spelled out, because a URI's first part is read as its host.
-            let name = name.without_tag();
-            let (first, rest) = name.split_once('/').unwrap_or((name, ""));
-            let is_registry = first.contains(['.', ':']) || first == "localhost";
-            let prefix = match rest {
-                "" => "docker.io/library/",
-                _ if is_registry => "",
-                _ => "docker.io/",
+            let repository = Repository::of(request.name());
+            let path = repository.path();
+            let answered = match &origin.engine {
+                Some(FetchEngine::Registry(exchange)) => exchange.endpoint.parse::<Url>().ok(),
+                Some(FetchEngine::Skopeo(_)) | None => None,
             };
-            format!("docker://{prefix}{name}@{digest}")
+            let host = answered
+                .as_ref()
+                .map_or(repository.domain(), Url::authority);
+            // "name": the last part of the repository's path.
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let url = percent_encode(&format!("{host}/{path}"), QUALIFIER);
+            format!(
+                "pkg:oci/{name}@{}?repository_url={url}",
+                percent_encode(&digest.to_string(), b"")
+            )
         }
         (_, Location::ContainersStorage { .. }) => percent_encode(&request.skopeo_source(), PATH),
     }

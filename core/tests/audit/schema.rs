@@ -9,6 +9,8 @@ use test_support::audit_log::sample::{ONE_ATTEMPT, logs, origin, run_info};
 use test_support::audit_log::{lines, unseal};
 use test_support::schema::count_valid;
 
+use crate::statement::verifier_id;
+
 fn json_lines(values: &[Value]) -> Vec<u8> {
     let lines = values.iter().map(|value| format!("{value}\n"));
     lines.collect::<String>().into_bytes()
@@ -43,12 +45,23 @@ fn statements_match_their_schema_and_contradictions_do_not() {
         source: SourceInfo::Cache("/a b/\u{e9}%?#".to_owned()),
         ..run_info(ONE_ATTEMPT)
     });
+    let of_this_version = origin(RunInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..run_info(ONE_ATTEMPT)
+    });
+    let verifier = verifier_id();
     let mut statements = Vec::new();
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();
         let mut record = Record::parse(line).expect("a record");
-        statements.extend(statement(&record, leaf_hash(line), &by_skopeo));
-        statements.extend(statement(&record, leaf_hash(line), &from_cache));
+        statements.extend(statement(&record, leaf_hash(line), &by_skopeo, &verifier));
+        statements.extend(statement(&record, leaf_hash(line), &from_cache, &verifier));
+        statements.extend(statement(
+            &record,
+            leaf_hash(line),
+            &of_this_version,
+            &verifier,
+        ));
         // A storage location whose characters must be encoded in a URI.
         if let Entry::Transition { request, .. } = &mut record.entry {
             let location = "/a b/\u{e9}%?#\"<>".parse().expect("a location");
@@ -57,7 +70,7 @@ fn statements_match_their_schema_and_contradictions_do_not() {
             };
             let name = request.name().clone();
             *request = Request::new(name, location, request.digest());
-            statements.extend(statement(&record, leaf_hash(line), &by_skopeo));
+            statements.extend(statement(&record, leaf_hash(line), &by_skopeo, &verifier));
         }
     }
     let count = statements.len();

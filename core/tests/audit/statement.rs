@@ -1,28 +1,45 @@
-//! Fetches as in-toto statements.
+//! Verdicts as in-toto statements, and their envelopes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 use serde_json::Value;
-use skopeo_index_core::audit::{Entry, Record, RunInfo, SourceInfo, leaf_hash, statement};
+use skopeo_index_core::audit::{
+    Entry, ExchangeRecord, FetchEngine, FetchOrigin, InvalidVerifierId, LogId, MAX_VERIFIER_ID_LEN,
+    Record, RunInfo, SourceInfo, VerifierId, dsse_envelope, dsse_message, leaf_hash, statement,
+};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::State;
+use skopeo_index_core::index::NotAnIndex;
+use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind, State};
 use skopeo_index_core::request::{ImageName, Location, Request, TlsVerify};
 use test_support::audit_log::lines;
 use test_support::audit_log::sample::{ONE_ATTEMPT, logs, origin, run_info};
+
+pub fn verifier_id() -> VerifierId {
+    let id = "https://example.com/builds".parse();
+    id.expect("a URI")
+}
 
 fn run() -> RunInfo {
     run_info(ONE_ATTEMPT)
 }
 
 #[test]
-fn only_records_of_ended_fetches_become_statements() {
-    let run = run();
+fn only_verdicts_become_statements() {
+    let (run, verifier) = (run(), verifier_id());
     let (mut passed, mut failed) = (0, 0);
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();
         let record = Record::parse(line).expect("a record");
-        let statement_of_record = statement(&record, leaf_hash(line), &origin(run.clone()));
+        let statement_of_record =
+            statement(&record, leaf_hash(line), &origin(run.clone()), &verifier);
         let ended = match &record.entry {
             Entry::Transition { event, request, .. }
-                if matches!(event.to, State::Committed | State::Failed) =>
+                if event.to == State::Committed
+                    || matches!(
+                        event.cause,
+                        Some(Cause::NotAnIndex { .. } | Cause::DigestMismatch { .. })
+                    ) =>
             {
                 Some((event, request))
             }
@@ -36,6 +53,8 @@ fn only_records_of_ended_fetches_become_statements() {
         let (predicate, subject) = (&statement["predicate"], &statement["subject"][0]);
         assert_eq!(subject["name"], request.name().without_tag());
         assert_eq!(subject["digest"]["sha256"], request.digest().hex());
+        assert_eq!(predicate["verifier"]["id"], verifier.to_string());
+        assert_eq!(predicate["slsaVersion"], "1.0");
         assert_eq!(predicate["timeVerified"], record.time.as_str());
         let record_fields = &predicate["pkg:cargo/skopeo-index#record"];
         assert_eq!(record_fields["log"], record.log.as_str());
@@ -56,11 +75,11 @@ fn only_records_of_ended_fetches_become_statements() {
         };
         assert_eq!(predicate["verificationResult"], result);
     }
-    assert!(passed > 3 && failed > 1, "{passed} {failed}");
+    assert!(passed > 3 && failed > 0, "{passed} {failed}");
 }
 
 /// The predicate of the last fetch of the log, with its request replaced.
-fn predicate(request: Request, run: &RunInfo) -> Value {
+fn predicate(request: Request, origin: &FetchOrigin) -> Value {
     let lines = lines(&logs()[0]);
     let ended = lines.iter().rev().find_map(|line| {
         let line = line.trim_ascii_end();
@@ -68,7 +87,7 @@ fn predicate(request: Request, run: &RunInfo) -> Value {
         if let Entry::Transition { request: of, .. } = &mut record.entry {
             *of = request.clone();
         }
-        statement(&record, leaf_hash(line), &origin(run.clone()))
+        statement(&record, leaf_hash(line), origin, &verifier_id())
     });
     ended.expect("an end")["predicate"].take()
 }
@@ -83,13 +102,27 @@ fn verifier_and_policy_of_a_statement_are_those_of_the_run() {
     let docker = Location::Docker {
         tls_verify: TlsVerify::Always,
     };
-    let of = |run: &RunInfo| predicate(request("localhost/app", docker.clone()), run);
+    let of = |run: &RunInfo| {
+        predicate(
+            request("localhost/app", docker.clone()),
+            &origin(run.clone()),
+        )
+    };
     let by_skopeo = of(&run());
     let version = &by_skopeo["verifier"]["version"];
     assert_eq!(version["skopeo-index"], "0.0.1");
     assert_eq!(version["skopeo"], "skopeo version 1");
-    let uri = &by_skopeo["policy"]["uri"];
+    let policy = &by_skopeo["policy"];
+    let uri = &policy["uri"];
     assert_eq!(uri, "pkg:cargo/skopeo-index@0.0.1#docs/index-validation.md");
+    assert_eq!(policy.get("digest"), None);
+    let of_this_version = of(&RunInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..run()
+    });
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/index-validation.md");
+    let sha256 = Digest::of(&std::fs::read(rules).expect("a file")).hex();
+    assert_eq!(of_this_version["policy"]["digest"]["sha256"], sha256);
     let copied = of(&RunInfo {
         source: SourceInfo::Cache("/a b".to_owned()),
         ..run()
@@ -100,28 +133,190 @@ fn verifier_and_policy_of_a_statement_are_those_of_the_run() {
 }
 
 #[test]
-fn resource_uri_has_the_completed_registry_as_authority() {
+fn resource_uri_is_a_package_url_with_the_repository_that_answered() {
     let digest = Digest::of(b"");
     let docker = || Location::Docker {
         tls_verify: TlsVerify::Unset,
     };
-    let uri = |name, location| predicate(request(name, location), &run())["resourceUri"].take();
-    for (name, completed) in [
-        ("localhost/app", "localhost/app"),
-        ("127.0.0.1:5000/a/b:tag", "127.0.0.1:5000/a/b"),
-        ("a.b/c", "a.b/c"),
-        ("app", "docker.io/library/app"),
-        ("library/app", "docker.io/library/app"),
-        ("a/b/c", "docker.io/a/b/c"),
+    let uri = |name: &str, location, origin: &FetchOrigin| {
+        predicate(request(name, location), origin)["resourceUri"].take()
+    };
+    let by_skopeo = origin(run());
+    for (name, last, completed) in [
+        ("localhost/app", "app", "localhost/app"),
+        ("127.0.0.1:5000/a/b:tag", "b", "127.0.0.1:5000/a/b"),
+        ("a.b/c", "c", "a.b/c"),
+        ("A.b/c", "c", "A.b/c"),
+        ("app", "app", "docker.io/library/app"),
+        ("library/app", "app", "docker.io/library/app"),
+        ("a/b/c_d", "c_d", "docker.io/a/b/c_d"),
     ] {
-        let expected = format!("docker://{completed}@{digest}");
-        assert_eq!(uri(name, docker()), expected);
+        let of = |url: &str| {
+            let digest = digest.hex();
+            format!("pkg:oci/{last}@sha256%3A{digest}?repository_url={url}")
+        };
+        assert_eq!(uri(name, docker(), &by_skopeo), of(completed));
+        let (_, path) = completed.split_once('/').expect("a path");
+        let by_registry = FetchOrigin {
+            engine: Some(FetchEngine::Registry(ExchangeRecord {
+                endpoint: "https://mirror.example:5000".to_owned(),
+                milliseconds: 1,
+                peer: None,
+                status: Some(200),
+                tls: None,
+            })),
+            run: run(),
+        };
+        let answered = of(&format!("mirror.example:5000/{path}"));
+        assert_eq!(uri(name, docker(), &by_registry), answered);
     }
     let storage = |location: Option<&str>| Location::ContainersStorage {
         location: location.map(|location| location.parse().expect("a location")),
     };
     let expected = format!("containers-storage:app:tag@{digest}");
-    assert_eq!(uri("app:tag", storage(None)), expected);
+    assert_eq!(uri("app:tag", storage(None), &by_skopeo), expected);
     let expected = format!("containers-storage:%5Boverlay@/a%20b/%25%5Dapp@{digest}");
-    assert_eq!(uri("app", storage(Some("/a b/%"))), expected);
+    assert_eq!(uri("app", storage(Some("/a b/%")), &by_skopeo), expected);
+}
+
+#[test]
+fn failures_of_transport_or_machine_are_no_verdict() {
+    let digest = Digest::of(b"");
+    let command = |kind| EffectError::Command {
+        kind,
+        message: String::new(),
+    };
+    let text = String::new;
+    let disk = EffectError::Disk {
+        error: text(),
+        operation: text(),
+        path: text(),
+    };
+    let cancelled = EffectError::Cancelled {
+        reason: CancelReason::Deadline,
+    };
+    let log = EffectError::AuditLog { error: text() };
+    let failed = |error| Cause::EffectFailed { error };
+    let exhausted = |kind| Cause::RetriesExhausted {
+        attempts: 3,
+        error: command(kind),
+    };
+    let verdicts = [
+        Cause::NotAnIndex {
+            reason: NotAnIndex::NotAnObject,
+        },
+        Cause::DigestMismatch {
+            actual: digest,
+            expected: Digest::of(b"other"),
+            not_an_index: None,
+        },
+        Cause::SkopeoDigestMismatch {
+            sha256: digest,
+            skopeo: text(),
+        },
+        failed(command(FailureKind::DigestMismatch)),
+        failed(command(FailureKind::NotAnIndex)),
+        exhausted(FailureKind::DigestMismatch),
+    ];
+    let others = [
+        Cause::CopyMismatch {
+            copied: digest,
+            read: Digest::of(b"other"),
+        },
+        Cause::ReadBackMismatch { read: None },
+        Cause::Offline { quarantined: None },
+        failed(disk),
+        failed(cancelled),
+        failed(log),
+        failed(command(FailureKind::NotFound)),
+        failed(command(FailureKind::Authentication)),
+        failed(command(FailureKind::TooLarge)),
+        failed(command(FailureKind::UnexpectedAnswer)),
+        failed(command(FailureKind::Other)),
+        exhausted(FailureKind::Network),
+        exhausted(FailureKind::Timeout),
+        exhausted(FailureKind::Server),
+    ];
+    let lines = lines(&logs()[0]);
+    let records = lines
+        .iter()
+        .map(|line| Record::parse(line.trim_ascii_end()));
+    let mut records = records.map(|record| record.expect("a record"));
+    let is_failure = |record: &Record| matches!(&record.entry, Entry::Transition { event, .. } if event.to == State::Failed);
+    let record = records.find(is_failure).expect("a failed fetch");
+    let statement_of = |of: &Cause| {
+        let mut record = record.clone();
+        if let Entry::Transition { event, .. } = &mut record.entry {
+            event.cause = Some(of.clone());
+        }
+        statement(&record, [0; 32], &origin(run()), &verifier_id())
+    };
+    for cause in &verdicts {
+        assert!(statement_of(cause).is_some(), "{cause:?}");
+    }
+    for cause in &others {
+        assert_eq!(statement_of(cause), None, "{cause:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(test_support::property::config(256, "audit-statement.txt"))]
+
+    #[test]
+    fn verifier_id_is_accepted_if_and_only_if_it_is_a_uri(
+        scheme in "[A-Za-z][A-Za-z0-9+.-]{0,8}",
+        rest in "([A-Za-z0-9._~:/?#@!$&'()*+,;=\\[\\]-]|%[0-9A-Fa-f]{2}){1,40}",
+        other in "[^A-Za-z0-9._~:/?#@!$&'()*+,;=\\[\\]%-]|%[0-9A-Fa-f]?[g-z]",
+        at in any::<prop::sample::Index>(),
+    ) {
+        let text = format!("{scheme}:{rest}");
+        prop_assert_eq!(text.parse::<VerifierId>().map(|id| id.to_string()), Ok(text.clone()));
+        let mut changed = text;
+        changed.insert_str(at.index(changed.len() + 1), &other);
+        prop_assert_eq!(changed.parse::<VerifierId>(), Err(InvalidVerifierId));
+    }
+
+    #[test]
+    fn dsse_message_and_envelope_are_those_of_the_specification(
+        payload: Vec<u8>,
+        signature: Vec<u8>,
+    ) {
+        let head = format!("DSSEv1 28 application/vnd.in-toto+json {} ", payload.len());
+        prop_assert_eq!(dsse_message(&payload), [head.as_bytes(), &payload].concat());
+        let envelope = dsse_envelope(&payload, "id", &signature);
+        let decode = |value: &Value| STANDARD.decode(value.as_str().expect("a text"));
+        prop_assert_eq!(decode(&envelope["payload"]), Ok(payload));
+        prop_assert_eq!(decode(&envelope["signatures"][0]["sig"]), Ok(signature));
+        prop_assert_eq!(&envelope["signatures"][0]["keyid"], "id");
+        prop_assert_eq!(&envelope["payloadType"], "application/vnd.in-toto+json");
+    }
+}
+
+#[test]
+fn verifier_id_of_a_log_is_the_url_of_its_origin() {
+    let of = |log: LogId| VerifierId::of_log(&log).map(|id| id.to_string());
+    let origin = LogId::try_from("example.com/builds".to_owned()).expect("an origin");
+    let random = LogId::from_random([7; 16]);
+    for (log, url) in [(origin, Some("https://example.com/builds")), (random, None)] {
+        assert_eq!(of(log.clone()).as_deref(), url);
+        assert_eq!(of(log.next([8; 16]).expect("a rotation")).as_deref(), url);
+    }
+}
+
+#[test]
+fn verifier_id_without_scheme_or_beyond_the_limit_is_refused() {
+    let longest = format!("a:{}", "b".repeat(MAX_VERIFIER_ID_LEN - 2));
+    assert!(longest.parse::<VerifierId>().is_ok());
+    for text in [
+        "",
+        "a",
+        "a:",
+        ":a",
+        "1a:b",
+        "a_b:c",
+        "example.com/builds",
+        &(longest + "b"),
+    ] {
+        assert_eq!(text.parse::<VerifierId>(), Err(InvalidVerifierId), "{text}");
+    }
 }

@@ -3,10 +3,13 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::ArgGroup;
+use serde_json::Value;
 use skopeo_index::audit_log::{OpenRuns, ReadError, read_intact_log, read_lines};
-use skopeo_index_core::audit::{CompactRange, Entry, Record, statement};
+use skopeo_index::dsse::EnvelopeKey;
+use skopeo_index_core::audit::{CompactRange, Entry, LogId, Record, VerifierId, statement};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
 use tempfile::NamedTempFile;
@@ -14,27 +17,73 @@ use tempfile::NamedTempFile;
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
 
-/// Which fetches are exported; all by default.
-#[derive(Clone, Copy)]
-pub(super) struct ExportFilter {
-    pub(super) digest: Option<Digest>,
-    pub(super) seq: Option<u64>,
+/// Export verdicts on indexes as in-toto statements, one JSON document per line
+///
+/// A verdict is a committed index, a digest mismatch, or bytes that are not an index. Fetches
+/// that ended otherwise are skipped.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("which").required(true))]
+pub(super) struct Args {
+    /// The log
+    file: PathBuf,
+    /// As in-toto Statement v1 with a SLSA verification summary
+    #[arg(long, required = true)]
+    in_toto: bool,
+    /// The fetches of this digest
+    #[arg(long, group = "which")]
+    digest: Option<Digest>,
+    /// The fetch that ended with this record
+    #[arg(long, value_name = "N", group = "which")]
+    seq: Option<u64>,
+    /// All fetches
+    #[arg(long, group = "which")]
+    all: bool,
+    /// Who vouches for the statements [default: URL of the log's origin]
+    #[arg(long, value_name = "URI")]
+    verifier_id: Option<VerifierId>,
+    /// In signed DSSE envelopes
+    #[arg(long, requires = "signing_key")]
+    dsse: bool,
+    /// Secret key of the envelopes: Ed25519 as `audit keygen` writes it, or ECDSA P-256 in a
+    /// PKCS#8 PEM file
+    #[arg(long, value_name = "FILE", requires = "dsse")]
+    signing_key: Option<PathBuf>,
+    /// Output file [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
-impl ExportFilter {
-    fn matches(self, record: &Record, request: &Request) -> bool {
+impl Args {
+    fn matches(&self, record: &Record, request: &Request) -> bool {
         self.digest.is_none_or(|digest| digest == request.digest())
             && self.seq.is_none_or(|seq| seq == record.seq)
     }
+
+    /// The party that vouches for the statements of a log.
+    fn verifier(&self, log: &LogId) -> Result<VerifierId, CliError> {
+        let id = self.verifier_id.clone();
+        id.or_else(|| VerifierId::of_log(log)).ok_or_else(|| {
+            CliError::usage(
+                "the log's origin is not a URL: name who vouches for the statements with \
+                 --verifier-id URI",
+            )
+        })
+    }
 }
 
-pub(super) fn run(
-    log: &Path,
-    filter: ExportFilter,
-    to: Option<&Path>,
-) -> Result<ExitStatus, CliError> {
-    let Some(to) = to else {
-        write_statements(log, filter, output::bytes)?;
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    let key = args.signing_key.as_deref().map(EnvelopeKey::read);
+    let key = key.transpose()?;
+    let line = |statement: &Value| -> Result<Vec<u8>, CliError> {
+        let line = output::json_bytes(statement);
+        let Some(key) = &key else { return Ok(line) };
+        let envelope = key.sign(line.trim_ascii_end());
+        let envelope = envelope.map_err(|error| CliError::other(error.to_string()))?;
+        Ok(output::json_bytes(&envelope))
+    };
+    let log = &args.file;
+    let Some(to) = &args.output else {
+        write_statements(args, |statement| output::bytes(line(statement)?))?;
         return Ok(ExitStatus::Success);
     };
     let failed = |error: io::Error| CliError::file(ExitStatus::Other, to, error);
@@ -45,7 +94,9 @@ pub(super) fn run(
     let builder = builder.permissions(Permissions::from_mode(0o666));
     let file = builder.tempfile_in(dir.unwrap_or(Path::new(".")));
     let mut file: NamedTempFile = file.map_err(failed)?;
-    write_statements(log, filter, |line| file.write_all(&line).map_err(failed))?;
+    write_statements(args, |statement| {
+        file.write_all(&line(statement)?).map_err(failed)
+    })?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(to).map_err(|error| failed(error.error))?;
     Ok(ExitStatus::Success)
@@ -69,13 +120,14 @@ fn check_output(to: &Path, log: &Path) -> Result<(), CliError> {
 
 /// Writes statements of the records that were verified, and not of later ones.
 fn write_statements(
-    log: &Path,
-    filter: ExportFilter,
-    mut write: impl FnMut(Vec<u8>) -> Result<(), CliError>,
+    args: &Args,
+    mut write: impl FnMut(&Value) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
+    let log = &args.file;
     let checkpoint = read_intact_log(log)?;
+    let verifier = args.verifier(&checkpoint.origin)?;
     let (mut runs, mut range) = (OpenRuns::default(), CompactRange::default());
-    let mut written = 0;
+    let (mut written, mut skipped) = (0_u64, 0_u64);
     read_lines(log, |line| {
         if range.size() == checkpoint.size {
             return Ok(());
@@ -84,21 +136,31 @@ fn write_statements(
         if let Some(record) = line.record()
             && let Some(origin) = runs.fetch_end(record)
             && let Entry::Transition { request, .. } = &record.entry
-            && filter.matches(record, request)
-            && let Some(statement) = statement(record, line.leaf_hash(), &origin)
+            && args.matches(record, request)
         {
-            write(output::json_bytes(&statement))?;
-            written += 1;
+            match statement(record, line.leaf_hash(), &origin, &verifier) {
+                Some(statement) => {
+                    write(&statement)?;
+                    written += 1;
+                }
+                None => skipped += 1,
+            }
         }
         Ok::<_, CliError>(())
     })?;
     if range.root() != checkpoint.root {
         return Err(ReadError::Changed(log.to_owned()).into());
     }
+    if skipped > 0 {
+        output::print_stderr(&format!(
+            "skipped {skipped} {} without a verdict on the index (see `audit show --failed`)",
+            if skipped == 1 { "fetch" } else { "fetches" }
+        ));
+    }
     if written == 0 {
         return Err(CliError::new(
             ExitStatus::NotFound,
-            "no completed fetch matches (see `audit show`)",
+            "no fetch with a verdict matches (see `audit show`)",
         ));
     }
     Ok(())

@@ -9,10 +9,7 @@ mod show;
 mod trust;
 mod verify;
 
-use std::path::PathBuf;
-
-use clap::{ArgGroup, Subcommand};
-use skopeo_index_core::digest::Digest;
+use clap::Subcommand;
 
 pub(super) use self::trust::SigningArgs;
 use super::exit::ExitStatus;
@@ -37,27 +34,7 @@ enum AuditCommand {
     Rotate(rotate::Args),
     Prove(prove::Args),
     Tiles(checkpoint::TilesArgs),
-    /// Export fetches as in-toto statements, one JSON document per line
-    #[command(group = ArgGroup::new("which").required(true))]
-    Export {
-        /// The log
-        file: PathBuf,
-        /// As in-toto Statement v1 with a SLSA verification summary
-        #[arg(long, required = true)]
-        in_toto: bool,
-        /// The fetches of this digest
-        #[arg(long, group = "which")]
-        digest: Option<Digest>,
-        /// The fetch that ended with this record
-        #[arg(long, value_name = "N", group = "which")]
-        seq: Option<u64>,
-        /// All fetches
-        #[arg(long, group = "which")]
-        all: bool,
-        /// Output file [default: stdout]
-        #[arg(short, long, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
+    Export(export::Args),
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
@@ -69,18 +46,6 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         AuditCommand::Keygen(args) => checkpoint::keygen(args),
         AuditCommand::Prove(args) => prove::run(args),
         AuditCommand::Tiles(args) => checkpoint::tiles(args),
-        AuditCommand::Export {
-            file,
-            digest,
-            seq,
-            output,
-            ..
-        } => {
-            let filter = export::ExportFilter {
-                digest: *digest,
-                seq: *seq,
-            };
-            export::run(file, filter, output.as_deref())
-        }
+        AuditCommand::Export(args) => export::run(args),
     }
 }

@@ -149,7 +149,7 @@ impl SigningArgs {
 impl From<SigningKeyError> for CliError {
     fn from(error: SigningKeyError) -> Self {
         let status = match &error {
-            SigningKeyError::Key { .. } => ExitStatus::Usage,
+            SigningKeyError::Key { .. } | SigningKeyError::Pem { .. } => ExitStatus::Usage,
             SigningKeyError::Io { .. } => ExitStatus::Other,
         };
         Self::new(status, error.to_string())
