@@ -10,7 +10,6 @@ use skopeo_index::registry::Registry;
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::store::Store;
 use skopeo_index_core::machine::{Network, ObjectStatus};
-use skopeo_index_core::registry::Repository;
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::method_commands;
 
@@ -72,11 +71,11 @@ impl DryRun<'_> {
             "reference": request.to_string(), "source": request.skopeo_source(),
             "cache": cache, "commands": [],
         });
-        let engine = self.engine(request);
+        let (engine, url) = self.plan(request);
         json["engine"] = output::engine_json(&engine);
-        if engine.engine == Engine::Registry {
-            json["url"] = url(request).into();
-        } else {
+        if let Some(url) = url {
+            json["url"] = url.into();
+        } else if engine.engine == Engine::Skopeo {
             let binary = self.skopeo.binary();
             let commands = self.commands(request);
             let commands = commands.iter().map(|argv| words(binary.program(), argv));
@@ -85,36 +84,41 @@ impl DryRun<'_> {
         json
     }
 
-    /// The request or the commands, and for these why it isn't the request.
+    /// The request or the commands, and why it is not the request.
     fn text(&self, request: &Request) -> String {
-        let engine = self.engine(request);
-        if engine.engine == Engine::Registry {
-            let reason = engine.reason.map(|reason| format!("\t({reason})"));
-            return format!("GET {}{}", url(request), reason.unwrap_or_default());
-        }
-        let binary = self.skopeo.binary();
-        let commands = self.commands(request);
-        let lines = commands
-            .iter()
-            .map(|argv| shell::command_line(binary.program(), argv));
-        let lines = lines.collect::<Vec<_>>().join(" && ");
+        let (engine, url) = self.plan(request);
+        let how = match (engine.engine, url) {
+            (_, Some(url)) => format!("GET {url}"),
+            (Engine::Registry, None) => "-".to_owned(),
+            (Engine::Skopeo, None) => {
+                let binary = self.skopeo.binary();
+                let commands = self.commands(request);
+                let lines = commands
+                    .iter()
+                    .map(|argv| shell::command_line(binary.program(), argv));
+                lines.collect::<Vec<_>>().join(" && ")
+            }
+        };
         let reason = engine.reason.map(|reason| format!("\t({reason})"));
-        lines + &reason.unwrap_or_default()
+        how + &reason.unwrap_or_default()
     }
 
-    /// The engine of a miss.
-    fn engine(&self, request: &Request) -> EngineUse {
-        let check = |engine| match self.registry.check(request) {
-            Ok(_) => EngineUse::chosen(Engine::Registry),
-            Err(refusal) => EngineUse {
-                engine,
-                reason: Some(refusal.to_string()),
-            },
+    /// The engine of a miss, and the URL that the registry client would request.
+    fn plan(&self, request: &Request) -> (EngineUse, Option<String>) {
+        let ask = |otherwise| match self.registry.first_url(request) {
+            Ok(url) => (EngineUse::chosen(Engine::Registry), Some(url)),
+            Err(refusal) => {
+                let engine = EngineUse {
+                    engine: otherwise,
+                    reason: Some(refusal.to_string()),
+                };
+                (engine, None)
+            }
         };
         match self.run.engine() {
-            EngineChoice::Auto => check(Engine::Skopeo),
-            EngineChoice::Only(Engine::Registry) => check(Engine::Registry),
-            EngineChoice::Only(Engine::Skopeo) => EngineUse::chosen(Engine::Skopeo),
+            EngineChoice::Auto => ask(Engine::Skopeo),
+            EngineChoice::Only(Engine::Registry) => ask(Engine::Registry),
+            EngineChoice::Only(Engine::Skopeo) => (EngineUse::chosen(Engine::Skopeo), None),
         }
     }
 
@@ -130,13 +134,6 @@ impl DryRun<'_> {
             .map(|command| command.argv(&options, timeout));
         argv.collect()
     }
-}
-
-/// What the registry client requests first.
-fn url(request: &Request) -> String {
-    let repository = Repository::of(request.name());
-    let path = repository.manifest_path(request.digest());
-    format!("https://{}{path}", repository.host())
 }
 
 fn words(program: &Path, argv: &[OsString]) -> Vec<String> {

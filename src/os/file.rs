@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -168,4 +168,22 @@ pub(crate) fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
     // Up to 256 bytes arrive in one piece.
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(bytes)
+}
+
+/// Writes all bytes, also to a descriptor that another process made non-blocking.
+pub(super) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let fd = fd.as_fd();
+                let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
+                best_effort(poll(&mut fds, None));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }

@@ -7,12 +7,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-
+use super::file::write_all;
 use super::rows::{Rows, frame};
 use super::{CancelToken, best_effort};
 
@@ -341,22 +340,4 @@ impl Shared {
         self.changed.notify_all();
         lines > 0
     }
-}
-
-/// Writes all bytes, also to a descriptor that another process made non-blocking.
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(fd, bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = &bytes[count..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => {
-                let fd = fd.as_fd();
-                let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
-                best_effort(poll(&mut fds, None));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }

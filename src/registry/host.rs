@@ -23,17 +23,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// The schemes to try, in their order. Without TLS verification containers/image tries
-    /// HTTPS, then HTTP. A registry of this machine, which no network is in between of,
-    /// mostly speaks HTTP.
+    /// The schemes to try, in their order.
     pub(super) fn schemes(&self, permit: &Permit) -> &'static [Scheme] {
-        match (self.scheme.get(), permit.tls()) {
-            (Some(Scheme::Http), _) => &[Scheme::Http],
-            (Some(Scheme::Https), _) | (None, TlsMode::Verified) => &[Scheme::Https],
-            (None, TlsMode::Unverified) if is_loopback(permit.repository()) => {
-                &[Scheme::Http, Scheme::Https]
-            }
-            (None, TlsMode::Unverified) => &[Scheme::Https, Scheme::Http],
+        match self.scheme.get() {
+            Some(Scheme::Http) => &[Scheme::Http],
+            Some(Scheme::Https) => &[Scheme::Https],
+            None => first_schemes(permit),
         }
     }
 
@@ -61,6 +56,17 @@ impl Host {
         self.not_before
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The schemes to try at a registry that has not answered, in their order. Without TLS
+/// verification containers/image tries HTTPS, then HTTP. A registry of this machine, with no
+/// network in between, mostly speaks HTTP.
+pub(super) fn first_schemes(permit: &Permit) -> &'static [Scheme] {
+    match permit.tls() {
+        TlsMode::Verified => &[Scheme::Https],
+        TlsMode::Unverified if is_loopback(permit.repository()) => &[Scheme::Http, Scheme::Https],
+        TlsMode::Unverified => &[Scheme::Https, Scheme::Http],
     }
 }
 

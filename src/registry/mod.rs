@@ -5,7 +5,7 @@
 //!             └─ GateRefusal: only skopeo does what the host's configuration says
 //! ```
 //!
-//! The [`gate`] lets the client fetch only where it certainly does what skopeo would. A
+//! The [`Gate`] lets the client fetch only where it certainly does what skopeo would. A
 //! [`Permit`] is its word; without one, no connection is made. What the client brings is a
 //! claim like any other: the core hashes the bytes.
 
@@ -26,6 +26,7 @@ mod transport;
 
 use std::sync::OnceLock;
 
+use host::first_schemes;
 use skopeo_index_core::request::Request;
 
 pub use certificates::{ClientPair, DomainCertificates, system_roots};
@@ -60,11 +61,19 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Decides whether the client may fetch a request.
+    /// The URL that would be requested first.
     ///
     /// # Errors
-    /// Why it may not.
-    pub fn check(&self, request: &Request) -> Result<Permit, GateRefusal> {
+    /// Why the client may not fetch the request.
+    pub fn first_url(&self, request: &Request) -> Result<String, GateRefusal> {
+        let permit = self.check(request)?;
+        let (repository, schemes) = (permit.repository(), first_schemes(&permit));
+        let scheme = schemes.first().map_or("https", |scheme| scheme.as_str());
+        let path = repository.manifest_path(request.digest());
+        Ok(format!("{scheme}://{}{path}", repository.host()))
+    }
+
+    fn check(&self, request: &Request) -> Result<Permit, GateRefusal> {
         let gate = self.gate.get_or_init(|| Gate::new(self.inputs));
         gate.check(request)
     }
