@@ -12,7 +12,8 @@ use ureq::config::Config;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use ureq::http::{HeaderName, Response, StatusCode};
 
-use super::transport::{ConnectionUse, HttpConnector, SystemResolver, take_last_use};
+use super::resolver::{DnsError, SystemResolver};
+use super::transport::{ConnectionUse, HttpConnector, take_last_use};
 use crate::os::CancelToken;
 
 /// Maximum size of an answer's headers in bytes: that of a Go registry's own limit for
@@ -98,9 +99,7 @@ impl HttpClient {
             .max_idle_connections(MAX_IDLE)
             .max_idle_connections_per_host(MAX_IDLE)
             .build();
-        let resolver = SystemResolver {
-            cancel: Arc::clone(&connector.cancel),
-        };
+        let resolver = SystemResolver::new(Arc::clone(&connector.cancel));
         Self {
             agent: Agent::with_parts(config, connector, resolver),
         }
@@ -209,7 +208,7 @@ impl HttpError {
         if let Some(tls) = source.and_then(|source| source.downcast_ref::<rustls::Error>()) {
             return Self::Tls(tls.clone());
         }
-        if source.is_some_and(|source| source.is::<super::transport::DnsError>()) {
+        if source.is_some_and(|source| source.is::<DnsError>()) {
             return Self::Dns(error.to_string());
         }
         Self::Network(error)

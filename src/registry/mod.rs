@@ -18,6 +18,7 @@ mod host;
 mod http;
 mod manifest_request;
 mod refusal;
+mod resolver;
 mod slots;
 mod socket;
 mod tls;

@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
@@ -13,7 +12,6 @@ use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned};
 use skopeo_index_core::audit::TlsRecord;
 use skopeo_index_core::digest::Digest;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
@@ -21,9 +19,6 @@ use ureq::unversioned::transport::{
 use super::slots::Slots;
 use super::socket::Socket;
 use crate::os::CancelToken;
-
-/// How often a wait for a name's addresses looks at cancellation.
-const RESOLVE_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A timeout that ureq doesn't set; every request has one.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -183,7 +178,7 @@ impl Transport for HttpTransport {
 }
 
 /// The end of a wait.
-fn until(timeout: NextTimeout) -> Instant {
+pub(super) fn until(timeout: NextTimeout) -> Instant {
     let after = (*timeout.after).min(NO_TIMEOUT);
     Instant::now() + after
 }
@@ -197,77 +192,5 @@ impl fmt::Debug for HttpConnector {
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.endpoint, f)
-    }
-}
-
-/// Looks up host names with the system's resolver, which can't be cancelled: it has a
-/// thread of its own, which is left alone when the wait ends.
-#[derive(Debug)]
-pub(super) struct SystemResolver {
-    pub(super) cancel: Arc<CancelToken>,
-}
-
-impl Resolver for SystemResolver {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &ureq::config::Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let default = if uri.scheme_str() == Some("http") {
-            80
-        } else {
-            443
-        };
-        let port = uri.port_u16().unwrap_or(default);
-        let host = uri
-            .host()
-            .unwrap_or_default()
-            .trim_matches(['[', ']'])
-            .to_owned();
-        let found = match host.parse() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.look_up(host, port, until(timeout))?,
-        };
-        let mut addresses = self.empty();
-        let capacity = 16;
-        for address in found.into_iter().take(capacity) {
-            addresses.push(address);
-        }
-        Ok(addresses)
-    }
-}
-
-impl SystemResolver {
-    fn look_up(&self, host: String, port: u16, until: Instant) -> io::Result<Vec<SocketAddr>> {
-        let (sender, found) = mpsc::channel();
-        let look_up = move || {
-            let addresses = (host.as_str(), port).to_socket_addrs();
-            // The wait may have ended.
-            crate::os::best_effort(sender.send(addresses.map(Iterator::collect)));
-        };
-        thread::Builder::new().spawn(look_up)?;
-        loop {
-            if let Some(reason) = self.cancel.cancelled() {
-                return Err(io::Error::other(reason));
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            match found.recv_timeout(left.min(RESOLVE_POLL_INTERVAL)) {
-                Ok(addresses) => return addresses.map_err(|error| DnsError(error).into()),
-                Err(_) if left.is_zero() => return Err(ErrorKind::TimedOut.into()),
-                Err(_) => {}
-            }
-        }
-    }
-}
-
-/// The system's resolver knows no address of a host.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct DnsError(io::Error);
-
-impl From<DnsError> for io::Error {
-    fn from(error: DnsError) -> Self {
-        Self::other(error)
     }
 }
