@@ -21,47 +21,80 @@ pub(super) struct Contents(HashMap<Digest, KnownContent>);
 struct KnownContent {
     /// In bytes, at most [`MAX_MANIFEST_SIZE`].
     size: u64,
-    /// Start of the SHA-256 of the program's version and the classification: another version
-    /// may classify the same bytes otherwise.
-    version: [u8; 4],
-    classification: [u8; 12],
+    /// Another version may classify the same bytes otherwise.
+    version: VersionHash,
+    classification: ClassificationHash,
+}
+
+/// Start of the SHA-256 of a version of the program.
+pub(super) type VersionHash = [u8; 4];
+
+/// Start of the SHA-256 of a classification.
+pub(super) type ClassificationHash = [u8; 12];
+
+/// Hashes a version, once for a run.
+pub(super) fn version_hash(version: &str) -> VersionHash {
+    hash(version.as_bytes())
+}
+
+/// Hashes the classification in an outcome, where lines are parsed in parallel.
+pub(super) fn classification_hash(outcome: &Outcome<ContentInfo>) -> Option<ClassificationHash> {
+    let content = content_of(outcome)?;
+    Some(hash(to_json(&content.classification).as_bytes()))
+}
+
+const fn content_of(outcome: &Outcome<ContentInfo>) -> Option<&ContentInfo> {
+    match outcome {
+        Outcome::Fetched { content }
+        | Outcome::CopyRead { content }
+        | Outcome::LookedUp {
+            entry: CacheEntry::File { content },
+        }
+        | Outcome::Published {
+            read_back: CacheEntry::File { content },
+            ..
+        } => Some(content),
+        _ => None,
+    }
+}
+
+const fn oversized(outcome: &Outcome<ContentInfo>) -> Option<u64> {
+    match outcome {
+        Outcome::LookedUp {
+            entry: CacheEntry::Oversized { size },
+        }
+        | Outcome::Published {
+            read_back: CacheEntry::Oversized { size },
+            ..
+        } => Some(*size),
+        _ => None,
+    }
 }
 
 impl Contents {
-    /// Checks the content in an outcome, if there is one.
+    /// Checks the content in an outcome, if there is one, with the hash of its
+    /// classification.
     pub(super) fn check_outcome(
         &mut self,
         outcome: &Outcome<ContentInfo>,
-        version: &str,
+        classification: Option<ClassificationHash>,
+        version: VersionHash,
     ) -> Result<(), Contradiction> {
-        match outcome {
-            Outcome::Fetched { content } | Outcome::CopyRead { content } => {
-                self.check(content, version)
-            }
-            Outcome::LookedUp { entry }
-            | Outcome::Published {
-                read_back: entry, ..
-            } => match entry {
-                CacheEntry::File { content } => self.check(content, version),
-                CacheEntry::Oversized { size }
-                    if *size <= MAX_MANIFEST_SIZE as u64 || *size > MAX_FILE_SIZE =>
-                {
-                    Err(Contradiction::OversizedFile(*size))
-                }
-                CacheEntry::Oversized { .. } | CacheEntry::Absent | CacheEntry::NotAFile => Ok(()),
-            },
-            _ => Ok(()),
+        if let Some(size) = oversized(outcome)
+            && (size <= MAX_MANIFEST_SIZE as u64 || size > MAX_FILE_SIZE)
+        {
+            return Err(Contradiction::OversizedFile(size));
         }
-    }
-
-    fn check(&mut self, content: &ContentInfo, version: &str) -> Result<(), Contradiction> {
+        let (Some(content), Some(classification)) = (content_of(outcome), classification) else {
+            return Ok(());
+        };
         if content.size > MAX_MANIFEST_SIZE as u64 {
             return Err(Contradiction::ContentSize(content.size));
         }
         let now = KnownContent {
             size: content.size,
-            version: hash(version.as_bytes()),
-            classification: hash(to_json(&content.classification).as_bytes()),
+            version,
+            classification,
         };
         let conflicts = |known: &KnownContent| {
             now.size != known.size || now.version == known.version && now != *known

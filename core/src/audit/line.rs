@@ -4,8 +4,9 @@ use std::io::{self, BufRead, Read};
 
 use sha2::{Digest as _, Sha256};
 
+use super::content_rules::{ClassificationHash, classification_hash};
 use super::merkle::{NodeHash, leaf_hash, leaf_hasher};
-use super::record::{Record, RecordError, TornLine, is_complete};
+use super::record::{Entry, Record, RecordError, TornLine, is_complete};
 use crate::digest::Digest;
 
 /// Maximum length of a line in bytes, without its newline: that of an entry in a tile
@@ -104,6 +105,8 @@ pub struct ParsedLine {
     pub(super) leaf_hash: NodeHash,
     // Boxed, because there may be many lines that are not records.
     pub(super) record: Result<Box<Record>, Box<InvalidLine>>,
+    /// Of the content in a transition's outcome.
+    pub(super) classification: Option<ClassificationHash>,
 }
 
 /// A line that is not a record.
@@ -133,9 +136,15 @@ impl ParsedLine {
             };
             Box::new(InvalidLine { error, kind })
         };
+        let record = Record::parse(line).map(Box::new).map_err(invalid);
+        let classification = record.as_ref().ok().and_then(|record| match &record.entry {
+            Entry::Transition { event, .. } => classification_hash(&event.outcome),
+            _ => None,
+        });
         Self {
             leaf_hash: leaf_hash(line),
-            record: Record::parse(line).map(Box::new).map_err(invalid),
+            record,
+            classification,
         }
     }
 
@@ -146,6 +155,7 @@ impl ParsedLine {
         Self {
             leaf_hash: line.leaf_hash,
             record: Err(Box::new(InvalidLine { error, kind })),
+            classification: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::command_rules::Evidence;
-use super::content_rules::Contents;
+use super::content_rules::{ClassificationHash, Contents, VersionHash, version_hash};
 use super::contradiction::Contradiction;
 use super::exchange::ExchangeRecord;
 use super::finding::FindingKind;
@@ -19,6 +19,7 @@ use crate::request::Request;
 /// A run without an `end` record so far.
 pub(super) struct OpenRun {
     pub(super) info: RunInfo,
+    version: VersionHash,
     /// The time of its first record; `None` once the clock was set back, after which times
     /// say nothing about durations.
     pub(super) begun: Option<Timestamp>,
@@ -39,6 +40,7 @@ pub(super) struct Transition<'r> {
     pub(super) event: &'r Event,
     pub(super) command: Option<&'r CommandRecord>,
     pub(super) exchange: Option<&'r ExchangeRecord>,
+    pub(super) classification: Option<ClassificationHash>,
     pub(super) time: &'r Timestamp,
 }
 
@@ -46,6 +48,7 @@ impl OpenRun {
     pub(super) fn new(info: &RunInfo, begun: &Timestamp) -> Self {
         Self {
             info: info.clone(),
+            version: version_hash(&info.version),
             begun: Some(begun.clone()),
             is_identified: matches!(info.source, SourceInfo::Skopeo(_)),
             open_fetches: HashMap::new(),
@@ -95,7 +98,11 @@ impl OpenRun {
             self.check_command(&state, transition),
             self.check_names(transition),
             self.check_duration(transition),
-            contents.check_outcome(&transition.event.outcome, &self.info.version),
+            contents.check_outcome(
+                &transition.event.outcome,
+                transition.classification,
+                self.version,
+            ),
         ];
         checks.into_iter().filter_map(Result::err).for_each(report);
         match step(state, transition) {

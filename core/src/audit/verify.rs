@@ -6,7 +6,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
-use super::content_rules::Contents;
+use super::content_rules::{ClassificationHash, Contents};
 use super::finding::{Finding, FindingKind};
 use super::id::{LogId, RunId, Timestamp};
 use super::line::{InvalidKind, ParsedLine};
@@ -120,7 +120,7 @@ impl Verifier {
             Ok(record) => {
                 self.check_torn(record, &mut findings, &mut kinds);
                 self.check_chain(record, &mut kinds);
-                self.check_entry(record, &mut kinds);
+                self.check_entry(record, line.classification, &mut kinds);
                 self.next_seq = record.seq.wrapping_add(1);
             }
             Err(invalid) => {
@@ -238,7 +238,12 @@ impl Verifier {
     }
 
     /// Checks that a record's entry follows from the earlier ones of its run.
-    fn check_entry(&mut self, record: &Record, kinds: &mut Vec<FindingKind>) {
+    fn check_entry(
+        &mut self,
+        record: &Record,
+        classification: Option<ClassificationHash>,
+        kinds: &mut Vec<FindingKind>,
+    ) {
         const NOT_OPEN: &str = "has not begun or has already ended";
         // It may have begun in a log that was not given.
         let is_known = self.known_runs.contains(&record.run.to_number());
@@ -291,6 +296,7 @@ impl Verifier {
                         event,
                         command: command.as_ref(),
                         exchange: registry.as_ref(),
+                        classification,
                         time: &record.time,
                     };
                     let state = run.replay(&transition, &mut self.contents, kinds);
