@@ -32,7 +32,7 @@ pub struct Platform {
 
 /// The first rule that a descriptor breaks. Keys of the platform are written `platform.os`.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DescriptorError {
     /// The entry is not an object.

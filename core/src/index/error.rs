@@ -12,7 +12,7 @@ use crate::escape::{Escaped, quote};
 /// Texts from the document are truncated when they are stored and escaped when they are
 /// shown.
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
 #[serde(
     rename_all = "kebab-case",
     rename_all_fields = "camelCase",
@@ -127,7 +127,7 @@ fn version(found: Option<i64>) -> String {
 
 /// What some readers of JSON reject (RFC 8259, sections 6, 8.2 and 9).
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotInteroperable {
     /// Arrays and objects are nested too deeply.

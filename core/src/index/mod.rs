@@ -82,7 +82,7 @@ pub struct Index {
 }
 
 /// A summary of bounded size for events, logs and reports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IndexSummary {
     /// Number of manifests.

@@ -36,7 +36,7 @@ pub struct ContentInfo {
 }
 
 /// Whether bytes are an index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Classification {
     /// The bytes are an index with this summary.
