@@ -90,7 +90,10 @@ pub fn run(
         received.extend_from_slice(&buffer[..count]);
         parser.process(&buffer[..count]);
         let shown = parser.screen().contents();
-        if let Some((_, typed)) = keys.take_if(|(text, _)| shown.contains(*text)) {
+        // ^C makes the terminal discard what was not read (termios(3), NOFLSH), which could be
+        // the rest of a frame.
+        let is_whole = received.ends_with(b"\r");
+        if let Some((_, typed)) = keys.take_if(|(text, _)| is_whole && shown.contains(*text)) {
             terminal.write_all(typed.as_bytes()).expect("a terminal");
         }
     }
