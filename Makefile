@@ -42,7 +42,7 @@ msrv:
 bench: setup build
 	$(CARGO) bench --locked
 
-# The long form of what `test` does in a short one: about a quarter of an hour.
+# The long form of what `test` does in a short one: about half an hour.
 proof: export SKOPEO_INDEX_PROOF = long
 proof: setup
 	$(CARGO) test --locked --release --test model --test loom -- --nocapture --test-threads=1
