@@ -1,4 +1,4 @@
-//! Bearer tokens: one for each repository, requested once however many requests want it.
+//! Tokens and passwords: one for each repository, obtained once however many requests want it.
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

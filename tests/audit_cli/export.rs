@@ -8,20 +8,7 @@ use skopeo_index_core::digest::Digest;
 use test_support::loopback::{Behaviour, Registry, samples};
 use test_support::program::harness::{Cache, RunOutput};
 
-/// Runs the independent checks.
-#[track_caller]
-fn python(args: &[&str]) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit_cli/statement.py");
-    let packages = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python");
-    let output = Command::new("python3")
-        .env("PYTHONPATH", packages)
-        .arg(script)
-        .args(args)
-        .output()
-        .expect("python3");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors} (run `make setup`)");
-}
+use crate::python;
 
 /// A log with the fetch of one index, by the registry client.
 struct Scene {
@@ -93,7 +80,10 @@ fn envelope_of_an_ed25519_key_verifies_and_no_single_change_of_it_does() {
     let file = scene.file("statement.intoto.jsonl", &output.stdout);
     let (digest, uri) = (&scene.digest, &scene.resource_uri());
     let id = "https://example.com/builds";
-    python(&["changes", key, key_id, &file, digest, id, uri, LEVEL]);
+    python(
+        "statement.py",
+        &["changes", key, key_id, &file, digest, id, uri, LEVEL],
+    );
 }
 
 #[test]
@@ -111,7 +101,10 @@ fn envelope_of_an_ecdsa_key_verifies_and_no_single_change_of_it_does() {
     let (digest, uri) = (&scene.digest, &scene.resource_uri());
     let key_id = &Digest::of(&spki).hex();
     let [_, id] = VERIFIER;
-    python(&["changes", &public, key_id, &file, digest, id, uri, LEVEL]);
+    python(
+        "statement.py",
+        &["changes", &public, key_id, &file, digest, id, uri, LEVEL],
+    );
 }
 
 #[test]
@@ -280,7 +273,7 @@ fn export_writes_valid_in_toto_statements_of_successes_and_failures() {
         )
         .assert_status(13);
 
-    python(&["validate", &to]);
+    python("statement.py", &["validate", &to]);
 }
 
 #[test]

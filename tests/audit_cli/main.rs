@@ -20,6 +20,8 @@ mod writing;
 
 use std::fs;
 use std::ops::Range;
+use std::path::Path;
+use std::process::Command;
 
 use test_support::program::harness::{Cache, RunOutput};
 
@@ -47,4 +49,19 @@ fn saved(cache: &Cache, name: &str, args: &[&str]) -> String {
     let file = cache.beside(name);
     fs::write(&file, output.stdout).expect("a file");
     file.display().to_string()
+}
+
+/// Runs an independent implementation of a format, and returns what it prints.
+#[track_caller]
+fn python(script: &str, args: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new("python3")
+        .env("PYTHONPATH", root.join("target/python"))
+        .arg(root.join("tests/audit_cli").join(script))
+        .args(args)
+        .output()
+        .expect("python3");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors} (run `make setup`)");
+    String::from_utf8(output.stdout).expect("UTF-8")
 }

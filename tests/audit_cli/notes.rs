@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use serde_json::Value;
 use skopeo_index::signing::{SigningKey, is_valid_signature};
 use skopeo_index_core::audit::{KeyError, Note, SavedCheckpoint, VerifierKeys};
 use test_support::program::harness::Cache;
 
-use crate::{record, saved};
+use crate::{python, record, saved};
 
 /// A key and a note of c2sp.org/signed-note.
 const EXAMPLE_KEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
@@ -18,21 +17,6 @@ const EXAMPLE: &str = "This is an example message.
 
 — example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=
 ";
-
-/// Runs the independent reader and writer.
-fn python(args: &[&str]) -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit_cli/note.py");
-    let packages = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python");
-    let output = Command::new("python3")
-        .env("PYTHONPATH", packages)
-        .arg(script)
-        .args(args)
-        .output()
-        .expect("python3");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors} (run `make setup`)");
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
 
 /// A log, a key, and a checkpoint that is signed with it.
 struct Scene {
@@ -123,16 +107,20 @@ fn every_single_change_of_a_signed_checkpoint_is_refused() {
 #[test]
 fn python_verifies_our_checkpoint_and_we_verify_that_of_python() {
     let scene = Scene::new();
-    let text = python(&["verify", &scene.key, &scene.checkpoint]);
+    let text = python("note.py", &["verify", &scene.key, &scene.checkpoint]);
     let unsigned = saved(&scene.cache, "unsigned", &["checkpoint", &scene.log]);
     assert_eq!(text, fs::read_to_string(&unsigned).expect("a checkpoint"));
 
-    let keys = python(&["keygen", "example.com/python"]);
+    let keys = python("note.py", &["keygen", "example.com/python"]);
     let (secret, key) = keys.trim_end().split_once('\n').expect("two keys");
     let file = scene.cache.beside("python-secret");
     fs::write(&file, format!("{secret}\n")).expect("a file");
     let file = file.display().to_string();
-    fs::write(&scene.checkpoint, python(&["sign", &file, &unsigned])).expect("a file");
+    fs::write(
+        &scene.checkpoint,
+        python("note.py", &["sign", &file, &unsigned]),
+    )
+    .expect("a file");
     scene.verify(&["--key", key]).assert_status(0);
     scene.verify(&["--key", &scene.key]).assert_status(16);
     // Ed25519 signatures are deterministic.

@@ -256,7 +256,7 @@ fn tiles_of_a_log_with_a_torn_line_have_it_and_a_rotated_log_has_its_own() {
     next.assert_status(0);
     assert!(next.stdout.contains("example.com/a/rotation-2"), "{next:?}");
     assert_complete(&files(&cache.beside("next")));
-    // What a power failure may leave is no entry of a tile.
+    // What a power failure may leave is not an entry of a tile.
     append(&vec![0; 1 << 16]);
     record(&cache, "log", 4..5, &origin);
     tiles(&log, "next").assert_status(1).assert_says("too long");

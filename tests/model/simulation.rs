@@ -172,7 +172,7 @@ impl ManifestClient for Simulation {
                 let message = message.to_owned();
                 (None, Err(EffectError::Command { kind, message }))
             }
-            other => panic!("{other:?} is no answer of the client"),
+            other => panic!("{other:?} is not an answer of the client"),
         };
         let exchange = ExchangeRecord {
             endpoint: "https://localhost".to_owned(),

@@ -89,7 +89,7 @@ impl RegistriesConf {
         if document.registries.is_some() {
             return Err(RegistriesConfError::V1Format);
         }
-        // The one helper that is no program stands for the credentials files.
+        // `containers-auth.json` is not a program: it stands for the credentials files.
         let helpers = document.credential_helpers;
         if helpers.is_some_and(|helpers| helpers != ["containers-auth.json"]) {
             return Err(RegistriesConfError::CredentialHelpers);

@@ -63,7 +63,7 @@ impl Token {
     /// Parses the body of a token server's response.
     ///
     /// # Errors
-    /// If there is no token in it that can be sent in a header.
+    /// If it has no token that can be sent in a header.
     pub fn parse(json: &[u8]) -> Result<Self, TokenError> {
         if json.len() > MAX_TOKEN_DOCUMENT {
             return Err(TokenError::DocumentTooLong(json.len()));

@@ -68,7 +68,7 @@ const STORIES: &[Story] = &[
     ("an option twice", |r| argv(fetched(r)).insert(4, "--tls-verify=false".into()), "unknown-command"),
     ("an option of copy for inspect", |r| argv(fetched(r)).insert(4, "--src-authfile=/a".into()), "unknown-command"),
     ("no timeout", |r| argv(fetched(r)).retain(|a| a != "--command-timeout=125s"), "unknown-command"),
-    ("a timeout that is no number", |r| replace(fetched(r), "=125s", "=soons"), "unknown-command"),
+    ("a timeout that is not a number", |r| replace(fetched(r), "=125s", "=soons"), "unknown-command"),
     ("a timeout below its margin", |r| replace(fetched(r), "=125s", "=4s"), "unknown-command"),
     ("a copy of all images", |r| replace(transition(r, "copy", "fetched"), "=index-only", "=all"), "unknown-command"),
     ("a copy to a registry", |r| replace(transition(r, "copy", "fetched"), "dir:", "docker://localhost"), "unknown-command"),

@@ -68,7 +68,7 @@ const STORIES: &[Story] = &[
     ("plain HTTP with a certificate", |r| exchange(r)["tls"] = tls(), "invalid-exchange"),
     ("HTTPS without a certificate", |r| exchange(r)["endpoint"] = "https://localhost".into(), "invalid-exchange"),
     ("an endpoint with a path", |r| exchange(r)["endpoint"] = "http://localhost/v2".into(), "invalid-exchange"),
-    ("an endpoint that is no URL", |r| exchange(r)["endpoint"] = "ftp://localhost".into(), "invalid-exchange"),
+    ("an endpoint that is not an HTTP URL", |r| exchange(r)["endpoint"] = "ftp://localhost".into(), "invalid-exchange"),
     ("plain HTTP that the request does not allow", |r| {
         for record in r.iter_mut() {
             if let Some(location) = record.pointer_mut("/entry/transition/request/location/docker") {
