@@ -13,11 +13,14 @@ fn replay(name: &str) {
         .expect("a target");
     let inputs = |dir: &str| std::fs::read_dir(root.join(dir).join(name));
     let corpus = inputs("corpus").expect("every target has a corpus");
-    // Only some targets have found a bug.
-    let regressions = inputs("regressions").into_iter().flatten();
+    // Only some targets have found a bug, and only some have documents with verdicts.
+    let more = ["regressions", "../corpus"].map(inputs);
     let mut count = 0;
-    for input in corpus.chain(regressions) {
+    for input in corpus.chain(more.into_iter().flatten().flatten()) {
         let input = input.expect("an entry").path();
+        if input.is_dir() {
+            continue;
+        }
         println!("{}", input.display());
         target(&std::fs::read(input).expect("an input"));
         count += 1;

@@ -172,7 +172,8 @@ impl<'a> HintContext<'a> {
         })
     }
 
-    fn mismatch(&self) -> String {
+    /// What to do about bytes with another digest.
+    pub(super) fn mismatch(&self) -> String {
         let source = match self.location {
             Location::Docker { .. } => "registry (or a proxy)",
             Location::ContainersStorage { .. } => "container storage",

@@ -107,6 +107,13 @@ impl SkopeoArgs {
         SkopeoBinary::new(self.skopeo.clone())
     }
 
+    pub(super) fn program(&self) -> SkopeoProgram {
+        match self.skopeo.to_str() {
+            Some(DEFAULT_SKOPEO) => SkopeoProgram::Default,
+            _ => SkopeoProgram::Chosen,
+        }
+    }
+
     pub(super) const fn command_timeout(&self) -> Duration {
         self.command_timeout
     }
@@ -148,16 +155,33 @@ pub(super) struct JobsArgs {
     pub(super) jobs: NonZeroUsize,
 }
 
-/// How requests are fetched.
+/// What fetches.
 #[derive(Debug, Args)]
-pub(super) struct RunArgs {
-    #[command(flatten)]
-    jobs: JobsArgs,
+pub(super) struct EngineArgs {
     /// What fetches indexes: `registry` is the registry client of this program, `skopeo` a
     /// process for each index; `auto` uses the registry client where it does what skopeo
     /// would
     #[arg(long, value_enum, env = "SKOPEO_INDEX_ENGINE", default_value = "auto")]
     engine: EngineArg,
+}
+
+impl EngineArgs {
+    pub(super) const fn choice(&self) -> EngineChoice {
+        match self.engine {
+            EngineArg::Auto => EngineChoice::Auto,
+            EngineArg::Registry => EngineChoice::Only(Engine::Registry),
+            EngineArg::Skopeo => EngineChoice::Only(Engine::Skopeo),
+        }
+    }
+}
+
+/// How requests are fetched.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    jobs: JobsArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// How to run skopeo: `raw` uses `skopeo inspect --raw`; `copy` runs the three commands
     /// that osbuild's Python source runs
     #[arg(long, value_enum, env = "SKOPEO_INDEX_METHOD", default_value = "raw")]
@@ -194,20 +218,12 @@ impl RunArgs {
         skopeo: &SkopeoArgs,
         options: &'a SkopeoOptions,
     ) -> GateInputs<'a> {
-        let program = match skopeo.skopeo.to_str() {
-            Some(DEFAULT_SKOPEO) => SkopeoProgram::Default,
-            _ => SkopeoProgram::Chosen,
-        };
         let method = self.policy(skopeo.attempts()).method;
-        GateInputs::from_process(options, method, program)
+        GateInputs::from_process(options, method, skopeo.program())
     }
 
     pub(super) const fn engine(&self) -> EngineChoice {
-        match self.engine {
-            EngineArg::Auto => EngineChoice::Auto,
-            EngineArg::Registry => EngineChoice::Only(Engine::Registry),
-            EngineArg::Skopeo => EngineChoice::Only(Engine::Skopeo),
-        }
+        self.engine.choice()
     }
 
     pub(super) const fn jobs(&self) -> NonZeroUsize {

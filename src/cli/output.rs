@@ -265,6 +265,14 @@ pub(super) fn path_line(path: &Path) -> Result<(), CliError> {
     }
 }
 
+/// Writes a document to stdout: its bytes, escaped on a terminal.
+pub(super) fn document(document: Vec<u8>) -> Result<(), CliError> {
+    match STREAMS.stdout_is_terminal {
+        true => line(&String::from_utf8_lossy(&document)),
+        false => bytes(document),
+    }
+}
+
 /// Writes bytes to stdout.
 pub(super) fn bytes(bytes: Vec<u8>) -> Result<(), CliError> {
     Ok(STREAMS.stdout.push(Priority::Result, bytes)?)

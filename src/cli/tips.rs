@@ -37,7 +37,8 @@ const FOREIGN_OPTIONS: &[(&[&str], &str)] = &[
             "--os",
             "--all",
         ],
-        "an index lists every platform and is fetched whole",
+        "an index lists every platform and is fetched whole; `skopeo-index inspect --platform` \
+         prints the digest of one",
     ),
 ];
 

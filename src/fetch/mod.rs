@@ -12,9 +12,11 @@ mod hits;
 mod observer;
 mod performer;
 mod resolve;
+mod source;
 
 pub use engine::{Engine, EngineChoice, EngineUse};
 pub use executor::Executor;
 pub use observer::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
-pub use performer::{ByteSource, Performed, Performer, Trace};
-pub use resolve::{RetryPolicy, backoff, resolve};
+pub use performer::{Performed, Performer, Trace};
+pub use resolve::{RetryPolicy, backoff, fetch_manifest, resolve};
+pub use source::ByteSource;

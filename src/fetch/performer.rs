@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use skopeo_index_core::audit::{CommandRecord, ExchangeRecord};
 use skopeo_index_core::machine::{
-    Attempts, CacheEntry, Content, Effect, EffectError, FailureKind, ManifestBytes, Method,
-    Outcome, Staging,
+    CacheEntry, Effect, EffectError, FailureKind, ManifestBytes, Method, Outcome, Staging,
 };
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::SkopeoCommand;
 
-use super::backoff;
-use super::engine::{Engine, EngineUse};
+use super::engine::EngineUse;
+use super::{ByteSource, backoff};
 use crate::os::CancelToken;
-use crate::registry::ManifestClient;
-use crate::skopeo::{Skopeo, check_storage_exists};
+use crate::skopeo::check_storage_exists;
 use crate::store::{QuarantineOutcome, Store};
 
 /// Performs the effects of fetches into a cache.
@@ -29,26 +27,6 @@ pub struct Performer<'a> {
     pub retry_delay: Duration,
     /// Cancels every wait.
     pub cancel: &'a CancelToken,
-}
-
-/// Where manifest bytes come from.
-#[derive(Clone, Copy)]
-pub enum ByteSource<'a> {
-    /// skopeo.
-    Skopeo(Skopeo<'a>),
-    /// The registry client alone.
-    Registry(&'a dyn ManifestClient),
-    /// The registry client where it does what skopeo would, else skopeo.
-    Auto {
-        /// The registry client.
-        registry: &'a dyn ManifestClient,
-        /// skopeo.
-        skopeo: Skopeo<'a>,
-        /// Attempts of a fetch: the last one asks skopeo for the failure.
-        attempts: Attempts,
-    },
-    /// Another cache of this machine (method raw only).
-    Cache(&'a Store),
 }
 
 /// The result of an effect.
@@ -112,25 +90,9 @@ impl Performer<'_> {
                 staging,
                 attempt,
             } => Outcome::Fetched {
-                content: match self.source {
-                    ByteSource::Cache(cache) => read_from_cache(cache, request)?,
-                    ByteSource::Skopeo(_) => {
-                        trace.engine = Some(EngineUse::chosen(Engine::Skopeo));
-                        self.run_method(*method, request, staging, *attempt, trace)?
-                    }
-                    ByteSource::Registry(registry) => registry_alone(registry, request, trace)?,
-                    ByteSource::Auto {
-                        registry, attempts, ..
-                    } => {
-                        let is_last = *attempt >= attempts.get();
-                        match by_registry(registry, request, is_last, trace)? {
-                            Fallback::NotNeeded(content) => content,
-                            Fallback::Needed(answer) => self
-                                .run_method(*method, request, staging, *attempt, trace)
-                                .or_else(|error| without_skopeo(answer, error))?,
-                        }
-                    }
-                },
+                content: self.source.fetch(request, *attempt, trace, |_, trace| {
+                    self.run_method(*method, request, staging, *attempt, trace)
+                })?,
             },
             Effect::ReadCopy { staging, attempt } => {
                 let from = &self.store.attempt_dir(staging, *attempt);
@@ -226,114 +188,12 @@ impl Performer<'_> {
     }
 }
 
-/// What the registry client leaves to do.
-enum Fallback {
-    /// The bytes have the requested digest.
-    NotNeeded(ManifestBytes),
-    /// skopeo is asked; with what the client itself has, if it was let.
-    Needed(Option<Result<ManifestBytes, EffectError>>),
-}
-
-/// Asks the registry client. Only bytes with the requested digest count as its success. A
-/// failure that a retry may cure is returned, unless the attempt is the last: skopeo has
-/// the last word on every failure, so that it reads the same with each engine.
-fn by_registry(
-    registry: &dyn ManifestClient,
-    request: &Request,
-    is_last: bool,
-    trace: &mut Trace,
-) -> Result<Fallback, EffectError> {
-    let fetched = match registry.fetch(request) {
-        Ok(fetched) => fetched,
-        Err(refusal) => {
-            trace.engine = Some(EngineUse::skopeo(refusal.to_string()));
-            return Ok(Fallback::Needed(None));
-        }
-    };
-    trace.engine = Some(EngineUse::chosen(Engine::Registry));
-    trace.exchange = Some(fetched.exchange);
-    let error = match fetched.bytes.map(ManifestBytes::from) {
-        Ok(content) if content.info().digest == request.digest() => {
-            return Ok(Fallback::NotNeeded(content));
-        }
-        Ok(content) => {
-            let reason = format!("the registry sent bytes of {}", content.info().digest);
-            trace.engine = Some(EngineUse::skopeo(reason));
-            return Ok(Fallback::Needed(Some(Ok(content))));
-        }
-        Err(error) => error,
-    };
-    match &error {
-        // skopeo would take as long once more.
-        EffectError::Command {
-            kind: FailureKind::Timeout,
-            ..
-        }
-        | EffectError::Cancelled { .. } => Err(error),
-        _ if error.is_transient() && !is_last => Err(error),
-        _ => {
-            trace.engine = Some(EngineUse::skopeo(error.to_string()));
-            Ok(Fallback::Needed(Some(Err(error))))
-        }
-    }
-}
-
-/// What the registry client has, where there is no skopeo to ask.
-fn without_skopeo(
-    answer: Option<Result<ManifestBytes, EffectError>>,
-    skopeo: EffectError,
-) -> Result<ManifestBytes, EffectError> {
-    match (answer, &skopeo) {
-        (
-            Some(answer),
-            EffectError::Command {
-                kind: FailureKind::SkopeoNotFound,
-                ..
-            },
-        ) => answer,
-        _ => Err(skopeo),
-    }
-}
-
-/// Asks the registry client, and nothing else.
-fn registry_alone(
-    registry: &dyn ManifestClient,
-    request: &Request,
-    trace: &mut Trace,
-) -> Result<ManifestBytes, EffectError> {
-    trace.engine = Some(EngineUse::chosen(Engine::Registry));
-    let fetched = registry.fetch(request);
-    let fetched = fetched
-        .map_err(|refusal| command_error(FailureKind::RegistryClient, refusal.to_string()))?;
-    trace.exchange = Some(fetched.exchange);
-    fetched.bytes.map(ManifestBytes::from)
-}
-
 /// Publishing ignores cancellation: the bytes are verified and one rename away from being
 /// committed.
 const fn is_cancellable(effect: &Effect<'_, ManifestBytes>) -> bool {
     !matches!(effect, Effect::Publish { .. } | Effect::Continue)
 }
 
-/// The bytes of another cache's object, unverified.
-fn read_from_cache(cache: &Store, request: &Request) -> Result<ManifestBytes, EffectError> {
-    match cache.read(request.digest())? {
-        CacheEntry::File { content } => Ok(content),
-        CacheEntry::Absent => {
-            let message = format!("no such object in {}", cache.root().display());
-            Err(command_error(FailureKind::NotFound, message))
-        }
-        CacheEntry::Oversized { size } => Err(command_error(
-            FailureKind::TooLarge,
-            format!("{size} bytes"),
-        )),
-        CacheEntry::NotAFile => Err(command_error(
-            FailureKind::Other,
-            "the object is not a file".to_owned(),
-        )),
-    }
-}
-
-fn command_error(kind: FailureKind, message: String) -> EffectError {
+pub(super) fn command_error(kind: FailureKind, message: String) -> EffectError {
     EffectError::Command { kind, message }
 }

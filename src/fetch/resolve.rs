@@ -1,11 +1,13 @@
-//! Fetches the manifest that a tag points to, with the retries of a fetch.
+//! Fetches a manifest without storing it, with the retries of a fetch: the one that a tag
+//! points to, or that of a digest.
 
 use std::time::Duration;
 
-use skopeo_index_core::machine::{Attempts, EffectError};
-use skopeo_index_core::request::{ImageName, Location};
+use skopeo_index_core::machine::{Attempts, EffectError, ManifestBytes};
+use skopeo_index_core::request::{ImageName, Location, Request};
 use skopeo_index_core::skopeo::SkopeoCommand;
 
+use super::{ByteSource, Trace};
 use crate::os::CancelToken;
 use crate::skopeo::{Skopeo, check_storage_exists};
 
@@ -47,10 +49,42 @@ pub fn resolve(
 ) -> Result<Vec<u8>, EffectError> {
     check_storage_exists(location)?;
     let command = SkopeoCommand::InspectTag { location, name };
+    with_retries(retry, cancel, on_retry, |_| {
+        skopeo.run(&command, None, cancel, &mut None)
+    })
+}
+
+/// Fetches the manifest bytes of a request, unverified, and stores nothing.
+///
+/// # Errors
+/// The failure of the last attempt.
+pub fn fetch_manifest(
+    source: &ByteSource<'_>,
+    request: &Request,
+    retry: RetryPolicy,
+    cancel: &CancelToken,
+    on_retry: &dyn Fn(u32, &EffectError),
+) -> Result<ManifestBytes, EffectError> {
+    with_retries(retry, cancel, on_retry, |attempt| {
+        source.fetch(request, attempt, &mut Trace::default(), |skopeo, _| {
+            check_storage_exists(request.location())?;
+            let command = SkopeoCommand::InspectRaw(request);
+            let bytes = skopeo.run(&command, None, cancel, &mut None)?;
+            Ok(ManifestBytes::from(bytes))
+        })
+    })
+}
+
+fn with_retries<T>(
+    retry: RetryPolicy,
+    cancel: &CancelToken,
+    on_retry: &dyn Fn(u32, &EffectError),
+    fetch: impl Fn(u32) -> Result<T, EffectError>,
+) -> Result<T, EffectError> {
     let mut attempt = 1;
     loop {
-        let error = match skopeo.run(&command, None, cancel, &mut None) {
-            Ok(bytes) => return Ok(bytes),
+        let error = match fetch(attempt) {
+            Ok(fetched) => return Ok(fetched),
             Err(error) => error,
         };
         if !error.is_transient() || attempt == retry.attempts.get() {

@@ -104,9 +104,19 @@ fn usage_error_names_what_to_type() {
             "an index lists every platform",
         ),
         (
-            ["inspect", "quay.io/x:latest", ""],
+            ["inspect", "oci:/tmp/x", ""],
             13,
-            "hint: inspect reads files and the cache",
+            "hint: as an image: unsupported transport \"oci:\"; expected docker://",
+        ),
+        (
+            ["inspect", "docker://Quay.io/X", ""],
+            2,
+            "a repository must be lower case",
+        ),
+        (
+            ["inspect", &at, ""],
+            13,
+            "hint: to read it from a registry, pass NAME@sha256:",
         ),
         (
             ["inspect", &at[7..], ""],

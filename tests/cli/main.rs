@@ -11,6 +11,7 @@ mod dry_run;
 mod environment;
 mod hints;
 mod input;
+mod inspect;
 mod install;
 mod json_output;
 mod memory;

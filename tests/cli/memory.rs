@@ -75,7 +75,7 @@ fn file_larger_than_its_limit_is_rejected_without_reading_it_whole() {
             &["inspect", file],
             11,
             BASE,
-            "not an image index: larger than 4194304 bytes",
+            "not an image index: 734003200 bytes exceed the limit of 4194304 bytes",
         ),
         (
             &["fetch", "--manifest", file],

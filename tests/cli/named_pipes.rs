@@ -34,14 +34,14 @@ fn named_pipe_without_a_writer_is_empty() {
 }
 
 #[test]
-fn manifest_on_a_silent_stdin_ends_at_the_deadline_and_by_a_signal() {
+fn silent_stdin_ends_at_the_deadline_and_by_a_signal() {
     let cache = Cache::new();
     let run = |args: &[&str], wrapper: &[&str]| {
         let mut command = std::process::Command::new(wrapper[0]);
         command
             .args(&wrapper[1..])
             .arg(test_support::program::binary());
-        command.args(["fetch", "--manifest", "-"]).args(args);
+        command.args(args);
         command.env("SKOPEO_INDEX_CACHE", cache.path());
         // The writing end stays open until the run has ended.
         command
@@ -54,10 +54,6 @@ fn manifest_on_a_silent_stdin_ends_at_the_deadline_and_by_a_signal() {
         drop(stdin);
         RunOutput::from(output)
     };
-    // Without the deadline, `timeout` would end it with another message.
-    run(&["--deadline", "1s"], &["timeout", "20"])
-        .assert_status(124)
-        .assert_says("error: deadline");
     let interrupt = [
         "timeout",
         "--preserve-status",
@@ -65,5 +61,11 @@ fn manifest_on_a_silent_stdin_ends_at_the_deadline_and_by_a_signal() {
         "--signal=INT",
         "1",
     ];
-    run(&[], &interrupt).assert_status(130);
+    for args in [&["fetch", "--manifest", "-"][..], &["inspect", "-"]] {
+        // Without the deadline, `timeout` would end it with another message.
+        run(&[args, &["--deadline", "1s"]].concat(), &["timeout", "20"])
+            .assert_status(124)
+            .assert_says("error: deadline");
+        run(args, &interrupt).assert_status(130);
+    }
 }

@@ -138,7 +138,7 @@ fn inspect_prints_cached_object_and_rejects_corrupt_one() {
 #[test]
 fn inspect_unreadable_input_has_exit_status_by_reason() {
     let cache = Cache::new();
-    cache.run(["inspect", "no-such-file"]).assert_status(13);
+    cache.run(["inspect", "./no-such-file"]).assert_status(13);
     let dir = cache.beside("");
     let dir = dir.to_str().expect("UTF-8");
     cache.run(["inspect", dir]).assert_status(1);

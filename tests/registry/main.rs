@@ -9,6 +9,7 @@ mod differential;
 mod docker_registry;
 mod hostile;
 mod indexes;
+mod inspect;
 mod kinds;
 mod resolve;
 mod storage;

@@ -114,6 +114,41 @@ pub enum NotAnIndex {
     },
 }
 
+impl NotAnIndex {
+    /// The broken rule's stable name, for programs: the tags of the serialized reason.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too-large",
+            Self::NotJson { .. } => "not-json",
+            Self::NotInteroperable(reason) => match reason {
+                NotInteroperable::Depth => "not-interoperable-depth",
+                NotInteroperable::LoneSurrogate => "not-interoperable-lone-surrogate",
+                NotInteroperable::Number => "not-interoperable-number",
+            },
+            Self::NotAnObject => "not-an-object",
+            Self::SingleImage { .. } => "single-image",
+            Self::MediaType { .. } => "media-type",
+            Self::MediaTypeNotString => "media-type-not-string",
+            Self::SchemaVersion { .. } => "schema-version",
+            Self::NoManifests { .. } => "no-manifests",
+            Self::ManifestsNotAList => "manifests-not-a-list",
+            Self::AlsoAnImage { .. } => "also-an-image",
+            Self::DuplicateKey { .. } => "duplicate-key",
+            Self::AmbiguousKey { .. } => "ambiguous-key",
+            Self::Descriptor { error, .. } => match error {
+                DescriptorError::NotAnObject => "descriptor-not-an-object",
+                DescriptorError::Missing { .. } => "descriptor-missing",
+                DescriptorError::Type { .. } => "descriptor-type",
+                DescriptorError::EmptyMediaType => "descriptor-empty-media-type",
+                DescriptorError::InvalidDigest { .. } => "descriptor-invalid-digest",
+                DescriptorError::DuplicateKey { .. } => "descriptor-duplicate-key",
+                DescriptorError::AmbiguousKey { .. } => "descriptor-ambiguous-key",
+            },
+        }
+    }
+}
+
 fn in_parentheses(text: Option<&str>) -> String {
     text.map_or_else(String::new, |text| format!(" ({})", Escaped(text)))
 }

@@ -1,0 +1,226 @@
+//! The document that the argument of `inspect` names: of a file, the cache or a registry.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use skopeo_index::fetch::{self, Engine, EngineChoice, RetryPolicy};
+use skopeo_index::os::CancelToken;
+use skopeo_index::registry::{GateInputs, Registry, RegistryClient};
+use skopeo_index::skopeo::Skopeo;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::quote;
+use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, NotAnIndex};
+use skopeo_index_core::machine::{CacheEntry, Cause, ManifestBytes, Method, ObjectStatus};
+use skopeo_index_core::request::{Reference, Request};
+
+use super::Args;
+use crate::cli::cache::CacheLocation;
+use crate::cli::debug::DebugRunner;
+use crate::cli::exit::ExitStatus;
+use crate::cli::hint::{AskedBy, HintContext};
+use crate::cli::input::{self, ReferenceDefaults, file_error};
+use crate::cli::output::{self, CliError, of_io};
+use crate::cli::progress::retry_note;
+use crate::cli::shell;
+
+/// A document, and what it is.
+pub(super) struct Document {
+    /// Its bytes; none of them if there are too many.
+    pub(super) bytes: Vec<u8>,
+    pub(super) index: Result<Index, NotAnIndex>,
+    /// What to do about a document that is not an index.
+    pub(super) hint: Option<String>,
+}
+
+impl From<Vec<u8>> for Document {
+    fn from(bytes: Vec<u8>) -> Self {
+        let (index, hint) = (Index::parse(&bytes), None);
+        Self { bytes, index, hint }
+    }
+}
+
+impl Document {
+    const fn too_large(size: u64) -> Self {
+        Self {
+            bytes: Vec::new(),
+            index: Err(NotAnIndex::TooLarge { size }),
+            hint: None,
+        }
+    }
+}
+
+/// Reads the document that the argument names. The first that applies: `-` is stdin;
+/// `sha256:…` an object of the cache; a name with a transport an image; the name of a file
+/// that exists that file; anything else an image.
+pub(super) fn read(args: &Args, cancel: &Arc<CancelToken>) -> Result<Document, CliError> {
+    let text = args.object.as_str();
+    let usage = |reason: String| CliError::usage(format!("{}: {reason}", quote(text)));
+    let path = Path::new(text);
+    if text == "-" {
+        return read_file(path, None, cancel);
+    }
+    if text.starts_with("sha256:") {
+        let digest = text.parse().map_err(|error| usage(format!("{error}")))?;
+        return read_object(digest, &args.cache.0)?.ok_or_else(|| {
+            let hint = format!("to read it from a registry, pass NAME@{digest}");
+            CliError::new(ExitStatus::NotFound, format!("{digest}: not in the cache"))
+                .hint(Some(hint))
+        });
+    }
+    let defaults = ReferenceDefaults {
+        locations: &args.locations.0,
+        skopeo: &args.skopeo,
+    };
+    let reference = defaults.parse(text);
+    let has_transport = text.starts_with("docker://") || text.starts_with("containers-storage:");
+    match reference {
+        Err(reason) if has_transport => Err(usage(reason)),
+        Err(reason) => read_file(path, Some(&reason), cancel),
+        Ok(_) if !has_transport && may_be_a_file(path) => read_file(path, None, cancel),
+        Ok(reference) => {
+            let cached = match reference.digest() {
+                Some(digest) => read_object(digest, &args.cache.0)?,
+                None => None,
+            };
+            cached.map_or_else(|| fetch(&reference, &defaults, args, cancel), Ok)
+        }
+    }
+}
+
+/// Whether a file, a pipe or something that can't be looked at has this name.
+fn may_be_a_file(path: &Path) -> bool {
+    match path.metadata() {
+        Ok(metadata) => !metadata.is_dir(),
+        Err(error) => !matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+        ),
+    }
+}
+
+/// Reads a file or stdin. `not_an_image` is the reason why its name can't be an image's.
+fn read_file(
+    path: &Path,
+    not_an_image: Option<&str>,
+    cancel: &CancelToken,
+) -> Result<Document, CliError> {
+    let error = match input::read(path, MAX_MANIFEST_SIZE, Some(cancel)) {
+        Ok(bytes) => return Ok(bytes.into()),
+        Err(error) => error,
+    };
+    if let Some(reason) = cancel.cancelled() {
+        return Err(reason.into());
+    }
+    if error.kind() == ErrorKind::FileTooLarge {
+        let size = path.metadata().map_or(0, |metadata| metadata.len());
+        return Ok(Document::too_large(size.max(MAX_MANIFEST_SIZE as u64 + 1)));
+    }
+    let text = path.to_string_lossy();
+    let hint = match not_an_image.filter(|_| error.kind() == ErrorKind::NotFound) {
+        _ if format!("sha256:{text}").parse::<Digest>().is_ok() => {
+            Some("a digest starts with sha256:".to_owned())
+        }
+        Some(reason) if !text.starts_with(['.', '/']) => Some(format!("as an image: {reason}")),
+        _ => None,
+    };
+    Err(CliError::new(of_io(&error), file_error(path, error)).hint(hint))
+}
+
+/// Reads an object of the cache, if it is there, and rehashes it.
+fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Option<Document>, CliError> {
+    let store = cache.open()?;
+    let entry = store.read(digest)?;
+    match (entry.status(digest), entry) {
+        (ObjectStatus::Missing, _) => Ok(None),
+        (_, CacheEntry::Oversized { size }) => Ok(Some(Document::too_large(size))),
+        (
+            ObjectStatus::Intact { .. } | ObjectStatus::NotAnIndex(_),
+            CacheEntry::File { content },
+        ) => Ok(Some(content.as_slice().to_vec().into())),
+        _ => {
+            let message = file_error(&store.object(digest), "corrupt object");
+            let verify = ["verify".into(), "--quarantine".into()].into_iter();
+            let argv: Vec<OsString> = verify.chain(cache.option()).collect();
+            let command = shell::command_line(Path::new("skopeo-index"), &argv);
+            let hint = format!("`{command}` moves it to quarantine");
+            Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
+        }
+    }
+}
+
+/// Fetches the manifest of a reference. Nothing is stored.
+fn fetch(
+    reference: &Reference,
+    defaults: &ReferenceDefaults<'_>,
+    args: &Args,
+    cancel: &Arc<CancelToken>,
+) -> Result<Document, CliError> {
+    let (options, timeout) = (args.skopeo.options(), args.skopeo.command_timeout());
+    let (location, name) = (defaults.location(reference), reference.name());
+    let print = &|text: &str| output::print_stderr(text);
+    let skopeo = Skopeo {
+        runner: &DebugRunner {
+            skopeo: &args.skopeo.binary(),
+            print,
+        },
+        options: &options,
+        command_timeout: timeout,
+    };
+    let retry = RetryPolicy {
+        attempts: args.skopeo.attempts(),
+        delay: args.skopeo.retry_delay(),
+    };
+    let note = |attempt, error: &_| print(&retry_note(&reference.to_string(), attempt, error));
+    let (by, fetched) = if let Some(digest) = reference.digest() {
+        let inputs = GateInputs::from_process(&options, Method::Raw, args.skopeo.program());
+        let client = RegistryClient::new(Arc::clone(cancel), timeout, options.clone());
+        let registry = Registry::new(&inputs, client);
+        let source = args
+            .engine
+            .choice()
+            .source(&registry, skopeo, retry.attempts);
+        let request = Request::new(name.clone(), location.clone(), digest);
+        let fetched = fetch::fetch_manifest(&source, &request, retry, cancel, &note);
+        (AskedBy::Digest, fetched)
+    } else if args.engine.choice() == EngineChoice::Only(Engine::Registry) {
+        let message = format!("{reference}: --engine registry fetches by digest only");
+        return Err(CliError::usage(message));
+    } else {
+        let fetched = fetch::resolve(&skopeo, &location, name, retry, cancel, &note);
+        (AskedBy::Tag, fetched.map(ManifestBytes::from))
+    };
+    let context = HintContext::new(&options, &location, name, by);
+    let bytes = fetched.map_err(|error| {
+        let mut hint = context.of_error(&error);
+        if reference.to_string() == name.without_tag() {
+            let read_as = "no such file, so it was taken for the name of an image";
+            hint = Some(hint.map_or(read_as.to_owned(), |hint| format!("{read_as}; {hint}")));
+        }
+        CliError::new(
+            ExitStatus::of_error(&error),
+            format!("{reference}: {error}"),
+        )
+        .hint(hint)
+    })?;
+    let bytes = bytes.as_slice().to_vec();
+    let actual = Digest::of(&bytes);
+    if let Some(expected) = reference.digest().filter(|digest| *digest != actual) {
+        let not_an_index = Index::parse(&bytes).err().map(Box::new);
+        let cause = Cause::DigestMismatch {
+            actual,
+            expected,
+            not_an_index,
+        };
+        let error = CliError::new(
+            ExitStatus::of_cause(&cause),
+            format!("{reference}: {cause}"),
+        );
+        return Err(error.hint(Some(context.mismatch())));
+    }
+    let document = Document::from(bytes);
+    let reason = document.index.as_ref().err();
+    let hint = reason.and_then(|reason| context.of_not_an_index(reason));
+    Ok(Document { hint, ..document })
+}
