@@ -8,6 +8,7 @@ use test_support::audit_log::{rechain, unseal};
 use test_support::loopback::{Registry, digest};
 use test_support::program::harness::Cache;
 
+use crate::screen::{self, Stdout};
 use crate::{digest_of, put};
 
 /// Escape, bell, C1 control, bidirectional override, line separator, and a forged line.
@@ -69,6 +70,26 @@ fn file_names_on_the_command_line_are_escaped_in_errors() {
         file.as_os_str(),
     ]);
     assert_printable(&output.stderr);
+}
+
+#[test]
+fn raw_document_is_escaped_on_a_terminal_only() {
+    let cache = Cache::new();
+    let file = cache.beside("index.json");
+    let document = format!(r#"{{"schemaVersion":2,"manifests":[],"x":"{HOSTILE}"}}"#);
+    std::fs::write(&file, &document).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let args = ["inspect", "--raw", file];
+    let screen = screen::run(&cache.command(args), (200, 24), Stdout::Terminal, None);
+    // A terminal's line ends have a carriage return.
+    assert_printable(
+        &screen
+            .received
+            .replace("\r\n", "\n")
+            .replace("\nerror: forged", ""),
+    );
+    assert!(screen.received.contains("\\u{202e}"), "{}", screen.received);
+    assert_eq!(cache.run(args).stdout, document);
 }
 
 #[test]
