@@ -143,6 +143,7 @@ fn fetch(cache: &Path, registry: &str, digests: &[&str]) -> Vec<FetchReport> {
                 options: &SkopeoOptions::default(),
                 command_timeout: Duration::from_secs(30),
             }),
+            verifiers: None,
             retry_delay: Duration::from_secs(1),
             cancel: &cancel,
         },

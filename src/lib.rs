@@ -2,6 +2,7 @@
 //! [`skopeo_index_core`].
 
 pub mod audit_log;
+pub mod command;
 pub mod dsse;
 pub mod fetch;
 pub mod os;
@@ -12,6 +13,7 @@ pub mod signing;
 pub mod skopeo;
 pub mod store;
 pub mod units;
+pub mod verifier;
 
 /// What threads share. `tests/loom` puts loom's in place of it.
 mod sync {

@@ -7,6 +7,7 @@ use rustix::process::{Resource, getrlimit};
 use skopeo_index_core::audit::SourceInfo;
 use skopeo_index_core::machine::FetchPolicy;
 use skopeo_index_core::request::Request;
+use skopeo_index_core::verifier::Verifiers;
 
 use crate::audit_log::{Identify, LogError, LogWriter, Recorder};
 use crate::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
@@ -57,7 +58,10 @@ impl<'a> Session<'a> {
             let identify_later = skopeo.map(|skopeo| -> Identify<'a> {
                 Box::new(move || identify(skopeo.runner, cancel))
             });
-            Recorder::begin(log, store.root(), config.policy, source, identify_later)
+            let verifiers = config.performer.verifiers;
+            let verifiers = verifiers.map_or_else(Verifiers::default, |it| it.verifiers().clone());
+            let (root, policy) = (store.root(), config.policy);
+            Recorder::begin(log, root, policy, source, identify_later, verifiers)
         };
         let recorder = config.log.map(begin).transpose()?;
         Ok(Self { config, recorder })

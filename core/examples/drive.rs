@@ -24,7 +24,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         network: Network::Allowed,
     };
 
-    let mut fetch = Fetch::<ManifestBytes>::new(Task { request, policy });
+    let mut fetch = Fetch::<ManifestBytes>::new(Task {
+        request,
+        policy,
+        verifiers: 0,
+    });
     // The machine names the next effect. A caller performs it and reports an outcome.
     while let Some(effect) = fetch.wants() {
         let outcome = match &effect {
@@ -52,6 +56,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             },
             // Nothing to do between two checks that need no effect (method raw).
             Effect::Continue => Outcome::Continued,
+            // Run a program that approves the bytes. This task has none.
+            Effect::Authenticate { .. } => Outcome::VerifierExited {
+                message: String::new(),
+                status: 0,
+            },
             // Wait before the next attempt, after a transient failure.
             Effect::Backoff { .. } => Outcome::BackoffElapsed,
             // Method copy only.

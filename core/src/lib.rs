@@ -21,6 +21,7 @@
 //! | [`request`] | image names, references, locations and osbuild items, strictly parsed |
 //! | [`skopeo`] | skopeo's commands, and what its messages mean |
 //! | [`registry`] | the registry protocol and the configuration that registries have on a host |
+//! | [`verifier`] | command lines of programs that approve verified bytes |
 //! | [`osbuild`] | the messages of osbuild's host-service protocol |
 //! | [`audit`] | the audit log: records, Merkle tree, verification, statements |
 //! | [`digest`], [`escape`], [`keys`] | SHA-256 digests; escaping of untrusted text; duplicate keys in JSON |
@@ -40,3 +41,4 @@ pub mod redact;
 pub mod registry;
 pub mod request;
 pub mod skopeo;
+pub mod verifier;

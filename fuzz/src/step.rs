@@ -5,7 +5,7 @@ use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;
 use skopeo_index_core::machine::{
     CacheEntry, CancelReason, ContentInfo, EffectError, FailureKind, Fetch, FetchPolicy,
-    ManifestBytes, Method, Network, Outcome, Placement, Staging, State, TABLE, Task,
+    ManifestBytes, Method, Network, Outcome, OutcomeKind, Placement, Staging, State, TABLE, Task,
 };
 use skopeo_index_core::request::{Location, Request, TlsVerify};
 
@@ -21,7 +21,7 @@ const DOCUMENTS: [&[u8]; 6] = [
     b"",
 ];
 
-/// Only an index with the requested digest is committed; every transition is in the table;
+/// Only an index with the requested digest, which each verifier has approved, is committed; every transition is in the table;
 /// a final state is final; a replay of the events goes through the same states.
 pub fn target(data: &[u8]) {
     // Once the input is used up, it yields zeros, so there is always a walk.
@@ -63,7 +63,7 @@ fn error(u: &mut Unstructured<'_>) -> Result<EffectError> {
 
 fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<ManifestBytes>> {
     let looked_up = |entry| Outcome::LookedUp { entry };
-    Ok(match u.int_in_range(0..=13)? {
+    Ok(match u.int_in_range(0..=14)? {
         0 => looked_up(CacheEntry::Absent),
         1 => looked_up(file(u)?),
         2 => looked_up(oversized(u)?),
@@ -98,6 +98,10 @@ fn outcome(u: &mut Unstructured<'_>) -> Result<Outcome<ManifestBytes>> {
             },
         },
         12 => Outcome::Failed { error: error(u)? },
+        13 => Outcome::VerifierExited {
+            message: u.arbitrary()?,
+            status: u.int_in_range(0..=1)?,
+        },
         _ => Outcome::Published {
             placement: Placement::AlreadyThere,
             read_back: match u.int_in_range(0..=3)? {
@@ -131,9 +135,14 @@ fn walk(u: &mut Unstructured<'_>) -> Result<()> {
         network: *u.choose(&[Network::Allowed, Network::Allowed, Network::Offline])?,
     };
     let request = Request::new("a".parse().expect("a name"), location, digest);
-    let task = Task { request, policy };
+    let task = Task {
+        request,
+        policy,
+        verifiers: u.int_in_range(0..=2)?,
+    };
     let mut fetch = Fetch::<ManifestBytes>::new(task.clone());
     let mut replayed = Fetch::<ContentInfo>::new(task);
+    let (mut approvals, mut last_entry) = (0, None);
     for _ in 0..STEPS {
         let outcome = outcome(u)?;
         let (before, ended) = (fetch.clone(), fetch.wants().is_none());
@@ -157,19 +166,21 @@ fn walk(u: &mut Unstructured<'_>) -> Result<()> {
                     .expect("a valid outcome");
                 assert_eq!(same, event);
                 replayed = again;
+                approvals += u8::from(event.outcome.kind() == OutcomeKind::VerifierExited);
+                if let Outcome::LookedUp { entry }
+                | Outcome::Published {
+                    read_back: entry, ..
+                } = outcome
+                {
+                    last_entry = Some(entry);
+                }
                 if next.state() == State::Committed {
-                    let (Outcome::LookedUp { entry }
-                    | Outcome::Published {
-                        read_back: entry, ..
-                    }) = &outcome
-                    else {
-                        panic!("committed without a cache entry: {event:?}")
-                    };
-                    let CacheEntry::File { content } = entry else {
+                    let Some(CacheEntry::File { content }) = &last_entry else {
                         panic!("committed without bytes: {event:?}")
                     };
                     assert_eq!(Digest::of(content.as_slice()), digest);
                     assert!(Index::parse(content.as_slice()).is_ok());
+                    assert_eq!(approvals, next.task().verifiers);
                 }
                 next
             }

@@ -11,7 +11,7 @@ use std::thread::ScopedJoinHandle;
 use skopeo_index_core::audit::{
     Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, LineReader, LogLine,
     LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
-    Verifier,
+    Verifier, VerifierRecord,
 };
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::State;
@@ -227,8 +227,15 @@ pub struct OpenRuns(HashMap<RunId, OpenRun>);
 struct OpenRun {
     info: RunInfo,
     skopeo: Option<SkopeoIdentity>,
-    /// Who brought the bytes of each open fetch.
-    fetches: HashMap<u64, FetchEngine>,
+    fetches: HashMap<u64, OpenFetch>,
+}
+
+/// What an open fetch has done so far.
+#[derive(Default)]
+struct OpenFetch {
+    /// Who brought its bytes.
+    engine: Option<FetchEngine>,
+    verifiers: Vec<VerifierRecord>,
 }
 
 impl OpenRuns {
@@ -256,20 +263,23 @@ impl OpenRuns {
                 event,
                 fetch,
                 registry,
+                verifier,
                 ..
             } => {
+                let open = run.fetches.entry(*fetch).or_default();
+                open.verifiers.extend(verifier.clone());
                 let engine = match (command, registry) {
                     (Some(_), _) => run.skopeo.clone().map(FetchEngine::Skopeo),
                     (None, Some(exchange)) => Some(FetchEngine::Registry(exchange.clone())),
                     (None, None) => None,
                 };
-                if let Some(engine) = engine {
-                    run.fetches.insert(*fetch, engine);
-                }
+                open.engine = engine.or_else(|| open.engine.take());
                 if matches!(event.to, State::Committed | State::Failed) {
+                    let ended = run.fetches.remove(fetch).unwrap_or_default();
                     return Some(FetchOrigin {
-                        engine: run.fetches.remove(fetch),
+                        engine: ended.engine,
                         run: run.info.clone(),
+                        verifiers: ended.verifiers,
                     });
                 }
             }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use skopeo_index_core::audit::{Entry, RunId, RunInfo, SkopeoIdentity, SourceInfo};
 use skopeo_index_core::machine::{Cause, EffectError, Event, FetchPolicy, State};
 use skopeo_index_core::request::Request;
+use skopeo_index_core::verifier::Verifiers;
 
 use super::{LogError, LogWriter};
 use crate::fetch::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
@@ -41,6 +42,7 @@ impl<'l> Recorder<'l> {
         policy: FetchPolicy,
         source: SourceInfo,
         identify: Option<Identify<'l>>,
+        verifiers: Verifiers,
     ) -> Result<Self, LogError> {
         let context = |error: io::Error| LogError::context("begin a run of", cache)(error);
         let run = RunId::from_random(random_bytes().map_err(context)?);
@@ -50,6 +52,7 @@ impl<'l> Recorder<'l> {
             policy,
             source,
             uid: rustix::process::getuid().as_raw(),
+            verifiers,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         log.append(&run, Entry::Run(info))?;
@@ -100,6 +103,7 @@ impl<'l> Recorder<'l> {
             fetch: id.0 as u64,
             registry: transition.trace.exchange.clone(),
             request: request.clone(),
+            verifier: transition.trace.verifier.clone(),
         };
         let identified = match transition.trace.command {
             Some(_) => self.record_identity(),
@@ -180,7 +184,7 @@ pub const fn requires_sync(event: &Event) -> bool {
         })
     );
     match event.to {
-        State::Verified | State::Committed => true,
+        State::Verified | State::Authenticated | State::Committed => true,
         State::Failed => !cancelled,
         State::Pending | State::Staged | State::Copied | State::Inspected => false,
     }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
+use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::skopeo::CommandRunner;
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoDebug, SkopeoOptions};
 

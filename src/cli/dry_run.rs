@@ -12,6 +12,7 @@ use skopeo_index::store::Store;
 use skopeo_index_core::machine::{Network, ObjectStatus};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::method_commands;
+use skopeo_index_core::verifier::VerifierCommand;
 
 use super::exit::ExitStatus;
 use super::options::{Format, RunArgs, SkopeoArgs};
@@ -52,25 +53,44 @@ impl DryRun<'_> {
                 is_fetched && policy.network == Network::Allowed,
             ) {
                 (Format::Json, true) => output::json_line(&self.json(request, cache))?,
-                (Format::Json, false) => output::json_line(&json!({
-                    "reference": request.to_string(), "source": request.skopeo_source(),
-                    "cache": cache, "commands": [],
-                }))?,
+                (Format::Json, false) => output::json_line(&self.base_json(request, cache))?,
                 (Format::Text, true) => {
                     let how = self.text(request);
-                    output::line(&format!("{cache}\t{request}\t{how}"))?;
+                    output::line(&format!("{cache}\t{request}\t{how}{}", self.verifiers()))?;
                 }
-                (Format::Text, false) => output::line(&format!("{cache}\t{request}"))?,
+                (Format::Text, false) => {
+                    output::line(&format!("{cache}\t{request}{}", self.verifiers()))?;
+                }
             }
         }
         Ok(ExitStatus::Success)
     }
 
-    fn json(&self, request: &Request, cache: &str) -> Value {
+    /// A column for each verifier.
+    fn verifiers(&self) -> String {
+        let column = |command: &VerifierCommand| {
+            let arguments = command.words().iter().skip(1).map(OsString::from);
+            let arguments: Vec<_> = arguments.collect();
+            let line = shell::command_line(Path::new(command.program()), &arguments);
+            format!("\tverifier: {line}")
+        };
+        self.run.verifiers().commands().map(column).collect()
+    }
+
+    fn base_json(&self, request: &Request, cache: &str) -> Value {
         let mut json = json!({
             "reference": request.to_string(), "source": request.skopeo_source(),
             "cache": cache, "commands": [],
         });
+        let verifiers: Vec<_> = self.run.verifiers().commands().collect();
+        if !verifiers.is_empty() {
+            json["verifiers"] = json!(verifiers);
+        }
+        json
+    }
+
+    fn json(&self, request: &Request, cache: &str) -> Value {
+        let mut json = self.base_json(request, cache);
         let (engine, url) = self.plan(request);
         json["engine"] = output::engine_json(&engine);
         if let Some(url) = url {

@@ -29,6 +29,8 @@ pub(super) enum ExitStatus {
     AuditBroken = 16,
     /// The end of the audit log is missing.
     AuditTruncated = 17,
+    /// A verifier refused the bytes, or gave no verdict.
+    Refused = 18,
     /// The deadline of the run was exceeded.
     Deadline = 124,
     /// SIGINT or SIGTERM.
@@ -41,7 +43,8 @@ Exit status:
   0 success               10 digest mismatch      14 transient failures, retries exhausted
   1 other failure         11 not an index         15 cache object corrupt
   2 usage                 12 authentication       16 audit log broken, 17 truncated
-                          13 not found            124 deadline, 130 interrupted
+                          13 not found            18 refused by a verifier
+                                                  124 deadline, 130 interrupted
 If several items fail, the first one in the request sets the status; 124 or 130 take
 precedence.";
 
@@ -70,6 +73,7 @@ impl ExitStatus {
                 quarantined: Some(_),
             } => Self::CacheCorrupt,
             Cause::Offline { quarantined: None } => Self::NotFound,
+            Cause::RefusedByVerifier { .. } => Self::Refused,
             Cause::EffectFailed { error } => Self::of_error(error),
             Cause::RetriesExhausted { .. } => Self::RetriesExhausted,
         }
@@ -106,6 +110,7 @@ impl ExitStatus {
                 | FailureKind::SkopeoNotStarted
                 | FailureKind::Other => Self::Other,
             },
+            EffectError::Verifier { .. } => Self::Refused,
             EffectError::Cancelled { reason } => match reason {
                 CancelReason::Deadline => Self::Deadline,
                 CancelReason::Interrupted | CancelReason::HungUp => Self::Interrupted,

@@ -11,6 +11,7 @@ use skopeo_index::registry::{Registry, RegistryClient};
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::skopeo::Skopeo;
 use skopeo_index::store::Store;
+use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::osbuild::SOURCE;
 use skopeo_index_core::request::Request;
 
@@ -114,6 +115,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         return dry_run.run(&store, &requests, &cancel);
     }
 
+    let verifiers = args.run.verifiers().find(&options)?;
     let progress = progress(distinct.len());
     let note = |text: &str| progress.display.note(text);
     notes.iter().for_each(|text| note(text));
@@ -141,6 +143,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
                 .run
                 .engine()
                 .source(&registry, skopeo, args.skopeo.attempts()),
+            verifiers: verifiers.as_ref().map(|it| it as &dyn VerifierRunner),
             retry_delay: args.skopeo.retry_delay(),
             cancel: &cancel,
         },

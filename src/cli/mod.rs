@@ -24,6 +24,7 @@ mod shell;
 mod states;
 mod table;
 mod tips;
+mod verifiers;
 mod verify;
 
 use std::ffi::{OsStr, OsString};

@@ -16,6 +16,7 @@ use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 
 use super::output::{self, CliError};
+use super::verifiers::VerifierArgs;
 
 /// Default number of concurrent fetches. They mostly wait for a registry: `make bench`
 /// measures that 32 are enough behind 50 ms of latency, and no slower than fewer on a
@@ -189,6 +190,8 @@ pub(super) struct RunArgs {
     /// Never contact a registry; fail if something is not in the cache
     #[arg(long, env = "SKOPEO_INDEX_OFFLINE", action = ArgAction::SetTrue, value_parser = boolean)]
     offline: bool,
+    #[command(flatten)]
+    verifiers: VerifierArgs,
     /// Append a record of every transition to this log
     #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_AUDIT_LOG")]
     audit_log: Option<PathBuf>,
@@ -236,6 +239,10 @@ impl RunArgs {
 
     pub(super) const fn origin(&self) -> Option<&LogId> {
         self.origin.as_ref()
+    }
+
+    pub(super) const fn verifiers(&self) -> &VerifierArgs {
+        &self.verifiers
     }
 
     pub(super) const fn policy(&self, attempts: Attempts) -> FetchPolicy {
@@ -300,7 +307,7 @@ fn delay(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     positive_duration(text).and_then(|_| delay(text))
 }
 

@@ -172,6 +172,7 @@ impl Executor<'_> {
         Fetch::new(Task {
             request: request.clone(),
             policy: self.policy,
+            verifiers: (self.performer.verifiers).map_or(0, |it| it.verifiers().count()),
         })
     }
 

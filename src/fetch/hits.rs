@@ -63,6 +63,14 @@ impl Executor<'_> {
         groups: &'g [Group<'r>],
         mut deliver: impl FnMut(&'g [usize], Arc<FetchReport>),
     ) -> Vec<Miss<'g, 'r>> {
+        if self.performer.verifiers.is_some() {
+            // A hit isn't committed before each has approved it.
+            let miss = |group| Miss {
+                group,
+                looked_up: None,
+            };
+            return groups.iter().map(miss).collect();
+        }
         let (mut misses, max_files) = (Vec::new(), max_batch_files());
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut report = |batch: &mut Vec<_>, misses: &mut Vec<_>| {

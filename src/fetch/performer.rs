@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use skopeo_index_core::audit::{CommandRecord, ExchangeRecord};
+use skopeo_index_core::audit::{CommandRecord, ExchangeRecord, VerifierRecord};
 use skopeo_index_core::machine::{
     CacheEntry, Effect, EffectError, FailureKind, ManifestBytes, Method, Outcome, Staging,
 };
@@ -15,6 +15,7 @@ use super::{ByteSource, backoff};
 use crate::os::CancelToken;
 use crate::skopeo::check_storage_exists;
 use crate::store::{QuarantineOutcome, Store};
+use crate::verifier::VerifierRunner;
 
 /// Performs the effects of fetches into a cache.
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct Performer<'a> {
     pub store: &'a Store,
     /// Where manifest bytes come from.
     pub source: ByteSource<'a>,
+    /// The programs that must approve the bytes.
+    pub verifiers: Option<&'a dyn VerifierRunner>,
     /// Delay before the first retry.
     pub retry_delay: Duration,
     /// Cancels every wait.
@@ -45,6 +48,8 @@ pub struct Trace {
     pub command: Option<CommandRecord>,
     /// The exchange with a registry.
     pub exchange: Option<ExchangeRecord>,
+    /// The verifier that was run.
+    pub verifier: Option<VerifierRecord>,
     /// The engine that fetched.
     pub engine: Option<EngineUse>,
 }
@@ -115,6 +120,11 @@ impl Performer<'_> {
                     Some(reason) => return Err(EffectError::Cancelled { reason }),
                 }
             }
+            Effect::Authenticate {
+                request,
+                content,
+                verifier,
+            } => self.authenticate(request, content, *verifier, trace)?,
             Effect::Continue => Outcome::Continued,
             Effect::Publish {
                 digest,
@@ -129,6 +139,24 @@ impl Performer<'_> {
                 }
             }
         })
+    }
+
+    /// Runs a verifier in a directory of its own.
+    fn authenticate(
+        &self,
+        request: &Request,
+        content: &ManifestBytes,
+        verifier: u8,
+        trace: &mut Trace,
+    ) -> Result<Outcome<ManifestBytes>, EffectError> {
+        let runner = self.verifiers.ok_or_else(|| EffectError::Verifier {
+            message: "the run has none".to_owned(),
+        })?;
+        let run = self
+            .store
+            .in_verifier_dir(|dir| runner.run(verifier, request, content, dir, self.cancel))?;
+        trace.verifier = run.record;
+        run.outcome
     }
 
     /// Runs the first command of a method.

@@ -28,6 +28,7 @@ use crate::session::{Session, SessionConfig};
 use crate::skopeo::Skopeo;
 use crate::store::Store;
 use crate::units::DecimalBytes;
+use crate::verifier::VerifierRunner;
 
 /// An osbuild source, and how it fetches.
 pub struct Service<'a> {
@@ -37,6 +38,8 @@ pub struct Service<'a> {
     pub engine: EngineChoice,
     /// What decides about the registry client.
     pub gate: &'a GateInputs<'a>,
+    /// The programs that must approve the bytes.
+    pub verifiers: Option<&'a dyn VerifierRunner>,
     /// Delay before the first retry.
     pub retry_delay: Duration,
     /// The rules of every fetch.
@@ -164,6 +167,7 @@ impl Service<'_> {
                 performer: Performer {
                     store: &store,
                     source,
+                    verifiers: self.verifiers,
                     retry_delay: self.retry_delay,
                     cancel: &cancel,
                 },

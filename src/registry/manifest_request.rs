@@ -15,8 +15,9 @@ use super::gate::{Permit, Redirects};
 use super::host::Host;
 use super::http::{Answer, Get, HttpError, failure, status_kind};
 use super::tokens::Scope;
+use crate::command::RunError;
 use crate::os::best_effort;
-use crate::skopeo::{RunError, redactor};
+use crate::skopeo::redactor;
 
 /// Redirects that are followed: registry.k8s.io needs one, Go's client stops at 10.
 const MAX_REDIRECTS: usize = 5;

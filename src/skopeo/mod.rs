@@ -7,7 +7,6 @@
 mod binary;
 mod credentials;
 mod identity;
-mod outputs;
 mod runner;
 mod storage;
 
@@ -21,10 +20,10 @@ use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions, stderr};
 pub use binary::SkopeoBinary;
 pub use credentials::{auth_files, auth_files_of, redactor};
 pub use identity::identify;
-pub use outputs::MAX_STAGING_SIZE;
-pub use runner::{CommandLimits, CommandRunner, RunError};
+pub use runner::CommandRunner;
 pub use storage::check_storage_exists;
 
+use crate::command::CommandLimits;
 use crate::os::CancelToken;
 
 /// skopeo, as a run uses it.

@@ -1,11 +1,13 @@
 //! Per-process staging directories, and removal of stale ones.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
+
+use crate::os::best_effort;
 
 use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
 
@@ -102,6 +104,19 @@ impl Store {
         })?;
         let read = self.disk.read(&copy, MANIFEST, MAX_MANIFEST_SIZE)?;
         Ok(read.entry)
+    }
+
+    /// Runs `action` with the absolute path of a private directory, which is removed then.
+    pub fn in_verifier_dir<T>(&self, action: impl FnOnce(&Path) -> T) -> Result<T, DiskError> {
+        let staging = self.new_staging()?;
+        let name = format!("{}.verifier", number(&staging));
+        self.in_staging(|dir| self.disk.make_private_dir(dir, &name))?;
+        let root = std::path::absolute(self.root());
+        let root = root.as_deref().unwrap_or_else(|_| self.root());
+        let result = action(&root.join(format!("{}.verifier", staging.as_str())));
+        // What can't be removed goes with the staging directory.
+        best_effort(self.in_staging(|dir| self.disk.remove(dir, &name)));
+        Ok(result)
     }
 
     /// Removes what a fetch has staged in its attempts.

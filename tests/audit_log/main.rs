@@ -24,6 +24,7 @@ use skopeo_index_core::audit::{SkopeoIdentity, SourceInfo};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{FetchPolicy, Method, Network};
 use skopeo_index_core::request::Request;
+use skopeo_index_core::verifier::Verifiers;
 use test_support::loopback::samples;
 use test_support::program::fakes::{
     MockSkopeo, POLICY, failed, fetch_with, never_cancelled, printed, request, skopeo_with,
@@ -48,7 +49,15 @@ enum RunEnd {
 
 /// Records a run that fetches nothing.
 fn record_empty_run(log: &LogWriter<'_>) -> Result<(), LogError> {
-    Recorder::begin(log, Path::new("/cache"), POLICY, source_info(), None)?.end()
+    Recorder::begin(
+        log,
+        Path::new("/cache"),
+        POLICY,
+        source_info(),
+        None,
+        Verifiers::default(),
+    )?
+    .end()
 }
 
 /// Records a run, and appends to a log that is there.
@@ -62,7 +71,15 @@ fn record_run(
 ) {
     let (cancel, store) = (never_cancelled(), Store::at(cache.to_owned()));
     let log = LogWriter::open(log, &cancel).expect("a log");
-    let recorder = Recorder::begin(&log, cache, policy, source_info(), None).expect("a record");
+    let recorder = Recorder::begin(
+        &log,
+        cache,
+        policy,
+        source_info(),
+        None,
+        Verifiers::default(),
+    )
+    .expect("a record");
     let how = (3, &cancel, &[&recorder as _][..]);
     fetch_with(&store, skopeo, policy, requests, how);
     if let RunEnd::Recorded = end {

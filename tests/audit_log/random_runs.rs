@@ -12,12 +12,13 @@ use proptest::prelude::*;
 use skopeo_index::audit_log::{Identify, LogWriter, Recorder};
 use skopeo_index::fetch::{ByteSource, Executor, Observer, Performer};
 use skopeo_index::store::Store;
+use skopeo_index::verifier::{VerifierPrograms, VerifierRunner};
 use skopeo_index_core::audit::SourceInfo;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{FetchPolicy, Method, Network};
 use skopeo_index_core::request::{Location, Request, TlsVerify};
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
-use test_support::audit_log::verify;
+use test_support::audit_log::{sample, verify};
 use test_support::loopback::samples;
 use test_support::program::fakes::{
     Fault, FaultyDisk, POLICY, catch_crash, never_cancelled, request, skopeo as skopeo_by,
@@ -26,6 +27,17 @@ use test_support::property::{assert_change_is_found, config, log_change};
 
 use self::answers::{Answer, Answers, Client, VetoAfter};
 use crate::{logs, source_info};
+
+/// None, two that approve, one that refuses, one that is killed.
+const VERIFIERS: [&[&[&str]]; 4] = [
+    &[],
+    &[&["true", "{file}"], &["true", "--x={digest}{file}"]],
+    &[&["true"], &["false", "{reference}"]],
+    &[&["sh", "-c", "kill -9 $$"]],
+];
+
+/// A timeout that no verifier reaches.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Where the bytes of a run come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,6 +70,8 @@ struct Run {
     policy: FetchPolicy,
     source: Source,
     options: SkopeoOptions,
+    /// Words of each verifier.
+    verifiers: &'static [&'static [&'static str]],
     /// Number of transitions after which every further one is vetoed.
     veto: Option<usize>,
     jobs: usize,
@@ -130,22 +144,34 @@ fn run() -> impl Strategy<Value = Run> {
             debug,
         }
     });
+    let verifiers = prop_oneof![
+        3 => Just(VERIFIERS[0]),
+        2 => prop::sample::select(&VERIFIERS[1..]),
+    ];
     let veto = prop_oneof![4 => Just(None), 1 => (0..12_usize).prop_map(Some)];
     let fetches = prop::collection::vec((0..4_usize, answer), 1..4);
     (
         fetches,
         policy,
-        (options, veto, 1..3_usize),
+        (options, verifiers, veto, 1..3_usize),
         crash,
         0..300_usize,
         any::<bool>(),
     )
         .prop_map(
-            |(fetches, (policy, source), (options, veto, jobs), crash, torn, corrupt)| Run {
+            |(
+                fetches,
+                (policy, source),
+                (options, verifiers, veto, jobs),
+                crash,
+                torn,
+                corrupt,
+            )| Run {
                 fetches,
                 policy,
                 source,
                 options,
+                verifiers,
                 veto,
                 jobs,
                 crash,
@@ -204,7 +230,10 @@ fn perform(run: &Run, log_path: &Path, cache: &Path) {
         other => panic!("{other:?}"),
     };
     let identify: Option<Identify<'_>> = (run.source == Source::Auto).then_some(Box::new(identify));
-    let recorder = Recorder::begin(&log, cache, run.policy, source, identify);
+    let verifiers = sample::verifiers(run.verifiers);
+    let programs = VerifierPrograms::find(verifiers.clone(), LONG, run.options.clone());
+    let programs = programs.expect("programs");
+    let recorder = Recorder::begin(&log, cache, run.policy, source, identify, verifiers);
     let recorder = recorder.expect("a record");
     let veto = VetoAfter(run.veto.unwrap_or(usize::MAX), AtomicUsize::new(0));
     let observers: [&dyn Observer; 2] = [&recorder, &veto];
@@ -246,6 +275,7 @@ fn perform(run: &Run, log_path: &Path, cache: &Path) {
                 },
                 _ => ByteSource::Skopeo(skopeo_by(&skopeo, &run.options)),
             },
+            verifiers: (!run.verifiers.is_empty()).then_some(&programs as &dyn VerifierRunner),
             retry_delay: Duration::ZERO,
             cancel: &cancel,
         },
@@ -286,6 +316,7 @@ proptest! {
             policy: POLICY,
             source: Source::Registry,
             options: SkopeoOptions::default(),
+            verifiers: &[],
             veto: None,
             jobs: 1,
             crash: CrashPoint::Never,

@@ -8,6 +8,7 @@ use std::thread;
 use serde_json::Value;
 use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_chain};
 use skopeo_index_core::audit::{Checkpoint, FileName, FindingKind, KeepObjects, Severity};
+use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::{lines, rechain, unseal, verify};
 use test_support::loopback::run;
 use test_support::program::binary;
@@ -185,7 +186,16 @@ fn line_after_rotation_is_found() {
 fn writer_with_an_open_run_continues_in_the_next_log() {
     let ((dir, path), cancel) = (log_path(), never_cancelled());
     let log = LogWriter::open(&path, &cancel).expect("a log");
-    let begin = || Recorder::begin(&log, Path::new("/cache"), POLICY, source_info(), None);
+    let begin = || {
+        Recorder::begin(
+            &log,
+            Path::new("/cache"),
+            POLICY,
+            source_info(),
+            None,
+            Verifiers::default(),
+        )
+    };
     let recorder = begin().expect("a record");
     rotate(&path, "log.1").expect("a rotation");
     let old = fs::read(dir.path().join("log.1")).expect("a log");

@@ -10,6 +10,7 @@ use skopeo_index_core::machine::{
     CacheEntry, CancelReason, EffectError, Fetch, ManifestBytes, Outcome, Task,
 };
 use skopeo_index_core::skopeo::{CommandOutput, Exit};
+use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::{all_findings, lines, unseal, verify};
 use test_support::program::fakes::{MockSkopeo, POLICY, never_cancelled, request};
 
@@ -197,8 +198,24 @@ fn run_record_names_cache_by_absolute_path_and_source() {
     let ((_dir, path), cancel) = (log_path(), never_cancelled());
     let log = LogWriter::open(&path, &cancel).expect("a log");
     let (cache, other) = (Path::new("a/cache"), "/other".to_owned());
-    Recorder::begin(&log, cache, POLICY, SourceInfo::Cache(other), None).expect("a record");
-    Recorder::begin(&log, cache, POLICY, source_info(), None).expect("a record");
+    Recorder::begin(
+        &log,
+        cache,
+        POLICY,
+        SourceInfo::Cache(other),
+        None,
+        Verifiers::default(),
+    )
+    .expect("a record");
+    Recorder::begin(
+        &log,
+        cache,
+        POLICY,
+        source_info(),
+        None,
+        Verifiers::default(),
+    )
+    .expect("a record");
     let here = std::env::current_dir().expect("a directory");
     let records = unseal(&fs::read(&path).expect("a log"));
     let expected = [
@@ -244,6 +261,7 @@ fn requires_sync_of_a_failed_fetch_unless_it_was_cancelled() {
         let task = Task {
             request: request(Digest::of(b"")),
             policy: POLICY,
+            verifiers: 0,
         };
         let stepped = Fetch::<ManifestBytes>::new(task).step(outcome);
         requires_sync(&stepped.expect("a transition").1)

@@ -24,6 +24,7 @@ fn cause_from_cache(policy: FetchPolicy, put: impl Fn(&Store, Digest)) -> Cause 
         performer: Performer {
             store: &store,
             source: ByteSource::Cache(&other),
+            verifiers: None,
             retry_delay: Duration::ZERO,
             cancel: &never_cancelled(),
         },

@@ -4,9 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use skopeo_index::command::RunError;
 use skopeo_index::fetch::{ByteSource, Executor, Performer};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::RunError;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{CancelReason, FetchPolicy};
 use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
@@ -92,6 +92,7 @@ fn deadline_during_backoff_cancels_the_fetch() {
         performer: Performer {
             store: &store,
             source: ByteSource::Skopeo(skopeo(&mock, &options)),
+            verifiers: None,
             retry_delay: Duration::from_secs(60),
             cancel: &cancel,
         },

@@ -3,8 +3,9 @@
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
+use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::skopeo::CommandRunner;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};

@@ -1,14 +1,18 @@
 //! Observers see every transition, and may veto it.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
+use skopeo_index::verifier::VerifierPrograms;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{Cause, EffectError, Event, Fetch, ManifestBytes, State, Task};
 use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::SkopeoOptions;
+use test_support::audit_log::sample;
 use test_support::loopback::samples;
 use test_support::program::fakes::{
-    POLICY, empty_cache, fetch_with, never_cancelled, request, skopeo_with,
+    POLICY, empty_cache, fetch_verified, fetch_with, never_cancelled, request, skopeo_with,
 };
 
 fn disk_full() -> EffectError {
@@ -38,7 +42,13 @@ fn vetoed_transition_fails_the_fetch_and_publishes_nothing_before_committed() {
         let (cancel, veto) = (never_cancelled(), VetoState(state));
         let skopeo = skopeo_with(vec![document]);
         let how = (1, &cancel, &[&veto as &dyn Observer][..]);
-        let reports = fetch_with(&store, &skopeo, POLICY, &requests, how);
+        let verifiers = VerifierPrograms::find(
+            sample::verifiers(&[&["true"]]),
+            Duration::from_secs(60),
+            SkopeoOptions::default(),
+        );
+        let verifiers = verifiers.expect("a program");
+        let reports = fetch_verified(&store, &skopeo, POLICY, &requests, how, Some(&verifiers));
         let result = &reports[0].result;
         assert_eq!(
             result.is_ok(),
@@ -85,6 +95,7 @@ fn recorded_events_replay_to_the_same_states() {
             let mut replayed = Fetch::new(Task {
                 request: requests[0].clone(),
                 policy: POLICY,
+                verifiers: 0,
             });
             for event in events.0.lock().expect("no panic").iter() {
                 let json = serde_json::to_string(event).expect("JSON");

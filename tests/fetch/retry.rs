@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use skopeo_index::command::RunError;
 use skopeo_index::fetch::backoff;
-use skopeo_index::skopeo::RunError;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{Cause, FailureKind, FetchPolicy};
 use test_support::loopback::samples;

@@ -78,6 +78,7 @@ impl Scene {
             performer: Performer {
                 store: &self.store,
                 source,
+                verifiers: None,
                 retry_delay: Duration::ZERO,
                 cancel: &self.cancel,
             },
@@ -248,6 +249,7 @@ fn session_with_log_that_is_broken_does_not_begin() {
         performer: Performer {
             store: &scene.store,
             source: ByteSource::Skopeo(skopeo(&mock, &options)),
+            verifiers: None,
             retry_delay: Duration::ZERO,
             cancel: &scene.cancel,
         },

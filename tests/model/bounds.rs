@@ -161,6 +161,8 @@ pub struct Bounds {
     pub network: Network,
     pub attempts: u32,
     pub registry: Registry,
+    /// Verifiers, which approve everything with a correct registry.
+    pub verifiers: u8,
     pub initial_disks: Vec<InitialDisk>,
     /// Failing file-system calls and records.
     pub faults: u8,
@@ -186,6 +188,7 @@ impl Bounds {
             network: Network::Allowed,
             attempts: 1,
             registry: Registry::Correct,
+            verifiers: 0,
             initial_disks: vec![InitialDisk::EmptyCache],
             faults: 0,
             crashes: 0,

@@ -42,6 +42,8 @@ pub enum Call {
     InspectDir(Text),
     /// skopeo prints the digest of a file.
     ManifestDigest(Text),
+    /// A verifier judges the bytes.
+    Verify(u8),
     /// Appends a record to the audit log, durably.
     Record(State),
     /// Reports the object as committed.

@@ -18,6 +18,7 @@ mod properties;
 mod seeded_bug;
 mod simulation;
 mod transitions;
+mod verifiers;
 mod world;
 
 use std::time::Instant;

@@ -16,6 +16,7 @@ use skopeo_index::os::CancelToken;
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::skopeo::Skopeo;
 use skopeo_index::store::Store;
+use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
     Cause, FetchPolicy, Method, Network, Placement, Provenance, State,
@@ -26,7 +27,7 @@ use skopeo_index_core::skopeo::SkopeoOptions;
 use crate::call::{Answer, Call};
 use crate::file_system::{FileId, Text};
 use crate::seeded_bug::SeededBug;
-use crate::simulation::{SimulatedCrash, Simulation};
+use crate::simulation::{SimulatedCrash, SimulatedVerifiers, Simulation};
 
 /// Where the cache is.
 pub const ROOT: Text = "/srv/cache";
@@ -41,6 +42,7 @@ pub struct Job {
     pub method: Method,
     pub network: Network,
     pub attempts: u32,
+    pub verifiers: u8,
     pub bug: Option<SeededBug>,
 }
 
@@ -72,6 +74,7 @@ pub enum CauseKind {
     SkopeoDigestMismatch,
     CopyMismatch,
     ReadBackMismatch,
+    RefusedByVerifier,
     Offline,
     EffectFailed,
     RetriesExhausted,
@@ -85,6 +88,7 @@ impl From<&Cause> for CauseKind {
             Cause::SkopeoDigestMismatch { .. } => Self::SkopeoDigestMismatch,
             Cause::CopyMismatch { .. } => Self::CopyMismatch,
             Cause::ReadBackMismatch { .. } => Self::ReadBackMismatch,
+            Cause::RefusedByVerifier { .. } => Self::RefusedByVerifier,
             Cause::Offline { .. } => Self::Offline,
             Cause::EffectFailed { .. } => Self::EffectFailed,
             Cause::RetriesExhausted { .. } => Self::RetriesExhausted,
@@ -219,10 +223,12 @@ fn run(job: &Job, answers: Vec<Answer>) -> Snapshot {
         options: &SkopeoOptions::default(),
         command_timeout: Duration::from_secs(1),
     };
+    let verifiers = SimulatedVerifiers::new(job.verifiers, simulation.clone());
     let config = SessionConfig {
         performer: Performer {
             store: &store,
             source: job.engine.source(&simulation, skopeo, attempts),
+            verifiers: (job.verifiers > 0).then_some(&verifiers as &dyn VerifierRunner),
             retry_delay: Duration::ZERO,
             cancel: &CANCEL,
         },

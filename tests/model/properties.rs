@@ -17,7 +17,8 @@ pub const DURABILITY: &str =
 pub const RECOVERY: &str =
     "invariant 3, recovery: after a crash the next run succeeds and leaves no staging";
 pub const LOCK_PROGRESS: &str = "invariant 4, liveness: lock waits form no cycle";
-pub const EVIDENCE: &str = "invariant 8, evidence: a published object has a record of Verified";
+pub const EVIDENCE: &str = "invariant 8, evidence: a published object has a record of Verified, \
+     and with verifiers of Authenticated, as a reported one has";
 pub const NO_FAILURE_WITHOUT_CAUSE: &str = "an undisturbed fetch succeeds";
 pub const FOREIGN: &str = "what isn't ours is untouched, and a cache in it is refused";
 pub const TERMINATION: &str = "every process ends, or stays crashed when no restart is left";
@@ -98,7 +99,7 @@ fn eventually(model: &CacheModel) -> [Conditional; 2] {
     ]
 }
 
-fn reachable_states(model: &CacheModel) -> [Conditional; 15] {
+fn reachable_states(model: &CacheModel) -> [Conditional; 16] {
     let bounds = &model.bounds;
     let initial = |disk| bounds.initial_disks.contains(&disk);
     let is_online = bounds.network == Network::Allowed;
@@ -116,6 +117,11 @@ fn reachable_states(model: &CacheModel) -> [Conditional; 15] {
         (is_fetched, "verified", |m, w| {
             reached(m, w, State::Verified)
         }),
+        (
+            is_fetched && bounds.verifiers > 0,
+            "authenticated",
+            |m, w| reached(m, w, State::Authenticated),
+        ),
         (is_index, "committed", |m, w| {
             reached(m, w, State::Committed)
         }),
@@ -159,7 +165,7 @@ fn reachable_states(model: &CacheModel) -> [Conditional; 15] {
     ]
 }
 
-fn reachable_causes(model: &CacheModel) -> [Conditional; 8] {
+fn reachable_causes(model: &CacheModel) -> [Conditional; 9] {
     let bounds = &model.bounds;
     let is_online = bounds.network == Network::Allowed;
     let is_wrong = is_online && bounds.registry == Registry::Arbitrary;
@@ -183,6 +189,11 @@ fn reachable_causes(model: &CacheModel) -> [Conditional; 8] {
         (bounds.removals > 0, "failed: read-back mismatch", |m, w| {
             failed(m, w, |_, cause| cause == CauseKind::ReadBackMismatch)
         }),
+        (
+            bounds.verifiers > 0 && bounds.registry == Registry::Arbitrary,
+            "failed: refused by a verifier",
+            |m, w| failed(m, w, |_, cause| cause == CauseKind::RefusedByVerifier),
+        ),
         (!is_online, "failed: offline", |m, w| {
             failed(m, w, |_, cause| cause == CauseKind::Offline)
         }),
@@ -321,14 +332,24 @@ fn has_no_lock_cycle(model: &CacheModel, world: &World) -> bool {
     })
 }
 
-/// Whether every object that the initial disk didn't have was recorded as verified.
+/// Whether every object that the initial disk didn't have was recorded as verified, and with
+/// verifiers as authenticated; so that of each object that was reported.
 fn has_records(model: &CacheModel, world: &World) -> bool {
+    let needed = match model.bounds.verifiers {
+        0 => State::Verified,
+        _ => State::Authenticated,
+    };
+    let has_record = |digest| world.log.contains(&(digest, needed));
+    let is_reported_early = |digest: &Digest| model.bounds.verifiers > 0 && !has_record(*digest);
+    if world.reported.iter().any(is_reported_early) {
+        return false;
+    }
     model.bounds.requested.iter().all(|document| {
         let digest = Digest::of(document.as_bytes());
         let is_published = match world.fs.node(object(digest)) {
             Some(Node::File(file)) => !world.initial.has_object() || file != (object(digest), 0),
             _ => false,
         };
-        !is_published || world.log.contains(&(digest, State::Verified))
+        !is_published || has_record(digest)
     })
 }

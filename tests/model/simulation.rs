@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use skopeo_index::audit_log::requires_sync;
+use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
 use skopeo_index::os::{CancelToken, best_effort};
 use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::store::DiskError;
+use skopeo_index::verifier::{VerifierRun, VerifierRunner};
 use skopeo_index_core::audit::ExchangeRecord;
-use skopeo_index_core::machine::{EffectError, FailureKind, State};
+use skopeo_index_core::machine::{EffectError, FailureKind, ManifestBytes, Outcome, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::stderr::classify;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
+use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
 
 use crate::call::{Answer, Call};
 use crate::file_system::{FileId, Text, intern};
@@ -185,6 +188,55 @@ impl ManifestClient for Simulation {
     }
 }
 
+/// Verifiers that answer as the checker chooses.
+pub struct SimulatedVerifiers {
+    verifiers: Verifiers,
+    simulation: Simulation,
+}
+
+impl SimulatedVerifiers {
+    pub fn new(count: u8, simulation: Simulation) -> Self {
+        let command = VerifierCommand::try_from(vec!["verifier".to_owned()]);
+        let commands = vec![command.expect("a command"); usize::from(count)];
+        Self {
+            verifiers: commands.try_into().expect("few verifiers"),
+            simulation,
+        }
+    }
+}
+
+impl VerifierRunner for SimulatedVerifiers {
+    fn verifiers(&self) -> &Verifiers {
+        &self.verifiers
+    }
+
+    fn run(
+        &self,
+        verifier: u8,
+        _: &Request,
+        _: &ManifestBytes,
+        _: &Path,
+        _: &CancelToken,
+    ) -> VerifierRun {
+        let call = Call::Verify(verifier);
+        let exited = |status, message: &str| {
+            let message = message.to_owned();
+            Ok(Outcome::VerifierExited { message, status })
+        };
+        let outcome = match self.simulation.call(call).expect("an answer of a verifier") {
+            Answer::Done => exited(0, ""),
+            Answer::RemoteFailed(message) => exited(1, message),
+            _ => Err(EffectError::Verifier {
+                message: "killed by signal 9".to_owned(),
+            }),
+        };
+        VerifierRun {
+            outcome,
+            record: None,
+        }
+    }
+}
+
 impl Observer for Simulation {
     fn transition(&self, _: FetchId, _: &Request, transition: &Transition) -> Result<(), Veto> {
         let state = transition.event.to;
@@ -192,12 +244,14 @@ impl Observer for Simulation {
         if !requires_sync(&transition.event) || self.has(SeededBug::NeverRecorded) {
             return Ok(());
         }
-        if self.has(SeededBug::RecordedAfterPublishing) && state == State::Verified {
-            self.script().delayed_record = Some(state);
-            return Ok(());
-        }
         let delayed = self.script().delayed_record.take();
-        for state in delayed.into_iter().chain([state]) {
+        let is_delayed = self.has(SeededBug::RecordedAfterPublishing)
+            && matches!(state, State::Verified | State::Authenticated);
+        if is_delayed {
+            self.script().delayed_record = Some(state);
+        }
+        let now = (!is_delayed).then_some(state);
+        for state in delayed.into_iter().chain(now) {
             self.call(Call::Record(state))
                 .map_err(|error| Veto(error.into()))?;
         }

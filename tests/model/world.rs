@@ -91,6 +91,7 @@ impl CacheModel {
             method: self.bounds.method,
             network,
             attempts: self.bounds.attempts,
+            verifiers: self.bounds.verifiers,
             bug: self.bounds.bug,
         });
         let disturbance = if INDEXES.contains(&document) && network == Network::Allowed {
@@ -131,9 +132,18 @@ impl CacheModel {
         }
     }
 
-    /// The answers that skopeo or the registry client may give to a call, the correct one
+    /// The answers that skopeo, the registry client or a verifier may give to a call, the correct one
     /// first; none for other calls.
     pub fn remote_answers(&self, fs: &FileSystem, call: &Call) -> Vec<Answer> {
+        if let Call::Verify(_) = call {
+            return match self.bounds.registry {
+                Registry::Correct => vec![Answer::Done],
+                Registry::Arbitrary => {
+                    let refused = Answer::RemoteFailed("no signature");
+                    vec![Answer::Done, refused, Answer::Unavailable]
+                }
+            };
+        }
         let correct = match call {
             Call::Request(digest) | Call::InspectRaw(digest) | Call::CopyIndex(digest, _) => {
                 Answer::Content(document(*digest))
@@ -265,7 +275,8 @@ impl CacheModel {
             | Call::InspectRaw(_)
             | Call::CopyIndex(..)
             | Call::InspectDir(_)
-            | Call::ManifestDigest(_) => unreachable!("skopeo answers it"),
+            | Call::ManifestDigest(_)
+            | Call::Verify(_) => unreachable!("a program answers it"),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use skopeo_index::skopeo::{CommandLimits, RunError};
+use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand};
 use test_support::program::fakes::{never_cancelled, request};

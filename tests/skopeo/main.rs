@@ -15,8 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError, SkopeoBinary};
+use skopeo_index::skopeo::{CommandRunner, SkopeoBinary};
 use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
 use test_support::program::fakes::never_cancelled;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use skopeo_index::skopeo::RunError;
+use skopeo_index::command::RunError;
 use skopeo_index_core::machine::CancelReason;
 use skopeo_index_core::skopeo::Exit;
 use test_support::program::fakes::never_cancelled;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skopeo_index::skopeo::RunError;
+use skopeo_index::command::RunError;
 use skopeo_index_core::machine::{CancelReason, EffectError, FailureKind};
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::contradiction::Contradiction;
 use super::exchange::ExchangeRecord;
-use super::record::{CommandRecord, RunInfo, SourceInfo};
+use super::record::{CommandRecord, RunInfo, SourceInfo, VerifierRecord};
 use crate::machine::{ContentInfo, Effect, EffectError, FailureKind, Method, Outcome, Staging};
 use crate::request::{Location, Request};
 use crate::skopeo::{Exit, ParsedArgv, method_commands};
@@ -29,6 +29,7 @@ pub(super) struct Evidence<'a> {
     pub(super) effect: &'a Effect<'a, ContentInfo>,
     pub(super) command: Option<&'a CommandRecord>,
     pub(super) exchange: Option<&'a ExchangeRecord>,
+    pub(super) verifier: Option<&'a VerifierRecord>,
     /// Whether the run's skopeo is identified.
     pub(super) is_identified: bool,
     pub(super) outcome: &'a Outcome<ContentInfo>,
@@ -46,6 +47,7 @@ impl Evidence<'_> {
     /// Checks that the record has the evidence that its outcome needs, and no other.
     pub(super) fn check(&self) -> Result<(), Contradiction> {
         self.check_exchange()?;
+        self.check_verifier()?;
         match (self.expected_command(), self.command, &self.run.source) {
             (_, Some(_), SourceInfo::Cache(_)) => Err(Contradiction::CommandInCopyRun),
             (None, Some(_), _) | (_, Some(_), SourceInfo::Registry) => {
@@ -92,6 +94,7 @@ impl Evidence<'_> {
             | Effect::Quarantine { .. }
             | Effect::Stage
             | Effect::Backoff { .. }
+            | Effect::Authenticate { .. }
             | Effect::Continue
             | Effect::Publish { .. } => return None,
         };
@@ -145,13 +148,7 @@ impl Evidence<'_> {
 
     /// Compares the exit with the outcome.
     fn check_exit(&self, command: &CommandRecord) -> Result<(), Contradiction> {
-        let exit = match (command.exit, command.signal) {
-            (Some(status), None) if STATUSES.contains(&status) => Some(Exit::Status(status)),
-            (None, Some(signal)) if SIGNALS.contains(&signal) => Some(Exit::Signal(signal)),
-            (None, None) => None,
-            _ => return Err(Contradiction::InvalidExit),
-        };
-        let is_possible = match (self.outcome, exit) {
+        let is_possible = match (self.outcome, exit(command)?) {
             (Outcome::Failed { error }, Some(Exit::Status(0))) => {
                 // What `skopeo copy` left could not be read.
                 let copied = matches!(self.run.policy.method, Method::SkopeoCopy)
@@ -172,6 +169,16 @@ impl Evidence<'_> {
             (_, exit) => exit == Some(Exit::Status(0)),
         };
         is_possible.then_some(()).ok_or(Contradiction::ExitOutcome)
+    }
+}
+
+/// The recorded exit; `None` if the command was not started or did not end.
+pub(super) fn exit(command: &CommandRecord) -> Result<Option<Exit>, Contradiction> {
+    match (command.exit, command.signal) {
+        (Some(status), None) if STATUSES.contains(&status) => Ok(Some(Exit::Status(status))),
+        (None, Some(signal)) if SIGNALS.contains(&signal) => Ok(Some(Exit::Signal(signal))),
+        (None, None) => Ok(None),
+        _ => Err(Contradiction::InvalidExit),
     }
 }
 

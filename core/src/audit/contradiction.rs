@@ -53,6 +53,18 @@ pub enum Contradiction {
     /// A command of a skopeo that no earlier record identifies.
     #[error("a command before the record that identifies skopeo")]
     UnidentifiedSkopeo,
+    /// A verdict without a verifier.
+    #[error("no verifier that led to the outcome")]
+    MissingVerifier,
+    /// A verifier where the transition runs none.
+    #[error("a verifier, where the transition runs none")]
+    UnexpectedVerifier,
+    /// Arguments that are not those of the run's verifier for the request.
+    #[error("arguments that are not those of the run's verifier")]
+    VerifierArguments,
+    /// The outcome of a verifier that exited otherwise.
+    #[error("the verifier's exit contradicts the outcome")]
+    VerifierExit,
     /// Bytes were read of a content that is larger than what is read.
     #[error("content of {0} bytes: at most {MAX_MANIFEST_SIZE} are read")]
     ContentSize(u64),
@@ -90,6 +102,10 @@ impl Contradiction {
             Self::UnexpectedExchange => "unexpected-exchange",
             Self::InvalidExchange => "invalid-exchange",
             Self::UnidentifiedSkopeo => "unidentified-skopeo",
+            Self::MissingVerifier => "missing-verifier",
+            Self::UnexpectedVerifier => "unexpected-verifier",
+            Self::VerifierArguments => "verifier-arguments",
+            Self::VerifierExit => "verifier-exit",
             Self::ContentSize(_) => "content-size",
             Self::OversizedFile(_) => "oversized-file",
             Self::ContentConflict(_) => "content-conflict",

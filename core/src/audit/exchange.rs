@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{RunInfo, SkopeoIdentity};
+use super::record::{RunInfo, SkopeoIdentity, VerifierRecord};
 use crate::digest::Digest;
 
 /// A request of the registry client, with the last endpoint that answered it.
@@ -41,6 +41,8 @@ pub struct FetchOrigin {
     pub engine: Option<FetchEngine>,
     /// The run of the fetch.
     pub run: RunInfo,
+    /// The verifiers that ran, in their order.
+    pub verifiers: Vec<VerifierRecord>,
 }
 
 /// Who brought a fetch's bytes.

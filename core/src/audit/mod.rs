@@ -34,6 +34,7 @@ mod replay;
 mod rotation;
 mod statement;
 mod tile;
+mod verifier_rules;
 mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SavedCheckpoint};
@@ -51,7 +52,7 @@ pub use note::{MAX_NOTE_LEN, MAX_SIGNATURES, Note, NoteError, NoteSignature, Sig
 pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_LEN, Proof, ProofError};
 pub use record::{
     CommandRecord, Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SkopeoIdentity,
-    SourceInfo, TornLine, is_complete,
+    SourceInfo, TornLine, VerifierRecord, is_complete,
 };
 pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};

@@ -1,5 +1,7 @@
 //! Names below a cache that records may hold.
 
+use std::path::Path;
+
 use super::contradiction::Contradiction;
 use crate::digest::{Digest, is_hex};
 use crate::machine::Staging;
@@ -7,8 +9,23 @@ use crate::machine::Staging;
 /// The program's directory in a cache.
 const PRIVATE: &str = ".skopeo-index";
 
+/// What follows the number of a verifier's directory: the copy of the bytes in it.
+const VERIFIER_FILE: &str = ".verifier/index.json";
+
 /// Hexadecimal digits of a staging directory's name: 3 random bytes.
 const STAGING_DIGITS: usize = 6;
+
+/// The path of the copy that a verifier was given, in text that contains it:
+/// `CACHE/.skopeo-index/staging-HEX/N.verifier/index.json`.
+pub(super) fn find_verifier_file<'t>(text: &'t str, cache: &str) -> Option<&'t str> {
+    let start = Path::new(cache).join(PRIVATE);
+    let start = format!("{}/staging-", start.display());
+    let path = &text[text.find(&start)?..];
+    let (digits, rest) = path[start.len()..].split_once('/')?;
+    let (number, _) = rest.split_once(VERIFIER_FILE)?;
+    (is_hex(digits, STAGING_DIGITS) && parse_number::<u64>(number).is_some())
+        .then(|| &path[..path.len() - rest.len() + number.len() + VERIFIER_FILE.len()])
+}
 
 /// Checks a staging name, `.skopeo-index/staging-HEX/N`, and returns its directory.
 pub(super) fn check_staging(staging: &Staging) -> Result<&str, Contradiction> {

@@ -15,6 +15,7 @@ use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
 use crate::skopeo::Exit;
+use crate::verifier::Verifiers;
 
 /// The schema version that is written and read.
 const SCHEMA: u64 = 1;
@@ -34,7 +35,7 @@ pub struct SkopeoIdentity {
     pub version: String,
 }
 
-/// The skopeo command of a transition.
+/// A command of a transition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandRecord {
@@ -70,6 +71,21 @@ impl CommandRecord {
     }
 }
 
+/// A verifier's run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifierRecord {
+    /// Its arguments, exit and duration.
+    pub command: CommandRecord,
+    /// SHA-256 of everything that it printed; `None` where it did not exit by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Digest>,
+    /// The program's path.
+    pub path: String,
+    /// SHA-256 of the program; `None` if it could not be read.
+    pub sha256: Option<Digest>,
+}
+
 /// Where a run's manifest bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -97,6 +113,9 @@ pub struct RunInfo {
     pub source: SourceInfo,
     /// The user id of the process.
     pub uid: u32,
+    /// The programs that must approve the bytes.
+    #[serde(default, skip_serializing_if = "Verifiers::is_empty")]
+    pub verifiers: Verifiers,
     /// Version of the program.
     pub version: String,
 }
@@ -150,7 +169,7 @@ pub enum Entry {
     Run(RunInfo),
     /// A fetch changed its state.
     Transition {
-        /// The command that led to it, if there was one.
+        /// The skopeo command that led to it, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<CommandRecord>,
         /// The transition.
@@ -162,6 +181,9 @@ pub enum Entry {
         registry: Option<ExchangeRecord>,
         /// The fetch's request.
         request: Request,
+        /// The verifier that led to it, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verifier: Option<VerifierRecord>,
     },
     /// A run is about to use skopeo, which its source leaves open.
     Skopeo(SkopeoIdentity),

@@ -11,7 +11,7 @@ use super::exchange::ExchangeRecord;
 use super::finding::FindingKind;
 use super::id::Timestamp;
 use super::names::{check_quarantine, check_staging};
-use super::record::{CommandRecord, RunInfo, SourceInfo};
+use super::record::{CommandRecord, RunInfo, SourceInfo, VerifierRecord};
 use super::verify::CLOCK_SKEW_TOLERANCE;
 use crate::machine::{ContentInfo, Event, Fetch, Outcome, Placement, State, Task};
 use crate::request::Request;
@@ -40,6 +40,7 @@ pub(super) struct Transition<'r> {
     pub(super) event: &'r Event,
     pub(super) command: Option<&'r CommandRecord>,
     pub(super) exchange: Option<&'r ExchangeRecord>,
+    pub(super) verifier: Option<&'r VerifierRecord>,
     pub(super) classification: Option<ClassificationHash>,
     pub(super) time: &'r Timestamp,
 }
@@ -92,6 +93,7 @@ impl OpenRun {
             Fetch::new(Task {
                 request: transition.request.clone(),
                 policy: self.info.policy,
+                verifiers: self.info.verifiers.count(),
             })
         });
         let checks = [
@@ -139,6 +141,7 @@ impl OpenRun {
             effect: &effect,
             command: transition.command,
             exchange: transition.exchange,
+            verifier: transition.verifier,
             is_identified: self.is_identified,
             outcome: &transition.event.outcome,
         };
@@ -168,7 +171,9 @@ impl OpenRun {
     /// A command takes no longer than its run so far, by the tolerance for a clock that is set
     /// back.
     fn check_duration(&self, transition: &Transition<'_>) -> Result<(), Contradiction> {
-        let (Some(command), Some(begun)) = (transition.command, &self.begun) else {
+        let by_verifier = || transition.verifier.map(|verifier| &verifier.command);
+        let (Some(command), Some(begun)) = (transition.command.or_else(by_verifier), &self.begun)
+        else {
             return Ok(());
         };
         let elapsed = transition.time.duration_since(begun).unwrap_or_default();

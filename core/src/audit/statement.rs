@@ -22,6 +22,12 @@ const PURL: &str = "pkg:cargo/skopeo-index";
 /// versions.
 const POLICY_SHA256: &str = "7d724229914a371264f48dff2d8c188e20007ac3b9b0a9424cce6f3197de957d";
 
+/// The level of an index with the requested digest.
+const DIGEST_VERIFIED: &str = "SKOPEO_INDEX_DIGEST_VERIFIED";
+
+/// The level of an index that every verifier of its run has approved as well.
+const AUTHENTICATED: &str = "SKOPEO_INDEX_AUTHENTICATED";
+
 /// Characters that a URI's path can contain beside letters and digits (RFC 3986, section
 /// 3.3).
 const PATH: &[u8] = b"-._~/:@!$&'()*+,;=";
@@ -100,9 +106,10 @@ pub fn statement(
         return None;
     };
     let verdict = Verdict::of(event)?;
-    let (result, level) = match verdict {
-        Verdict::Passed => ("PASSED", "SKOPEO_INDEX_DIGEST_VERIFIED"),
-        Verdict::Failed => ("FAILED", "FAILED"),
+    let (result, levels) = match verdict {
+        Verdict::Failed => ("FAILED", json!(["FAILED"])),
+        Verdict::Passed if origin.verifiers.is_empty() => ("PASSED", json!([DIGEST_VERIFIED])),
+        Verdict::Passed => ("PASSED", json!([DIGEST_VERIFIED, AUTHENTICATED])),
     };
     // Of the programs that fetched, not of the one that exports.
     let version = &origin.run.version;
@@ -130,6 +137,9 @@ pub fn statement(
     if let Some(cause) = &event.cause {
         extension["cause"] = cause.to_string().into();
     }
+    if !origin.verifiers.is_empty() {
+        extension["verifiers"] = json!(origin.verifiers);
+    }
     Some(json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [subject],
@@ -140,7 +150,7 @@ pub fn statement(
             "resourceUri": resource_uri(request, origin),
             "policy": policy(version),
             "verificationResult": result,
-            "verifiedLevels": [level],
+            "verifiedLevels": levels,
             "slsaVersion": "1.0",
             format!("{PURL}#record"): extension,
         },
@@ -171,7 +181,8 @@ const fn is_verdict(cause: &Cause) -> bool {
     match cause {
         Cause::NotAnIndex { .. }
         | Cause::DigestMismatch { .. }
-        | Cause::SkopeoDigestMismatch { .. } => true,
+        | Cause::SkopeoDigestMismatch { .. }
+        | Cause::RefusedByVerifier { .. } => true,
         // Of an oversized document, the digest is not known.
         Cause::EffectFailed { error } | Cause::RetriesExhausted { error, .. } => matches!(
             error,

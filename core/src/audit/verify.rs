@@ -286,6 +286,7 @@ impl Verifier {
                 request,
                 command,
                 registry,
+                verifier,
             } => match self.open_runs.get_mut(&record.run) {
                 None if is_earlier => {}
                 None => kinds.push(wrong_run(NOT_OPEN)),
@@ -296,6 +297,7 @@ impl Verifier {
                         event,
                         command: command.as_ref(),
                         exchange: registry.as_ref(),
+                        verifier: verifier.as_ref(),
                         classification,
                         time: &record.time,
                     };

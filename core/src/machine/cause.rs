@@ -59,6 +59,16 @@ pub enum Cause {
         /// SHA-256 of the object; `None` where there is no file.
         read: Option<Digest>,
     },
+    /// A verifier refused the bytes.
+    #[error("refused by a verifier: {} (exit status {status})", Escaped(.message))]
+    RefusedByVerifier {
+        /// Its name, and the end of what it printed.
+        message: String,
+        /// Its exit status.
+        status: i32,
+        /// Its position among the verifiers of the run, from 0.
+        verifier: u8,
+    },
     /// The cache has no such object and the network must not be used.
     #[error("not in the cache (offline mode){}", quarantine_note(.quarantined.as_deref()))]
     Offline {
@@ -121,6 +131,12 @@ pub enum EffectError {
         operation: String,
         /// The path that it was applied to.
         path: String,
+    },
+    /// A verifier gave no verdict: it could not be run, or did not exit by itself.
+    #[error("no verdict of a verifier: {}", Escaped(.message))]
+    Verifier {
+        /// Its name, and what happened.
+        message: String,
     },
     /// The fetch was cancelled.
     #[error("{reason}")]
@@ -256,7 +272,10 @@ impl EffectError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Command { kind, .. } => kind.is_transient(),
-            Self::Disk { .. } | Self::Cancelled { .. } | Self::AuditLog { .. } => false,
+            Self::Disk { .. }
+            | Self::Verifier { .. }
+            | Self::Cancelled { .. }
+            | Self::AuditLog { .. } => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{CacheEntry, Content, ObjectStatus, Pending, Placement, Staging, Task, Verified};
+use super::{Authenticated, CacheEntry, Content, Placement, Staged, Staging, Task, Verified};
 use crate::index::IndexSummary;
 
 /// The object is in the cache, whole and durable.
@@ -43,55 +43,38 @@ impl Provenance {
 }
 
 impl<C: Content> Committed<C> {
-    /// Succeeds if the cache's object is intact; otherwise returns its status.
-    pub(super) fn hit(
-        pending: Pending,
-        entry: &CacheEntry<C>,
-    ) -> Result<Self, (Pending, ObjectStatus)> {
-        match entry.status(pending.task().request.digest()) {
-            ObjectStatus::Intact { index, size } => {
-                let (task, quarantined) = pending.into_parts();
-                Ok(Self {
-                    task,
-                    index,
-                    size,
-                    provenance: Provenance::Hit,
-                    quarantined,
-                    staging: None,
-                    content: PhantomData,
-                })
-            }
-            status => Err((pending, status)),
-        }
+    /// An intact object of the cache.
+    pub(super) fn hit(authenticated: Authenticated<C>) -> Self {
+        Self::new(authenticated.into_verified(), Provenance::Hit)
     }
 
     /// Succeeds if the cache returned the verified bytes.
     pub(super) fn published(
-        verified: Verified<C>,
+        authenticated: Authenticated<C>,
         read_back: &CacheEntry<C>,
         placement: Placement,
-    ) -> Result<Self, Verified<C>> {
+    ) -> Result<Self, Authenticated<C>> {
+        let verified = authenticated.verified();
         if !matches!(read_back, CacheEntry::File { content } if content == verified.content()) {
-            return Err(verified);
+            return Err(authenticated);
         }
-        let size = verified.content().info().size;
-        let inspected = verified.into_inspected();
-        let index = inspected.index().clone();
-        let staged = inspected.into_staged();
         let provenance = Provenance::Fetched {
-            attempts: staged.attempt(),
+            attempts: verified.staged().map_or(0, Staged::attempt),
             placement,
         };
-        let (task, staging, quarantined) = staged.into_parts();
-        Ok(Self {
-            task,
-            index,
-            size,
+        Ok(Self::new(authenticated.into_verified(), provenance))
+    }
+
+    fn new(verified: Verified<C>, provenance: Provenance) -> Self {
+        Self {
+            task: verified.task().clone(),
+            index: verified.index().clone(),
+            size: verified.content().info().size,
             provenance,
-            quarantined,
-            staging: Some(staging),
+            quarantined: verified.quarantined().map(str::to_owned),
+            staging: verified.staged().map(|staged| staged.staging().clone()),
             content: PhantomData,
-        })
+        }
     }
 }
 

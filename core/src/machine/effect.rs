@@ -53,6 +53,15 @@ pub enum Effect<'a, C> {
         /// The attempt that made it.
         attempt: u32,
     },
+    /// Run a verifier on the verified bytes.
+    Authenticate {
+        /// The request.
+        request: &'a Request,
+        /// The bytes.
+        content: &'a C,
+        /// Its position among the verifiers of the task, from 0.
+        verifier: u8,
+    },
     /// Do nothing; answer [`Outcome::Continued`](super::Outcome::Continued).
     Continue,
     /// Put the bytes into the cache: write, fsync, rename without replacing, fsync

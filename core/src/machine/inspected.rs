@@ -58,7 +58,7 @@ impl<C: Content> Inspected<C> {
                 Fetch::Verified(verified) if digest != verified.digest().to_string() => {
                     let (sha256, skopeo) = (verified.digest(), digest);
                     let cause = Cause::SkopeoDigestMismatch { sha256, skopeo };
-                    verified.into_inspected().fail(cause)
+                    verified.fail(State::Inspected, cause)
                 }
                 next => next,
             }),

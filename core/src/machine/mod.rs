@@ -10,6 +10,9 @@
 //!     └──┘                     any state ──▶ Failed(state it failed in, cause)
 //! ```
 //!
+//! With verifiers, no object is committed without the approval of each, a hit neither:
+//! Pending (hit) or Inspected ──▶ Verified ──▶ Authenticated ──▶ Committed.
+//!
 //! # The caller's duties
 //!
 //! 1. Call [`Fetch::wants`]. `None` means that the fetch has ended.
@@ -48,7 +51,7 @@
 //! let request = Request::new("quay.io/app".parse().unwrap(), location, Digest::of(&index));
 //! let (attempts, method, network) = (NonZeroU32::MIN, Method::Raw, Network::Allowed);
 //! let policy = FetchPolicy { attempts, method, network };
-//! let mut fetch = Fetch::new(Task { request, policy });
+//! let mut fetch = Fetch::new(Task { request, policy, verifiers: 0 });
 //! while let Some(effect) = fetch.wants() {
 //!     let content = ManifestBytes::from(index.clone());
 //!     let outcome = match effect {
@@ -68,6 +71,7 @@
 
 #![allow(clippy::result_large_err, reason = "a refusal returns the whole state")]
 
+mod authenticated;
 mod cache_entry;
 mod cause;
 mod committed;
@@ -76,6 +80,7 @@ mod copied;
 mod effect;
 mod event;
 mod failed;
+mod hit;
 mod inspected;
 mod outcome;
 mod pending;
@@ -84,6 +89,7 @@ mod table;
 mod task;
 mod verified;
 
+pub use authenticated::Authenticated;
 pub use cache_entry::{CacheEntry, ObjectStatus};
 pub use cause::{CancelReason, Cause, EffectError, FailureKind};
 pub use committed::{Committed, Provenance};
@@ -117,6 +123,8 @@ pub enum Fetch<C: Content = ManifestBytes> {
     Inspected(Inspected<C>),
     /// SHA-256 of the bytes is the requested digest.
     Verified(Verified<C>),
+    /// Every verifier has approved the bytes.
+    Authenticated(Authenticated<C>),
     /// The object is in the cache, whole and durable.
     Committed(Committed<C>),
     /// The fetch ended without the object.
@@ -142,6 +150,7 @@ impl<C: Content> Fetch<C> {
             Self::Copied(state) => Some(state.wants()),
             Self::Inspected(state) => Some(state.wants()),
             Self::Verified(state) => Some(state.wants()),
+            Self::Authenticated(state) => Some(state.wants()),
             Self::Committed(_) | Self::Failed(_) => None,
         }
     }
@@ -160,6 +169,9 @@ impl<C: Content> Fetch<C> {
             Self::Copied(state) => state.step(outcome).map_err(refuse(Self::Copied)),
             Self::Inspected(state) => state.step(outcome).map_err(refuse(Self::Inspected)),
             Self::Verified(state) => state.step(outcome).map_err(refuse(Self::Verified)),
+            Self::Authenticated(state) => {
+                (state.step(State::Authenticated, outcome)).map_err(refuse(Self::Authenticated))
+            }
             Self::Committed(_) | Self::Failed(_) => Err(refuse(|state| state)((self, outcome))),
         }?;
         let event = Event {
@@ -197,6 +209,7 @@ impl<C: Content> Fetch<C> {
             Self::Copied(_) => State::Copied,
             Self::Inspected(_) => State::Inspected,
             Self::Verified(_) => State::Verified,
+            Self::Authenticated(_) => State::Authenticated,
             Self::Committed(_) => State::Committed,
             Self::Failed(_) => State::Failed,
         }
@@ -223,7 +236,8 @@ impl<C: Content> Fetch<C> {
             Self::Staged(state) => state.task(),
             Self::Copied(state) => state.staged().task(),
             Self::Inspected(state) => state.copied().staged().task(),
-            Self::Verified(state) => state.inspected().copied().staged().task(),
+            Self::Verified(state) => state.task(),
+            Self::Authenticated(state) => state.verified().task(),
             Self::Committed(state) => state.task(),
             Self::Failed(state) => state.task(),
         }
@@ -247,7 +261,8 @@ impl<C: Content> Fetch<C> {
             Self::Staged(state) => Some(state),
             Self::Copied(state) => Some(state.staged()),
             Self::Inspected(state) => Some(state.copied().staged()),
-            Self::Verified(state) => Some(state.inspected().copied().staged()),
+            Self::Verified(state) => state.staged(),
+            Self::Authenticated(state) => state.verified().staged(),
             Self::Pending(_) | Self::Committed(_) | Self::Failed(_) => None,
         }
     }
@@ -291,7 +306,7 @@ macro_rules! states {
     };
 }
 
-states! { Pending, Staged, Copied, Inspected, Verified, Committed, Failed }
+states! { Pending, Staged, Copied, Inspected, Verified, Authenticated, Committed, Failed }
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

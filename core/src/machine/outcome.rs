@@ -59,6 +59,14 @@ pub enum Outcome<C> {
     Continued,
     /// The backoff has elapsed.
     BackoffElapsed,
+    /// A verifier exited. Only status 0 approves the bytes.
+    VerifierExited {
+        /// Why it refuses them: its name, and the end of what it printed, truncated. Empty
+        /// with status 0.
+        message: String,
+        /// Its exit status.
+        status: i32,
+    },
     /// The bytes were put into the cache.
     Published {
         /// How they got their name.
@@ -97,6 +105,10 @@ impl<C: Content> Outcome<C> {
             },
             Self::Continued => Outcome::Continued,
             Self::BackoffElapsed => Outcome::BackoffElapsed,
+            Self::VerifierExited { message, status } => Outcome::VerifierExited {
+                message: message.clone(),
+                status: *status,
+            },
             Self::Published {
                 placement,
                 read_back,
@@ -129,6 +141,7 @@ impl<C> Outcome<C> {
             Self::ManifestDigest { .. } => OutcomeKind::ManifestDigest,
             Self::Continued => OutcomeKind::Continued,
             Self::BackoffElapsed => OutcomeKind::BackoffElapsed,
+            Self::VerifierExited { .. } => OutcomeKind::VerifierExited,
             Self::Published { .. } => OutcomeKind::Published,
             Self::Failed { .. } => OutcomeKind::Failed,
         }
@@ -153,7 +166,7 @@ macro_rules! outcome_kinds {
 
 outcome_kinds! {
     Absent, Found, Oversized, NotAFile, Quarantined, Staged, Fetched, CopyRead,
-    ManifestDigest, Continued, BackoffElapsed, Published, Failed,
+    ManifestDigest, Continued, BackoffElapsed, VerifierExited, Published, Failed,
 }
 
 impl std::fmt::Display for OutcomeKind {

@@ -1,7 +1,8 @@
 //! The cache was not read yet, or has no usable object.
 
-use super::{CacheEntry, Cause, Committed, Content, Effect, Failed, Fetch, Network, ObjectStatus};
-use super::{Outcome, Staged, State, StepResult, Task};
+use super::hit::Hit;
+use super::{Authenticated, CacheEntry, Cause, Committed, Content, Effect, Failed, Fetch, Network};
+use super::{ObjectStatus, Outcome, Staged, State, StepResult, Task, Verified};
 
 /// The first state: the cache was not read yet, or has no usable object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Pending {
     pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C, Self> {
         match (&self.object, outcome) {
             (Object::Unknown | Object::Corrupt, Outcome::LookedUp { entry }) => {
-                Ok(self.looked_up(&entry))
+                Ok(self.looked_up(entry))
             }
             (Object::Corrupt, Outcome::Quarantined { name }) => Ok(self.absent(Some(name))),
             (Object::Absent { .. }, Outcome::Staged { staging }) => {
@@ -66,9 +67,12 @@ impl Pending {
 
     /// A hit is rehashed: only bytes that hash to their name are used, and only
     /// bytes that don't are quarantined. Another source's intact object stays.
-    fn looked_up<C: Content>(self, entry: &CacheEntry<C>) -> Fetch<C> {
-        match Committed::hit(self, entry) {
-            Ok(committed) => Fetch::Committed(committed),
+    fn looked_up<C: Content>(self, entry: CacheEntry<C>) -> Fetch<C> {
+        match Hit::find(self, entry) {
+            Ok(hit) => match Authenticated::authenticate(Verified::hit(hit)) {
+                Ok(authenticated) => Fetch::Committed(Committed::hit(authenticated)),
+                Err(verified) => Fetch::Verified(verified),
+            },
             Err((pending, ObjectStatus::Missing)) => pending.absent(None),
             Err((pending, ObjectStatus::NotAnIndex(reason))) => {
                 pending.fail(Cause::NotAnIndex { reason })

@@ -27,6 +27,7 @@ pub const TABLE: &[TableRow] = rows! {
     Pending, Absent, "" => Pending;
     Pending, Absent, "offline" => Failed;
     Pending, Found, "an index with this digest" => Committed;
+    Pending, Found, "an index with this digest, and verifiers" => Verified;
     Pending, Found, "another digest" => Pending;
     Pending, Found, "this digest, not an index" => Failed;
     Pending, Oversized, "" => Failed;
@@ -49,7 +50,14 @@ pub const TABLE: &[TableRow] = rows! {
     Inspected, ManifestDigest, "SHA-256 = digest = skopeo's" => Verified;
     Inspected, ManifestDigest, "any two differ" => Failed;
     Inspected, Failed, "" => Failed;
-    Verified, Published, "the same bytes read back" => Committed;
-    Verified, Published, "anything else read back" => Failed;
+    Verified, Published, "no verifiers, the same bytes read back" => Committed;
+    Verified, Published, "no verifiers, anything else read back" => Failed;
+    Verified, VerifierExited, "status 0, verifiers left" => Verified;
+    Verified, VerifierExited, "status 0, the last verifier" => Authenticated;
+    Verified, VerifierExited, "another status" => Failed;
     Verified, Failed, "" => Failed;
+    Authenticated, Published, "the same bytes read back" => Committed;
+    Authenticated, Published, "anything else read back" => Failed;
+    Authenticated, Continued, "a hit" => Committed;
+    Authenticated, Failed, "" => Failed;
 };

@@ -53,4 +53,6 @@ pub struct Task {
     pub request: Request,
     /// The rules.
     pub policy: FetchPolicy,
+    /// Number of verifiers, each of which must approve the bytes.
+    pub verifiers: u8,
 }

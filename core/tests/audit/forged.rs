@@ -3,6 +3,7 @@
 
 mod change;
 mod exchange;
+mod verifier;
 
 use serde_json::{Value, json};
 use skopeo_index_core::audit::Severity;

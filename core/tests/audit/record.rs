@@ -6,6 +6,7 @@ use serde_json::Value;
 use skopeo_index_core::audit::{MAX_RECORD_LEN, Record, RecordError};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::{MAX_SUMMARY_PLATFORMS, MediaType};
+use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::sample::{Answer, LogSample, ONE_ATTEMPT, Run, logs, request};
 use test_support::audit_log::{lines, seal, unseal};
 
@@ -112,6 +113,7 @@ fn record_of_the_longest_platforms_leaves_room_for_paths() {
     let mut log = LogSample::new(9);
     assert!(log.run(&mut Run {
         policy: ONE_ATTEMPT,
+        verifiers: Verifiers::default(),
         requests: &[request(Digest::of(&index))],
         jobs: 1,
         registry: &mut |_| Answer::Bytes(index.clone()),

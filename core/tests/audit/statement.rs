@@ -3,17 +3,19 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use skopeo_index_core::audit::{
     Entry, ExchangeRecord, FetchEngine, FetchOrigin, InvalidVerifierId, LogId, MAX_VERIFIER_ID_LEN,
-    Record, RunInfo, SourceInfo, VerifierId, dsse_envelope, dsse_message, leaf_hash, statement,
+    Record, RunInfo, SourceInfo, VerifierId, VerifierRecord, dsse_envelope, dsse_message,
+    leaf_hash, statement,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind, State};
 use skopeo_index_core::request::{ImageName, Location, Request, TlsVerify};
 use test_support::audit_log::lines;
-use test_support::audit_log::sample::{ONE_ATTEMPT, logs, origin, run_info};
+use test_support::audit_log::sample::{ONE_ATTEMPT, log_with_verifiers, logs, origin, run_info};
+use test_support::loopback::samples;
 
 pub fn verifier_id() -> VerifierId {
     let id = "https://example.com/builds".parse();
@@ -76,6 +78,53 @@ fn only_verdicts_become_statements() {
         assert_eq!(predicate["verificationResult"], result);
     }
     assert!(passed > 3 && failed > 0, "{passed} {failed}");
+}
+
+#[test]
+fn statement_has_the_verifiers_of_its_fetch() {
+    let mut runs = OpenRecords::default();
+    let ended: Vec<Value> = lines(&log_with_verifiers())
+        .iter()
+        .filter_map(|line| runs.statement(line.trim_ascii_end()))
+        .collect();
+    let of = |at: usize| &ended[at]["predicate"];
+    let verifiers = |at: usize| &of(at)["pkg:cargo/skopeo-index#record"]["verifiers"];
+    let authenticated = ["SKOPEO_INDEX_DIGEST_VERIFIED", "SKOPEO_INDEX_AUTHENTICATED"];
+    // A fetch, and a hit.
+    for at in [0, 1] {
+        assert_eq!(of(at)["verificationResult"], "PASSED");
+        assert_eq!(of(at)["verifiedLevels"], json!(authenticated));
+        let ask = &verifiers(at)[0];
+        assert_eq!(ask["path"], "/bin/ask");
+        assert_eq!(ask["sha256"], Digest::of(b"program").to_string());
+        let reference = format!("localhost/app@{}", Digest::of(&samples::distinct(0)));
+        assert_eq!(ask["command"]["argv"][1], reference);
+        assert_eq!(verifiers(at)[1]["path"], "/bin/also");
+    }
+    assert_eq!(of(2)["verificationResult"], "FAILED");
+    assert_eq!(of(2)["verifiedLevels"], json!(["FAILED"]));
+    assert_eq!(verifiers(2)[1]["command"]["exit"], 1);
+    assert_eq!(ended.len(), 3);
+}
+
+/// The verifiers of the open fetch, of which there is one at a time.
+#[derive(Default)]
+struct OpenRecords(Vec<VerifierRecord>);
+
+impl OpenRecords {
+    fn statement(&mut self, line: &[u8]) -> Option<Value> {
+        let record = Record::parse(line).expect("a record");
+        if let Entry::Transition { verifier, .. } = &record.entry {
+            self.0.extend(verifier.clone());
+        }
+        let origin = FetchOrigin {
+            verifiers: self.0.clone(),
+            ..origin(run())
+        };
+        let statement = statement(&record, leaf_hash(line), &origin, &verifier_id())?;
+        self.0.clear();
+        Some(statement)
+    }
 }
 
 /// The predicate of the last fetch of the log, with its request replaced.
@@ -166,6 +215,7 @@ fn resource_uri_is_a_package_url_with_the_repository_that_answered() {
                 tls: None,
             })),
             run: run(),
+            verifiers: Vec::new(),
         };
         let answered = of(&format!("mirror.example:5000/{path}"));
         assert_eq!(uri(name, docker(), &by_registry), answered);

@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use skopeo_index_core::audit::FindingKind;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{FetchPolicy, Method, Network};
-use test_support::audit_log::sample::{Answer, LogSample, ONE_ATTEMPT, Run, logs, request};
+use skopeo_index_core::verifier::Verifiers;
+use test_support::audit_log::sample::{
+    Answer, LogSample, ONE_ATTEMPT, REFUSING, Run, logs, request, verifiers as verifiers_of,
+};
 use test_support::audit_log::{lines, verify};
 use test_support::loopback::samples;
 use test_support::property::{assert_change_is_found, config, log_change};
@@ -65,6 +68,7 @@ enum Fate {
 struct AnyRun {
     fetches: Vec<(usize, Fate)>,
     policy: FetchPolicy,
+    verifiers: Verifiers,
     jobs: usize,
     crash_after: Option<usize>,
     /// Length of the torn line that a crash leaves.
@@ -90,15 +94,28 @@ fn any_run() -> impl Strategy<Value = AnyRun> {
     });
     let crash_after = prop_oneof![2 => Just(None), 1 => (0..30_usize).prop_map(Some)];
     let fetches = prop::collection::vec((0..4_usize, fate), 1..4);
+    let verifiers = prop_oneof![
+        4 => Just(vec![]),
+        2 => Just(vec!["/bin/ask"]),
+        1 => Just(vec!["/bin/ask", REFUSING]),
+    ];
+    let verifiers = verifiers.prop_map(|programs| {
+        let commands: Vec<_> = programs
+            .iter()
+            .map(|it| vec![*it, "{file}", "{digest}"])
+            .collect();
+        verifiers_of(&commands.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    });
     let rest = (1..3_usize, crash_after, 0..300_usize, any::<bool>());
-    (fetches, policy, rest).prop_map(
-        |(mut fetches, policy, (jobs, crash_after, torn, corrupt))| {
+    (fetches, policy, verifiers, rest).prop_map(
+        |(mut fetches, policy, verifiers, (jobs, crash_after, torn, corrupt))| {
             // An executor fetches each digest once.
             fetches.sort_by_key(|(n, _)| *n);
             fetches.dedup_by_key(|(n, _)| *n);
             AnyRun {
                 fetches,
                 policy,
+                verifiers,
                 jobs,
                 crash_after,
                 torn,
@@ -136,6 +153,7 @@ fn record(log: &mut LogSample, run: &AnyRun) {
     };
     let ended = log.run(&mut Run {
         policy: run.policy,
+        verifiers: run.verifiers.clone(),
         requests: &requests,
         jobs: run.jobs,
         registry: &mut registry,
@@ -164,6 +182,7 @@ proptest! {
         record(&mut log, &AnyRun {
             fetches: vec![(5, Fate::Index(0))],
             policy: ONE_ATTEMPT,
+            verifiers: Verifiers::default(),
             jobs: 1,
             crash_after: None,
             torn: 0,

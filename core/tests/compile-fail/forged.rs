@@ -1,8 +1,8 @@
-use skopeo_index_core::machine::{Inspected, ManifestBytes, Verified};
+use skopeo_index_core::machine::{Authenticated, ManifestBytes, Verified};
 
-/// Fields are private.
-fn forge(inspected: Inspected<ManifestBytes>) -> Verified<ManifestBytes> {
-    Verified { inspected }
+/// Evidence can't be made by hand.
+fn forge(verified: Verified<ManifestBytes>) -> Authenticated<ManifestBytes> {
+    Authenticated { verified }
 }
 
 fn main() {}

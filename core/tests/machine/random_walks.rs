@@ -75,6 +75,10 @@ fn outcome(effect: &Effect<'_, ManifestBytes>, sort: u8, choice: u8) -> Outcome<
             digest: Digest::of(&document(choice)).to_string(),
         },
         Effect::Backoff { .. } => Outcome::BackoffElapsed,
+        Effect::Authenticate { .. } => Outcome::VerifierExited {
+            message: "m".to_owned(),
+            status: i32::from(sort % 4 == 3),
+        },
         Effect::Continue => Outcome::Continued,
         Effect::Publish {
             content: verified, ..
@@ -149,13 +153,14 @@ fn walk(task: Task, choices: &[(u8, u8)]) -> Walk {
 fn task() -> impl Strategy<Value = Task> {
     let method = prop::sample::select(vec![Method::Raw, Method::SkopeoCopy]);
     let network = prop_oneof![9 => Just(Network::Allowed), 1 => Just(Network::Offline)];
-    (0..4_u32, method, network).prop_map(|(more, method, network)| Task {
+    (0..4_u32, method, network, 0..4_u8).prop_map(|(more, method, network, verifiers)| Task {
         request: request(Digest::of(&document(0))),
         policy: FetchPolicy {
             method,
             attempts: NonZeroU32::MIN.saturating_add(more),
             network,
         },
+        verifiers,
     })
 }
 
@@ -174,6 +179,23 @@ proptest! {
             prop_assert_eq!(Digest::of(last), walk.task.request.digest());
             prop_assert_eq!(&Index::parse(last).expect("an index").summary(), committed.index());
             prop_assert_eq!(committed.size(), last.len() as u64);
+        }
+    }
+
+    #[test]
+    fn committed_object_has_the_approval_of_each_verifier(task in task(), choices in choices()) {
+        let walk = walk(task, &choices);
+        let exits = walk.events.iter().filter_map(|event| match event.outcome {
+            Outcome::VerifierExited { status, .. } => Some(status),
+            _ => None,
+        });
+        let exits: Vec<i32> = exits.collect();
+        if walk.end.state() == State::Committed {
+            prop_assert_eq!(exits, vec![0; usize::from(walk.task.verifiers)]);
+        } else {
+            prop_assert!(exits.len() <= usize::from(walk.task.verifiers));
+            let refused = walk.end.failed().is_some_and(|failed| matches!(failed.cause(), Cause::RefusedByVerifier { .. }));
+            prop_assert_eq!(exits.iter().any(|status| *status != 0), refused);
         }
     }
 
@@ -281,6 +303,7 @@ fn random_walks_end_in_every_state() {
         State::Copied,
         State::Inspected,
         State::Verified,
+        State::Authenticated,
     ];
     for end in failed
         .map(|at| (State::Failed, Some(at)))

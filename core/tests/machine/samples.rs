@@ -75,6 +75,12 @@ pub(crate) fn outcomes(kind: OutcomeKind) -> Vec<Outcome<ManifestBytes>> {
             .to_vec(),
         OutcomeKind::Continued => vec![Outcome::Continued],
         OutcomeKind::BackoffElapsed => vec![Outcome::BackoffElapsed],
+        OutcomeKind::VerifierExited => [0, 1, -1, 256]
+            .map(|status| Outcome::VerifierExited {
+                message: "m".into(),
+                status,
+            })
+            .to_vec(),
         OutcomeKind::Published => entries()
             .into_iter()
             .map(|read_back| Outcome::Published {
@@ -113,14 +119,15 @@ pub(crate) fn tasks() -> Vec<Task> {
             for network in [Network::Allowed, Network::Offline] {
                 for attempts in [1, 2] {
                     let attempts = NonZeroU32::new(attempts).expect("not zero");
-                    tasks.push(Task {
+                    tasks.extend([0, 1, 2].map(|verifiers| Task {
                         request: request(Digest::of(&document)),
                         policy: FetchPolicy {
                             attempts,
                             method,
                             network,
                         },
-                    });
+                        verifiers,
+                    }));
                 }
             }
         }

@@ -188,7 +188,7 @@ proptest! {
         outcomes in prop::collection::vec(any_outcome(), 0..40),
     ) {
         let digest = Digest::of(&documents()[requested]);
-        let mut fetch = Fetch::new(Task { request: request(digest), policy: ONE_ATTEMPT });
+        let mut fetch = Fetch::new(Task { request: request(digest), policy: ONE_ATTEMPT, verifiers: 0 });
         let mut replayed = Fetch::<ContentInfo>::new(fetch.task().clone());
         for outcome in outcomes {
             let bytes = match &outcome {

@@ -23,6 +23,6 @@ fn cache_entry_has_a_digest_only_if_it_is_a_file_of_bounded_size() {
 fn state_is_displayed_by_its_name() {
     let names = State::ALL.iter().map(ToString::to_string);
     let names: Vec<String> = names.collect();
-    let all = "Pending Staged Copied Inspected Verified Committed Failed";
+    let all = "Pending Staged Copied Inspected Verified Authenticated Committed Failed";
     assert_eq!(names.join(" "), all);
 }

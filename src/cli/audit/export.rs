@@ -19,8 +19,8 @@ use crate::cli::output::{self, CliError};
 
 /// Export verdicts on indexes as in-toto statements, one JSON document per line
 ///
-/// A verdict is a committed index, a digest mismatch, or bytes that are not an index. Fetches
-/// that ended otherwise are skipped.
+/// A verdict is a committed index, a digest mismatch, bytes that are not an index, or a
+/// refusal by a verifier. Fetches that ended otherwise are skipped.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("which").required(true))]
 pub(super) struct Args {

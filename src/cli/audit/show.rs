@@ -106,15 +106,23 @@ impl FetchRow<'_> {
     /// How it ended, as printable text.
     fn how(&self) -> String {
         let event = self.event;
-        match (&event.outcome, &event.cause, &self.origin.run.source) {
+        let how = match (&event.outcome, &event.cause, &self.origin.run.source) {
             (_, Some(cause), _) => cause.to_string(),
-            (Outcome::LookedUp { .. }, None, _) => "in the cache, rehashed".to_owned(),
+            // `Continued` follows a hit that verifiers have approved.
+            (Outcome::LookedUp { .. } | Outcome::Continued, None, _) => {
+                "in the cache, rehashed".to_owned()
+            }
             (_, None, SourceInfo::Cache(cache)) => {
                 format!("copied from {}, SHA-256 = digest", Escaped(cache))
             }
             (_, None, _) => {
                 format!("fetched, attempt {}, SHA-256 = digest", event.attempt)
             }
+        };
+        match (self.origin.verifiers.len(), event.to) {
+            (0, _) | (_, State::Failed) => how,
+            (1, _) => how + ", approved by 1 verifier",
+            (count, _) => format!("{how}, approved by {count} verifiers"),
         }
     }
 
@@ -135,6 +143,7 @@ impl FetchRow<'_> {
             "seq": self.record.seq, "time": self.record.time, "run": self.record.run,
             "reference": self.request.to_string(), "digest": self.request.digest(),
             "outcome": self.event.to, "how": self.how(), "engine": self.engine(),
+            "verifiers": self.origin.verifiers,
         })
     }
 

@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError};
+use skopeo_index::skopeo::CommandRunner;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{CancelReason, EffectError, Method};

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::audit::{
     CommandRecord, Entry, FetchEngine, FetchOrigin, LogId, NodeHash, Record, RunId, RunInfo,
-    Schema, SkopeoIdentity, SourceInfo, TornLine, leaf_hash,
+    Schema, SkopeoIdentity, SourceInfo, TornLine, VerifierRecord, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
@@ -20,6 +20,7 @@ use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{
     CommandOutput, Exit, SkopeoCommand, SkopeoOptions, method_commands,
 };
+use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
 
 use crate::loopback::samples;
 
@@ -33,6 +34,9 @@ pub const ONE_ATTEMPT: FetchPolicy = FetchPolicy {
 /// The cache of every run.
 pub const CACHE: &str = "/cache";
 
+/// The verifier that refuses everything.
+pub const REFUSING: &str = "/bin/refuse";
+
 /// What a registry does with a request.
 pub enum Answer {
     Bytes(Vec<u8>),
@@ -45,6 +49,7 @@ pub enum Answer {
 /// A run to record.
 pub struct Run<'r> {
     pub policy: FetchPolicy,
+    pub verifiers: Verifiers,
     /// Each digest at most once.
     pub requests: &'r [Request],
     /// Number of concurrent fetches, whose records alternate.
@@ -85,7 +90,12 @@ pub fn origin(run: RunInfo) -> FetchOrigin {
         SourceInfo::Skopeo(skopeo) => Some(FetchEngine::Skopeo(skopeo.clone())),
         _ => None,
     };
-    FetchOrigin { engine, run }
+    let verifiers = Vec::new();
+    FetchOrigin {
+        engine,
+        run,
+        verifiers,
+    }
 }
 
 pub fn run_info(policy: FetchPolicy) -> RunInfo {
@@ -94,6 +104,7 @@ pub fn run_info(policy: FetchPolicy) -> RunInfo {
         policy,
         source: SourceInfo::Skopeo(identity()),
         uid: 0,
+        verifiers: Verifiers::default(),
         version: "0.0.1".to_owned(),
     }
 }
@@ -155,10 +166,15 @@ impl LogSample {
     /// Records a run; false if it crashed.
     pub fn run(&mut self, run: &mut Run<'_>) -> bool {
         self.runs += 1;
-        self.append(Entry::Run(run_info(run.policy)));
+        let verifiers = run.verifiers.clone();
+        self.append(Entry::Run(RunInfo {
+            verifiers: verifiers.clone(),
+            ..run_info(run.policy)
+        }));
         let tasks = run.requests.iter().map(|request| Task {
             request: request.clone(),
             policy: run.policy,
+            verifiers: verifiers.count(),
         });
         let mut waiting = tasks.map(Fetch::new).zip(0..).collect::<Vec<_>>();
         waiting.reverse();
@@ -176,7 +192,7 @@ impl LogSample {
             if run.crash_after == Some(records) {
                 return false;
             }
-            let Some(fetch) = self.step(fetch, number, run.registry) else {
+            let Some(fetch) = self.step(fetch, number, run) else {
                 return false;
             };
             records += 1;
@@ -199,12 +215,7 @@ impl LogSample {
     }
 
     /// Performs one effect and records the transition; `None` if the process crashed.
-    fn step(
-        &mut self,
-        fetch: Fetch,
-        number: u64,
-        registry: &mut dyn FnMut(Digest) -> Answer,
-    ) -> Option<Fetch> {
+    fn step(&mut self, fetch: Fetch, number: u64, run: &mut Run<'_>) -> Option<Fetch> {
         let request = fetch.task().request.clone();
         let digest = request.digest();
         let (attempt, method) = (fetch.attempt(), fetch.task().policy.method);
@@ -217,7 +228,7 @@ impl LogSample {
             Fetch::Inspected(inspected) => inspected.copied().content().clone(),
             _ => ManifestBytes::from(Vec::new()),
         };
-        let mut command = None;
+        let (mut command, mut verifier) = (None, None);
         let outcome = match fetch.wants()? {
             Effect::LookUp { .. } => Outcome::LookedUp {
                 entry: match self.objects.get(&digest) {
@@ -235,7 +246,7 @@ impl LogSample {
             Effect::Stage => Outcome::Staged {
                 staging: Staging::new(staging),
             },
-            Effect::Fetch { .. } => match registry(digest) {
+            Effect::Fetch { .. } => match (run.registry)(digest) {
                 Answer::Bytes(bytes) => {
                     command = Some(command_record(&commands[0], 0));
                     let content = bytes.into();
@@ -259,6 +270,15 @@ impl LogSample {
                 let digest = Digest::of(copy(&fetch).as_slice()).to_string();
                 Outcome::ManifestDigest { digest }
             }
+            Effect::Authenticate { verifier: at, .. } => {
+                let by = run.verifiers.get(at).expect("a verifier");
+                let status = i32::from(by.program() == REFUSING);
+                let file = format!("{CACHE}/{staging}.verifier/index.json");
+                verifier = Some(verifier_record(by, &request, &file, status));
+                let message = if status == 0 { "" } else { "no: bad signature" };
+                let message = message.to_owned();
+                Outcome::VerifierExited { message, status }
+            }
             Effect::Continue => Outcome::Continued,
             Effect::Publish { content, .. } => {
                 let content = content.clone();
@@ -280,9 +300,65 @@ impl LogSample {
             fetch: number,
             registry: None,
             request,
+            verifier,
         });
         Some(next)
     }
+}
+
+fn verifier_record(
+    verifier: &VerifierCommand,
+    request: &Request,
+    file: &str,
+    status: i32,
+) -> VerifierRecord {
+    let arguments = verifier.arguments(request, file).into_iter();
+    let argv: Vec<_> = arguments.map(Into::into).collect();
+    let exit = Some(Exit::Status(status));
+    VerifierRecord {
+        command: CommandRecord::new(&argv, exit, Duration::from_millis(2)),
+        output: Some(Digest::of(b"output")),
+        path: verifier.program().to_owned(),
+        sha256: Some(Digest::of(b"program")),
+    }
+}
+
+/// Verifiers by their words.
+pub fn verifiers(commands: &[&[&str]]) -> Verifiers {
+    let command = |words: &&[&str]| {
+        let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+        VerifierCommand::try_from(words).expect("a command")
+    };
+    let commands: Vec<_> = commands.iter().map(command).collect();
+    commands.try_into().expect("few commands")
+}
+
+/// A log of two runs with two verifiers: a fetch that both approve, then as a hit; and one
+/// that the second refuses.
+pub fn log_with_verifiers() -> Vec<u8> {
+    let mut log = LogSample::new(3);
+    let (good, bad) = (samples::distinct(0), samples::distinct(1));
+    let ask: &[&str] = &[
+        "/bin/ask",
+        "--file={file}",
+        "{reference}",
+        "{name} {digest}",
+    ];
+    let mut run = |last: &str, document: &Vec<u8>| {
+        let ended = log.run(&mut Run {
+            policy: ONE_ATTEMPT,
+            verifiers: verifiers(&[ask, &[last]]),
+            requests: &[request(Digest::of(document))],
+            jobs: 1,
+            registry: &mut |_| Answer::Bytes(document.clone()),
+            crash_after: None,
+        });
+        assert!(ended);
+    };
+    run("/bin/also", &good);
+    run("/bin/also", &good);
+    run(REFUSING, &bad);
+    log.bytes
 }
 
 fn command_record(command: &SkopeoCommand<'_>, status: i32) -> CommandRecord {
@@ -319,6 +395,7 @@ pub fn log(seed: u8) -> Vec<u8> {
     let mut run = |log: &mut LogSample, policy, requests: &[Request], crash_after| {
         log.run(&mut Run {
             policy,
+            verifiers: Verifiers::default(),
             requests,
             jobs: 3,
             registry: &mut good,
@@ -345,6 +422,7 @@ pub fn log(seed: u8) -> Vec<u8> {
     };
     assert!(log.run(&mut Run {
         policy: twice,
+        verifiers: Verifiers::default(),
         requests: &[request(Digest::of(&samples::empty()))],
         jobs: 1,
         registry: &mut |_| answers.pop().expect("two attempts"),

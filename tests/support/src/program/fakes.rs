@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::{CommandLimits, CommandRunner, RunError, Skopeo};
+use skopeo_index::skopeo::{CommandRunner, Skopeo};
 use skopeo_index::store::{
     Dir, Disk, DiskError, FileSystemSync, LockWait, OpenFile, ReadFile, RealDisk, RenameOutcome,
     StagedFile, Store, TryLock,
 };
+use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{FetchPolicy, Method, Network};
 use skopeo_index_core::request::{Location, Request, TlsVerify};
@@ -142,13 +144,26 @@ pub fn fetch_with(
     runner: &dyn CommandRunner,
     policy: FetchPolicy,
     requests: &[Request],
+    how: (usize, &CancelToken, &[&dyn Observer]),
+) -> Vec<FetchReport> {
+    fetch_verified(store, runner, policy, requests, how, None)
+}
+
+/// The same with verifiers.
+pub fn fetch_verified(
+    store: &Store,
+    runner: &dyn CommandRunner,
+    policy: FetchPolicy,
+    requests: &[Request],
     (jobs, cancel, observers): (usize, &CancelToken, &[&dyn Observer]),
+    verifiers: Option<&dyn VerifierRunner>,
 ) -> Vec<FetchReport> {
     let options = SkopeoOptions::default();
     let executor = Executor {
         performer: Performer {
             store,
             source: ByteSource::Skopeo(skopeo(runner, &options)),
+            verifiers,
             retry_delay: Duration::ZERO,
             cancel,
         },

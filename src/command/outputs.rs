@@ -132,9 +132,9 @@ impl Collector<'_> {
 }
 
 impl Output {
-    pub(super) const fn new(file: File) -> Self {
+    pub(super) const fn new(file: Option<File>) -> Self {
         Self {
-            file: Some(file),
+            file,
             bytes: Vec::new(),
         }
     }

@@ -1,0 +1,57 @@
+//! Every verifier has approved the bytes.
+
+use super::{Cause, Committed, Content, Effect, Fetch, Outcome, State, StepResult, Verified};
+
+/// Evidence that every verifier of the task has approved the verified bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticated<C> {
+    verified: Verified<C>,
+}
+
+impl<C: Content> Authenticated<C> {
+    /// Succeeds if no verifier is left to ask; always, where the task has none.
+    pub(super) fn authenticate(verified: Verified<C>) -> Result<Self, Verified<C>> {
+        match verified.next_verifier() {
+            None => Ok(Self { verified }),
+            Some(_) => Err(verified),
+        }
+    }
+
+    /// The state before.
+    #[must_use]
+    pub const fn verified(&self) -> &Verified<C> {
+        &self.verified
+    }
+
+    pub(super) const fn wants(&self) -> Effect<'_, C> {
+        self.verified.wants_commit()
+    }
+
+    /// Takes the outcome of that. A failure is one in `state`.
+    pub(super) fn step(self, state: State, outcome: Outcome<C>) -> StepResult<C, Self> {
+        match (self.verified.staged(), outcome) {
+            (None, Outcome::Continued) => Ok(Fetch::Committed(Committed::hit(self))),
+            (
+                Some(_),
+                Outcome::Published {
+                    placement,
+                    read_back,
+                },
+            ) => Ok(match Committed::published(self, &read_back, placement) {
+                Ok(committed) => Fetch::Committed(committed),
+                Err(this) => {
+                    let read = read_back.digest();
+                    this.verified.fail(state, Cause::ReadBackMismatch { read })
+                }
+            }),
+            (_, Outcome::Failed { error }) => {
+                Ok(self.verified.fail(state, Cause::EffectFailed { error }))
+            }
+            (_, outcome) => Err((self, outcome)),
+        }
+    }
+
+    pub(super) fn into_verified(self) -> Verified<C> {
+        self.verified
+    }
+}

@@ -1,0 +1,263 @@
+//! Verifiers as child processes.
+//!
+//! ```text
+//! verified bytes ──▶ a copy ──▶ file, stdin ──▶ program ──▶ exit status ──▶ Outcome
+//! ```
+//!
+//! What a verifier does to its copy changes nothing: the bytes in memory are committed.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use skopeo_index_core::audit::{CommandRecord, VerifierRecord};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::truncate_message;
+use skopeo_index_core::machine::{EffectError, ManifestBytes, Outcome};
+use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoOptions};
+use skopeo_index_core::verifier::Verifiers;
+
+use crate::command::{
+    self, CommandLimits, CommandLine, RunError, Stderr, find_program, hash_program,
+};
+use crate::os::CancelToken;
+use crate::skopeo::redactor;
+
+/// Name of a verifier's copy.
+const COPY: &str = "index.json";
+
+/// Runs the verifiers of a run. Tests replace it.
+pub trait VerifierRunner: Sync {
+    /// The verifiers, in their order.
+    fn verifiers(&self) -> &Verifiers;
+
+    /// Runs a verifier on a copy of the bytes in `dir`, an empty private directory.
+    fn run(
+        &self,
+        verifier: u8,
+        request: &Request,
+        content: &ManifestBytes,
+        dir: &Path,
+        cancel: &CancelToken,
+    ) -> VerifierRun;
+}
+
+/// What came of running a verifier.
+#[derive(Debug)]
+pub struct VerifierRun {
+    /// Its exit, or why there is none.
+    pub outcome: Result<Outcome<ManifestBytes>, EffectError>,
+    /// How it was run, if it was.
+    pub record: Option<VerifierRecord>,
+}
+
+/// Verifiers that are programs on this machine.
+#[derive(Debug)]
+pub struct VerifierPrograms {
+    verifiers: Verifiers,
+    programs: Vec<Program>,
+    timeout: Duration,
+    options: SkopeoOptions,
+}
+
+/// The program of a verifier.
+#[derive(Debug)]
+struct Program {
+    path: PathBuf,
+    /// The file's state when it was hashed, and its SHA-256.
+    hashed: Mutex<Option<(FileState, Digest)>>,
+}
+
+/// What changes with a file: device, inode, size, and the time of its last change.
+type FileState = (u64, u64, u64, i64, i64);
+
+impl VerifierPrograms {
+    /// Finds the programs, each of which has `timeout` for a run. Credentials that `options`
+    /// name are removed from messages.
+    ///
+    /// # Errors
+    /// Where a program isn't found.
+    pub fn find(
+        verifiers: Verifiers,
+        timeout: Duration,
+        options: SkopeoOptions,
+    ) -> Result<Self, RunError> {
+        let find = |program: &str| {
+            let path = find_program(program.into());
+            match path.exists() {
+                true => Ok(Program {
+                    path: std::path::absolute(&path).unwrap_or(path),
+                    hashed: Mutex::default(),
+                }),
+                false => Err(RunError::NotFound(path)),
+            }
+        };
+        let commands = verifiers.as_slice().iter();
+        Ok(Self {
+            programs: commands
+                .map(|it| find(it.program()))
+                .collect::<Result<_, _>>()?,
+            verifiers,
+            timeout,
+            options,
+        })
+    }
+
+    /// A message about a verifier.
+    fn message(&self, program: &Path, text: &str) -> String {
+        let name = program.file_name().unwrap_or(program.as_os_str());
+        let message = format!("{}: {text}", name.to_string_lossy());
+        truncate_message(&redactor(&self.options).redact(&message))
+    }
+}
+
+impl VerifierRunner for VerifierPrograms {
+    fn verifiers(&self) -> &Verifiers {
+        &self.verifiers
+    }
+
+    fn run(
+        &self,
+        verifier: u8,
+        request: &Request,
+        content: &ManifestBytes,
+        dir: &Path,
+        cancel: &CancelToken,
+    ) -> VerifierRun {
+        let (Some(command), Some(program)) = (
+            self.verifiers.get(verifier),
+            self.programs.get(usize::from(verifier)),
+        ) else {
+            let message = format!("there is no verifier {verifier}");
+            return VerifierRun {
+                outcome: Err(EffectError::Verifier { message }),
+                record: None,
+            };
+        };
+        let copy = dir.join(COPY);
+        let stdin = match write_copy(&copy, content.as_slice()) {
+            Ok(file) => file,
+            Err(error) => {
+                let error = EffectError::Disk {
+                    error: error.to_string(),
+                    operation: "write".to_owned(),
+                    path: copy.display().to_string(),
+                };
+                return VerifierRun {
+                    outcome: Err(error),
+                    record: None,
+                };
+            }
+        };
+        let arguments = command.arguments(request, &copy.to_string_lossy());
+        let argv: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+        let (sha256, started) = (program.sha256(cancel), Instant::now());
+        let line = CommandLine {
+            program: &program.path,
+            argv: &argv,
+            variable: None,
+            stdin: Some(stdin),
+            stderr: Stderr::Merged,
+        };
+        let limits = CommandLimits {
+            timeout: self.timeout,
+            output_dir: None,
+        };
+        let result = command::run(line, &limits, cancel);
+        let output = result.as_ref().ok();
+        let exit = output.map(|output| output.exit);
+        let record = VerifierRecord {
+            command: CommandRecord::new(&argv, exit, started.elapsed()),
+            output: output.map(|output| Digest::of(&output.stdout)),
+            path: program.path.display().to_string(),
+            sha256,
+        };
+        VerifierRun {
+            outcome: self.outcome(&program.path, result),
+            record: Some(record),
+        }
+    }
+}
+
+impl VerifierPrograms {
+    fn outcome(
+        &self,
+        program: &Path,
+        result: Result<CommandOutput, RunError>,
+    ) -> Result<Outcome<ManifestBytes>, EffectError> {
+        let no_verdict = |text: &str| EffectError::Verifier {
+            message: self.message(program, text),
+        };
+        match result {
+            Ok(CommandOutput { exit, stdout, .. }) => match exit {
+                Exit::Status(0) => Ok(Outcome::VerifierExited {
+                    message: String::new(),
+                    status: 0,
+                }),
+                Exit::Status(status) => Ok(Outcome::VerifierExited {
+                    message: self.message(program, &last_line(&stdout)),
+                    status,
+                }),
+                Exit::Signal(signal) => Err(no_verdict(&format!("killed by signal {signal}"))),
+            },
+            Err(RunError::Cancelled(reason)) => Err(EffectError::Cancelled { reason }),
+            Err(RunError::NotFound(_)) => Err(no_verdict("command not found")),
+            Err(RunError::Io { error, .. }) => Err(no_verdict(&error.to_string())),
+            Err(error) => Err(no_verdict(&error.to_string())),
+        }
+    }
+}
+
+impl Program {
+    /// SHA-256 of the file, which is hashed again only once it has changed; `None` if it
+    /// can't be read.
+    fn sha256(&self, cancel: &CancelToken) -> Option<Digest> {
+        let state = file_state(&self.path.metadata().ok()?);
+        let mut hashed = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
+        match *hashed {
+            Some((known, digest)) if known == state => Some(digest),
+            _ => {
+                let digest = hash_program(&self.path, cancel).ok()?;
+                *hashed = Some((state, digest));
+                Some(digest)
+            }
+        }
+    }
+}
+
+fn file_state(file: &Metadata) -> FileState {
+    (
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.ctime(),
+        file.ctime_nsec(),
+    )
+}
+
+/// Writes a file that only its owner can read, and opens it.
+fn write_copy(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let mut copy = options
+        .write(true)
+        .create_new(true)
+        .mode(0o400)
+        .open(path)?;
+    copy.write_all(bytes)?;
+    File::open(path)
+}
+
+/// The last line of an output that isn't empty.
+fn last_line(output: &[u8]) -> String {
+    let lines = output.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let last = lines.rev().find(|line| !line.is_empty());
+    last.map_or_else(
+        || "no output".to_owned(),
+        |line| String::from_utf8_lossy(line).into_owned(),
+    )
+}
