@@ -9,7 +9,7 @@ OSBUILD ?= $(PREFIX)/lib/osbuild
 
 # Built by `build`, used by `install`.
 BIN     ?= target/release/skopeo-index
-COMMANDS = fetch resolve inspect verify audit states completions man
+COMMANDS = fetch resolve inspect verify list prune audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
 .PHONY: build demo test check msrv bench proof fuzz coverage setup install uninstall package

@@ -1,6 +1,7 @@
 //! One run: sweep, record its beginning, fetch, record its end, close. The command line
 //! and the osbuild service both use it.
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 
 use rustix::process::{Resource, getrlimit};
@@ -84,6 +85,29 @@ impl<'a> Session<'a> {
             observers: &observers,
         };
         executor.run(requests, report);
+    }
+
+    /// Fetches all requests, reports each in their order, and records the names of indexes
+    /// that are in the cache then.
+    pub fn fetch_and_record_names(
+        &self,
+        requests: &[Request],
+        mut report: impl FnMut(&FetchReport),
+    ) {
+        let (mut rest, mut present) = (requests.iter(), Vec::new());
+        self.fetch(requests, |fetched| {
+            present.extend(rest.next().filter(|_| fetched.result.is_ok()));
+            report(fetched);
+        });
+        let Performer { store, cancel, .. } = self.config.performer;
+        match store.record_names(&present, cancel) {
+            // Another user's cache, from which this run only reads.
+            Err(error)
+                if error.is(ErrorKind::PermissionDenied)
+                    || error.is(ErrorKind::ReadOnlyFilesystem) => {}
+            Err(error) => (self.config.warn)(&format!("could not record names: {error}")),
+            Ok(()) => {}
+        }
     }
 
     /// Records the end of the run, and removes its staging directory.

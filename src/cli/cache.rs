@@ -1,6 +1,7 @@
 //! `--cache` and `--store`.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use skopeo_index::store::Store;
@@ -8,6 +9,7 @@ use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::osbuild::FILES;
 
 use super::exclusive::ExclusiveOptions;
+use super::exit::ExitStatus;
 use super::output::CliError;
 
 /// Where the cache is, and whether other sources use it.
@@ -68,6 +70,24 @@ impl CacheLocation {
             return Err(CliError::usage(message));
         }
         Ok(Store::at(dir))
+    }
+
+    /// Opens the cache, which must exist.
+    pub(super) fn open_existing(&self) -> Result<Store, CliError> {
+        let store = self.open()?;
+        match std::fs::metadata(store.root()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(CliError::new(
+                ExitStatus::NotFound,
+                format!("no cache at {}", EscapedPath(store.root())),
+            )),
+            // Listing it reports any other error.
+            _ => Ok(store),
+        }
+    }
+
+    /// Whether other sources keep objects in it.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self, Self::InStore(_))
     }
 
     /// The option that selects this cache, for a command in a hint.

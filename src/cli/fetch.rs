@@ -154,7 +154,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         warn: &note,
     })?;
     let (mut status, mut printed) = (ExitStatus::Success, Ok(()));
-    session.fetch(&requests, |report| {
+    session.fetch_and_record_names(&requests, |report| {
         if let Err(failed) = &report.result {
             status = status.and(ExitStatus::of_cause(failed.cause()));
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
 use skopeo_index_core::escape::{Escaped, EscapedPath, quote};
 use skopeo_index_core::osbuild::parse_manifest;
-use skopeo_index_core::request::{Location, Reference, Request};
+use skopeo_index_core::request::{Items, Location, Reference, Request};
 
 use super::hint::{AskedBy, HintContext, resolve_command};
 use super::location::LocationDefaults;
@@ -80,19 +80,7 @@ pub(super) fn requests(
         add("", text, defaults.request(text));
     }
     if let Some(path) = manifest {
-        let bytes = read(path, MAX_INPUT_SIZE, Some(cancel)).map_err(|error| {
-            let unreadable = || CliError::usage(file_error(path, error));
-            cancel.cancelled().map_or_else(unreadable, CliError::from)
-        })?;
-        let items = parse_manifest(&bytes).map_err(|error| {
-            let reason = Escaped(&error.to_string()).to_string();
-            CliError::usage(match error.is_data() {
-                true => file_error(path, reason),
-                false => file_error(path, format_args!("{NOT_JSON} ({reason})")),
-            })
-        })?;
-        drop(bytes);
-        for (key, item) in items.iter() {
+        for (key, item) in manifest_items(path, cancel)?.iter() {
             let request = Request::from_item(key, item)
                 .map(|request| request.with_default_tls_verify(defaults.skopeo.tls_verify()));
             add("item ", key, request.map_err(|error| error.to_string()));
@@ -106,6 +94,21 @@ pub(super) fn requests(
     } else {
         Err(CliError::usage(invalid.join("\nerror: ")))
     }
+}
+
+/// The items of this source in an osbuild manifest.
+pub(super) fn manifest_items(path: &Path, cancel: &CancelToken) -> Result<Items, CliError> {
+    let bytes = read(path, MAX_INPUT_SIZE, Some(cancel)).map_err(|error| {
+        let unreadable = || CliError::usage(file_error(path, error));
+        cancel.cancelled().map_or_else(unreadable, CliError::from)
+    })?;
+    parse_manifest(&bytes).map_err(|error| {
+        let reason = Escaped(&error.to_string()).to_string();
+        CliError::usage(match error.is_data() {
+            true => file_error(path, reason),
+            false => file_error(path, format_args!("{NOT_JSON} ({reason})")),
+        })
+    })
 }
 
 const NOT_JSON: &str = "not JSON: --manifest takes an osbuild manifest or its items";

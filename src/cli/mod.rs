@@ -14,10 +14,13 @@ mod generate;
 mod hint;
 mod input;
 mod inspect;
+mod list;
 mod location;
+mod object;
 mod options;
 mod output;
 mod progress;
+mod prune;
 mod resolve;
 mod service;
 mod shell;
@@ -58,6 +61,8 @@ enum CliCommand {
     Resolve(resolve::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    List(list::Args),
+    Prune(prune::Args),
     Audit(audit::Args),
     States(states::Args),
     Completions(generate::Completions),
@@ -131,6 +136,8 @@ fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
         CliCommand::Resolve(args) => resolve::run(args),
         CliCommand::Inspect(args) => inspect::run(&args),
         CliCommand::Verify(args) => verify::run(&args),
+        CliCommand::List(args) => list::run(&args),
+        CliCommand::Prune(args) => prune::run(&args),
         CliCommand::Audit(args) => audit::run(&args),
         CliCommand::States(args) => states::run(&args),
         CliCommand::Completions(args) => generate::completions(&args),

@@ -1,19 +1,19 @@
 //! `skopeo-index verify`.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use skopeo_index::store::{DiskError, QuarantineOutcome, Store};
+use skopeo_index::store::{QuarantineOutcome, Store};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
+use skopeo_index_core::escape::{Escaped, json_path};
 use skopeo_index_core::machine::ObjectStatus;
 use skopeo_index_core::request::Reference;
 
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
+use super::object::Object;
 use super::options::{self, Format};
 use super::output::{self, CliError};
 
@@ -78,14 +78,13 @@ struct VerifyReport {
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let everything = args.digests.is_empty();
-    let shared = matches!(args.cache.0, CacheLocation::InStore(_));
+    let shared = args.cache.0.is_shared();
     if args.quarantine && everything && shared {
         return Err(CliError::usage(
             "--quarantine in an osbuild store requires digests: other sources keep objects there",
         ));
     }
-    let store = args.cache.0.open()?;
-    check_cache_exists(store.root())?;
+    let store = args.cache.0.open_existing()?;
     let digests = match everything {
         true => store.objects()?,
         false => args.digests.clone(),
@@ -99,8 +98,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             _ => None,
         };
         // Another source's object, unless its digest was given.
-        let foreign =
-            matches!(object.status, Ok(ObjectStatus::NotAnIndex(_))) && everything && shared;
+        let foreign = object.is_not_an_index() && everything && shared;
         if !foreign {
             status = status.and(object.exit_status());
         }
@@ -148,63 +146,7 @@ fn print_summary(counts: &Counts, leftovers: &Leftovers, action: &str) -> Result
     ))
 }
 
-/// A missing cache has no intact objects.
-fn check_cache_exists(cache: &Path) -> Result<(), CliError> {
-    match std::fs::metadata(cache) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(CliError::new(
-            ExitStatus::NotFound,
-            format!("no cache at {}", EscapedPath(cache)),
-        )),
-        // Listing it reports any other error.
-        _ => Ok(()),
-    }
-}
-
-/// An object of the cache.
-struct Object {
-    digest: Digest,
-    /// What it is, or why it can't be read.
-    status: Result<ObjectStatus, String>,
-}
-
 impl Object {
-    fn check(store: &Store, digest: Digest) -> Result<Self, CliError> {
-        let status = match store.read(digest) {
-            Ok(entry) => Ok(entry.status(digest)),
-            Err(error @ DiskError::Io { .. }) => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { digest, status })
-    }
-
-    const fn exit_status(&self) -> ExitStatus {
-        match &self.status {
-            Ok(ObjectStatus::Intact { .. }) => ExitStatus::Success,
-            Ok(ObjectStatus::NotAnIndex(_)) => ExitStatus::NotAnIndex,
-            Ok(ObjectStatus::Corrupt) => ExitStatus::CacheCorrupt,
-            Ok(ObjectStatus::Missing) => ExitStatus::NotFound,
-            Err(_) => ExitStatus::Other,
-        }
-    }
-
-    fn reason(&self) -> Option<String> {
-        match &self.status {
-            Ok(ObjectStatus::NotAnIndex(reason)) => Some(reason.to_string()),
-            Err(error) => Some(error.clone()),
-            Ok(_) => None,
-        }
-    }
-
-    const fn word(&self) -> &'static str {
-        match &self.status {
-            Ok(ObjectStatus::Intact { .. }) => "intact",
-            Ok(ObjectStatus::NotAnIndex(_)) => "not-an-index",
-            Ok(ObjectStatus::Corrupt) => "corrupt",
-            Ok(ObjectStatus::Missing) => "missing",
-            Err(_) => "unreadable",
-        }
-    }
-
     fn json(&self, quarantined: Option<&str>) -> Value {
         json!({
             "digest": self.digest, "status": self.word(), "reason": self.reason(),
@@ -213,10 +155,7 @@ impl Object {
     }
 
     fn text(&self, quarantined: Option<&str>) -> String {
-        let word = match self.exit_status() {
-            ExitStatus::Success => self.word().to_owned(),
-            _ => self.word().to_uppercase().replace('-', " "),
-        };
+        let word = self.label();
         let reason = self.reason().map(|reason| format!("\t{reason}"));
         let quarantined = quarantined.map(|name| format!("\tmoved to {name}"));
         let (reason, quarantined) = (reason.unwrap_or_default(), quarantined.unwrap_or_default());

@@ -178,7 +178,7 @@ impl Service<'_> {
                 warn: &print_status,
             });
             let session = session.map_err(io::Error::other)?;
-            session.fetch(&requests, |report| {
+            session.fetch_and_record_names(&requests, |report| {
                 results.push(ItemResult::of_fetch(
                     report.request.digest(),
                     &report.result,

@@ -71,6 +71,10 @@ pub trait Disk: Send + Sync {
     /// Renames without replacing.
     fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, DiskError>;
 
+    /// Puts a private file in place of another one or none: after a crash it is one of both,
+    /// and whole. The caller holds a lock.
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), DiskError>;
+
     /// The names in a directory.
     fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError>;
 

@@ -4,7 +4,8 @@
 //! DIR/                                  a cache, or STORE/sources/org.osbuild.files
 //! ├── sha256:<64 hex>                   an object, of this source or another
 //! └── .skopeo-index/                    private
-//!     ├── lock                          held while an object is quarantined
+//!     ├── lock                          held while an object is quarantined or pruned
+//!     ├── names                         what indexes were fetched by, and when they were used
 //!     ├── quarantine/sha256:<64 hex>.N  corrupt objects
 //!     └── staging-XXXXXX/               of one process
 //!         ├── lock                      held while that process lives
@@ -13,6 +14,7 @@
 //! ```
 
 mod disk;
+mod names;
 mod open_dir;
 mod real_disk;
 mod staging;
@@ -31,6 +33,7 @@ pub use disk::{
     Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
     StagedFile, TryLock,
 };
+pub use names::{NameRecord, NameRecords};
 pub use real_disk::RealDisk;
 use staging::{StagingDir, object_name};
 

@@ -1,14 +1,14 @@
 //! Open directories of the machine's own file system, and what is in them.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
-use std::io;
+use std::fs::{File, Metadata};
+use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, fchmod, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -49,6 +49,24 @@ pub(super) fn open_nameless(dir: &Dir) -> rustix::io::Result<OwnedFd> {
     }
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     openat(dir.fd()?, ".", flags, OBJECT_MODE)
+}
+
+/// Puts a private file in place of another one or none. Its bytes are durable before it gets
+/// the name. Two processes must not do it at once.
+pub(super) fn replace(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let new = format!("{name}.new");
+    // What a run that crashed has left.
+    remove_all(dir, OsStr::new(&new))?;
+    let (flags, mode) = (
+        OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | SAFE,
+        Mode::RUSR | Mode::WUSR,
+    );
+    let mut file = File::from(openat(dir.fd()?, &*new, flags, mode)?);
+    // The umask may take our own access.
+    fchmod(&file, mode)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(renameat(dir.fd()?, &*new, dir.fd()?, name)?)
 }
 
 /// The names in a directory.

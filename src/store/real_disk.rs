@@ -20,7 +20,7 @@ use super::disk::{
     TryLock,
 };
 use super::open_dir::{
-    OBJECT_MODE, SAFE, check_private, entries, open_nameless, proc_path, remove_all,
+    OBJECT_MODE, SAFE, check_private, entries, open_nameless, proc_path, remove_all, replace,
 };
 use crate::os::{self, FileLock, LockAttempt, LockTimeout};
 
@@ -287,6 +287,10 @@ impl Disk for RealDisk {
         let path = to.path().join(new_name);
         let from = from.fd().context("rename to", &path)?;
         rename(from, name, to, new_name, &path)
+    }
+
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        replace(dir, name, bytes).context("write", &dir.path().join(name))
     }
 
     fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {

@@ -43,7 +43,7 @@ fn states_in_every_format_are_the_transition_table() {
 fn help_of_every_command_is_as_reviewed() {
     assert_snapshot!("help", stdout_of(&["--help"]));
     for command in [
-        "fetch", "resolve", "inspect", "verify", "audit", "states", "man",
+        "fetch", "resolve", "inspect", "verify", "list", "prune", "audit", "states", "man",
     ] {
         assert_snapshot!(format!("help_{command}"), stdout_of(&[command, "--help"]));
     }

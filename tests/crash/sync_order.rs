@@ -56,6 +56,7 @@ fn fsync_of_records_and_objects_happens_in_order() {
     let after_name = [
         "fsync org.osbuild.files",
         "fdatasync log", // Committed
+        "fsync names.new",
         "fdatasync log", // the run's end
     ];
     let fetched = [

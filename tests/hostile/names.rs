@@ -78,3 +78,42 @@ fn stale_staging_directory_that_is_a_link_is_not_followed() {
     finish(&mut scene.cache.command(["verify"])).assert_status(1);
     assert_untouched(&victim);
 }
+
+#[test]
+fn names_file_that_is_something_else_stops_no_fetch_and_is_replaced() {
+    let scene = Scene::new();
+    let victim = victim(&scene.cache);
+    scene.make_private("");
+    let names = scene.private("names");
+    for kind in ["link", "pipe", "directory"] {
+        match kind {
+            "link" => symlink(victim.join("file"), &names).expect("a link"),
+            "pipe" => make_fifo(&names),
+            _ => fs::create_dir(&names).expect("a directory"),
+        }
+        for command in [&["list"][..], &["prune", "--older-than=0s"]] {
+            finish(&mut scene.cache.command(command)).assert_status(0);
+        }
+        let fetched = finish(&mut scene.fetch());
+        fetched.assert_status(0);
+        assert!(!fetched.stderr.contains("names"), "{kind}: {fetched:?}");
+        let listed = finish(&mut scene.cache.command(["list"]));
+        assert!(
+            listed.stdout.contains("  localhost/app  "),
+            "{kind}: {listed:?}"
+        );
+        fs::remove_file(&names).expect("a file");
+    }
+    assert_untouched(&victim);
+}
+
+#[test]
+fn names_that_cannot_be_recorded_are_a_warning() {
+    let scene = Scene::new();
+    scene.make_private("");
+    make_fifo(&scene.private("lock"));
+    finish(&mut scene.fetch())
+        .assert_status(0)
+        .assert_says("could not record names: cannot lock ");
+    scene.assert_fetched();
+}

@@ -14,6 +14,13 @@ fn assert_refused(scene: &Scene, why: &str) {
             .assert_status(1)
             .assert_says(why);
     }
+    let prune = ["prune", "--older-than=0s", "--yes"];
+    finish(&mut scene.cache.command(prune))
+        .assert_status(1)
+        .assert_says(why);
+    finish(&mut scene.cache.command(["list"]))
+        .assert_status(0)
+        .assert_says("could not read names: ");
     assert_eq!(scene.cache.objects(), [""; 0]);
 }
 

@@ -35,6 +35,12 @@ fn download_fetches_and_then_hits_the_cache() {
             fs::read(host.object(&digest)).expect("the object"),
             samples::oci_index(2)
         );
+        let names = host.object(".skopeo-index/names");
+        let names = fs::read_to_string(names).expect("names");
+        assert!(
+            names.starts_with(&digest) && names.ends_with("/app\n"),
+            "{names}"
+        );
         let (status, stdout) = host.finish();
         assert_eq!(status, Some(0));
         let lines: Vec<_> = stdout.lines().collect();
@@ -168,7 +174,11 @@ fn download_of_invalid_items_fails_only_them_and_creates_nothing() {
     let files = host.cache().join("org.osbuild.files");
     let (private, object) = (files.join(".skopeo-index"), files.join(good));
     let store = host.cache().parent().expect("a store").to_owned();
-    assert_eq!(created, [store, host.cache(), files, private, object]);
+    let (lock, names) = (private.join("lock"), private.join("names"));
+    assert_eq!(
+        created,
+        [store, host.cache(), files, private, lock, names, object]
+    );
 }
 
 #[test]

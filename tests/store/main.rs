@@ -7,6 +7,7 @@
 
 mod faults;
 mod lookup;
+mod names;
 mod publish;
 mod quarantine;
 mod real_disk;

@@ -243,6 +243,10 @@ impl Disk for Simulation {
         self.rename_path(in_dir(from, name), in_dir(to, new_name))
     }
 
+    fn replace(&self, _: &Dir, _: &str, _: &[u8]) -> Result<(), DiskError> {
+        unreachable!("names are outside the model")
+    }
+
     fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
         let Answer::Names(names) = self.call(Call::List(text(dir.path())))? else {
             unreachable!("the answer to List is Names or Error")

@@ -356,6 +356,10 @@ impl Disk for FaultyDisk {
     fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, DiskError> {
         self.call(&to.0.path().join(to.1), || RealDisk.rename(from, to))
     }
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let path = dir.path().join(name);
+        self.call(&path, || RealDisk.replace(dir, name, bytes))
+    }
     fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
         self.call(dir.path(), || RealDisk.list(dir))
     }
