@@ -192,18 +192,6 @@ fn python_reads_each_file_as_listed() {
     assert_reader("python", |verdict| read[&verdict.file].clone());
 }
 
-/// Nothing that these tests need installs Go, so that without one the column is what
-/// Go 1.19 said when it was written.
-#[test]
-fn go_reads_each_file_as_listed_where_go_is_installed() {
-    if Command::new("go").arg("version").output().is_err() {
-        return;
-    }
-    let mut go = Command::new("go");
-    let read = run_reader(go.arg("run").arg(corpus().join("readers/go.go")));
-    assert_reader("go", |verdict| read[&verdict.file].clone());
-}
-
 /// The types of the image specification, as a Rust program derives them.
 mod derived {
     #![expect(dead_code, reason = "only whether they can be read matters")]
