@@ -53,9 +53,8 @@ impl ByteSource<'_> {
                 attempts,
             } => match by_registry(registry, request, attempt >= attempts.get(), trace)? {
                 Fallback::NotNeeded(content) => Ok(content),
-                Fallback::Needed(answer) => {
-                    by_skopeo(skopeo, trace).or_else(|error| without_skopeo(answer, error))
-                }
+                Fallback::Needed(answer) => by_skopeo(skopeo, trace)
+                    .or_else(|error| without_skopeo(answer, error, trace)),
             },
         }
     }
@@ -113,10 +112,11 @@ fn by_registry(
     }
 }
 
-/// What the registry client has, where there is no skopeo to ask.
+/// What the registry client has, where there is no skopeo to ask: then no command was run.
 fn without_skopeo(
     answer: Option<Result<ManifestBytes, EffectError>>,
     skopeo: EffectError,
+    trace: &mut Trace,
 ) -> Result<ManifestBytes, EffectError> {
     match (answer, &skopeo) {
         (
@@ -125,7 +125,11 @@ fn without_skopeo(
                 kind: FailureKind::SkopeoNotFound,
                 ..
             },
-        ) => answer,
+        ) => {
+            trace.command = None;
+            trace.engine = Some(EngineUse::chosen(Engine::Registry));
+            answer
+        }
         _ => Err(skopeo),
     }
 }

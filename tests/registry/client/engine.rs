@@ -100,6 +100,29 @@ fn failure_without_skopeo_has_the_words_of_the_client() {
     }
 }
 
+/// Who answered is then the client's exchange, and no command was run.
+#[test]
+fn audit_log_of_a_run_without_skopeo_verifies_and_names_the_registry() {
+    for behaviour in [
+        Behaviour::error("200 OK", "X", "log in"),
+        Behaviour::not_found(),
+    ] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.behave(&digest, behaviour);
+        let log = cache.beside("log").display().to_string();
+        let mut command = fetch_by("auto", &cache, &registry, &digest);
+        command.args(["--audit-log", &log, "--quiet"]);
+        run(command.env("PATH", cache.beside("nothing")));
+        cache.run(["audit", "verify", &log]).assert_status(0);
+        let recorded = fs::read_to_string(&log).expect("a log");
+        assert!(!recorded.contains("argv"), "{recorded}");
+        let shown = cache.run(["audit", "show", &log]).stdout;
+        let endpoint = format!(" http://{} ", registry.address());
+        assert!(shown.contains(&endpoint), "{shown}");
+    }
+}
+
 /// What the gate leaves to skopeo, the client alone refuses with the reason.
 #[test]
 fn refusal_of_the_gate_is_a_failure_without_a_connection() {
