@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 
 use rustix::process::{Resource, getrlimit};
-use skopeo_index_core::audit::SourceInfo;
+use skopeo_index_core::audit::{Labels, SourceInfo};
 use skopeo_index_core::machine::FetchPolicy;
 use skopeo_index_core::request::Request;
 use skopeo_index_core::verifier::Verifiers;
@@ -24,6 +24,8 @@ pub struct SessionConfig<'a> {
     pub jobs: NonZeroUsize,
     /// Records every transition.
     pub log: Option<&'a LogWriter<'a>>,
+    /// What the log calls the run.
+    pub labels: &'a Labels,
     /// Shows progress.
     pub display: &'a dyn Observer,
     /// Shows warnings that belong to no fetch.
@@ -61,8 +63,8 @@ impl<'a> Session<'a> {
             });
             let verifiers = config.performer.verifiers;
             let verifiers = verifiers.map_or_else(Verifiers::default, |it| it.verifiers().clone());
-            let (root, policy) = (store.root(), config.policy);
-            Recorder::begin(log, root, policy, source, identify_later, verifiers)
+            let (root, policy, labels) = (store.root(), config.policy, config.labels);
+            Recorder::begin(log, root, policy, source, labels, identify_later, verifiers)
         };
         let recorder = config.log.map(begin).transpose()?;
         Ok(Self { config, recorder })

@@ -1,10 +1,12 @@
 //! Messages of skopeo.
 
+use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, quote};
 use skopeo_index_core::machine::EffectError;
 use skopeo_index_core::redact::Redactor;
+use skopeo_index_core::request::{Location, Request, TlsVerify};
 use skopeo_index_core::skopeo::stderr::{classify, classify_exit, classify_timeout, fatal_message};
-use skopeo_index_core::skopeo::{CommandOutput, Exit};
+use skopeo_index_core::skopeo::{CommandOutput, Exit, RegistryAnswer, SkopeoCommand};
 
 /// Any stderr is classified and bounded, without control characters and without
 /// credentials in URLs.
@@ -19,6 +21,7 @@ pub fn target(data: &[u8]) {
     };
     crate::assert_harmless(&Escaped(&message).to_string().replace('\n', " "));
     let _kind = classify_timeout(data);
+    assert_answer_possible(data);
     let text = String::from_utf8_lossy(data);
     if let Some(message) = fatal_message(&text) {
         let _kind = classify(&message);
@@ -36,4 +39,17 @@ pub fn target(data: &[u8]) {
     let login = Redactor::default().redact(&format!("https://user:s3cr3t@host/{text}"));
     let secrets = |text: &str| text.matches("s3cr3t@host").count();
     assert!(secrets(&login) <= secrets(&text), "{login:?}");
+}
+
+/// An answer is one that the log's verification accepts.
+fn assert_answer_possible(stderr: &[u8]) {
+    let Ok(name) = "localhost/app".parse() else {
+        panic!("a name")
+    };
+    let tls_verify = TlsVerify::Unset;
+    let request = Request::new(name, Location::Docker { tls_verify }, Digest::of(b""));
+    let command = SkopeoCommand::InspectRaw(&request);
+    if let Some(answer) = RegistryAnswer::of_command(&command, stderr) {
+        assert!(answer.parse(request.location()).is_some(), "{answer:?}");
+    }
 }

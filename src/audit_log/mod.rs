@@ -12,6 +12,7 @@ mod checkpoint;
 mod end;
 mod error;
 mod file;
+mod invocation;
 mod objects;
 mod reader;
 mod recorder;
@@ -21,6 +22,7 @@ mod tiles;
 mod writer;
 
 pub use error::LogError;
+pub use invocation::invocation;
 pub use objects::check_objects;
 pub use reader::{
     OpenRuns, ReadError, is_bad, read_extended_log, read_intact_log, read_lines, sync_log,

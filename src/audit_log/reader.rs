@@ -269,9 +269,16 @@ impl OpenRuns {
                 let open = run.fetches.entry(*fetch).or_default();
                 open.verifiers.extend(verifier.clone());
                 let engine = match (command, registry) {
-                    (Some(_), _) => run.skopeo.clone().map(FetchEngine::Skopeo),
+                    // The commands of other states look at what is copied.
+                    (Some(command), _) if event.from == State::Staged => {
+                        let identity = run.skopeo.clone();
+                        identity.map(|identity| FetchEngine::Skopeo {
+                            identity,
+                            answer: command.answer.clone(),
+                        })
+                    }
                     (None, Some(exchange)) => Some(FetchEngine::Registry(exchange.clone())),
-                    (None, None) => None,
+                    _ => None,
                 };
                 open.engine = engine.or_else(|| open.engine.take());
                 if matches!(event.to, State::Committed | State::Failed) {

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use skopeo_index_core::audit::{Entry, RunId, RunInfo, SkopeoIdentity, SourceInfo};
+use skopeo_index_core::audit::{Entry, Labels, RunId, RunInfo, SkopeoIdentity, SourceInfo};
 use skopeo_index_core::machine::{Cause, EffectError, Event, FetchPolicy, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::verifier::Verifiers;
 
-use super::{LogError, LogWriter};
+use super::{LogError, LogWriter, invocation};
 use crate::fetch::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
-use crate::os::random_bytes;
+use crate::os::{Host, random_bytes};
 
 /// Writes the records of one run.
 pub struct Recorder<'l> {
@@ -41,6 +41,7 @@ impl<'l> Recorder<'l> {
         cache: &Path,
         policy: FetchPolicy,
         source: SourceInfo,
+        labels: &Labels,
         identify: Option<Identify<'l>>,
         verifiers: Verifiers,
     ) -> Result<Self, LogError> {
@@ -49,9 +50,9 @@ impl<'l> Recorder<'l> {
         let cache = std::path::absolute(cache).map_err(context)?;
         let info = RunInfo {
             cache: cache.display().to_string(),
+            invocation: invocation(&Host::from_process(), labels),
             policy,
             source,
-            uid: rustix::process::getuid().as_raw(),
             verifiers,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };

@@ -78,6 +78,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     if signing_key.is_some() && args.checkpoint.is_none() {
         return Err(CliError::usage("--signing-key needs --checkpoint"));
     }
+    let labels = args.run.labels()?;
     let started = Instant::now();
     let cancel = args.skopeo.cancel_on_signals()?;
     let (binary, options) = (args.skopeo.binary(), args.skopeo.options());
@@ -150,6 +151,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         policy: args.run.policy(args.skopeo.attempts()),
         jobs: args.run.jobs(),
         log: log.as_ref(),
+        labels: &labels,
         display: &progress,
         warn: &note,
     })?;

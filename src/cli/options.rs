@@ -10,7 +10,7 @@ use skopeo_index::fetch::{Engine, EngineChoice};
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::{GateInputs, SkopeoProgram};
 use skopeo_index::skopeo::SkopeoBinary;
-use skopeo_index_core::audit::LogId;
+use skopeo_index_core::audit::{Label, Labels, LogId};
 use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
@@ -199,6 +199,16 @@ pub(super) struct RunArgs {
     /// example.com/builds [default: a random name]
     #[arg(long, value_name = "ORIGIN", env = "SKOPEO_INDEX_ORIGIN", requires = "audit_log", value_parser = origin)]
     origin: Option<LogId>,
+    /// Label of the run in the audit log, such as job=1234; can be repeated, and may be
+    /// several with commas
+    #[arg(
+        long = "label",
+        value_name = "KEY=VALUE",
+        env = "SKOPEO_INDEX_LABELS",
+        requires = "audit_log",
+        value_delimiter = ','
+    )]
+    labels: Vec<Label>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -243,6 +253,12 @@ impl RunArgs {
 
     pub(super) const fn verifiers(&self) -> &VerifierArgs {
         &self.verifiers
+    }
+
+    /// The labels of the run.
+    pub(super) fn labels(&self) -> Result<Labels, CliError> {
+        let labels = Labels::new(self.labels.iter().cloned());
+        labels.map_err(|error| CliError::usage(format!("--label: {error}")))
     }
 
     pub(super) const fn policy(&self, attempts: Attempts) -> FetchPolicy {

@@ -35,6 +35,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    let labels = args.run.labels()?;
     let id = &args.service_id;
     let channel = Channel::inherited(args.service_fd).map_err(|error| {
         CliError::usage(format!("--service-fd {} of {id}: {error}", args.service_fd))
@@ -64,6 +65,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         reply: args.reply.unwrap_or_else(of_host),
         audit_log: args.run.audit_log(),
         origin: args.run.origin(),
+        labels: &labels,
     };
     let served = service.serve(&channel);
     served.map_err(|error| CliError::other(error.to_string()))?;

@@ -60,6 +60,11 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliE
     }
     let option = argument.strip_prefix("--")?.split([' ', '[', '=']).next()?;
     let variable = format!("SKOPEO_INDEX_{}", option.to_uppercase().replace('-', "_"));
+    // The variable of an option that can be repeated has several values.
+    let variable = match option {
+        "label" => variable + "S",
+        _ => variable,
+    };
     let value = text(ContextKind::InvalidValue)?;
     // An option that was typed takes precedence over its variable.
     let (long, short) = (format!("--{option}"), format!("-{}", &option[..1]));
@@ -68,7 +73,9 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliE
         let name = argument.split('=').next().unwrap_or_default();
         name == long || argument.starts_with(&short)
     };
-    if std::env::var(&variable).ok()? != value || args.iter().any(typed) {
+    let set = std::env::var(&variable).ok()?;
+    let is_set = set == value || option == "label" && set.split(',').any(|part| part == value);
+    if !is_set || args.iter().any(typed) {
         return None;
     }
     let reason = std::error::Error::source(error).map_or_else(

@@ -53,8 +53,9 @@ impl ByteSource<'_> {
                 attempts,
             } => match by_registry(registry, request, attempt >= attempts.get(), trace)? {
                 Fallback::NotNeeded(content) => Ok(content),
-                Fallback::Needed(answer) => by_skopeo(skopeo, trace)
-                    .or_else(|error| without_skopeo(answer, error, trace)),
+                Fallback::Needed(answer) => {
+                    by_skopeo(skopeo, trace).or_else(|error| without_skopeo(answer, error, trace))
+                }
             },
         }
     }

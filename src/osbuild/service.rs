@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
-use skopeo_index_core::audit::LogId;
+use skopeo_index_core::audit::{Labels, LogId};
 use skopeo_index_core::escape::truncate;
 use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network, Provenance};
 use skopeo_index_core::osbuild::{Call, FILES, ItemBatch, ItemResult, ItemResults, exception};
@@ -57,6 +57,8 @@ pub struct Service<'a> {
     pub audit_log: Option<&'a Path>,
     /// Origin of a new audit log.
     pub origin: Option<&'a LogId>,
+    /// What the log calls each run.
+    pub labels: &'a Labels,
 }
 
 /// Name of the exception for a failed `download`.
@@ -174,6 +176,7 @@ impl Service<'_> {
                 policy,
                 jobs: self.jobs,
                 log: log.as_ref(),
+                labels: self.labels,
                 display: &display,
                 warn: &print_status,
             });

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use skopeo_index_core::audit::CommandRecord;
 use skopeo_index_core::machine::EffectError;
-use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions, stderr};
+use skopeo_index_core::skopeo::{Exit, RegistryAnswer, SkopeoCommand, SkopeoOptions, stderr};
 
 pub use binary::SkopeoBinary;
 pub use credentials::{auth_files, auth_files_of, redactor};
@@ -56,9 +56,12 @@ impl Skopeo<'_> {
         };
         let started = Instant::now();
         let result = self.runner.run(command, self.options, &limits, cancel);
-        let exit = result.as_ref().ok().map(|output| output.exit);
+        let output = result.as_ref().ok();
         let argv = command.argv(self.options, self.command_timeout);
-        *record = Some(CommandRecord::new(&argv, exit, started.elapsed()));
+        *record = Some(CommandRecord {
+            answer: output.and_then(|ended| RegistryAnswer::of_command(command, &ended.stderr)),
+            ..CommandRecord::new(&argv, output.map(|ended| ended.exit), started.elapsed())
+        });
         match result {
             Ok(output) if output.exit == Exit::Status(0) => Ok(output.stdout),
             Ok(output) => Err(stderr::classify_exit(&output)),

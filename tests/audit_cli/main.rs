@@ -6,6 +6,7 @@
 
 mod disk_faults;
 mod export;
+mod labels;
 mod notes;
 mod objects;
 mod origin;

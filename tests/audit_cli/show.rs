@@ -62,7 +62,9 @@ fn show_table_has_a_row_per_completed_fetch() {
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
-    let head = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "ENGINE", "HOW"];
+    let head = [
+        "SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "ENGINE", "WHO", "LABELS", "HOW",
+    ];
     assert_eq!(lines[0], head);
     let mut ended: Vec<_> = lines[1..].iter().map(|row| (row[2], row[3])).collect();
     ended.sort_unstable();

@@ -6,6 +6,7 @@
 )]
 
 mod checkpoint;
+mod invocation;
 mod random_runs;
 mod reader;
 mod recovery;
@@ -20,7 +21,7 @@ use std::sync::OnceLock;
 use skopeo_index::audit_log::{LogError, LogWriter, Recorder};
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::store::Store;
-use skopeo_index_core::audit::{SkopeoIdentity, SourceInfo};
+use skopeo_index_core::audit::{Labels, SkopeoIdentity, SourceInfo};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{FetchPolicy, Method, Network};
 use skopeo_index_core::request::Request;
@@ -54,6 +55,7 @@ fn record_empty_run(log: &LogWriter<'_>) -> Result<(), LogError> {
         Path::new("/cache"),
         POLICY,
         source_info(),
+        &Labels::default(),
         None,
         Verifiers::default(),
     )?
@@ -76,6 +78,7 @@ fn record_run(
         cache,
         policy,
         source_info(),
+        &Labels::default(),
         None,
         Verifiers::default(),
     )

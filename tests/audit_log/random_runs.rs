@@ -84,7 +84,7 @@ struct Run {
 
 fn run() -> impl Strategy<Value = Run> {
     use Answer::{AnotherIndex, Cancelled, Crash, Killed, Missing, NotAnIndex, NotFound};
-    use Answer::{Nothing, TimedOut};
+    use Answer::{MissingAndAnotherIndex, Nothing, TimedOut};
     let others = [
         AnotherIndex,
         NotAnIndex,
@@ -92,6 +92,7 @@ fn run() -> impl Strategy<Value = Run> {
         Killed,
         TimedOut,
         Missing,
+        MissingAndAnotherIndex,
     ];
     let others = [&others[..], &[Cancelled, Nothing, Crash]].concat();
     let answer = prop_oneof![
@@ -230,10 +231,13 @@ fn perform(run: &Run, log_path: &Path, cache: &Path) {
         other => panic!("{other:?}"),
     };
     let identify: Option<Identify<'_>> = (run.source == Source::Auto).then_some(Box::new(identify));
+    let labels = sample::invocation().labels;
     let verifiers = sample::verifiers(run.verifiers);
     let programs = VerifierPrograms::find(verifiers.clone(), LONG, run.options.clone());
     let programs = programs.expect("programs");
-    let recorder = Recorder::begin(&log, cache, run.policy, source, identify, verifiers);
+    let recorder = Recorder::begin(
+        &log, cache, run.policy, source, &labels, identify, verifiers,
+    );
     let recorder = recorder.expect("a record");
     let veto = VetoAfter(run.veto.unwrap_or(usize::MAX), AtomicUsize::new(0));
     let observers: [&dyn Observer; 2] = [&recorder, &veto];

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::Value;
 use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_chain};
-use skopeo_index_core::audit::{Checkpoint, FileName, FindingKind, KeepObjects, Severity};
+use skopeo_index_core::audit::{Checkpoint, FileName, FindingKind, KeepObjects, Labels, Severity};
 use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::{lines, rechain, unseal, verify};
 use test_support::loopback::run;
@@ -186,12 +186,14 @@ fn line_after_rotation_is_found() {
 fn writer_with_an_open_run_continues_in_the_next_log() {
     let ((dir, path), cancel) = (log_path(), never_cancelled());
     let log = LogWriter::open(&path, &cancel).expect("a log");
+    let labels = Labels::default();
     let begin = || {
         Recorder::begin(
             &log,
             Path::new("/cache"),
             POLICY,
             source_info(),
+            &labels,
             None,
             Verifiers::default(),
         )

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use skopeo_index::audit_log::{LogError, LogWriter, Recorder, requires_sync};
-use skopeo_index_core::audit::{Entry, MAX_RECORD_LEN, RunId, SourceInfo};
+use skopeo_index_core::audit::{Entry, Labels, MAX_RECORD_LEN, RunId, SourceInfo};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
     CacheEntry, CancelReason, EffectError, Fetch, ManifestBytes, Outcome, Task,
@@ -198,11 +198,13 @@ fn run_record_names_cache_by_absolute_path_and_source() {
     let ((_dir, path), cancel) = (log_path(), never_cancelled());
     let log = LogWriter::open(&path, &cancel).expect("a log");
     let (cache, other) = (Path::new("a/cache"), "/other".to_owned());
+    let labels = Labels::default();
     Recorder::begin(
         &log,
         cache,
         POLICY,
         SourceInfo::Cache(other),
+        &labels,
         None,
         Verifiers::default(),
     )
@@ -212,6 +214,7 @@ fn run_record_names_cache_by_absolute_path_and_source() {
         cache,
         POLICY,
         source_info(),
+        &labels,
         None,
         Verifiers::default(),
     )

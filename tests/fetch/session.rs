@@ -13,7 +13,7 @@ use skopeo_index::fetch::{
 use skopeo_index::os::CancelToken;
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::store::Store;
-use skopeo_index_core::audit::{Entry, Record, SourceInfo};
+use skopeo_index_core::audit::{Entry, Labels, Record, SourceInfo};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{Cause, EffectError, State};
 use skopeo_index_core::request::Request;
@@ -85,6 +85,7 @@ impl Scene {
             policy: POLICY,
             jobs: NonZeroUsize::MIN,
             log,
+            labels: &Labels::default(),
             display: &self.display,
             warn: &warn,
         };
@@ -256,6 +257,7 @@ fn session_with_log_that_is_broken_does_not_begin() {
         policy: POLICY,
         jobs: NonZeroUsize::MIN,
         log: Some(&log),
+        labels: &Labels::default(),
         display: &scene.display,
         warn: &|_| (),
     };

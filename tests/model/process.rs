@@ -17,6 +17,7 @@ use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::skopeo::Skopeo;
 use skopeo_index::store::Store;
 use skopeo_index::verifier::VerifierRunner;
+use skopeo_index_core::audit::Labels;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
     Cause, FetchPolicy, Method, Network, Placement, Provenance, State,
@@ -240,6 +241,7 @@ fn run(job: &Job, answers: Vec<Answer>) -> Snapshot {
         // A worker thread would turn a simulated crash into a panic of its own.
         jobs: NonZeroUsize::MIN,
         log: None,
+        labels: &Labels::default(),
         display: &simulation,
         warn: &|_| {},
     };

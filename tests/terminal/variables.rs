@@ -3,7 +3,7 @@
 use test_support::program::harness::{Cache, RunOutput};
 
 /// Every variable, the subcommand that reads it, and a bad value if there is one.
-const VARIABLES: [(&str, &str, Option<&str>); 22] = [
+const VARIABLES: [(&str, &str, Option<&str>); 23] = [
     ("AUDIT_LOG", "fetch", None),
     ("AUTHFILE", "fetch", None),
     ("CACHE", "fetch", None),
@@ -17,6 +17,7 @@ const VARIABLES: [(&str, &str, Option<&str>); 22] = [
     ("METHOD", "fetch", Some("x\u{1b}\ny")),
     ("OFFLINE", "fetch", Some("maybe")),
     ("ORIGIN", "fetch", Some("a b")),
+    ("LABELS", "fetch", Some("a b")),
     ("PROGRESS", "fetch", Some("loud")),
     ("QUIET", "fetch", Some("maybe")),
     ("RETRY_DELAY", "fetch", Some("soon")),

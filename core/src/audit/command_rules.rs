@@ -58,7 +58,8 @@ impl Evidence<'_> {
             (Some(_), None, _) => Err(Contradiction::MissingCommand),
             (Some(expected), Some(command), SourceInfo::Skopeo(_) | SourceInfo::Auto) => {
                 self.check_argv(&expected, command)?;
-                self.check_exit(command)
+                self.check_exit(command)?;
+                self.check_answer(&expected, command)
             }
         }
     }
@@ -144,6 +145,23 @@ impl Evidence<'_> {
             Some(path) if is_same(path) => path.to_owned(),
             _ => absolute,
         }
+    }
+
+    /// Only the first command of a method is answered by a registry, and only one that ended
+    /// shows its debug lines.
+    fn check_answer(
+        &self,
+        expected: &Expected<'_>,
+        command: &CommandRecord,
+    ) -> Result<(), Contradiction> {
+        let has_ended = command.exit.is_some() || command.signal.is_some();
+        let is_possible = command.answer.as_ref().is_none_or(|answer| {
+            let repository = answer.parse(self.request.location());
+            expected.step == 0 && has_ended && repository.is_some()
+        });
+        is_possible
+            .then_some(())
+            .ok_or(Contradiction::InvalidAnswer)
     }
 
     /// Compares the exit with the outcome.

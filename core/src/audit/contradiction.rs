@@ -50,6 +50,9 @@ pub enum Contradiction {
     /// An exchange that can't have taken place.
     #[error("an exchange with a registry that is impossible")]
     InvalidExchange,
+    /// An answer of a registry that the command can't have had.
+    #[error("an answer of a registry that the command cannot have had")]
+    InvalidAnswer,
     /// A command of a skopeo that no earlier record identifies.
     #[error("a command before the record that identifies skopeo")]
     UnidentifiedSkopeo,
@@ -101,6 +104,7 @@ impl Contradiction {
             Self::MissingExchange => "missing-exchange",
             Self::UnexpectedExchange => "unexpected-exchange",
             Self::InvalidExchange => "invalid-exchange",
+            Self::InvalidAnswer => "invalid-answer",
             Self::UnidentifiedSkopeo => "unidentified-skopeo",
             Self::MissingVerifier => "missing-verifier",
             Self::UnexpectedVerifier => "unexpected-verifier",

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{RunInfo, SkopeoIdentity, VerifierRecord};
 use crate::digest::Digest;
+use crate::skopeo::RegistryAnswer;
 
 /// A request of the registry client, with the last endpoint that answered it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,5 +52,11 @@ pub enum FetchEngine {
     /// The registry client.
     Registry(ExchangeRecord),
     /// skopeo.
-    Skopeo(SkopeoIdentity),
+    Skopeo {
+        /// The binary.
+        identity: SkopeoIdentity,
+        /// The registry that answered; `None` for a container storage, and where it is not
+        /// known.
+        answer: Option<RegistryAnswer>,
+    },
 }

@@ -78,6 +78,14 @@ pub enum FindingKind {
         /// What can't be.
         contradiction: Contradiction,
     },
+    /// The record of a run names a user, a machine or labels that no run records.
+    #[error("run {} {reason}", run.as_str())]
+    Invocation {
+        /// The run.
+        run: RunId,
+        /// What is wrong, as a predicate.
+        reason: &'static str,
+    },
     /// Two runs have one id.
     #[error("run {} begins again, or another run has its id", .0.as_str())]
     ReusedRun(RunId),
@@ -222,6 +230,7 @@ impl FindingKind {
             Self::Run { .. } => ("run", Severity::Broken),
             Self::Replay { .. } => ("replay", Severity::Broken),
             Self::Contradiction { contradiction, .. } => (contradiction.code(), Severity::Broken),
+            Self::Invocation { .. } => ("invocation", Severity::Broken),
             Self::ReusedRun(_) => ("reused-run", Severity::Broken),
             Self::ImplausibleTime(_) => ("implausible-time", Severity::Broken),
             Self::ForeignCheckpoint(_) => ("foreign-checkpoint", Severity::Broken),

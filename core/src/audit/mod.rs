@@ -23,6 +23,7 @@ mod exchange;
 mod exchange_rules;
 mod finding;
 mod id;
+mod invocation;
 mod key;
 mod line;
 mod merkle;
@@ -43,6 +44,10 @@ pub use dsse::{dsse_envelope, dsse_message};
 pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
 pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, PLAUSIBLE_YEARS, RunId, Timestamp};
+pub use invocation::{
+    Invocation, Label, LabelError, Labels, MAX_LABEL_KEY_LEN, MAX_LABEL_VALUE_LEN, MAX_LABELS,
+    is_host_name, is_user_name,
+};
 pub use key::{KeyError, KeyId, KeyName, MAX_KEY_NAME_LEN, SecretKey, VerifierKey, VerifierKeys};
 pub use line::{LineReader, LogLine, LongLine, MAX_RECORD_LEN, ParsedLine};
 pub use merkle::{

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::exchange::ExchangeRecord;
 use super::id::{LogId, RunId, Timestamp};
+use super::invocation::Invocation;
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
 use super::rotation::{PreviousLog, Rotation};
@@ -14,7 +15,7 @@ use crate::digest::{Digest, DigestError, hex};
 use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
-use crate::skopeo::Exit;
+use crate::skopeo::{Exit, RegistryAnswer};
 use crate::verifier::Verifiers;
 
 /// The schema version that is written and read.
@@ -39,6 +40,9 @@ pub struct SkopeoIdentity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandRecord {
+    /// The registry that answered; `None` where none did, or it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<RegistryAnswer>,
     /// The arguments, without the program.
     pub argv: Vec<String>,
     /// The exit status, if it exited.
@@ -52,8 +56,8 @@ pub struct CommandRecord {
 }
 
 impl CommandRecord {
-    /// Describes a command. `argv` is without the program; `exit` is `None` if the command
-    /// was not started or did not end.
+    /// Describes a command without a known answer. `argv` is without the program; `exit` is
+    /// `None` if the command was not started or did not end.
     #[must_use]
     pub fn new(argv: &[OsString], exit: Option<Exit>, duration: Duration) -> Self {
         let (exit, signal) = match exit {
@@ -63,6 +67,7 @@ impl CommandRecord {
         };
         let to_text = |argument: &OsString| argument.to_string_lossy().into_owned();
         Self {
+            answer: None,
             argv: argv.iter().map(to_text).collect(),
             exit,
             milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
@@ -107,12 +112,12 @@ pub enum SourceInfo {
 pub struct RunInfo {
     /// Absolute path of the cache.
     pub cache: String,
+    /// Who started it, where, and what for.
+    pub invocation: Invocation,
     /// The rules of its fetches.
     pub policy: FetchPolicy,
     /// Where its manifest bytes come from.
     pub source: SourceInfo,
-    /// The user id of the process.
-    pub uid: u32,
     /// The programs that must approve the bytes.
     #[serde(default, skip_serializing_if = "Verifiers::is_empty")]
     pub verifiers: Verifiers,

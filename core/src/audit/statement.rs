@@ -114,8 +114,8 @@ pub fn statement(
     // Of the programs that fetched, not of the one that exports.
     let version = &origin.run.version;
     let mut versions = json!({ "skopeo-index": version });
-    if let Some(FetchEngine::Skopeo(skopeo)) = &origin.engine {
-        versions["skopeo"] = skopeo.version.clone().into();
+    if let Some(FetchEngine::Skopeo { identity, .. }) = &origin.engine {
+        versions["skopeo"] = identity.version.clone().into();
     }
     let mut subject = json!({
         "name": request.name().without_tag(),
@@ -134,6 +134,9 @@ pub fn statement(
     let mut extension = json!({
         "leafHash": hex(&leaf_hash), "log": record.log.as_str(), "seq": record.seq,
     });
+    if !origin.run.invocation.labels.is_empty() {
+        extension["labels"] = json!(origin.run.invocation.labels);
+    }
     if let Some(cause) = &event.cause {
         extension["cause"] = cause.to_string().into();
     }
@@ -208,7 +211,9 @@ fn policy(version: &str) -> Value {
     policy
 }
 
-/// Where the bytes came from, as a URI (RFC 3986): a package URL of type oci for a registry.
+/// Where the bytes came from, as a URI (RFC 3986): a package URL of type oci for a registry,
+/// with the repository that answered. That qualifier is optional: it is left out where nobody
+/// answered, or nothing says who.
 fn resource_uri(request: &Request, origin: &FetchOrigin) -> String {
     let digest = request.digest();
     match (&origin.run.source, request.location()) {
@@ -217,19 +222,24 @@ fn resource_uri(request: &Request, origin: &FetchOrigin) -> String {
             let repository = Repository::of(request.name());
             let path = repository.path();
             let answered = match &origin.engine {
-                Some(FetchEngine::Registry(exchange)) => exchange.endpoint.parse::<Url>().ok(),
-                Some(FetchEngine::Skopeo(_)) | None => None,
+                Some(FetchEngine::Registry(exchange)) => {
+                    let url: Option<Url> = exchange.endpoint.parse().ok();
+                    url.map(|url| format!("{}/{path}", url.authority()))
+                }
+                Some(FetchEngine::Skopeo { answer, .. }) => {
+                    let answer = answer.as_ref();
+                    let repository = answer.and_then(|answer| answer.parse(request.location()));
+                    repository.map(|repository| repository.full_name().to_owned())
+                }
+                None => None,
             };
-            let host = answered
-                .as_ref()
-                .map_or(repository.domain(), Url::authority);
             // "name": the last part of the repository's path.
             let name = path.rsplit('/').next().unwrap_or(path);
-            let url = percent_encode(&format!("{host}/{path}"), QUALIFIER);
-            format!(
-                "pkg:oci/{name}@{}?repository_url={url}",
-                percent_encode(&digest.to_string(), b"")
-            )
+            let version = percent_encode(&digest.to_string(), b"");
+            let qualifier = answered.map(|repository| {
+                format!("?repository_url={}", percent_encode(&repository, QUALIFIER))
+            });
+            format!("pkg:oci/{name}@{version}{}", qualifier.unwrap_or_default())
         }
         (_, Location::ContainersStorage { .. }) => percent_encode(&request.skopeo_source(), PATH),
     }

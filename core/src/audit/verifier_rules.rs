@@ -16,6 +16,10 @@ impl Evidence<'_> {
             (_, Some(_)) => return Err(Contradiction::UnexpectedVerifier),
             (_, None) => return Ok(()),
         };
+        // It isn't skopeo.
+        if record.command.answer.is_some() {
+            return Err(Contradiction::InvalidAnswer);
+        }
         let argv = &record.command.argv;
         let cache = &self.run.cache;
         let file = argv.iter().find_map(|text| find_verifier_file(text, cache));

@@ -274,6 +274,10 @@ impl Verifier {
                 if !info.cache.starts_with('/') {
                     kinds.push(wrong_run("has a cache without an absolute path"));
                 }
+                if let Err(reason) = info.invocation.check() {
+                    let run = record.run.clone();
+                    kinds.push(FindingKind::Invocation { run, reason });
+                }
                 if !self.known_runs.insert(record.run.to_number()) {
                     kinds.push(FindingKind::ReusedRun(record.run.clone()));
                 }

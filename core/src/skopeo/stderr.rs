@@ -61,7 +61,7 @@ fn without_introduction(message: &str) -> String {
 #[must_use]
 pub fn classify_timeout(stderr: &[u8]) -> FailureKind {
     let stderr = String::from_utf8_lossy(stderr);
-    match debug_messages(&stderr).next() {
+    match debug_messages(&stderr).next_back() {
         Some(text) if text.starts_with("Too many requests to ") => FailureKind::RateLimited,
         _ => FailureKind::Timeout,
     }
@@ -70,7 +70,7 @@ pub fn classify_timeout(stderr: &[u8]) -> FailureKind {
 /// The kind of a ping whose failure skopeo hides (`V1_REGISTRY`), by the status in a debug
 /// line: `Ping URL status 503`.
 fn hidden_ping_kind(stderr: &str) -> FailureKind {
-    let kind = debug_messages(stderr).find_map(|text| {
+    let kind = debug_messages(stderr).rev().find_map(|text| {
         let (url, status) = text.strip_prefix("Ping ")?.rsplit_once(" status ")?;
         let answer = format!("invalid status code from registry {status}");
         url.ends_with("/v2/")
@@ -79,11 +79,14 @@ fn hidden_ping_kind(stderr: &str) -> FailureKind {
     kind.unwrap_or(FailureKind::Server)
 }
 
-/// The decoded messages of level `debug`, from the last.
-fn debug_messages(stderr: &str) -> impl Iterator<Item = String> {
-    stderr.lines().rev().filter_map(|line| {
+/// The decoded messages of level `debug`. Go's runtime also writes lines without a level,
+/// with text of registries.
+pub(super) fn debug_messages(stderr: &str) -> impl DoubleEndedIterator<Item = String> {
+    stderr.lines().filter_map(|line| {
         let (fields, message) = line.split_once(" msg=")?;
-        fields.ends_with("level=debug").then(|| unquote(message))
+        let time = fields.strip_prefix("time=\"")?;
+        let time = time.strip_suffix("\" level=debug")?;
+        (!time.contains('"')).then(|| unquote(message))
     })
 }
 

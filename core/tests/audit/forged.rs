@@ -3,6 +3,7 @@
 
 mod change;
 mod exchange;
+mod invocation;
 mod verifier;
 
 use serde_json::{Value, json};

@@ -19,18 +19,18 @@ const SEQ: u64 = 14;
 /// Leaf hashes of the first and the last record.
 const LEAVES: [&str; 2] = [
     "242711d54341bc09f8cb5cb9dd843ba2165fe31f3b07a1d324a4ab98a76b0dbb",
-    "d4d2eaf069be9ea407e042d83f90345827979e09c2d9c4f9ed9eaf785e8c6983",
+    "0a0aa200643656efc1eda8db99bf49c6faca7c36aa39af886917bbf9ba554c05",
 ];
 
-const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n22\nS2juO845mkCeyLuvcyo7GfibEVxWkT/aa2m4cazQQVc=\n";
+const CHECKPOINT: &str = "skopeo-index/cd155c869010312047abc2998c8ba17f\n22\ncFlbKx8Cua/Lw31pOiFEyJbkFLTWzlG8RIKnFc807EA=\n";
 
 /// From the leaf of record 14 to the root.
 const PATH: [&str; 5] = [
-    "374227b74e119ba62652c5166c824848b8772663a4b1900933f3c807856eca06",
-    "c212692d59b283572f8f05af653c4a3a5c17eae02089be6ae19cff6d0dd107af",
-    "814a454e75ed342bf6b5c5b02604ed02e929f595b0d4c00df8ea09c5ad304b94",
-    "54b9d9418febea4fa24716f065771c383d95a83b284ec902d167612d71f3b3db",
-    "597ef89ed05417b6d3ef937bada3920b464cbc4e07e4a0bd60000a888609c9ee",
+    "7a8f7c49ef35d1283cf86aa47411bb330c872f99281c74ca0bb4e3377d00dc73",
+    "39fda6da83d6e9d51be0db29131d573348b1fdaf6ca234d7f96b71833449d2d9",
+    "ec87ed30641a2d1454f84d842c3c03a706da1fc7cd0e10699e3e947906c78209",
+    "ed711304c1d21ec5463eff424a7a312367ebff7b543512b587d605a117a526f6",
+    "6cebbbf67f3f1b50bc23e0ffa0c47388b375c4d668e8ac3a94cad358f22895e1",
 ];
 
 /// The torn line in the log.

@@ -11,6 +11,7 @@
 mod checkpoint;
 mod forged;
 mod golden;
+mod invocation;
 mod line;
 mod merkle;
 mod note;

@@ -3,9 +3,11 @@
 use std::fs;
 
 use serde_json::Value;
-use skopeo_index_core::audit::{Entry, Record, RunInfo, SourceInfo, leaf_hash, statement};
+use skopeo_index_core::audit::{
+    Entry, FetchEngine, FetchOrigin, Record, RunInfo, SourceInfo, leaf_hash, statement,
+};
 use skopeo_index_core::request::{Location, Request};
-use test_support::audit_log::sample::{ONE_ATTEMPT, logs, origin, run_info};
+use test_support::audit_log::sample::{ONE_ATTEMPT, answer, identity, logs, origin, run_info};
 use test_support::audit_log::{lines, unseal};
 use test_support::schema::count_valid;
 
@@ -41,6 +43,14 @@ fn records_match_their_schema_and_unknown_members_do_not() {
 #[test]
 fn statements_match_their_schema_and_contradictions_do_not() {
     let by_skopeo = origin(run_info(ONE_ATTEMPT));
+    let answered = FetchOrigin {
+        engine: Some(FetchEngine::Skopeo {
+            identity: identity(),
+            answer: Some(answer()),
+        }),
+        run: run_info(ONE_ATTEMPT),
+        verifiers: Vec::new(),
+    };
     let from_cache = origin(RunInfo {
         source: SourceInfo::Cache("/a b/\u{e9}%?#".to_owned()),
         ..run_info(ONE_ATTEMPT)
@@ -55,6 +65,7 @@ fn statements_match_their_schema_and_contradictions_do_not() {
         let line = line.trim_ascii_end();
         let mut record = Record::parse(line).expect("a record");
         statements.extend(statement(&record, leaf_hash(line), &by_skopeo, &verifier));
+        statements.extend(statement(&record, leaf_hash(line), &answered, &verifier));
         statements.extend(statement(&record, leaf_hash(line), &from_cache, &verifier));
         statements.extend(statement(
             &record,

@@ -5,16 +5,19 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use skopeo_index_core::audit::{
-    Entry, ExchangeRecord, FetchEngine, FetchOrigin, InvalidVerifierId, LogId, MAX_VERIFIER_ID_LEN,
-    Record, RunInfo, SourceInfo, VerifierId, VerifierRecord, dsse_envelope, dsse_message,
-    leaf_hash, statement,
+    Entry, ExchangeRecord, FetchEngine, FetchOrigin, InvalidVerifierId, Labels, LogId,
+    MAX_VERIFIER_ID_LEN, Record, RunInfo, SourceInfo, VerifierId, VerifierRecord, dsse_envelope,
+    dsse_message, leaf_hash, statement,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind, State};
 use skopeo_index_core::request::{ImageName, Location, Request, TlsVerify};
+use skopeo_index_core::skopeo::RegistryAnswer;
 use test_support::audit_log::lines;
-use test_support::audit_log::sample::{ONE_ATTEMPT, log_with_verifiers, logs, origin, run_info};
+use test_support::audit_log::sample::{
+    ONE_ATTEMPT, identity, log_with_verifiers, logs, origin, run_info,
+};
 use test_support::loopback::samples;
 
 pub fn verifier_id() -> VerifierId {
@@ -141,6 +144,22 @@ fn predicate(request: Request, origin: &FetchOrigin) -> Value {
     ended.expect("an end")["predicate"].take()
 }
 
+/// A fetch by skopeo whose answer is known.
+fn answered_by(endpoint: &str, repository: &str) -> FetchOrigin {
+    let answer = RegistryAnswer {
+        endpoint: endpoint.to_owned(),
+        repository: repository.to_owned(),
+    };
+    FetchOrigin {
+        engine: Some(FetchEngine::Skopeo {
+            identity: identity(),
+            answer: Some(answer),
+        }),
+        run: run(),
+        verifiers: Vec::new(),
+    }
+}
+
 fn request(name: &str, location: Location) -> Request {
     let name: ImageName = name.parse().expect("a name");
     Request::new(name, location, Digest::of(b""))
@@ -161,6 +180,14 @@ fn verifier_and_policy_of_a_statement_are_those_of_the_run() {
     let version = &by_skopeo["verifier"]["version"];
     assert_eq!(version["skopeo-index"], "0.0.1");
     assert_eq!(version["skopeo"], "skopeo version 1");
+    // What a run is for says which pipeline verified; who ran it stays in the log.
+    let record = &by_skopeo["pkg:cargo/skopeo-index#record"];
+    assert_eq!(record["labels"]["job"], "1234");
+    assert!(!by_skopeo.to_string().contains("builder7"), "{by_skopeo}");
+    let mut without_labels = run();
+    without_labels.invocation.labels = Labels::default();
+    let record = &of(&without_labels)["pkg:cargo/skopeo-index#record"];
+    assert_eq!(record.get("labels"), None);
     let policy = &by_skopeo["policy"];
     let uri = &policy["uri"];
     assert_eq!(uri, "pkg:cargo/skopeo-index@0.0.1#docs/index-validation.md");
@@ -204,7 +231,23 @@ fn resource_uri_is_a_package_url_with_the_repository_that_answered() {
             let digest = digest.hex();
             format!("pkg:oci/{last}@sha256%3A{digest}?repository_url={url}")
         };
-        assert_eq!(uri(name, docker(), &by_skopeo), of(completed));
+        let nobody = of("").replace("?repository_url=", "");
+        assert_eq!(
+            uri(name, docker(), &by_skopeo),
+            nobody,
+            "not the name's host"
+        );
+        let hit = FetchOrigin {
+            engine: None,
+            run: run(),
+            verifiers: Vec::new(),
+        };
+        assert_eq!(uri(name, docker(), &hit), nobody);
+        let mirrored = answered_by("https://mirror.example:5000", "x/mirrored");
+        let mirror = of("mirror.example:5000/x/mirrored");
+        assert_eq!(uri(name, docker(), &mirrored), mirror);
+        let invalid = answered_by("https://mirror.example/?", "x&y=z");
+        assert_eq!(uri(name, docker(), &invalid), nobody);
         let (_, path) = completed.split_once('/').expect("a path");
         let by_registry = FetchOrigin {
             engine: Some(FetchEngine::Registry(ExchangeRecord {

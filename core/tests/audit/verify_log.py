@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import json
+import re
 import sys
 
 
@@ -49,11 +50,39 @@ def subproof(m, leaves, known):
     return subproof(m - k, leaves[k:], False) + [root(leaves[:k])]
 
 
+def check_invocation(run):
+    who = run["invocation"]
+    assert RUN <= set(run) <= RUN | {"verifiers"} and {"pid", "uid"} <= set(who) <= WHO
+    assert 0 < who["pid"] <= 1 << 22
+    assert all(0 <= who.get(uid, 0) < 2**32 - 1 for uid in ("loginUid", "uid"))
+    assert re.fullmatch("sha256:[0-9a-f]{64}", who.get("machine", "sha256:" + 64 * "0"))
+    for name, most in (("host", 64), ("user", 255)):
+        assert name not in who or 0 < len(who[name]) <= most and PRINTABLE(who[name])
+    labels = who.get("labels")
+    assert labels is None or 0 < len(labels) <= 32
+    for key, value in (labels or {}).items():
+        assert LABEL(key) and len(key) < 64
+        assert PRINTABLE(value) and len(value) < 256 and "," not in value
+
+
+def check_answer(transition):
+    answer = transition.get("command", {}).get("answer")
+    if answer is not None:
+        assert set(answer) == {"endpoint", "repository"}
+        assert "docker" in transition["request"]["location"]
+        assert re.fullmatch("https?://[A-Za-z0-9.-]+(:[0-9]+)?", answer["endpoint"])
+        assert re.fullmatch("[a-z0-9]+([._/-]+[a-z0-9]+)*", answer["repository"])
+
+
 log, checkpoint, proof = sys.argv[1:4]
 with open(log, "rb") as file:
     lines = file.read().split(b"\n")
 assert lines.pop() == b""
 KEYS = {"entry", "log", "prev", "run", "schema", "seq", "time", "trailer"}
+RUN = {"cache", "invocation", "policy", "source", "version"}
+WHO = {"host", "labels", "loginUid", "machine", "pid", "uid", "user"}
+PRINTABLE = re.compile("[ -~]*").fullmatch
+LABEL = re.compile("[A-Za-z0-9][A-Za-z0-9._/-]*").fullmatch
 ENTRIES = {"genesis", "run", "skopeo", "transition", "end", "recovered", "rotated"}
 previous = bytes(32)
 torn = []
@@ -70,6 +99,9 @@ for seq, line in enumerate(lines):
     assert record["seq"] == seq and record["prev"] == previous.hex(), seq
     assert set(record) == KEYS and record["schema"] == 1, seq
     assert len(record["entry"]) == 1 and set(record["entry"]) <= ENTRIES, seq
+    if "run" in record["entry"]:
+        check_invocation(record["entry"]["run"])
+    check_answer(record["entry"].get("transition", {}))
     again = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     assert again.replace("\x7f", "\\u007f").encode() == line, seq
     body, trailer = line.rsplit(b',"trailer":', 1)

@@ -5,6 +5,7 @@
     reason = "a test that can't continue fails"
 )]
 
+mod answer;
 mod argv;
 mod classification;
 mod log_line;

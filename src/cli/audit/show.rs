@@ -6,12 +6,13 @@ use clap::ValueEnum;
 use serde_json::json;
 use skopeo_index::audit_log::{OpenRuns, is_bad, verify_log};
 use skopeo_index_core::audit::{
-    Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, ParsedLine, Record, SourceInfo,
+    Entry, FetchEngine, FetchOrigin, Finding, Invocation, KeepObjects, ParsedLine, Record,
+    SourceInfo,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::{Event, Outcome, State};
-use skopeo_index_core::request::Request;
+use skopeo_index_core::request::{Location, Request};
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError, of_severity};
@@ -43,7 +44,9 @@ enum ShowFormat {
     Json,
 }
 
-const HEAD: [&str; 7] = ["SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "ENGINE", "HOW"];
+const HEAD: [&str; 9] = [
+    "SEQ", "TIME", "OUTCOME", "DIGEST", "IMAGE", "ENGINE", "WHO", "LABELS", "HOW",
+];
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let (mut runs, mut table, mut worst) = (OpenRuns::default(), Table::new(HEAD), None);
@@ -126,15 +129,58 @@ impl FetchRow<'_> {
         }
     }
 
-    /// Who brought the bytes: skopeo's version, or the endpoint that answered.
+    /// Who brought the bytes: skopeo's version, and the endpoint that answered.
     fn engine(&self) -> String {
+        let is_storage = matches!(self.request.location(), Location::ContainersStorage { .. });
         match &self.origin.engine {
-            Some(FetchEngine::Skopeo(skopeo)) => skopeo.version.clone(),
+            Some(FetchEngine::Skopeo { identity, .. }) if is_storage => identity.version.clone(),
+            Some(FetchEngine::Skopeo { identity, .. }) => {
+                let endpoint = self.endpoint().unwrap_or("endpoint not known");
+                format!("{}, {endpoint}", identity.version)
+            }
             Some(FetchEngine::Registry(exchange)) => match &exchange.peer {
                 Some(peer) => format!("{} ({peer})", exchange.endpoint),
                 None => exchange.endpoint.clone(),
             },
             None => "-".to_owned(),
+        }
+    }
+
+    /// The endpoint that answered, where it is known.
+    fn endpoint(&self) -> Option<&str> {
+        match self.origin.engine.as_ref()? {
+            FetchEngine::Skopeo { answer, .. } => Some(&answer.as_ref()?.endpoint),
+            FetchEngine::Registry(exchange) => exchange.status.map(|_| &*exchange.endpoint),
+        }
+    }
+
+    /// Who ran it, and on which host: `root (login 1000) on build7`.
+    fn who(&self) -> String {
+        let Invocation {
+            host,
+            login_uid,
+            uid,
+            user,
+            ..
+        } = &self.origin.run.invocation;
+        let mut who = user.clone().unwrap_or_else(|| format!("uid {uid}"));
+        if let Some(login) = login_uid.filter(|login| login != uid) {
+            who += &format!(" (login {login})");
+        }
+        if let Some(host) = host {
+            who += &format!(" on {host}");
+        }
+        who
+    }
+
+    fn labels(&self) -> String {
+        let labels = self.origin.run.invocation.labels.iter();
+        let labels: Vec<_> = labels
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        match labels.is_empty() {
+            true => "-".to_owned(),
+            false => labels.join(","),
         }
     }
 
@@ -144,10 +190,11 @@ impl FetchRow<'_> {
             "reference": self.request.to_string(), "digest": self.request.digest(),
             "outcome": self.event.to, "how": self.how(), "engine": self.engine(),
             "verifiers": self.origin.verifiers,
+            "endpoint": self.endpoint(), "invocation": self.origin.run.invocation,
         })
     }
 
-    fn cells(&self) -> [String; 7] {
+    fn cells(&self) -> [String; 9] {
         let outcome = match self.event.to {
             State::Failed => "FAILED",
             _ => "committed",
@@ -159,6 +206,8 @@ impl FetchRow<'_> {
             self.request.digest().to_string(),
             self.request.name().to_string(),
             Escaped(&self.engine()).to_string(),
+            Escaped(&self.who()).to_string(),
+            Escaped(&self.labels()).to_string(),
             self.how(),
         ]
     }

@@ -18,7 +18,7 @@ use skopeo_index_core::request::{Location, Request};
 use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
 use test_support::loopback::samples;
-use test_support::program::fakes::{crash, failed, printed, run_on_copy};
+use test_support::program::fakes::{answer_lines, crash, failed, printed, run_on_copy};
 
 /// What skopeo does with a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +34,8 @@ pub(super) enum Answer {
     TimedOut,
     /// There is no skopeo.
     Missing,
+    /// There is no skopeo, and the registry client gets another index.
+    MissingAndAnotherIndex,
     /// The run is cancelled while the command runs.
     Cancelled,
     /// It exits with 0, and a copy has no manifest.
@@ -98,7 +100,9 @@ impl Answers {
                 after: Duration::from_secs(1),
                 stderr: Vec::new(),
             }),
-            Answer::Missing => Err(RunError::NotFound("/s".into())),
+            Answer::Missing | Answer::MissingAndAnotherIndex => {
+                Err(RunError::NotFound("/s".into()))
+            }
             Answer::Cancelled => {
                 cancel.cancel(CancelReason::Interrupted);
                 Err(RunError::Cancelled(CancelReason::Interrupted))
@@ -118,9 +122,13 @@ impl CommandRunner for Answers {
         cancel: &CancelToken,
     ) -> Result<CommandOutput, RunError> {
         match command {
-            SkopeoCommand::InspectRaw(request) => self.answer(request.digest(), cancel),
+            SkopeoCommand::InspectRaw(request) => {
+                let output = self.answer(request.digest(), cancel)?;
+                Ok(answered(output, request))
+            }
             SkopeoCommand::CopyIndex { request, to } => {
-                let mut output = self.answer(request.digest(), cancel)?;
+                let output = self.answer(request.digest(), cancel)?;
+                let mut output = answered(output, request);
                 let bytes = std::mem::take(&mut output.stdout);
                 if !bytes.is_empty() {
                     fs::write(to.join("manifest.json"), bytes).expect("a file");
@@ -130,6 +138,16 @@ impl CommandRunner for Answers {
             other => run_on_copy(other),
         }
     }
+}
+
+/// An output with skopeo's debug lines: the image is a mirror's.
+fn answered(mut output: CommandOutput, request: &Request) -> CommandOutput {
+    if matches!(request.location(), Location::Docker { .. }) {
+        let mut lines = answer_lines("mirror.example:5000/x/app", request.digest());
+        lines.extend(output.stderr);
+        output.stderr = lines;
+    }
+    output
 }
 
 /// A registry client with the same answers, behind a gate.
@@ -147,7 +165,10 @@ impl ManifestClient for Client<'_> {
         if self.method == Method::SkopeoCopy {
             return Err(GateRefusal::MethodCopy);
         }
-        let output = self.answers.answer(request.digest(), self.cancel);
+        let output = match self.answers.answers[&request.digest()] {
+            (n, Answer::MissingAndAnotherIndex) => printed(samples::distinct(n + 100)),
+            _ => self.answers.answer(request.digest(), self.cancel),
+        };
         let (status, bytes) = match output {
             Err(RunError::NotFound(_)) => return Err(GateRefusal::Fips),
             Ok(output) if output.exit == Exit::Status(0) => (Some(200), Ok(output.stdout)),

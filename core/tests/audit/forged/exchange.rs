@@ -111,7 +111,7 @@ fn forged_exchange_has_a_finding_of_its_kind() {
 }
 
 /// The findings of a changed log.
-fn codes(records: &Records, change: Change) -> Vec<&'static str> {
+pub(super) fn codes(records: &Records, change: Change) -> Vec<&'static str> {
     let mut forged = records.clone();
     change(&mut forged);
     let found = all_findings(&rechain(&forged), None).1;

@@ -67,6 +67,10 @@ const STORIES: &[Story] = &[
         failed["event"]["outcome"] = json!({ "failed": { "error": error } });
         failed["event"]["cause"] = json!({ "effect-failed": { "error": error } });
     }, "missing-verifier"),
+    ("a verifier that a registry answered", |r| {
+        let answer = json!({ "endpoint": "https://localhost", "repository": "app" });
+        approved(r)["verifier"]["command"]["answer"] = answer;
+    }, "invalid-answer"),
     ("a verifier that stages", |r| {
         let verifier = approved(r)["verifier"].clone();
         transition(r, "raw", "staged")["verifier"] = verifier;

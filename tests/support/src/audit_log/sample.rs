@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::audit::{
-    CommandRecord, Entry, FetchEngine, FetchOrigin, LogId, NodeHash, Record, RunId, RunInfo,
-    Schema, SkopeoIdentity, SourceInfo, TornLine, VerifierRecord, leaf_hash,
+    CommandRecord, Entry, FetchEngine, FetchOrigin, Invocation, Labels, LogId, NodeHash, Record,
+    RunId, RunInfo, Schema, SkopeoIdentity, SourceInfo, TornLine, VerifierRecord, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
@@ -18,7 +18,7 @@ use skopeo_index_core::machine::{
 use skopeo_index_core::request::{Location, Request, TlsVerify};
 use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{
-    CommandOutput, Exit, SkopeoCommand, SkopeoOptions, method_commands,
+    CommandOutput, Exit, RegistryAnswer, SkopeoCommand, SkopeoOptions, method_commands,
 };
 use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
 
@@ -87,7 +87,10 @@ pub fn identity() -> SkopeoIdentity {
 /// A fetch of a run with skopeo, or from a cache.
 pub fn origin(run: RunInfo) -> FetchOrigin {
     let engine = match &run.source {
-        SourceInfo::Skopeo(skopeo) => Some(FetchEngine::Skopeo(skopeo.clone())),
+        SourceInfo::Skopeo(skopeo) => Some(FetchEngine::Skopeo {
+            identity: skopeo.clone(),
+            answer: None,
+        }),
         _ => None,
     };
     let verifiers = Vec::new();
@@ -98,12 +101,35 @@ pub fn origin(run: RunInfo) -> FetchOrigin {
     }
 }
 
+/// A run by root, for whom user 1000 logged in.
+pub fn invocation() -> Invocation {
+    let labels = ["job=1234", "pipeline=https://ci.example/p/7"];
+    let labels = labels.map(|label| label.parse().expect("a label"));
+    Invocation {
+        host: Some("builder7".to_owned()),
+        labels: Labels::new(labels).expect("distinct keys"),
+        login_uid: Some(1000),
+        machine: Some(Digest::of(b"machine")),
+        pid: 4242,
+        uid: 0,
+        user: Some("root".to_owned()),
+    }
+}
+
+/// The answer of the requests' registry.
+pub fn answer() -> RegistryAnswer {
+    RegistryAnswer {
+        endpoint: "http://localhost".to_owned(),
+        repository: "app".to_owned(),
+    }
+}
+
 pub fn run_info(policy: FetchPolicy) -> RunInfo {
     RunInfo {
         cache: CACHE.to_owned(),
+        invocation: invocation(),
         policy,
         source: SourceInfo::Skopeo(identity()),
-        uid: 0,
         verifiers: Verifiers::default(),
         version: "0.0.1".to_owned(),
     }
@@ -248,7 +274,10 @@ impl LogSample {
             },
             Effect::Fetch { .. } => match (run.registry)(digest) {
                 Answer::Bytes(bytes) => {
-                    command = Some(command_record(&commands[0], 0));
+                    command = Some(CommandRecord {
+                        answer: Some(answer()),
+                        ..command_record(&commands[0], 0)
+                    });
                     let content = bytes.into();
                     Outcome::Fetched { content }
                 }

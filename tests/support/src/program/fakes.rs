@@ -46,6 +46,19 @@ pub fn printed(stdout: impl Into<Vec<u8>>) -> Result<CommandOutput, RunError> {
     })
 }
 
+/// skopeo's debug lines about a source that answered the request for a manifest.
+pub fn answer_lines(source: &str, digest: Digest) -> Vec<u8> {
+    let (host, path) = source.split_once('/').expect("HOST/PATH");
+    let messages = [
+        format!("Trying to access \\\"{source}@{digest}\\\""),
+        format!("GET https://{host}/v2/"),
+        format!("GET https://{host}/v2/{path}/manifests/{digest}"),
+        "Content-Type from manifest GET is \\\"\\\"".to_owned(),
+    ];
+    let line = |text: &String| format!("time=\"x\" level=debug msg=\"{text}\"\n");
+    messages.iter().map(line).collect::<String>().into_bytes()
+}
+
 /// A command that exits with 1 and skopeo's fatal message: an error of the network, or an
 /// answer of a registry.
 pub fn failed(message: &str) -> Result<CommandOutput, RunError> {
