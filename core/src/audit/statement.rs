@@ -20,7 +20,7 @@ const PURL: &str = "pkg:cargo/skopeo-index";
 
 /// SHA-256 of docs/index-validation.md of this version. Logs don't have that of other
 /// versions.
-const POLICY_SHA256: &str = "7d724229914a371264f48dff2d8c188e20007ac3b9b0a9424cce6f3197de957d";
+const POLICY_SHA256: &str = "d5799c755172a7663c366ba29d598b1004a00ad72d1f3726693762a6b68ab92f";
 
 /// The level of an index with the requested digest.
 const DIGEST_VERIFIED: &str = "SKOPEO_INDEX_DIGEST_VERIFIED";
