@@ -8,11 +8,13 @@
 mod call;
 mod items;
 mod manifest;
+mod pins;
 mod reply;
 
 pub use call::{Call, CopyCall, DownloadCall, ProtocolError};
 pub use items::ItemBatch;
 pub use manifest::parse_manifest;
+pub use pins::{PinError, Pins};
 pub use reply::{ItemResult, ItemResults, exception};
 
 /// The name of this source in manifests, replies and the file system.

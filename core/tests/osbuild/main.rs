@@ -7,4 +7,5 @@
 
 mod call;
 mod manifest;
+mod pins;
 mod reply;
