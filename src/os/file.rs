@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -79,7 +79,7 @@ pub fn read_all(file: impl AsFd, max: usize, cancel: Option<&CancelToken>) -> io
 }
 
 /// Waits until a file is readable (or at its end) or the run is cancelled.
-fn is_readable(file: &impl AsFd, cancel: Option<&CancelToken>) -> io::Result<bool> {
+pub(super) fn is_readable(file: &impl AsFd, cancel: Option<&CancelToken>) -> io::Result<bool> {
     let mut fds = vec![PollFd::new(file, PollFlags::IN)];
     fds.extend(cancel.map(|cancel| PollFd::new(cancel, PollFlags::IN)));
     let timeout = cancel.map(|cancel| timespec(cancel.time_left(std::time::Duration::MAX)));
@@ -124,21 +124,30 @@ pub(crate) fn parent_dir(path: &Path) -> Option<&Path> {
 }
 
 /// Puts a file with this content in place of another one or none, atomically and durably.
-/// Its permissions are as the umask has them.
+/// It keeps the permissions, and if possible the owner, of the file that it replaces.
 ///
 /// # Errors
 /// Also where the name is that of something else than a file.
 pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
+    let existing = match std::fs::symlink_metadata(path) {
         Ok(existing) if !existing.is_file() => {
             return Err(io::Error::other("not a regular file"));
         }
-        _ => {}
-    }
+        existing => existing.ok(),
+    };
     let dir = parent_dir(path).unwrap_or(path);
     let mut builder = tempfile::Builder::new();
     let builder = builder.permissions(Permissions::from_mode(0o666));
     let mut file = builder.tempfile_in(dir)?;
+    if let Some(existing) = existing {
+        // Only root may give a file away.
+        best_effort(fchown(
+            file.as_file(),
+            Some(existing.uid()),
+            Some(existing.gid()),
+        ));
+        file.as_file().set_permissions(existing.permissions())?;
+    }
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -9,6 +9,7 @@ mod host;
 mod line_writer;
 mod lock;
 mod process;
+mod prompt;
 mod rows;
 mod syncfs;
 
@@ -23,6 +24,7 @@ pub use host::{Host, config_home};
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};
+pub use prompt::prompt_secret;
 pub use rows::Rows;
 pub(crate) use syncfs::is_syncfs_usable;
 

@@ -1,7 +1,12 @@
-//! The credentials that skopeo may send, so that they can be removed from its messages.
+//! The credentials that skopeo may send: where they are, so that they can be removed from
+//! its messages, and those of the command line, which are given to it in a private file.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::MemfdFlags;
 use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::registry::AuthFileFormat;
 use skopeo_index_core::skopeo::SkopeoOptions;
@@ -13,6 +18,40 @@ const MAX_AUTH_FILE: usize = 1 << 20;
 
 /// Variables that may hold a proxy's URL with credentials.
 const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+
+/// A credentials file that has no name in a file system: this process and its children open
+/// it below `/proc`, as long as this process has it. Nothing of it is left, however the
+/// process ends.
+#[derive(Debug)]
+pub struct PrivateAuthFile(File);
+
+impl PrivateAuthFile {
+    /// # Errors
+    /// Where the process has no descriptors or memory left.
+    pub fn new(content: &str) -> io::Result<Self> {
+        let mut file = File::from(rustix::fs::memfd_create("authfile", MemfdFlags::CLOEXEC)?);
+        // Other users can't open it anyway; skopeo only reads it.
+        rustix::fs::fchmod(&file, rustix::fs::Mode::RUSR)?;
+        file.write_all(content.as_bytes())?;
+        Ok(Self(file))
+    }
+
+    /// The path for this process and its children.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        private_dir().join(self.0.as_raw_fd().to_string())
+    }
+
+    /// Whether a path is that of such a file.
+    #[must_use]
+    pub fn is_path(path: &Path) -> bool {
+        path.starts_with(private_dir())
+    }
+}
+
+fn private_dir() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/fd", std::process::id()))
+}
 
 /// The files in which skopeo looks for credentials, in its order (containers-auth.json(5)).
 #[must_use]

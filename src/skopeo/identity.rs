@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use skopeo_index_core::audit::SkopeoIdentity;
 use skopeo_index_core::escape::truncate_message;
-use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions};
+use skopeo_index_core::machine::EffectError;
+use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions, stderr};
 
 use super::CommandRunner;
 use crate::command::{CommandLimits, hash_program};
@@ -18,18 +19,30 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 pub fn identify(runner: &dyn CommandRunner, cancel: &CancelToken) -> SkopeoIdentity {
     let path = std::path::absolute(runner.program());
     let path = path.unwrap_or_else(|_| runner.program().to_owned());
+    let version = version(runner, cancel).unwrap_or_default();
+    SkopeoIdentity {
+        sha256: hash_program(&path, cancel).ok(),
+        path: path.display().to_string(),
+        version,
+    }
+}
+
+/// What `skopeo --version` prints, truncated.
+///
+/// # Errors
+/// Where the program can't be run to its end, or fails.
+pub fn version(runner: &dyn CommandRunner, cancel: &CancelToken) -> Result<String, EffectError> {
     let limits = CommandLimits {
         timeout: VERSION_TIMEOUT,
         output_dir: None,
     };
     let options = SkopeoOptions::default();
-    let version = match runner.run(&SkopeoCommand::Version, &options, &limits, cancel) {
-        Ok(output) if output.exit == Exit::Status(0) => output.stdout,
-        _ => Vec::new(),
-    };
-    SkopeoIdentity {
-        sha256: hash_program(&path, cancel).ok(),
-        path: path.display().to_string(),
-        version: truncate_message(String::from_utf8_lossy(&version).trim()),
+    let output = runner.run(&SkopeoCommand::Version, &options, &limits, cancel)?;
+    match output.exit {
+        Exit::Status(0) => {
+            let version = String::from_utf8_lossy(&output.stdout);
+            Ok(truncate_message(version.trim()))
+        }
+        _ => Err(stderr::classify_exit(&output)),
     }
 }

@@ -226,6 +226,24 @@ impl AuthEntry {
 }
 
 impl Credentials {
+    /// User and password; `None` for those that no credentials file can have.
+    #[must_use]
+    pub fn new(user: &str, password: &str) -> Option<Self> {
+        let is_valid = !user.contains([':', '\0']) && !password.contains('\0');
+        let is_complete = !user.is_empty() && !password.is_empty();
+        (is_valid && is_complete).then(|| Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        })
+    }
+
+    /// A credentials file with these alone, for the registry `domain`.
+    #[must_use]
+    pub fn auth_file(&self, domain: &str) -> String {
+        let auth = STANDARD.encode(format!("{}:{}", self.user, self.password));
+        serde_json::json!({ "auths": { domain: { "auth": auth } } }).to_string()
+    }
+
     /// The user.
     #[must_use]
     pub fn user(&self) -> &str {

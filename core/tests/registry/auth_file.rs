@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use skopeo_index_core::registry::{
-    AuthFile, AuthFileError, AuthFileFormat, Delegation, Entry, Repository,
+    AuthFile, AuthFileError, AuthFileFormat, Credentials, Delegation, Entry, Repository,
 };
 use test_support::property::config;
 
@@ -231,4 +231,30 @@ proptest! {
 fn name_prefix() -> impl Strategy<Value = String> {
     (name(), 1..4_usize)
         .prop_map(|(name, parts)| name.split('/').take(parts).collect::<Vec<_>>().join("/"))
+}
+
+#[test]
+fn file_of_credentials_has_them_for_one_registry() {
+    let of = |user, password| Credentials::new(user, password);
+    let parse = |file: &str| {
+        let file = AuthFile::parse(file.as_bytes(), AuthFileFormat::AuthJson);
+        file.expect("a credentials file")
+    };
+    let credentials = of("alice", "a:\u{e4}\n\"").expect("credentials");
+    let file = parse(&credentials.auth_file("quay.io:443"));
+    let entry = file.look_up(&repository("quay.io:443/a/b"));
+    assert_eq!(entry, Entry::Credentials(credentials.clone()));
+    assert_eq!(file.look_up(&repository("quay.io/a/b")), Entry::Absent);
+    let file = parse(&credentials.auth_file("docker.io"));
+    let entry = file.look_up(&repository("busybox"));
+    assert_eq!(entry, Entry::Credentials(credentials));
+    for (user, password) in [
+        ("", "x"),
+        ("x", ""),
+        ("a:b", "x"),
+        ("a\0", "x"),
+        ("a", "x\0"),
+    ] {
+        assert_eq!(of(user, password), None, "{user:?} {password:?}");
+    }
 }
