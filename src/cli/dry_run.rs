@@ -11,7 +11,7 @@ use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::store::Store;
 use skopeo_index_core::machine::{Network, ObjectStatus};
 use skopeo_index_core::request::Request;
-use skopeo_index_core::skopeo::method_commands;
+use skopeo_index_core::skopeo::{SkopeoOptions, method_commands};
 use skopeo_index_core::verifier::VerifierCommand;
 
 use super::exit::ExitStatus;
@@ -26,6 +26,7 @@ const STAGING: &str = "STAGING";
 pub(super) struct DryRun<'a> {
     pub(super) run: &'a RunArgs,
     pub(super) skopeo: &'a SkopeoArgs,
+    pub(super) options: &'a SkopeoOptions,
     pub(super) registry: &'a Registry<'a>,
     pub(super) format: Format,
 }
@@ -148,10 +149,10 @@ impl DryRun<'_> {
         let dir = Path::new(STAGING);
         let file = &dir.join("manifest.json");
         let commands = method_commands(policy.method, request, dir, file);
-        let (options, timeout) = (self.skopeo.options(), self.skopeo.command_timeout());
+        let timeout = self.skopeo.command_timeout();
         let argv = commands
             .iter()
-            .map(|command| command.argv(&options, timeout));
+            .map(|command| command.argv(self.options, timeout));
         argv.collect()
     }
 }

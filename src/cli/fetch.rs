@@ -17,6 +17,7 @@ use skopeo_index_core::request::Request;
 
 use super::audit::SigningArgs;
 use super::cache::CacheLocation;
+use super::credentials::CredentialArgs;
 use super::debug::DebugRunner;
 use super::dry_run::DryRun;
 use super::exclusive::Exclusive;
@@ -65,6 +66,9 @@ pub(super) struct Args {
     progress: ProgressArgs,
     #[command(flatten)]
     locations: Exclusive<LocationDefaults>,
+    // Before `skopeo`, which takes the options that these can't be combined with.
+    #[command(flatten)]
+    credentials: Exclusive<CredentialArgs>,
     #[command(flatten)]
     skopeo: SkopeoArgs,
 }
@@ -81,18 +85,15 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     let labels = args.run.labels()?;
     let started = Instant::now();
     let cancel = args.skopeo.cancel_on_signals()?;
-    let (binary, options) = (args.skopeo.binary(), args.skopeo.options());
-    let progress = |total| Progress {
-        display: args.progress.display(total),
-        total,
-        options: &options,
-        summary: Mutex::default(),
-    };
+    let binary = args.skopeo.binary();
     let manifest = args.manifest.as_deref();
+    let credentials = &args.credentials.0;
+    credentials.reject_stdin(manifest)?;
     let requests = input::requests(&args.references, manifest, &defaults, &cancel)?;
     if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
         let text = format!("no items of {SOURCE}, nothing to fetch");
-        progress(0).display.note(&input::file_error(manifest, text));
+        let display = args.progress.display(0);
+        display.note(&input::file_error(manifest, text));
         return Ok(ExitStatus::Success);
     }
     let store = args.cache.0.open()?;
@@ -101,7 +102,10 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         .iter()
         .filter_map(|r| dropped_tag_note(r))
         .collect();
-    let inputs = args.run.gate_inputs(&args.skopeo, &options);
+    let images = requests.iter().map(|r| (r.location(), r.name()));
+    let login = credentials.log_in(&args.skopeo, images, &cancel)?;
+    let options = &login.options;
+    let inputs = args.run.gate_inputs(&args.skopeo, options);
     let timeout = args.skopeo.command_timeout();
     let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
     let registry = Registry::new(&inputs, client);
@@ -110,14 +114,20 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         let dry_run = DryRun {
             run: &args.run,
             skopeo: &args.skopeo,
+            options,
             registry: &registry,
             format: args.format,
         };
         return dry_run.run(&store, &requests, &cancel);
     }
 
-    let verifiers = args.run.verifiers().find(&options)?;
-    let progress = progress(distinct.len());
+    let verifiers = args.run.verifiers().find(options)?;
+    let progress = Progress {
+        display: args.progress.display(distinct.len()),
+        total: distinct.len(),
+        options,
+        summary: Mutex::default(),
+    };
     let note = |text: &str| progress.display.note(text);
     notes.iter().for_each(|text| note(text));
 
@@ -134,7 +144,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     };
     let skopeo = Skopeo {
         runner: &runner,
-        options: &options,
+        options,
         command_timeout: timeout,
     };
     let session = Session::begin(SessionConfig {

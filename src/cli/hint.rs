@@ -1,17 +1,16 @@
 //! Hints: what to do about a failure, decided by its kind.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use skopeo_index::skopeo::auth_files;
+use skopeo_index::skopeo::{PrivateAuthFile, auth_files};
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
-use skopeo_index_core::request::{ImageName, Location, TlsVerify};
+use skopeo_index_core::request::{ImageName, Location};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
-use super::shell;
+use super::typed::resolve_command;
 
 /// What was asked for, and how.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +67,9 @@ impl<'a> HintContext<'a> {
             FailureKind::SkopeoNotFound => {
                 "install it with `apt-get install skopeo` or `dnf install skopeo`, or set its path \
                  with --skopeo"
+            }
+            FailureKind::Authentication if has_creds(self.options) => {
+                "check user and password of --creds, and that the account can pull the image"
             }
             FailureKind::Authentication => {
                 return Some(format!(
@@ -162,7 +164,7 @@ impl<'a> HintContext<'a> {
             }
             (_, AskedBy::Digest) => format!(
                 "to get the digest of the index that lists it, run: {}",
-                resolve_command(self, &format!("{}:TAG", self.name.without_tag()))
+                self.resolve_tag()
             ),
             (_, AskedBy::Tag) => {
                 "the tag names an image for one platform, without an index; the osbuild source \
@@ -170,6 +172,13 @@ impl<'a> HintContext<'a> {
                     .to_owned()
             }
         })
+    }
+
+    /// The command for a tag of this image; `TAG` is to be replaced.
+    fn resolve_tag(&self) -> String {
+        let name = format!("{}:TAG", self.name.without_tag());
+        let name = name.parse().unwrap_or_else(|_| self.name.clone());
+        resolve_command(self.location, &name)
     }
 
     /// What to do about bytes with another digest.
@@ -182,30 +191,10 @@ impl<'a> HintContext<'a> {
     }
 }
 
-/// `skopeo-index resolve` with the options that were given.
-pub(super) fn resolve_command(context: &HintContext<'_>, reference: &str) -> String {
-    let mut argv: Vec<OsString> = vec!["resolve".into()];
-    let mut flag = |name: &str, value: Option<&Path>| {
-        if let Some(value) = value {
-            argv.extend([name.into(), value.into()]);
-        }
-    };
-    flag("--authfile", context.options.authfile.as_deref());
-    flag("--cert-dir", context.options.cert_dir.as_deref());
-    match context.location {
-        Location::Docker { tls_verify } => {
-            argv.extend(match tls_verify {
-                TlsVerify::Never => Some("--tls-verify=false".into()),
-                TlsVerify::Always => Some("--tls-verify=true".into()),
-                TlsVerify::Unset | TlsVerify::ItemTrue => None,
-            });
-            argv.push(reference.into());
-        }
-        storage @ Location::ContainersStorage { .. } => {
-            argv.push(storage.skopeo_source(context.name).into());
-        }
-    }
-    shell::command_line(Path::new("skopeo-index"), &argv)
+/// Whether the credentials are those of `--creds`.
+fn has_creds(options: &SkopeoOptions) -> bool {
+    let authfile = options.authfile.as_deref();
+    authfile.is_some_and(PrivateAuthFile::is_path)
 }
 
 /// Reads a credentials file, if it is a regular file of JSON.

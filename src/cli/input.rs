@@ -7,12 +7,12 @@ use std::path::Path;
 use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
 use skopeo_index_core::escape::{Escaped, EscapedPath, quote};
 use skopeo_index_core::osbuild::parse_manifest;
-use skopeo_index_core::request::{Items, Location, Reference, Request};
+use skopeo_index_core::request::{Items, Location, Reference, Request, TlsVerify};
 
-use super::hint::{AskedBy, HintContext, resolve_command};
 use super::location::LocationDefaults;
 use super::options::SkopeoArgs;
 use super::output::CliError;
+use super::typed::{command_with, resolve_command};
 
 /// Limit of an osbuild manifest in bytes; the largest known have less than half of it.
 const MAX_INPUT_SIZE: usize = 64 << 20;
@@ -41,18 +41,45 @@ impl ReferenceDefaults<'_> {
         }
         text.parse().map_err(|error| format!("{error}"))
     }
+}
 
-    /// A reference with a digest as a request.
-    fn request(&self, text: &str) -> Result<Request, String> {
-        let reference = self.parse(text)?;
-        let location = self.location(&reference);
-        let digest = reference.digest().ok_or_else(|| {
-            let options = self.skopeo.options();
-            let context = HintContext::new(&options, &location, reference.name(), AskedBy::Tag);
-            let command = resolve_command(&context, &reference.to_string());
-            format!("missing digest; run `{command}` to get the current one")
-        })?;
-        Ok(Request::new(reference.name().clone(), location, digest))
+/// Requests, and what is wrong with other references and items.
+#[derive(Default)]
+struct Inputs {
+    requests: Vec<Request>,
+    invalid: Vec<String>,
+    not_shown: usize,
+}
+
+impl Inputs {
+    fn add(&mut self, what: &str, text: &str, request: Result<Request, String>) {
+        match request {
+            Ok(request) => self.requests.push(request),
+            Err(reason) if self.invalid.len() < MAX_SHOWN_ERRORS => {
+                self.invalid
+                    .push(format!("{what}{}: {reason}", quote(text)));
+            }
+            Err(_) => self.not_shown += 1,
+        }
+    }
+
+    fn add_items(&mut self, items: &Items, tls_verify: TlsVerify) {
+        for (key, item) in items.iter() {
+            let request = Request::from_item(key, item)
+                .map(|request| request.with_default_tls_verify(tls_verify));
+            self.add("item ", key, request.map_err(|error| error.to_string()));
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<Request>, CliError> {
+        if self.not_shown > 0 {
+            let more = format!("{} more are invalid", self.not_shown);
+            self.invalid.push(more);
+        }
+        match self.invalid.is_empty() {
+            true => Ok(self.requests),
+            false => Err(CliError::usage(self.invalid.join("\nerror: "))),
+        }
     }
 }
 
@@ -68,47 +95,67 @@ pub(super) fn requests(
         let message = "nothing to fetch; pass NAME@DIGEST or --manifest FILE";
         return Err(CliError::usage(message));
     }
-    let (mut requests, mut invalid, mut not_shown) = (Vec::new(), Vec::new(), 0);
-    let mut add = |what: &str, text: &str, request: Result<Request, String>| match request {
-        Ok(request) => requests.push(request),
-        Err(reason) if invalid.len() < MAX_SHOWN_ERRORS => {
-            invalid.push(format!("{what}{}: {reason}", quote(text)));
-        }
-        Err(_) => not_shown += 1,
-    };
+    let (mut inputs, mut resolvable) = (Inputs::default(), Vec::new());
     for text in references {
-        add("", text, defaults.request(text));
+        let request = defaults.parse(text).and_then(|reference| {
+            let (name, location) = (reference.name(), defaults.location(&reference));
+            let Some(digest) = reference.digest() else {
+                resolvable.push((text.as_str(), resolve_command(&location, name)));
+                return Err("missing digest".to_owned());
+            };
+            Ok(Request::new(name.clone(), location, digest))
+        });
+        inputs.add("", text, request);
     }
     if let Some(path) = manifest {
-        for (key, item) in manifest_items(path, cancel)?.iter() {
-            let request = Request::from_item(key, item)
-                .map(|request| request.with_default_tls_verify(defaults.skopeo.tls_verify()));
-            add("item ", key, request.map_err(|error| error.to_string()));
-        }
+        let items = manifest_items(path, cancel)?;
+        inputs.add_items(&items, defaults.skopeo.tls_verify());
     }
-    if not_shown > 0 {
-        invalid.push(format!("{not_shown} more are invalid"));
-    }
-    if invalid.is_empty() {
-        Ok(requests)
-    } else {
-        Err(CliError::usage(invalid.join("\nerror: ")))
-    }
+    // Other errors would remain.
+    let is_solution = !resolvable.is_empty() && resolvable.len() == inputs.invalid.len();
+    let hint = is_solution.then(|| {
+        let command = command_with(&resolvable);
+        format!("to fetch what a tag points to now, run: {command}")
+    });
+    inputs.finish().map_err(|error| error.hint(hint))
 }
 
-/// The items of this source in an osbuild manifest.
-pub(super) fn manifest_items(path: &Path, cancel: &CancelToken) -> Result<Items, CliError> {
-    let bytes = read(path, MAX_INPUT_SIZE, Some(cancel)).map_err(|error| {
+/// The requests of a manifest's items.
+pub(super) fn item_requests(
+    items: &Items,
+    tls_verify: TlsVerify,
+) -> Result<Vec<Request>, CliError> {
+    let mut inputs = Inputs::default();
+    inputs.add_items(items, tls_verify);
+    inputs.finish()
+}
+
+/// Reads a manifest or a list.
+pub(super) fn read_input(path: &Path, cancel: &CancelToken) -> Result<Vec<u8>, CliError> {
+    read(path, MAX_INPUT_SIZE, Some(cancel)).map_err(|error| {
         let unreadable = || CliError::usage(file_error(path, error));
         cancel.cancelled().map_or_else(unreadable, CliError::from)
-    })?;
-    parse_manifest(&bytes).map_err(|error| {
+    })
+}
+
+/// What was parsed of a manifest.
+pub(super) fn parsed_manifest<T>(
+    path: &Path,
+    parsed: serde_json::Result<T>,
+) -> Result<T, CliError> {
+    parsed.map_err(|error| {
         let reason = Escaped(&error.to_string()).to_string();
         CliError::usage(match error.is_data() {
             true => file_error(path, reason),
             false => file_error(path, format_args!("{NOT_JSON} ({reason})")),
         })
     })
+}
+
+/// The items of this source in an osbuild manifest.
+pub(super) fn manifest_items(path: &Path, cancel: &CancelToken) -> Result<Items, CliError> {
+    let bytes = read_input(path, cancel)?;
+    parsed_manifest(path, parse_manifest(&bytes))
 }
 
 const NOT_JSON: &str = "not JSON: --manifest takes an osbuild manifest or its items";

@@ -5,6 +5,7 @@
 
 mod audit;
 mod cache;
+mod credentials;
 mod debug;
 mod dry_run;
 mod exclusive;
@@ -27,6 +28,7 @@ mod shell;
 mod states;
 mod table;
 mod tips;
+mod typed;
 mod verifiers;
 mod verify;
 
@@ -133,7 +135,7 @@ fn without_variables(command: Command, is_unset: &dyn Fn(&OsStr) -> bool) -> Com
 fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
     match cli.subcommand {
         CliCommand::Fetch(args) => fetch::run(args),
-        CliCommand::Resolve(args) => resolve::run(args),
+        CliCommand::Resolve(args) => resolve::run(&args),
         CliCommand::Inspect(args) => inspect::run(&args),
         CliCommand::Verify(args) => verify::run(&args),
         CliCommand::List(args) => list::run(&args),

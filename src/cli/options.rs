@@ -24,7 +24,7 @@ use super::verifiers::VerifierArgs;
 const DEFAULT_JOBS: usize = 32;
 
 /// The skopeo that is run unless another is chosen.
-const DEFAULT_SKOPEO: &str = "skopeo";
+pub(super) const DEFAULT_SKOPEO: &str = "skopeo";
 
 /// Maximum number of concurrent fetches: each has a process and three descriptors.
 const MAX_JOBS: usize = 1000;
@@ -32,9 +32,12 @@ const MAX_JOBS: usize = 1000;
 /// Maximum of timeouts and delays; a longer one is a typing error.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Help heading of options that are about registries and skopeo.
+pub(super) const REGISTRY_HEADING: &str = "Registry and skopeo";
+
 /// How skopeo is run.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Registry and skopeo")]
+#[command(next_help_heading = REGISTRY_HEADING)]
 pub(super) struct SkopeoArgs {
     /// Credentials, as `skopeo login` writes them
     #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_AUTHFILE")]

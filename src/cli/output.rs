@@ -22,7 +22,7 @@ use super::exit::ExitStatus;
 use super::input::file_error;
 
 /// Why a subcommand failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CliError {
     pub(super) status: ExitStatus,
     /// `None` where it was printed already.

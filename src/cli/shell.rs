@@ -12,7 +12,7 @@ pub(super) fn command_line(program: &Path, argv: &[OsString]) -> String {
 
 /// A word: bare, or as `'…'`, or as `$'…'` (POSIX 2024) where it has characters other
 /// than printable ASCII.
-fn quote(word: &OsStr) -> String {
+pub(super) fn quote(word: &OsStr) -> String {
     let word = word.as_encoded_bytes();
     let bare = |b: &u8| b.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(b);
     let printable = |b: &u8| matches!(b, b' '..=b'~');

@@ -11,13 +11,12 @@ use super::output::CliError;
 const FOREIGN_OPTIONS: &[(&[&str], &str)] = &[
     (
         &[
-            "--creds",
             "--username",
             "--password",
             "--registry-token",
             "--src-creds",
         ],
-        "log in with `skopeo login REGISTRY`, or pass --authfile FILE",
+        "pass --creds USER --password-stdin, or --authfile FILE",
     ),
     (
         &[

@@ -2,28 +2,114 @@
 
 use std::fs;
 
-use test_support::loopback::{Registry, digest, samples};
-use test_support::program::harness::Cache;
+use test_support::loopback::{Behaviour, Registry, digest, samples};
+use test_support::program::binary;
+use test_support::program::harness::{Cache, RunOutput, wrap};
+
+/// The command in the last hint.
+fn command_of(output: &RunOutput) -> String {
+    let line = output.stderr.lines().find(|line| line.contains("run: "));
+    let (_, command) = line
+        .and_then(|line| line.split_once("run: "))
+        .expect("a command");
+    command.to_owned()
+}
 
 #[test]
 fn command_in_hint_keeps_the_options_that_were_given() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let name = format!("{}/app", registry.address());
-    registry.put_as("latest", samples::oci_index(1));
     fs::write(cache.beside("auth file"), "{}").expect("a file");
     let auth = cache.beside("auth file").display().to_string();
-    let command = format!("resolve --authfile '{auth}' --tls-verify=false {name}:");
-    cache
-        .fetch(&["--authfile", &auth, &format!("{name}:latest")])
-        .assert_status(2)
-        .assert_says(&format!(
-            "missing digest; run `skopeo-index {command}latest`"
-        ));
     let image = registry.put(samples::single_image());
-    cache
-        .fetch(&["--authfile", &auth, &format!("{name}@{image}")])
-        .assert_status(11)
-        .assert_says(&format!("run: skopeo-index {command}TAG"));
+    let output = cache.fetch(&["--authfile", &auth, &format!("{name}@{image}")]);
+    output.assert_status(11);
+    assert_eq!(
+        command_of(&output),
+        format!(
+            "{} resolve '--authfile={auth}' --tls-verify=false {name}:TAG",
+            binary().display()
+        )
+    );
+}
+
+#[test]
+fn command_for_a_tag_fetches_when_it_is_pasted() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    registry.put_as("latest", samples::oci_index(1));
+    registry.put_as("v2", samples::oci_index(2));
+    let digests = [1, 2].map(|n| registry.put(samples::oci_index(n)));
+    // "a b:c", in base64.
+    registry.require("Basic YSBiOmM=", Behaviour::unauthorized());
+    let auths = format!(
+        "{{\"auths\": {{\"{}\": {{\"auth\": \"YSBiOmM=\"}}}}}}",
+        registry.address()
+    );
+    fs::write(cache.beside("it's auth"), auths).expect("a file");
+    let auth = cache.beside("it's auth").display().to_string();
+    let other = cache.beside("$(other) cache");
+    let log = cache.beside("log").display().to_string();
+    let (first, second) = (
+        format!("{}/app", registry.address()),
+        format!("docker://{}/app:v2", registry.address()),
+    );
+    let args = [
+        "fetch",
+        "--tls-verify=false",
+        "--authfile",
+        &auth,
+        &first,
+        "--format=json",
+        "--retry-times=0",
+        "--checkpoint",
+        &format!("{log}.checkpoint"),
+        "--cache",
+        other.to_str().expect("UTF-8"),
+        &second,
+    ];
+    let mut command = cache.command(args);
+    command.env("SKOPEO_INDEX_AUDIT_LOG", &log);
+    let output = RunOutput::from(command.output().expect("the binary"));
+    output.assert_status(2).assert_says("missing digest");
+    assert_eq!(output.stdout, "");
+    // $'…' is of POSIX 2024, which dash doesn't know.
+    let mut pasted = wrap(&["bash", "-c", &command_of(&output)], &command);
+    let pasted = RunOutput::from(pasted.output().expect("a shell"));
+    pasted.assert_status(0);
+    for digest in digests {
+        assert!(other.join(&digest).is_file(), "{digest}: {pasted:?}");
+    }
+    assert!(cache.beside("log.checkpoint").is_file(), "{pasted:?}");
+    assert!(!cache.path().exists(), "the default cache");
+}
+
+#[test]
+fn command_for_a_tag_asks_for_the_password() {
+    let cache = Cache::new();
+    for (args, creds) in [
+        (vec!["--creds", "it's me:secret"], "--creds $'it\\'s me'"),
+        (vec!["--creds=me:secret:more"], "--creds=me"),
+        (vec!["--creds=me", "--password-stdin"], "--creds=me"),
+    ] {
+        let args = [&["fetch", "localhost:1/x:v1"], args.as_slice()].concat();
+        let output = cache.run(args);
+        output.assert_status(2);
+        let resolve = creds
+            .replace(" $'", "=$'")
+            .replace("--creds=$'", "$'--creds=");
+        let program = binary().display().to_string();
+        assert_eq!(
+            command_of(&output),
+            format!("{program} fetch \"$({program} resolve {resolve} localhost:1/x:v1)\" {creds}")
+        );
+    }
+}
+
+#[test]
+fn other_errors_beside_a_tag_leave_the_command_out() {
+    let output = Cache::new().run(["fetch", "localhost:1/x:v1", "localhost:1/X"]);
+    output.assert_status(2).assert_says("missing digest");
+    assert!(!output.stderr.contains("run: "), "{output:?}");
 }
 
 #[test]
@@ -96,7 +182,12 @@ fn usage_error_names_what_to_type() {
             2,
             "write --tls-verify=false",
         ),
-        (["fetch", "--creds", "a:b"], 2, "pass --authfile FILE"),
+        (["fetch", "--username", "a"], 2, "pass --creds USER"),
+        (
+            ["verify", "--creds=a:s3cret", ""],
+            2,
+            "unexpected argument '--creds' found",
+        ),
         (["fetch", "--insecure", ""], 2, "use --tls-verify=false"),
         (
             ["fetch", "--platform=linux/arm64", ""],

@@ -5,6 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 use serde_json::Value;
 use test_support::loopback::{Registry, samples};
+use test_support::program::binary;
 use test_support::program::harness::Cache;
 
 use crate::skopeo_path;
@@ -14,6 +15,7 @@ fn stable_line(line: &str, registry: &Registry, cache: &Cache) -> String {
     let line = line
         .replace(registry.address(), "REGISTRY")
         .replace(&skopeo_path(), "skopeo")
+        .replace(&binary().display().to_string(), "skopeo-index")
         .replace(&cache.path().display().to_string(), "CACHE");
     // Names of staging directories are random.
     let line = match line.split_once("/staging-") {

@@ -5,6 +5,7 @@
 )]
 
 mod client;
+mod credentials;
 mod differential;
 mod docker_registry;
 mod hostile;
@@ -12,5 +13,6 @@ mod indexes;
 mod inspect;
 mod kinds;
 mod resolve;
+mod resolve_manifest;
 mod storage;
 mod tls_and_mirrors;

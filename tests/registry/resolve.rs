@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use test_support::loopback::{Behaviour, Registry, samples};
-use test_support::program::harness::Cache;
+use test_support::loopback::{Behaviour, Registry, digest, samples};
+use test_support::program::harness::{Cache, RunOutput};
 
 #[test]
 fn resolved_reference_and_item_can_be_fetched() {
@@ -48,7 +48,7 @@ fn resolve_failure_has_exit_status_and_hint() {
     resolve(&format!("{at}/app:missing"))
         .assert_status(13)
         .assert_says("hint: check the image name and tag");
-    resolve(&format!("{at}/app@{}", test_support::loopback::digest(b"")))
+    resolve(&format!("{at}/app@{}", digest(b"")))
         .assert_status(2)
         .assert_says("the reference has a digest already");
     registry.behave("v1", Behaviour::status("503 Service Unavailable"));
@@ -77,4 +77,59 @@ fn resolve_single_image_is_not_an_index() {
         !output.stderr.contains("skopeo-index resolve"),
         "{output:?}"
     );
+}
+
+#[test]
+fn list_of_images_is_resolved_in_its_order() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let at = registry.address();
+    let (mut list, mut expected, mut tagged) = (String::new(), String::new(), String::new());
+    for n in 0..20 {
+        registry.put_as(&format!("v{n}"), samples::distinct(n));
+        let digest = digest(&samples::distinct(n));
+        list += &format!("  {at}/app:v{n}\r\n\n# {at}/app:none\n");
+        expected += &format!("{at}/app@{digest}\n");
+        tagged += &format!("{at}/app:v{n}@{digest}\n");
+    }
+    let file = cache.beside("list");
+    fs::write(&file, &list).expect("a file");
+    let resolve = |input: &str, more: &[&str]| {
+        let mut command = cache.command(["resolve", "--tls-verify=false", "--file", input]);
+        command
+            .stdin(fs::File::open(&file).expect("a file"))
+            .args(more);
+        RunOutput::from(command.output().expect("the binary"))
+    };
+    let path = file.to_str().expect("UTF-8");
+    for (input, more, stdout) in [
+        (path, vec![], &expected),
+        ("-", vec!["--jobs=3"], &expected),
+        (path, vec!["--keep-tag"], &tagged),
+    ] {
+        let output = resolve(input, &more);
+        output.assert_status(0);
+        assert_eq!(&output.stdout, stdout, "{input} {more:?}");
+    }
+    // Names of the command line come first, and what fails stops nothing else.
+    registry.put_as("latest", samples::distinct(0));
+    let first = format!("{at}/first");
+    fs::write(&file, format!("{list}{at}/UPPER\n")).expect("a file");
+    let output = resolve(path, &[&first, "--keep-tag"]);
+    output
+        .assert_status(2)
+        .assert_says("/UPPER\": image name has upper-case");
+    let digest = digest(&samples::distinct(0));
+    assert_eq!(output.stdout, format!("{first}:latest@{digest}\n{tagged}"));
+
+    fs::write(&file, "# nothing\n").expect("a file");
+    resolve(path, &[])
+        .assert_status(0)
+        .assert_says("nothing to resolve");
+    fs::write(&file, b"\xff").expect("a file");
+    resolve(path, &[])
+        .assert_status(2)
+        .assert_says("list: not UTF-8");
+    resolve(path, &["--keep-tag", "--format=osbuild"])
+        .assert_status(2)
+        .assert_says("names without tags");
 }

@@ -6,6 +6,7 @@
 
 mod completions;
 mod escapes;
+mod password;
 mod progress;
 mod screen;
 mod stalled_reader;

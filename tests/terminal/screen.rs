@@ -93,7 +93,11 @@ pub fn run(
         // ^C makes the terminal discard what was not read (termios(3), NOFLSH), which could be
         // the rest of a frame.
         let is_whole = received.ends_with(b"\r");
-        if let Some((_, typed)) = keys.take_if(|(text, _)| is_whole && shown.contains(*text)) {
+        let is_shown = |(text, _): &mut (&str, _)| {
+            // A prompt is the last thing on the terminal.
+            is_whole && shown.contains(*text) || received.ends_with(text.as_bytes())
+        };
+        if let Some((_, typed)) = keys.take_if(is_shown) {
             terminal.write_all(typed.as_bytes()).expect("a terminal");
         }
     }

@@ -157,15 +157,18 @@ fn fetch(
     args: &Args,
     cancel: &Arc<CancelToken>,
 ) -> Result<Document, CliError> {
-    let (options, timeout) = (args.skopeo.options(), args.skopeo.command_timeout());
+    let timeout = args.skopeo.command_timeout();
     let (location, name) = (defaults.location(reference), reference.name());
+    let credentials = &args.credentials.0;
+    let login = credentials.log_in(&args.skopeo, [(&location, name)], cancel)?;
+    let options = &login.options;
     let print = &|text: &str| output::print_stderr(text);
     let skopeo = Skopeo {
         runner: &DebugRunner {
             skopeo: &args.skopeo.binary(),
             print,
         },
-        options: &options,
+        options,
         command_timeout: timeout,
     };
     let retry = RetryPolicy {
@@ -174,7 +177,7 @@ fn fetch(
     };
     let note = |attempt, error: &_| print(&retry_note(&reference.to_string(), attempt, error));
     let (by, fetched) = if let Some(digest) = reference.digest() {
-        let inputs = GateInputs::from_process(&options, Method::Raw, args.skopeo.program());
+        let inputs = GateInputs::from_process(options, Method::Raw, args.skopeo.program());
         let client = RegistryClient::new(Arc::clone(cancel), timeout, options.clone());
         let registry = Registry::new(&inputs, client);
         let source = args
@@ -191,7 +194,7 @@ fn fetch(
         let fetched = fetch::resolve(&skopeo, &location, name, retry, cancel, &note);
         (AskedBy::Tag, fetched.map(ManifestBytes::from))
     };
-    let context = HintContext::new(&options, &location, name, by);
+    let context = HintContext::new(options, &location, name, by);
     let bytes = fetched.map_err(|error| {
         let mut hint = context.of_error(&error);
         if reference.to_string() == name.without_tag() {

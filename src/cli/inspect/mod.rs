@@ -10,6 +10,7 @@ use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, NotAnIndex, P
 
 use self::platform::PlatformSelector;
 use super::cache::CacheLocation;
+use super::credentials::CredentialArgs;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::location::LocationDefaults;
@@ -44,11 +45,17 @@ pub(super) struct Args {
     engine: EngineArgs,
     #[command(flatten)]
     locations: Exclusive<LocationDefaults>,
+    // Before `skopeo`, which takes the options that these can't be combined with.
+    #[command(flatten)]
+    credentials: Exclusive<CredentialArgs>,
     #[command(flatten)]
     skopeo: SkopeoArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    args.credentials
+        .0
+        .reject_stdin(Some(args.object.as_ref()))?;
     let cancel = args.skopeo.cancel_on_signals()?;
     let document = document::read(args, &cancel)?;
     let (digest, size) = (Digest::of(&document.bytes), document.bytes.len());

@@ -1,0 +1,125 @@
+//! `skopeo-index resolve --manifest`: brings the digests of an osbuild manifest up to date.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use skopeo_index::os::{CancelToken, replace_file};
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::EscapedPath;
+use skopeo_index_core::osbuild::{PinError, Pins};
+use skopeo_index_core::request::Request;
+
+use super::super::exit::ExitStatus;
+use super::super::input;
+use super::super::output::{self, CliError};
+use super::{Args, Resolver, map_in_order, with_tag};
+
+/// Options of an osbuild manifest.
+#[derive(Debug, clap::Args)]
+pub(super) struct ManifestArgs {
+    /// Resolve the items of an osbuild manifest, and print which digests would change;
+    /// - is stdin
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["names", "file", "format", "keep_tag"]
+    )]
+    manifest: Option<PathBuf>,
+    /// Replace the digests in the file of --manifest
+    #[arg(long)]
+    write: bool,
+    /// Exit with 1 if a digest would change
+    #[arg(long, conflicts_with = "write")]
+    check: bool,
+}
+
+impl ManifestArgs {
+    /// The manifest. clap doesn't require it where an image, which conflicts, is given.
+    pub(super) fn path(&self) -> Result<Option<&Path>, CliError> {
+        match &self.manifest {
+            None if self.write || self.check => {
+                Err(CliError::usage("--write and --check need --manifest FILE"))
+            }
+            manifest => Ok(manifest.as_deref()),
+        }
+    }
+}
+
+/// Prints the changes, and writes them only if every item is resolved.
+pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<ExitStatus, CliError> {
+    if args.manifest.write && path == Path::new("-") {
+        return Err(CliError::usage("--write needs a file, not stdin"));
+    }
+    let json = input::read_input(path, cancel)?;
+    let pins = input::parsed_manifest(path, Pins::parse(&json))?;
+    let requests = input::item_requests(pins.items(), args.skopeo.tls_verify())?;
+    let images = requests.iter().map(|r| (r.location(), r.name()));
+    let login = args.credentials.0.log_in(&args.skopeo, images, cancel)?;
+    let display = args.progress.display(requests.len());
+    let resolver = Resolver {
+        args,
+        options: &login.options,
+        display: &display,
+        cancel,
+    };
+    let work = |at, request: &Request| {
+        let shown = request.location().skopeo_source(request.name());
+        resolver.resolve(at, &shown, request.location(), request.name())
+    };
+    let (mut status, mut new) = (ExitStatus::Success, Vec::new());
+    map_in_order(args.jobs.jobs, &requests, work, |result| match result {
+        Ok(resolved) => new.push(resolved.request),
+        Err(error) => {
+            display.failed(&error);
+            status = status.and(error.status);
+        }
+    });
+    if new.len() < requests.len() {
+        return Ok(status);
+    }
+    let pairs = requests
+        .iter()
+        .map(Request::digest)
+        .zip(new.iter().map(Request::digest));
+    let digests: BTreeMap<Digest, Digest> = pairs.collect();
+    let replaced = pins.replace(&digests);
+    let replaced = replaced.map_err(|error| {
+        let (PinError::Duplicate(digest) | PinError::Shared(digest)) = error else {
+            return CliError::file(ExitStatus::Usage, path, error);
+        };
+        let has_digest =
+            |(old, new): &(&Request, &Request)| old.digest() == digest || new.digest() == digest;
+        let items = requests.iter().zip(&new).filter(has_digest);
+        let items: Vec<String> = items.map(|(old, _)| old.to_string()).collect();
+        let reason = format!("{error} ({}); nothing was written", items.join(", "));
+        CliError::file(ExitStatus::Usage, path, reason)
+    })?;
+    let changed = requests.iter().zip(&new).filter(|(old, new)| old != new);
+    let mut count = 0;
+    for (old, new) in changed {
+        output::line(&format!("-{}\n+{}", with_tag(old), with_tag(new)))?;
+        count += 1;
+    }
+    display.note(&format!("{count} of {} digests changed", requests.len()));
+    if count > 0 && pins.has_images() {
+        display.note("images of org.osbuild.skopeo stay as they are: update them as well");
+    }
+    if count > 0 && args.manifest.check {
+        return Ok(ExitStatus::Other);
+    }
+    if count > 0 && args.manifest.write {
+        write(path, &json, &replaced, cancel)?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Replaces a manifest's file, atomically. A link to it stays.
+fn write(path: &Path, old: &[u8], new: &[u8], cancel: &CancelToken) -> Result<(), CliError> {
+    if input::read_input(path, cancel)? != old {
+        let reason = "changed while its tags were resolved; nothing was written";
+        return Err(CliError::file(ExitStatus::Other, path, reason));
+    }
+    let target = path.canonicalize();
+    let written = target.and_then(|target| replace_file(&target, new));
+    written.map_err(|error| CliError::other(format!("cannot write {}: {error}", EscapedPath(path))))
+}

@@ -1,0 +1,290 @@
+//! `skopeo-index resolve`.
+
+mod in_order;
+mod manifest;
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+use skopeo_index::fetch::{self, FetchId, RetryPolicy};
+use skopeo_index::os::CancelToken;
+use skopeo_index::skopeo::Skopeo;
+use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::quote;
+use skopeo_index_core::index::Index;
+use skopeo_index_core::request::{
+    ImageName, Location, Reference, Request, StorageLocation, TlsVerify, Transport,
+};
+use skopeo_index_core::skopeo::SkopeoOptions;
+
+use self::in_order::map_in_order;
+use super::credentials::CredentialArgs;
+use super::debug::DebugRunner;
+use super::exclusive::Exclusive;
+use super::exit::ExitStatus;
+use super::hint::{AskedBy, HintContext};
+use super::input::{self, ReferenceDefaults};
+use super::location::LocationDefaults;
+use super::options::{JobsArgs, SkopeoArgs};
+use super::output::{self, CliError};
+use super::progress::{Display, ProgressArgs, retry_note};
+
+/// Resolve tags to the digests of their indexes, in the form `fetch` accepts
+///
+/// Results are in the order of the input.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Images to resolve
+    #[arg(value_name = "NAME[:TAG]", required_unless_present_any = ["file", "manifest"])]
+    names: Vec<String>,
+    /// File with an image per line; empty lines and lines that start with # are ignored;
+    /// - is stdin
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value = "reference")]
+    format: ResolveFormat,
+    /// Print NAME:TAG@DIGEST instead of NAME@DIGEST
+    #[arg(long)]
+    keep_tag: bool,
+    #[command(flatten)]
+    manifest: manifest::ManifestArgs,
+    #[command(flatten)]
+    jobs: JobsArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    locations: Exclusive<LocationDefaults>,
+    // Before `skopeo`, which takes the options that these can't be combined with.
+    #[command(flatten)]
+    credentials: Exclusive<CredentialArgs>,
+    #[command(flatten)]
+    skopeo: SkopeoArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ResolveFormat {
+    /// NAME@DIGEST, one per line
+    Reference,
+    /// Items of an osbuild manifest
+    Osbuild,
+    /// JSON Lines with media type, platforms and size
+    Json,
+}
+
+/// The index of a tag.
+struct Resolved {
+    request: Request,
+    index: Index,
+    size: usize,
+    keep_tag: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    if args.keep_tag && matches!(args.format, ResolveFormat::Osbuild) {
+        return Err(CliError::usage(
+            "--keep-tag: items of an osbuild manifest have names without tags",
+        ));
+    }
+    let cancel = args.skopeo.cancel_on_signals()?;
+    if let Some(path) = args.manifest.path()? {
+        args.credentials.0.reject_stdin(Some(path))?;
+        return manifest::run(args, path, &cancel);
+    }
+    args.credentials.0.reject_stdin(args.file.as_deref())?;
+    let mut texts = args.names.clone();
+    if let Some(file) = &args.file {
+        texts.extend(read_list(file, &cancel)?);
+    }
+    let images: Vec<_> = texts.iter().map(|text| parse(text, args)).collect();
+    let known = images.iter().flatten();
+    let known = known.map(|(reference, location)| (location, reference.name()));
+    let login = args.credentials.0.log_in(&args.skopeo, known, &cancel)?;
+    let display = args.progress.display(images.len());
+    if images.is_empty() {
+        display.note("no images, nothing to resolve");
+    }
+    let resolver = Resolver {
+        args,
+        options: &login.options,
+        display: &display,
+        cancel: &cancel,
+    };
+    let (mut status, mut items, mut printed) = (ExitStatus::Success, Map::new(), Ok(()));
+    let work = |at, image: &Result<(Reference, Location), CliError>| {
+        let (reference, location) = image.as_ref().map_err(CliError::clone)?;
+        resolver.resolve(at, &reference.to_string(), location, reference.name())
+    };
+    map_in_order(args.jobs.jobs, &images, work, |result| match result {
+        Ok(resolved) if printed.is_ok() => match args.format {
+            ResolveFormat::Reference => printed = output::line(&resolved.reference()),
+            ResolveFormat::Json => printed = output::json_line(&resolved.json()),
+            ResolveFormat::Osbuild => {
+                let key = resolved.request.digest().to_string();
+                if let Some(replaced) = items.insert(key, resolved.item())
+                    && replaced != resolved.item()
+                {
+                    output::print_stderr(&duplicate_note(&replaced, &resolved));
+                }
+            }
+        },
+        Ok(_) => {}
+        Err(error) => {
+            display.failed(&error);
+            status = status.and(error.status);
+        }
+    });
+    printed?;
+    if let ResolveFormat::Osbuild = args.format {
+        output::line(&format!("{:#}", Value::Object(items)))?;
+    }
+    Ok(status)
+}
+
+/// The images of a list.
+fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<String>, CliError> {
+    let bytes = input::read_input(file, cancel)?;
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| CliError::usage(input::file_error(file, "not UTF-8")))?;
+    let lines = text.lines().map(str::trim);
+    let images = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(images.map(str::to_owned).collect())
+}
+
+/// A reference without a digest, and where it is.
+fn parse(text: &str, args: &Args) -> Result<(Reference, Location), CliError> {
+    let usage = |reason: String| CliError::usage(format!("{}: {reason}", quote(text)));
+    let defaults = ReferenceDefaults {
+        locations: &args.locations.0,
+        skopeo: &args.skopeo,
+    };
+    let reference = defaults.parse(text).map_err(usage)?;
+    if reference.digest().is_some() {
+        return Err(usage("the reference has a digest already".to_owned()));
+    }
+    let location = defaults.location(&reference);
+    Ok((reference, location))
+}
+
+/// Says that two names have one digest: an item has one name.
+fn duplicate_note(replaced: &Value, by: &Resolved) -> String {
+    let (digest, name) = (by.request.digest(), by.request.name());
+    let first = replaced["image"]["name"].as_str().unwrap_or_default();
+    format!("{first} and {name} have the same digest, {digest}; the item names {name}")
+}
+
+/// Asks for the digests of tags.
+struct Resolver<'a> {
+    args: &'a Args,
+    options: &'a SkopeoOptions,
+    display: &'a Display,
+    cancel: &'a CancelToken,
+}
+
+impl Resolver<'_> {
+    /// Resolves the image that is the `at`-th, and called `shown` in messages.
+    fn resolve(
+        &self,
+        at: usize,
+        shown: &str,
+        location: &Location,
+        name: &ImageName,
+    ) -> Result<Resolved, CliError> {
+        let (id, state) = (FetchId(at), "resolving".to_owned());
+        self.display.began(id, shown.to_owned(), state);
+        let result = self.fetch(shown, location, name);
+        self.display.ended(id, result.is_ok());
+        result
+    }
+
+    fn fetch(
+        &self,
+        shown: &str,
+        location: &Location,
+        name: &ImageName,
+    ) -> Result<Resolved, CliError> {
+        let (args, print) = (&self.args.skopeo, &|text: &str| self.display.note(text));
+        let skopeo = Skopeo {
+            runner: &DebugRunner {
+                skopeo: &args.binary(),
+                print,
+            },
+            options: self.options,
+            command_timeout: args.command_timeout(),
+        };
+        let retry = RetryPolicy {
+            attempts: args.attempts(),
+            delay: args.retry_delay(),
+        };
+        let note = |attempt, error: &_| print(&retry_note(shown, attempt, error));
+        let bytes = fetch::resolve(&skopeo, location, name, retry, self.cancel, &note);
+        let context = HintContext::new(self.options, location, name, AskedBy::Tag);
+        let bytes = bytes.map_err(|error| {
+            let message = format!("{shown}: {error}");
+            CliError::new(ExitStatus::of_error(&error), message).hint(context.of_error(&error))
+        })?;
+        let index = Index::parse(&bytes).map_err(|reason| {
+            let message = format!("{shown}: not an image index: {reason}");
+            let hint = context.of_not_an_index(&reason);
+            CliError::new(ExitStatus::NotAnIndex, message).hint(hint)
+        })?;
+        Ok(Resolved {
+            request: Request::new(name.clone(), location.clone(), Digest::of(&bytes)),
+            index,
+            size: bytes.len(),
+            keep_tag: self.args.keep_tag,
+        })
+    }
+}
+
+/// `NAME:TAG@DIGEST`, with the tag that a name without one has.
+fn with_tag(request: &Request) -> String {
+    let (name, digest) = (request.name(), request.digest());
+    let tag = name.tag().unwrap_or("latest");
+    format!("{}:{tag}@{digest}", name.without_tag())
+}
+
+impl Resolved {
+    /// In the form that `fetch` accepts.
+    fn reference(&self) -> String {
+        let (name, digest) = (self.request.name(), self.request.digest());
+        match self.request.location() {
+            Location::Docker { .. } if self.keep_tag => with_tag(&self.request),
+            Location::Docker { .. } => format!("{}@{digest}", name.without_tag()),
+            Location::ContainersStorage { .. } => self.request.skopeo_source(),
+        }
+    }
+
+    fn item(&self) -> Value {
+        let name = self.request.name();
+        let image = match self.request.location() {
+            Location::Docker { tls_verify } => match tls_verify {
+                TlsVerify::Unset => json!({ "name": name.without_tag() }),
+                TlsVerify::ItemTrue | TlsVerify::Always => {
+                    json!({ "name": name.without_tag(), "tls-verify": true })
+                }
+                TlsVerify::Never => json!({ "name": name.without_tag(), "tls-verify": false }),
+            },
+            Location::ContainersStorage { location } => json!({
+                "name": name,
+                "containers-transport": Transport::ContainersStorage,
+                "storage-location": location.as_ref().map_or("", StorageLocation::as_str),
+            }),
+        };
+        json!({ "image": image })
+    }
+
+    fn json(&self) -> Value {
+        let summary = self.index.summary();
+        json!({
+            "reference": self.reference(),
+            "source": self.request.skopeo_source(),
+            "digest": self.request.digest(),
+            "mediaType": summary.media_type,
+            "manifests": summary.manifests,
+            "platforms": summary.platforms,
+            "size": self.size,
+        })
+    }
+}
