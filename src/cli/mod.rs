@@ -31,12 +31,14 @@ mod tips;
 mod typed;
 mod verifiers;
 mod verify;
+mod version;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
+use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Parser, Subcommand};
 use skopeo_index::os::best_effort;
 use skopeo_index_core::osbuild::SOURCE;
@@ -49,7 +51,7 @@ use output::CliError;
 #[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
 #[command(disable_version_flag = true)]
 struct Cli {
-    /// Print version
+    /// Print version; --version also prints commit, engines and skopeo
     // skopeo's short form is -v.
     #[arg(short = 'V', short_alias = 'v', long, action = ArgAction::Version, display_order = 1000)]
     version: Option<bool>,
@@ -113,6 +115,14 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
         if let Some(tip) = tips::usage_error(&error, args) {
             return tip;
         }
+        let is_long = args.iter().any(|argument| argument == "--version");
+        if error.kind() == ErrorKind::DisplayVersion && is_long {
+            let printed = version::long(error.to_string().trim_end());
+            let printed = printed.and_then(|version| output::line(&version));
+            return printed
+                .err()
+                .unwrap_or(CliError::silent(ExitStatus::Success));
+        }
         if error.use_stderr() {
             output::print_stderr(error.to_string().trim_end());
             return CliError::silent(ExitStatus::Usage);
@@ -145,7 +155,8 @@ fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
         CliCommand::Completions(args) => generate::completions(&args),
         CliCommand::Man(args) => generate::man(&args),
         CliCommand::Version => {
-            output::line(Cli::command().render_version().trim_end())?;
+            let version = Cli::command().render_version();
+            output::line(&version::long(version.trim_end())?)?;
             Ok(ExitStatus::Success)
         }
     }

@@ -1,10 +1,13 @@
 //! Errors of the command line, and hints that work when they are pasted.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use test_support::loopback::{Behaviour, Registry, digest, samples};
 use test_support::program::binary;
 use test_support::program::harness::{Cache, RunOutput, wrap};
+
+use crate::skopeo_path;
 
 /// The command in the last hint.
 fn command_of(output: &RunOutput) -> String {
@@ -244,9 +247,48 @@ fn invalid_value_of_a_variable_names_the_variable() {
 fn version_is_printed_as_skopeo_prints_it() {
     let cache = Cache::new();
     let expected = format!("skopeo-index {}\n", env!("CARGO_PKG_VERSION"));
-    for argument in ["-v", "-V", "--version", "version"] {
+    for argument in ["-v", "-V"] {
         let output = cache.run([argument]);
         output.assert_status(0);
         assert_eq!(output.stdout, expected, "{argument}");
+    }
+}
+
+#[test]
+fn long_version_names_commit_engines_and_skopeo() {
+    let cache = Cache::new();
+    let script = |name: &str, script: &str| {
+        let path = cache.beside(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file");
+        path.display().to_string()
+    };
+    let odd = script(
+        "odd",
+        "printf 'skopeo \\033[31mversion 9\\nmore'; head -c 99999 /dev/zero",
+    );
+    let bad = script("bad", "echo no >&2; exit 3");
+    for (skopeo, expected) in [
+        ("", format!("skopeo: {}, skopeo version ", skopeo_path())),
+        (
+            &odd,
+            format!("skopeo: {odd}, skopeo \\u{{1b}}[31mversion 9\n"),
+        ),
+        (&bad, format!("skopeo: {bad}: ")),
+        (
+            "no-such-skopeo",
+            "skopeo: no-such-skopeo not found\n".to_owned(),
+        ),
+    ] {
+        for argument in ["--version", "version"] {
+            let mut command = cache.command([argument]);
+            command.env("SKOPEO_INDEX_SKOPEO", skopeo);
+            let output = RunOutput::from(command.output().expect("the binary"));
+            output.assert_status(0);
+            let first = format!("skopeo-index {}\ncommit: ", env!("CARGO_PKG_VERSION"));
+            assert!(output.stdout.starts_with(&first), "{output:?}");
+            let engines = format!("\nengines: registry, skopeo\n{expected}");
+            assert!(output.stdout.contains(&engines), "{expected}: {output:?}");
+        }
     }
 }
