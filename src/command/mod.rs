@@ -28,8 +28,8 @@ use self::child::Running;
 use self::outputs::{CollectError, Collector, Output};
 use crate::os::{CancelToken, kill_with_parent};
 
-/// Upper bound of timeouts, so that adding one to the clock can't overflow: a year.
-const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Upper bound of timeouts, so that adding to one can't overflow: a year.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A program and what it is given.
 #[derive(Debug)]

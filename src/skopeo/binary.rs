@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
 
 use super::{CommandRunner, redactor};
-use crate::command::{self, CommandLimits, CommandLine, RunError, Stderr, find_program};
+use crate::command::{
+    self, CommandLimits, CommandLine, MAX_TIMEOUT, RunError, Stderr, find_program,
+};
 use crate::os::CancelToken;
 
 /// Default `GOGC` for skopeo unless set. A skopeo process lives for milliseconds and
@@ -43,7 +45,7 @@ impl CommandRunner for SkopeoBinary {
     ) -> Result<CommandOutput, RunError> {
         let line = CommandLine {
             program: &self.program,
-            argv: &command.argv(options, limits.timeout),
+            argv: &command.argv(options, limits.timeout.min(MAX_TIMEOUT)),
             variable: std::env::var_os(GOGC.0).is_none().then_some(GOGC),
             stdin: None,
             stderr: Stderr::Separate,

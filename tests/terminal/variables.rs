@@ -3,7 +3,7 @@
 use test_support::program::harness::{Cache, RunOutput};
 
 /// Every variable, the subcommand that reads it, and a bad value if there is one.
-const VARIABLES: [(&str, &str, Option<&str>); 23] = [
+const VARIABLES: [(&str, &str, Option<&str>); 25] = [
     ("AUDIT_LOG", "fetch", None),
     ("AUTHFILE", "fetch", None),
     ("CACHE", "fetch", None),
@@ -27,6 +27,8 @@ const VARIABLES: [(&str, &str, Option<&str>); 23] = [
     ("STORAGE_LOCATION", "fetch", Some("relative")),
     ("STORE", "fetch", None),
     ("TRANSPORT", "fetch", Some("oci")),
+    ("VERIFIER", "fetch", Some("cosign {image}")),
+    ("VERIFIER_TIMEOUT", "fetch", Some("0s")),
 ];
 
 fn fetch(args: &[&str], name: &str, value: &str) -> RunOutput {
