@@ -10,7 +10,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::contradiction::Contradiction;
 use super::exchange::ExchangeRecord;
-use super::record::{CommandRecord, RunInfo, SourceInfo, VerifierRecord};
+use super::program::{CommandRecord, VerifierRecord};
+use super::record::{RunInfo, SourceInfo};
 use crate::machine::{ContentInfo, Effect, EffectError, FailureKind, Method, Outcome, Staging};
 use crate::request::{Location, Request};
 use crate::skopeo::{Exit, ParsedArgv, method_commands};

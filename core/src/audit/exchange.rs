@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{RunInfo, SkopeoIdentity, VerifierRecord};
+use super::program::{SkopeoIdentity, VerifierRecord};
+use super::record::RunInfo;
 use crate::digest::Digest;
 use crate::skopeo::RegistryAnswer;
 

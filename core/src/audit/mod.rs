@@ -29,6 +29,7 @@ mod line;
 mod merkle;
 mod names;
 mod note;
+mod program;
 mod proof;
 mod record;
 mod replay;
@@ -54,10 +55,10 @@ pub use merkle::{
     CompactRange, NodeHash, PathBuilder, is_consistent, leaf_hash, root_from_inclusion_proof,
 };
 pub use note::{MAX_NOTE_LEN, MAX_SIGNATURES, Note, NoteError, NoteSignature, SignatureError};
+pub use program::{CommandRecord, SkopeoIdentity, VerifierRecord};
 pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_LEN, Proof, ProofError};
 pub use record::{
-    CommandRecord, Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SkopeoIdentity,
-    SourceInfo, TornLine, VerifierRecord, is_complete,
+    Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SourceInfo, TornLine, is_complete,
 };
 pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};

@@ -1,8 +1,5 @@
 //! Records, one per line.
 
-use std::ffi::OsString;
-use std::time::Duration;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::exchange::ExchangeRecord;
@@ -10,12 +7,12 @@ use super::id::{LogId, RunId, Timestamp};
 use super::invocation::Invocation;
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
+use super::program::{CommandRecord, SkopeoIdentity, VerifierRecord};
 use super::rotation::{PreviousLog, Rotation};
 use crate::digest::{Digest, DigestError, hex};
 use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
-use crate::skopeo::{Exit, RegistryAnswer};
 use crate::verifier::Verifiers;
 
 /// The schema version that is written and read.
@@ -23,73 +20,6 @@ const SCHEMA: u64 = 1;
 
 /// The text around a trailer.
 const TRAILER: (&str, &str) = (",\"trailer\":\"", "\"}");
-
-/// The skopeo binary of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SkopeoIdentity {
-    /// Its path.
-    pub path: String,
-    /// SHA-256 of the file; `None` if it could not be read.
-    pub sha256: Option<Digest>,
-    /// The output of `skopeo --version`.
-    pub version: String,
-}
-
-/// A command of a transition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommandRecord {
-    /// The registry that answered; `None` where none did, or it is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<RegistryAnswer>,
-    /// The arguments, without the program.
-    pub argv: Vec<String>,
-    /// The exit status, if it exited.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit: Option<i32>,
-    /// The duration.
-    pub milliseconds: u64,
-    /// The signal that killed it, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signal: Option<i32>,
-}
-
-impl CommandRecord {
-    /// Describes a command without a known answer. `argv` is without the program; `exit` is
-    /// `None` if the command was not started or did not end.
-    #[must_use]
-    pub fn new(argv: &[OsString], exit: Option<Exit>, duration: Duration) -> Self {
-        let (exit, signal) = match exit {
-            Some(Exit::Status(status)) => (Some(status), None),
-            Some(Exit::Signal(signal)) => (None, Some(signal)),
-            None => (None, None),
-        };
-        let to_text = |argument: &OsString| argument.to_string_lossy().into_owned();
-        Self {
-            answer: None,
-            argv: argv.iter().map(to_text).collect(),
-            exit,
-            milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            signal,
-        }
-    }
-}
-
-/// A verifier's run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VerifierRecord {
-    /// Its arguments, exit and duration.
-    pub command: CommandRecord,
-    /// SHA-256 of everything that it printed; `None` where it did not exit by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<Digest>,
-    /// The program's path.
-    pub path: String,
-    /// SHA-256 of the program; `None` if it could not be read.
-    pub sha256: Option<Digest>,
-}
 
 /// Where a run's manifest bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
