@@ -2,30 +2,31 @@
 
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind};
 
-/// How the process ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the process ends. Man pages list the statuses with these descriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ExitStatus {
-    /// Everything that was asked for is there.
+    /// Success: everything that was asked for is there.
     Success = 0,
-    /// A failure without a status of its own.
+    /// Another failure.
     Other = 1,
-    /// The command line, or the input that it names, is not valid.
+    /// Usage error or invalid input; nothing was done.
     Usage = 2,
-    /// The bytes have another digest.
+    /// Digest mismatch: the bytes have another digest.
     DigestMismatch = 10,
     /// The bytes are not an index.
     NotAnIndex = 11,
     /// The registry requires other credentials.
     Authentication = 12,
-    /// No such name or digest.
+    /// Not found: no such name, digest, file or cache.
     NotFound = 13,
     /// Transient failures in every attempt.
     RetriesExhausted = 14,
     /// An object of the cache is corrupt.
     CacheCorrupt = 15,
-    /// The audit log was changed.
+    /// The audit log is broken: it was changed.
     AuditBroken = 16,
     /// The end of the audit log is missing.
     AuditTruncated = 17,
@@ -33,7 +34,7 @@ pub(super) enum ExitStatus {
     Refused = 18,
     /// The deadline of the run was exceeded.
     Deadline = 124,
-    /// SIGINT or SIGTERM.
+    /// Interrupted by SIGINT or SIGTERM.
     Interrupted = 130,
 }
 
@@ -47,6 +48,10 @@ Exit status:
                                                   124 deadline, 130 interrupted
 If several items fail, the first one in the request sets the status; 124 or 130 take
 precedence.";
+
+/// The same in man pages.
+pub(super) const SEVERAL_FAILURES: &str = "If several items fail, the first one in the \
+request sets the status; 124 or 130 take precedence.";
 
 impl ExitStatus {
     /// Combines the statuses of two items: the first failure counts, unless the run was

@@ -18,6 +18,7 @@ mod inspect;
 mod list;
 mod location;
 mod object;
+mod man;
 mod options;
 mod output;
 mod progress;
@@ -46,6 +47,9 @@ use skopeo_index_core::osbuild::SOURCE;
 use exit::ExitStatus;
 use output::CliError;
 
+/// Name of the program.
+const PROGRAM: &str = "skopeo-index";
+
 /// Fetches container image indexes by digest, and verifies what lands in the cache
 #[derive(Debug, Parser)]
 #[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
@@ -70,7 +74,7 @@ enum CliCommand {
     Audit(audit::Args),
     States(states::Args),
     Completions(generate::Completions),
-    Man(generate::Man),
+    Man(man::Args),
     /// Print version
     #[command(hide = true)]
     Version,
@@ -153,7 +157,7 @@ fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
         CliCommand::Audit(args) => audit::run(&args),
         CliCommand::States(args) => states::run(&args),
         CliCommand::Completions(args) => generate::completions(&args),
-        CliCommand::Man(args) => generate::man(&args),
+        CliCommand::Man(args) => man::run(&args),
         CliCommand::Version => {
             let version = Cli::command().render_version();
             output::line(&version::long(version.trim_end())?)?;

@@ -15,6 +15,7 @@ mod inspect;
 mod install;
 mod json_output;
 mod list;
+mod man_pages;
 mod memory;
 mod named_pipes;
 mod progress;
