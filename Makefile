@@ -9,10 +9,10 @@ OSBUILD ?= $(PREFIX)/lib/osbuild
 
 # Built by `build`, used by `install`.
 BIN     ?= target/release/skopeo-index
-COMMANDS = fetch resolve inspect verify list prune audit states completions man
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
-.PHONY: build demo test check msrv bench proof fuzz coverage setup install uninstall package
+.PHONY: build demo test check msrv bench proof fuzz coverage setup \
+  install install-osbuild uninstall uninstall-osbuild package lint-package
 
 build:
 	$(CARGO) build --release --locked
@@ -83,43 +83,43 @@ coverage: setup
 setup:
 	@sh .ci/setup test
 
-# Builds nothing, so that root needs no toolchain.
+# The command line. Builds nothing, so that root needs no toolchain.
+SHARE = $(DESTDIR)$(PREFIX)/share
+COMPLETIONS = bash-completion/completions/skopeo-index zsh/site-functions/_skopeo-index \
+  fish/vendor_completions.d/skopeo-index.fish
 install:
 	@test -x $(BIN) || { echo "$(BIN) not found: run \`make build\` first" >&2; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/skopeo-index
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	umask 022; $(BIN) man > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index.1
-	umask 022; set -e; for c in $(COMMANDS); do \
-	  $(BIN) man $$c > $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index-$$c.1; done
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	umask 022; $(BIN) completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/skopeo-index
-	umask 022; $(BIN) completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_skopeo-index
-	umask 022; $(BIN) completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skopeo-index.fish
-	install -D -m 755 $(BIN) $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index
-	install -D -m 644 $(META) $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index.meta.json
+	install -d $(SHARE)/man/man1 $(addprefix $(SHARE)/,$(dir $(COMPLETIONS)))
+	umask 022; $(BIN) man --dir $(SHARE)/man/man1
+	umask 022; set -e; for file in $(COMPLETIONS); do \
+	  shell=$${file%%[-/]*}; $(BIN) completions $$shell > $(SHARE)/$$file; done
+
+# The osbuild source: a link to the installed command, and its schema.
+SOURCES = $(DESTDIR)$(OSBUILD)/sources
+install-osbuild:
+	@test -x $(DESTDIR)$(PREFIX)/bin/skopeo-index || \
+	  { echo "$(DESTDIR)$(PREFIX)/bin/skopeo-index not found: run \`make install\` first" >&2; exit 1; }
+	install -d $(SOURCES)
+	ln -sfr $(DESTDIR)$(PREFIX)/bin/skopeo-index $(SOURCES)/org.osbuild.skopeo-index
+	install -m 644 $(META) $(SOURCES)/org.osbuild.skopeo-index.meta.json
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/skopeo-index \
-	  $(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index.1 \
-	  $(patsubst %,$(DESTDIR)$(PREFIX)/share/man/man1/skopeo-index-%.1,$(COMMANDS)) \
-	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/skopeo-index \
-	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_skopeo-index \
-	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/skopeo-index.fish \
-	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index \
-	  $(DESTDIR)$(OSBUILD)/sources/org.osbuild.skopeo-index.meta.json
+	rm -f $(DESTDIR)$(PREFIX)/bin/skopeo-index $(addprefix $(SHARE)/,$(COMPLETIONS)) \
+	  $(SHARE)/man/man1/skopeo-index.1 $(SHARE)/man/man1/skopeo-index-*.1 \
+	  $(SHARE)/man/man1/org.osbuild.skopeo-index.1
 
-# A Debian and an RPM package with exactly the files of `install`. osbuild's own package
-# has the Python source, so ours is installed beside it.
-STAGED = $(CURDIR)/target/package
+uninstall-osbuild:
+	rm -f $(SOURCES)/org.osbuild.skopeo-index $(SOURCES)/org.osbuild.skopeo-index.meta.json
+
+# A Debian and an RPM package, in target/package. MAINTAINER is who answers for them.
+MAINTAINER ?= skopeo-index packagers <packagers@skopeo-index.example.org>
 package: build
-	cargo deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
-	cargo generate-rpm --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-generate-rpm
-	rm -rf $(STAGED) target/debian target/generate-rpm
-	$(MAKE) install DESTDIR=$(STAGED) PREFIX=/usr OSBUILD=/usr/lib/skopeo-index/osbuild
-	$(CARGO) deb --no-build --locked
-	$(CARGO) generate-rpm
-	cd $(STAGED) && find . -type f | sed 's/^\.//' | sort > ../package.files
-	dpkg-deb --fsys-tarfile target/debian/*.deb | tar -t | grep -v '/$$' | sed 's/^\.//' \
-	  | grep -v ^/usr/share/doc/ | sed 's/\.gz$$//' | sort | diff target/package.files -
-	rpm -qlp target/generate-rpm/*.rpm | sort | diff target/package.files -
+	@sh .ci/setup package
+	@packaging/build '$(MAINTAINER)'
+
+# What the distributions' own checkers say of the packages.
+lint-package: package
+	@sh .ci/setup lint-package
+	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs target/package/*.deb
+	rpmlint --config packaging/rpm/rpmlint.toml target/package/*.rpm

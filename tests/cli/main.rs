@@ -9,6 +9,7 @@ mod concurrency;
 mod disk_faults;
 mod dry_run;
 mod environment;
+mod examples;
 mod hints;
 mod input;
 mod inspect;

@@ -108,12 +108,14 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
         "skopeo-index-audit-export" => &[
             (
                 "Export every verdict as an unsigned statement",
-                "skopeo-index audit export --in-toto --all fetch.log",
+                "skopeo-index audit export --in-toto --all \\\n    \
+                 --verifier-id https://example.com/builds fetch.log",
             ),
             (
                 "Export the verdicts on one index in signed envelopes",
                 "skopeo-index audit export --in-toto --digest \"$digest\" --dsse \\\n    \
-                 --signing-key builds.key -o statements.jsonl fetch.log",
+                 --signing-key builds.key --verifier-id https://example.com/builds \\\n    \
+                 -o statements.jsonl fetch.log",
             ),
         ],
         "skopeo-index-states" => &[(
