@@ -12,7 +12,7 @@ BIN     ?= target/release/skopeo-index
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
 .PHONY: build demo test check msrv bench proof fuzz coverage setup \
-  install install-osbuild uninstall uninstall-osbuild package lint-package
+  install install-osbuild uninstall uninstall-osbuild package lint-package try-packages
 
 build:
 	$(CARGO) build --release --locked
@@ -123,3 +123,8 @@ lint-package: package
 	@sh .ci/setup lint-package
 	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs target/package/*.deb
 	rpmlint --config packaging/rpm/rpmlint.toml target/package/*.rpm
+
+# Installs, uses, removes and purges the packages in fresh systems, as root: minutes.
+try-packages: package
+	@sh .ci/setup try-packages
+	packaging/try
