@@ -128,7 +128,10 @@ impl Page {
         let text = text.split("\n.SH EXTRA\n").next().unwrap_or_default();
         // An empty line between two breaks is too much.
         let text = text.replace("\n.br\n\n.br\n", "\n.sp\n");
-        wrap(&format!("{text}\n{}", self.sections().to_roff()))
+        // The definitions for apostrophes are there already.
+        let sections = self.sections().render();
+        let sections = sections.split_once("\n.SH").unwrap_or_default().1;
+        wrap(&ascii(&format!("{text}\n.SH{sections}")))
     }
 
     /// The sections after the options.
@@ -271,6 +274,15 @@ impl Page {
                 .text([roman(text)]);
         }
     }
+}
+
+/// Writes other characters than ASCII as roff's names of them.
+fn ascii(text: &str) -> String {
+    let escape = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => format!("\\[u{:04X}]", u32::from(c)),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// Wraps lines of text, and sets `code` in bold type. The line after .TP is a label, and

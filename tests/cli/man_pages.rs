@@ -192,7 +192,7 @@ fn man_page_examples_have_commands_and_options_that_exist() {
         let script = script
             .replace("\\-", "-")
             .replace("\\\\", "\\")
-            .replace("\\(aq", "'");
+            .replace("\\*(Aq", "'");
         let record = cache.beside("record");
         fs::write(&record, "").expect("a file");
         // Other programs are not run.
@@ -213,6 +213,20 @@ fn man_page_examples_have_commands_and_options_that_exist() {
             .map(|c| c.replace('-', " "));
         assert!(ran.contains(&command.unwrap_or_default()), "{name}: {ran}");
     }
+}
+
+/// Quotes and hyphens stay those of ASCII.
+#[test]
+fn man_page_examples_are_shown_as_a_shell_takes_them() {
+    let cache = Cache::new();
+    pages(&cache);
+    let mut mandoc = Command::new("mandoc");
+    let page = cache.beside("man/skopeo-index-fetch.1");
+    let shown = mandoc.arg("-Tutf8").arg(page).output();
+    let shown = shown.expect("mandoc: run `make setup`").stdout;
+    let shown = String::from_utf8(shown).expect("UTF-8");
+    let example = "--verifier 'cosign verify --key cosign.pub {reference}' \\\n";
+    assert!(shown.contains(example), "{shown}");
 }
 
 #[test]

@@ -25,6 +25,12 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
                  --audit-log /var/log/skopeo-index/fetch.log",
             ),
             (
+                "Fetch an index that a program approves",
+                "skopeo-index fetch \\\n    \
+                 --verifier 'cosign verify --key cosign.pub {reference}' \\\n    \
+                 quay.io/fedora/fedora@\"$digest\"",
+            ),
+            (
                 "Fetch from a registry that speaks plain HTTP, and print JSON",
                 "skopeo-index fetch --tls-verify=false --format json \\\n    \
                  localhost:5000/app@\"$digest\"",
@@ -42,15 +48,22 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
         ],
         "skopeo-index-inspect" => &[
             (
-                "Show the platforms of an index in the cache",
-                "skopeo-index inspect \"$digest\"",
+                "Show the platforms of the index that a tag has now",
+                "skopeo-index inspect quay.io/fedora/fedora:latest",
             ),
             (
-                "Print the digest of one platform",
-                "skopeo-index inspect --format json index.json |\n    \
-                 jq -r '.manifests[] | select(.platform == \"linux/arm64\").digest'",
+                "Print the digest of one platform, of an index in the cache",
+                "skopeo-index inspect --platform linux/arm64 \"$digest\"",
             ),
         ],
+        "skopeo-index-list" => &[(
+            "Print the digests in the default cache",
+            "skopeo-index list --format json | jq -r .digest",
+        )],
+        "skopeo-index-prune" => &[(
+            "Remove indexes that a manifest does not name and no run has used for 30 days",
+            "skopeo-index prune --keep-manifest manifest.json --older-than 30d --yes",
+        )],
         "skopeo-index-verify" => &[
             (
                 "Rehash every object of the default cache",
