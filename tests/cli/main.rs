@@ -21,6 +21,7 @@ mod memory;
 mod named_pipes;
 mod progress;
 mod prune;
+mod setup;
 mod signals;
 mod skopeo_binary;
 mod usage;
