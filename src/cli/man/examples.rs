@@ -45,6 +45,14 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
                 "Print an item of an osbuild manifest",
                 "skopeo-index resolve --format osbuild quay.io/fedora/fedora:latest",
             ),
+            (
+                "Bring the digests of an osbuild manifest up to date",
+                "skopeo-index resolve --manifest manifest.json --write",
+            ),
+            (
+                "Print NAME:TAG@DIGEST for each line of a file",
+                "skopeo-index resolve --keep-tag --file images.txt",
+            ),
         ],
         "skopeo-index-inspect" => &[
             (
