@@ -88,34 +88,45 @@ pub enum Contradiction {
     EndedFetch,
 }
 
-impl Contradiction {
-    /// The name in JSON.
-    pub(super) const fn code(&self) -> &'static str {
-        match self {
-            Self::MissingCommand => "missing-command",
-            Self::UnexpectedCommand => "unexpected-command",
-            Self::CommandInCopyRun => "command-in-copy-run",
-            Self::UnknownCommand => "unknown-command",
-            Self::OtherCommand => "other-command",
-            Self::OtherArguments => "other-arguments",
-            Self::ExitOutcome => "exit-outcome",
-            Self::InvalidExit => "invalid-exit",
-            Self::Duration { .. } => "command-duration",
-            Self::MissingExchange => "missing-exchange",
-            Self::UnexpectedExchange => "unexpected-exchange",
-            Self::InvalidExchange => "invalid-exchange",
-            Self::InvalidAnswer => "invalid-answer",
-            Self::UnidentifiedSkopeo => "unidentified-skopeo",
-            Self::MissingVerifier => "missing-verifier",
-            Self::UnexpectedVerifier => "unexpected-verifier",
-            Self::VerifierArguments => "verifier-arguments",
-            Self::VerifierExit => "verifier-exit",
-            Self::ContentSize(_) => "content-size",
-            Self::OversizedFile(_) => "oversized-file",
-            Self::ContentConflict(_) => "content-conflict",
-            Self::StagingName(_) => "staging-name",
-            Self::QuarantineName(_) => "quarantine-name",
-            Self::EndedFetch => "ended-fetch",
+macro_rules! codes {
+    ($($variant:ident $code:literal),* $(,)?) => {
+        impl Contradiction {
+            /// Every name in JSON.
+            pub(super) const CODES: &[&str] = &[$($code),*];
+
+            /// The name in JSON.
+            pub(super) const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $code),*
+                }
+            }
         }
-    }
+    };
+}
+
+codes! {
+    MissingCommand "missing-command",
+    UnexpectedCommand "unexpected-command",
+    CommandInCopyRun "command-in-copy-run",
+    UnknownCommand "unknown-command",
+    OtherCommand "other-command",
+    OtherArguments "other-arguments",
+    ExitOutcome "exit-outcome",
+    InvalidExit "invalid-exit",
+    Duration "command-duration",
+    MissingExchange "missing-exchange",
+    UnexpectedExchange "unexpected-exchange",
+    InvalidExchange "invalid-exchange",
+    InvalidAnswer "invalid-answer",
+    UnidentifiedSkopeo "unidentified-skopeo",
+    MissingVerifier "missing-verifier",
+    UnexpectedVerifier "unexpected-verifier",
+    VerifierArguments "verifier-arguments",
+    VerifierExit "verifier-exit",
+    ContentSize "content-size",
+    OversizedFile "oversized-file",
+    ContentConflict "content-conflict",
+    StagingName "staging-name",
+    QuarantineName "quarantine-name",
+    EndedFetch "ended-fetch",
 }

@@ -200,41 +200,59 @@ impl FindingKind {
         self.classify().0
     }
 
-    const fn classify(&self) -> (&'static str, Severity) {
-        match self {
-            Self::RecoveredLine(_) => ("recovered-line", Severity::Note),
-            Self::Clock { .. } => ("clock", Severity::Note),
-            // A clock that was wrong at first is corrected.
-            Self::TimeBeforeLog { .. } => ("time-before-log", Severity::Note),
-            Self::UnfinishedRun(_) => ("unfinished-run", Severity::Note),
-            Self::UnrecordedObject(_) => ("unrecorded-object", Severity::Note),
-            Self::OtherCaches(_) => ("other-caches", Severity::Note),
-            Self::UnknownCache => ("unknown-cache", Severity::Note),
-            Self::Object {
-                status: ObjectStatus::Missing,
-                ..
-            } => ("object-missing", Severity::Object),
-            Self::Object { .. } => ("object-corrupt", Severity::Object),
-            Self::EmptyLog => ("empty-log", Severity::Truncated),
-            Self::TornLine(_) => ("torn-line", Severity::Truncated),
-            Self::TruncatedLog { .. } => ("truncated-log", Severity::Truncated),
-            Self::InvalidRecord(_) => ("invalid-record", Severity::Broken),
-            Self::ForeignRecord(_) => ("foreign-record", Severity::Broken),
-            Self::Sequence { .. } => ("sequence", Severity::Broken),
-            Self::Chain => ("chain", Severity::Broken),
-            Self::UncheckedPrevious(_) => ("unchecked-previous", Severity::Note),
-            Self::AfterRotation => ("after-rotation", Severity::Broken),
-            Self::Succession(_) => ("succession", Severity::Broken),
-            Self::Recovery => ("recovery", Severity::Broken),
-            Self::Genesis => ("genesis", Severity::Broken),
-            Self::Run { .. } => ("run", Severity::Broken),
-            Self::Replay { .. } => ("replay", Severity::Broken),
-            Self::Contradiction { contradiction, .. } => (contradiction.code(), Severity::Broken),
-            Self::Invocation { .. } => ("invocation", Severity::Broken),
-            Self::ReusedRun(_) => ("reused-run", Severity::Broken),
-            Self::ImplausibleTime(_) => ("implausible-time", Severity::Broken),
-            Self::ForeignCheckpoint(_) => ("foreign-checkpoint", Severity::Broken),
-            Self::RewrittenLog(_) => ("rewritten-log", Severity::Broken),
-        }
+    /// Every name in JSON, with its severity.
+    pub fn codes() -> impl Iterator<Item = (&'static str, Severity)> {
+        let broken = |code: &&'static str| (*code, Severity::Broken);
+        let own = Self::OWN_CODES.iter().copied();
+        own.chain(Contradiction::CODES.iter().map(broken))
     }
+}
+
+macro_rules! classify {
+    ($($kind:pat => $code:literal, $severity:ident;)*) => {
+        impl FindingKind {
+            const OWN_CODES: &[(&str, Severity)] = &[$(($code, Severity::$severity)),*];
+
+            const fn classify(&self) -> (&'static str, Severity) {
+                match self {
+                    Self::Contradiction { contradiction, .. } => {
+                        (contradiction.code(), Severity::Broken)
+                    }
+                    $($kind => ($code, Severity::$severity)),*
+                }
+            }
+        }
+    };
+}
+
+classify! {
+    Self::RecoveredLine(_) => "recovered-line", Note;
+    Self::Clock { .. } => "clock", Note;
+    // A clock that was wrong at first is corrected.
+    Self::TimeBeforeLog { .. } => "time-before-log", Note;
+    Self::UnfinishedRun(_) => "unfinished-run", Note;
+    Self::UnrecordedObject(_) => "unrecorded-object", Note;
+    Self::OtherCaches(_) => "other-caches", Note;
+    Self::UnknownCache => "unknown-cache", Note;
+    Self::Object { status: ObjectStatus::Missing, .. } => "object-missing", Object;
+    Self::Object { .. } => "object-corrupt", Object;
+    Self::EmptyLog => "empty-log", Truncated;
+    Self::TornLine(_) => "torn-line", Truncated;
+    Self::TruncatedLog { .. } => "truncated-log", Truncated;
+    Self::InvalidRecord(_) => "invalid-record", Broken;
+    Self::ForeignRecord(_) => "foreign-record", Broken;
+    Self::Sequence { .. } => "sequence", Broken;
+    Self::Chain => "chain", Broken;
+    Self::UncheckedPrevious(_) => "unchecked-previous", Note;
+    Self::AfterRotation => "after-rotation", Broken;
+    Self::Succession(_) => "succession", Broken;
+    Self::Recovery => "recovery", Broken;
+    Self::Genesis => "genesis", Broken;
+    Self::Run { .. } => "run", Broken;
+    Self::Replay { .. } => "replay", Broken;
+    Self::Invocation { .. } => "invocation", Broken;
+    Self::ReusedRun(_) => "reused-run", Broken;
+    Self::ImplausibleTime(_) => "implausible-time", Broken;
+    Self::ForeignCheckpoint(_) => "foreign-checkpoint", Broken;
+    Self::RewrittenLog(_) => "rewritten-log", Broken;
 }
