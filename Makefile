@@ -87,13 +87,16 @@ setup:
 SHARE = $(DESTDIR)$(PREFIX)/share
 COMPLETIONS = bash-completion/completions/skopeo-index zsh/site-functions/_skopeo-index \
   fish/vendor_completions.d/skopeo-index.fish
+SCHEMAS = $(notdir $(wildcard src/cli/schemas/*.json))
 install:
 	@test -x $(BIN) || { echo "$(BIN) not found: run \`make build\` first" >&2; exit 1; }
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/skopeo-index
-	install -d $(SHARE)/man/man1 $(addprefix $(SHARE)/,$(dir $(COMPLETIONS)))
+	install -d $(SHARE)/man/man1 $(SHARE)/skopeo-index/schemas $(addprefix $(SHARE)/,$(dir $(COMPLETIONS)))
 	umask 022; $(BIN) man --dir $(SHARE)/man/man1
 	umask 022; set -e; for file in $(COMPLETIONS); do \
 	  shell=$${file%%[-/]*}; $(BIN) completions $$shell > $(SHARE)/$$file; done
+	umask 022; set -e; for file in $(SCHEMAS); do \
+	  $(BIN) schema $${file%.json} > $(SHARE)/skopeo-index/schemas/$$file; done
 
 # The osbuild source: a link to the installed command, and its schema.
 SOURCES = $(DESTDIR)$(OSBUILD)/sources
@@ -108,6 +111,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/skopeo-index $(addprefix $(SHARE)/,$(COMPLETIONS)) \
 	  $(SHARE)/man/man1/skopeo-index.1 $(SHARE)/man/man1/skopeo-index-*.1 \
 	  $(SHARE)/man/man1/org.osbuild.skopeo-index.1
+	rm -rf $(SHARE)/skopeo-index
 
 uninstall-osbuild:
 	rm -f $(SOURCES)/org.osbuild.skopeo-index $(SOURCES)/org.osbuild.skopeo-index.meta.json

@@ -24,6 +24,7 @@ mod output;
 mod progress;
 mod prune;
 mod resolve;
+mod schema;
 mod service;
 mod shell;
 mod states;
@@ -72,6 +73,7 @@ enum CliCommand {
     List(list::Args),
     Prune(prune::Args),
     Audit(audit::Args),
+    Schema(schema::Args),
     States(states::Args),
     Completions(generate::Completions),
     Man(man::Args),
@@ -155,6 +157,7 @@ fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
         CliCommand::List(args) => list::run(&args),
         CliCommand::Prune(args) => prune::run(&args),
         CliCommand::Audit(args) => audit::run(&args),
+        CliCommand::Schema(args) => schema::run(&args),
         CliCommand::States(args) => states::run(&args),
         CliCommand::Completions(args) => generate::completions(&args),
         CliCommand::Man(args) => man::run(&args),

@@ -74,6 +74,9 @@ fn install_of_command_line_is_undone_by_uninstall() {
             .iter()
             .map(|page| (format!("usr/share/man/man1/{page}"), 0o644)),
     );
+    let schemas = test_support::schema::names().into_iter();
+    let schema = |name| format!("usr/share/skopeo-index/schemas/{name}.json");
+    expected.extend(schemas.map(|name| (schema(name), 0o644)));
     assert_eq!(files(dir.path()), expected);
 
     let output = make("uninstall", dir.path(), BINARY);

@@ -1,6 +1,7 @@
 //! The command line: options, environment, signals, output. The binary is run with real skopeo.
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     reason = "a test that can't go on says why and fails"
 )]
 
@@ -21,6 +22,7 @@ mod memory;
 mod named_pipes;
 mod progress;
 mod prune;
+mod schemas;
 mod setup;
 mod signals;
 mod skopeo_binary;

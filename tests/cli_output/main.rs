@@ -11,6 +11,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 use test_support::loopback::samples;
 use test_support::program::binary;
+use test_support::program::harness::RunOutput;
 
 fn stdout_of(args: &[&str]) -> String {
     let mut command = Command::new(binary());
@@ -19,8 +20,9 @@ fn stdout_of(args: &[&str]) -> String {
         .env("COLUMNS", "100")
         .output()
         .expect("the binary");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).expect("UTF-8")
+    let output = RunOutput::from(output);
+    output.assert_status(0);
+    output.stdout
 }
 
 /// The output of `inspect` for a file with these bytes.
@@ -43,7 +45,8 @@ fn states_in_every_format_are_the_transition_table() {
 fn help_of_every_command_is_as_reviewed() {
     assert_snapshot!("help", stdout_of(&["--help"]));
     for command in [
-        "fetch", "resolve", "inspect", "verify", "list", "prune", "audit", "states", "man",
+        "fetch", "resolve", "inspect", "verify", "list", "prune", "audit", "schema", "states",
+        "man",
     ] {
         assert_snapshot!(format!("help_{command}"), stdout_of(&[command, "--help"]));
     }

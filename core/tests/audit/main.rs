@@ -19,6 +19,7 @@ mod proof;
 mod record;
 mod replay;
 mod schema;
+mod shape;
 mod statement;
 mod tampering;
 mod tile;

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use super::{binary, names, staging_dirs};
+use crate::schema;
 
 /// A cache, and runs of the binary on it.
 pub struct Cache {
@@ -103,12 +104,23 @@ pub struct RunOutput {
 }
 
 impl From<Output> for RunOutput {
+    /// # Panics
+    /// Where a line of JSON is valid by none of the schemas.
     fn from(output: Output) -> Self {
-        Self {
+        let output = Self {
             status: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
             stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
+        };
+        let objects = [&output.stdout, &output.stderr].map(|text| schema::objects(text));
+        let mut objects = objects.concat();
+        // `inspect --raw` prints documents.
+        objects.retain(|object| object.get("schemaVersion").is_none());
+        if !objects.is_empty() {
+            let invalid = schema::invalid(&[], &objects);
+            assert!(invalid.is_empty(), "{invalid:#?}");
         }
+        output
     }
 }
 
