@@ -25,7 +25,8 @@ const DATE: &str = "2026-11-25";
 const MAX_LINE: usize = 79;
 
 /// Pages of commands that have none of the exit statuses from 10 on.
-const WITHOUT_OTHER_STATUSES: [&str; 4] = [
+const WITHOUT_OTHER_STATUSES: [&str; 5] = [
+    "skopeo-index-schema",
     "skopeo-index-states",
     "skopeo-index-completions",
     "skopeo-index-man",

@@ -139,6 +139,10 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
                  -o statements.jsonl fetch.log",
             ),
         ],
+        "skopeo-index-schema" => &[(
+            "Write the schema of the audit log's records",
+            "skopeo-index schema record > record.json",
+        )],
         "skopeo-index-states" => &[(
             "Draw the states with Graphviz",
             "skopeo-index states --format dot | dot -Tsvg -o states.svg",
