@@ -150,3 +150,15 @@ fn output_of_a_verifier_is_escaped_and_truncated() {
     assert!(output.stderr.len() < 4096, "{}", output.stderr.len());
     scene.verifications();
 }
+
+#[test]
+fn copy_of_a_verifier_is_removed_before_the_next_one_runs() {
+    let scene = Scene::new();
+    let out = scene.cache.beside("out").display().to_string();
+    let list = scene.script("list", "ls -d \"$(dirname \"$1\")\"/../*.verifier > \"$2\"");
+    let command = format!("{list} {{file}} {out}");
+    scene
+        .fetch(&["true", "true", &command], &[])
+        .assert_status(0);
+    assert_eq!(scene.file("out").lines().count(), 1);
+}
