@@ -126,8 +126,15 @@ fn print(
             "bytes": bytes, "kept": kept,
         })),
         (Format::Text, true) => output::line(&format!("{count} removed, {size}; {kept} kept")),
-        (Format::Text, false) => output::line(&format!(
-            "{count} would be removed, {size}; {kept} kept; remove them with --yes"
-        )),
+        (Format::Text, false) => {
+            let how = if count > 0 {
+                "; remove them with --yes"
+            } else {
+                ""
+            };
+            output::line(&format!(
+                "{count} would be removed, {size}; {kept} kept{how}"
+            ))
+        }
     }
 }

@@ -79,6 +79,9 @@ fn prune_without_yes_removes_nothing_and_says_what_would_go() {
         "{output:#?}"
     );
     assert_eq!(scene.cache.objects(), scene.digests);
+    // Nothing would go, so there is nothing to say yes to.
+    let output = scene.prune(&["--older-than=100y"]);
+    assert_eq!(output.stdout, "0 would be removed, 0 B; 3 kept\n");
 }
 
 #[test]
