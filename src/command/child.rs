@@ -13,7 +13,7 @@ use skopeo_index_core::skopeo::Exit;
 
 use crate::os::{best_effort, timespec};
 
-/// How long to wait for a child that closed its outputs, or was killed.
+/// How long to wait for a child that was killed.
 const REAP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A child that has not been reaped, so that its pid, which is its group's id, can't be
@@ -58,11 +58,8 @@ impl Running {
         )
     }
 
-    /// Waits for the exit, and kills what is left of the process group.
+    /// Kills what is left of the process group, and returns the exit of the child.
     pub(super) fn reap(mut self) -> io::Result<Exit> {
-        let mut fds = [PollFd::new(&self.exited, PollFlags::IN)];
-        // Whatever ends the wait, the group is killed next.
-        best_effort(poll(&mut fds, Some(&timespec(REAP_TIMEOUT))));
         let mut child = self.child.take().ok_or(ErrorKind::NotFound)?;
         kill_group(&mut child, &self.exited)
     }

@@ -27,7 +27,7 @@ const MAX_STDERR: usize = 64 << 10;
 /// How often a directory that a command writes to is measured.
 const STAGING_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Reads both outputs until they end or the child exits.
+/// Reads both outputs until the child exits.
 pub(super) struct Collector<'a> {
     pub(super) stdout: Output,
     pub(super) stderr: Output,
@@ -65,7 +65,7 @@ struct Ready {
 impl Collector<'_> {
     /// Returns stdout and the end of stderr.
     pub(super) fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), CollectError> {
-        while self.stdout.is_open() || self.stderr.is_open() {
+        loop {
             let ready = self.wait()?;
             if ready.stdout {
                 self.stdout.read_some()?;
@@ -80,10 +80,9 @@ impl Collector<'_> {
                 self.stderr.keep_end();
             }
             if ready.exited && !ready.stdout && !ready.stderr {
-                break;
+                return Ok((self.stdout.bytes, self.stderr.bytes));
             }
         }
-        Ok((self.stdout.bytes, self.stderr.bytes))
     }
 
     /// Waits until something happens, or a limit is exceeded.

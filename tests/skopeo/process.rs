@@ -62,9 +62,14 @@ fn command_exited_is_not_waited_for_while_descendants_hold_its_outputs() {
 }
 
 #[test]
-fn command_that_closes_its_outputs_and_lives_on_is_killed() {
-    let output = run_script("exec >&- 2>&-; exec sleep 1000").expect("it ran");
-    assert_eq!(output.exit, Exit::Signal(9));
+fn command_that_closes_its_outputs_and_lives_on_has_its_whole_timeout() {
+    let script = Script::new("exec >&- 2>&-; exec sleep 1000");
+    let timeout = Duration::from_millis(200);
+    let result = script.run(timeout, &never_cancelled());
+    assert!(
+        matches!(result, Err(RunError::TimedOut { after, .. }) if after == timeout),
+        "{result:?}"
+    );
 }
 
 #[test]
