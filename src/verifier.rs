@@ -81,21 +81,19 @@ impl VerifierPrograms {
     /// name are removed from messages.
     ///
     /// # Errors
-    /// Where a program isn't found.
+    /// Where a program isn't found, or is not an executable file.
     pub fn find(
         verifiers: Verifiers,
         timeout: Duration,
         options: SkopeoOptions,
     ) -> Result<Self, RunError> {
         let find = |program: &str| {
-            let path = find_program(program.into());
-            match path.exists() {
-                true => Ok(Program {
-                    path: std::path::absolute(&path).unwrap_or(path),
-                    hashed: Mutex::default(),
-                }),
-                false => Err(RunError::NotFound(path)),
-            }
+            let program = Path::new(program);
+            let path = find_program(program).ok_or_else(|| RunError::NotFound(program.into()))?;
+            Ok(Program {
+                path: std::path::absolute(&path).unwrap_or(path),
+                hashed: Mutex::default(),
+            })
         };
         let commands = verifiers.as_slice().iter();
         Ok(Self {

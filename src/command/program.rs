@@ -9,18 +9,20 @@ use skopeo_index_core::digest::Digest;
 
 use crate::os::{CancelToken, open_regular};
 
-/// Finds a program: a path, or a name that is looked up in `PATH` now, so that the program
-/// that is identified is the one that runs. One that isn't found keeps its name.
+/// Finds a program: an executable file, by a path that has a slash, or by a name that is
+/// looked up in `PATH` now, so that the program that is identified is the one that runs.
 #[must_use]
-pub fn find_program(program: PathBuf) -> PathBuf {
-    if program.components().count() > 1 {
-        return program;
+pub fn find_program(program: &Path) -> Option<PathBuf> {
+    let is_executable = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
+    if program.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return Some(program.to_owned()).filter(is_executable);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|dir| dir.join(&program))
-        .find(|file| file.is_file() && access(file, Access::EXEC_OK).is_ok());
-    found.unwrap_or(program)
+    std::env::split_paths(&path)
+        // Shells take an empty one for the current directory.
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .map(|dir| dir.join(program))
+        .find(is_executable)
 }
 
 /// SHA-256 of a program.

@@ -22,11 +22,11 @@ pub struct SkopeoBinary {
 }
 
 impl SkopeoBinary {
-    /// `program` is a path, or a name on `PATH`.
+    /// `program` is a path, or a name on `PATH`. One that isn't found fails when it is run.
     #[must_use]
     pub fn new(program: PathBuf) -> Self {
         Self {
-            program: find_program(program),
+            program: find_program(&program).unwrap_or(program),
         }
     }
 }

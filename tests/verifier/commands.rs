@@ -1,5 +1,7 @@
 //! Words, placeholders, exit statuses, several verifiers, hits.
 
+use std::path::Path;
+
 use skopeo_index_core::digest::Digest;
 use test_support::loopback::samples;
 
@@ -132,6 +134,8 @@ fn invalid_verifier_is_a_usage_error_before_anything_is_done() {
             "no-such-program {file}",
             "no-such-program: command not found",
         ),
+        ("/tmp {file}", "/tmp: command not found"),
+        ("/etc/passwd {file}", "/etc/passwd: command not found"),
     ] {
         let verifier = format!("--verifier={command}");
         let output = scene.cache.fetch(&[&scene.reference, &verifier]);
@@ -147,6 +151,25 @@ fn invalid_verifier_is_a_usage_error_before_anything_is_done() {
         .assert_status(2)
         .assert_says("more than 8 verifiers");
     assert_eq!(scene.registry.requests(&scene.digest), 0);
+}
+
+#[test]
+fn verifier_without_a_slash_is_not_run_from_the_current_directory() {
+    let scene = Scene::new();
+    let script = scene.script("no-such-program", "exit 0");
+    let dir = Path::new(&script).parent().expect("a directory");
+    let args = ["fetch", "--verifier=no-such-program", &scene.reference];
+    let mut command = scene.cache.command(args);
+    let output = command.current_dir(dir).output().expect("the binary");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let args = [
+        "fetch",
+        "--tls-verify=false",
+        "--verifier=./no-such-program",
+    ];
+    let mut command = scene.cache.command(args);
+    let output = command.arg(&scene.reference).current_dir(dir).output();
+    assert_eq!(output.expect("the binary").status.code(), Some(0));
 }
 
 #[test]
