@@ -10,7 +10,7 @@ use super::exit::ExitStatus;
 use super::object::Object;
 use super::options::Format;
 use super::output::{self, CliError};
-use super::table::{Table, cell};
+use super::table::{Table, cell, cut};
 
 /// List the indexes in the cache: size, last use, names and platforms
 ///
@@ -56,7 +56,7 @@ fn row(object: &Object, record: Option<&NameRecord>) -> [String; 5] {
     let unknown = || "-".to_owned();
     let platforms = match object.index() {
         Some((index, _)) if index.platforms.is_empty() => unknown(),
-        Some((index, _)) => cell(&index.platforms.join(", ")),
+        Some((index, _)) => cut(&index.platforms.join(", ")),
         None => object.label(),
     };
     let size = object.index().map(|(_, size)| DecimalBytes(size));

@@ -61,9 +61,13 @@ impl<const N: usize> Table<N> {
 
 /// Untrusted text as a cell: escaped and cut.
 pub(super) fn cell(text: &str) -> String {
-    let shown = Escaped(text).to_string();
+    cut(&Escaped(text).to_string())
+}
+
+/// Text that is escaped already as a cell.
+pub(super) fn cut(shown: &str) -> String {
     match shown.char_indices().nth(MAX_CELL - 1) {
         Some((at, last)) if shown.len() > at + last.len_utf8() => format!("{}…", &shown[..at]),
-        _ => shown,
+        _ => shown.to_owned(),
     }
 }

@@ -99,6 +99,26 @@ fn list_prints_names_sizes_platforms_and_times() {
 }
 
 #[test]
+fn list_escapes_platforms_once_as_inspect_does() {
+    let cache = Cache::new();
+    let index = json!({"schemaVersion": 2, "mediaType": samples::OCI_INDEX, "manifests": [{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 1,
+        "digest": digest(b""), "platform": {"os": "a\u{1b}[31m", "architecture": "b\\c"},
+    }]});
+    let index = index.to_string().into_bytes();
+    fs::create_dir(cache.path()).expect("a directory");
+    fs::write(cache.object(&digest(&index)), &index).expect("an object");
+    for args in [&["list"][..], &["inspect", &digest(&index)]] {
+        let output = cache.run(args);
+        let shown = r"  a\u{1b}[31m/b\\c";
+        assert!(
+            format!("  {}", output.assert_status(0).stdout.replace('\n', "  ")).contains(shown),
+            "{output:?}"
+        );
+    }
+}
+
+#[test]
 fn list_shows_corrupt_object_and_hides_those_of_other_sources() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let index = registry.put(samples::empty());
