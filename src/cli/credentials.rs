@@ -78,6 +78,9 @@ impl ExclusiveOptions for CredentialArgs {
         if on_command_line("authfile") {
             return Err("--creds and --authfile can't be combined");
         }
+        if creds.is_empty() || creds.starts_with(':') {
+            return Err("--creds needs a user: USER[:PASSWORD]");
+        }
         let (user, password) = match (creds.split_once(':'), options.password_stdin) {
             (Some(_), true) => return Err("--password-stdin needs --creds without a password"),
             (Some((user, password)), false) => (user, Password::Given(password.to_owned())),
@@ -153,18 +156,20 @@ fn read_password(
     domain: &str,
     cancel: &CancelToken,
 ) -> Result<String, CliError> {
-    let (from, read) = match password {
+    let (from, hint, read) = match password {
         Password::Given(password) => return Ok(password.clone()),
-        Password::Stdin => ("stdin", read_stdin(cancel)),
+        Password::Stdin => ("stdin", None, read_stdin(cancel)),
         Password::Prompt => {
             let prompt = format!("Password of {} at {domain}: ", quote(user));
-            ("the terminal", prompt_secret(&prompt, cancel))
+            let hint = "pass it on stdin, with --password-stdin".to_owned();
+            ("the terminal", Some(hint), prompt_secret(&prompt, cancel))
         }
     };
     read.map_err(|error| match cancel.cancelled() {
         Some(reason) => reason.into(),
-        None => CliError::usage(format!("cannot read the password from {from}: {error}"))
-            .hint(Some("pass it on stdin, with --password-stdin".to_owned())),
+        None => {
+            CliError::usage(format!("cannot read the password from {from}: {error}")).hint(hint)
+        }
     })
 }
 

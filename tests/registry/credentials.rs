@@ -244,7 +244,8 @@ fn creds_that_are_ambiguous_are_refused() {
             vec!["--creds=a", &reference, "--password-stdin"],
             "is empty or has a NUL",
         ),
-        (vec!["--creds=:b", &reference], "is empty or has a NUL"),
+        (vec!["--creds=:b", &reference], "--creds needs a user"),
+        (vec!["--creds=", &reference], "--creds needs a user"),
     ] {
         let args = [&["fetch"], args.as_slice()].concat();
         let output = run(scene.command("skopeo", &args), "");
