@@ -196,6 +196,22 @@ fn manifest_that_cannot_be_updated_is_refused_unchanged() {
 }
 
 #[test]
+fn manifest_without_items_is_a_success_with_a_note() {
+    let scene = Scene::new();
+    scene.write("{}");
+    for args in [vec![], vec!["--check"], vec!["--write"]] {
+        let output = scene.resolve(&args);
+        output
+            .assert_status(0)
+            .assert_says("no items of org.osbuild.skopeo-index, nothing to resolve");
+        assert_eq!(
+            (output.stdout, scene.read()),
+            (String::new(), "{}".to_owned())
+        );
+    }
+}
+
+#[test]
 fn manifest_options_are_checked() {
     let scene = Scene::new();
     for (args, words) in [
@@ -207,7 +223,11 @@ fn manifest_options_are_checked() {
         ),
         (
             vec!["resolve", "--manifest=-", "--write"],
-            "--write needs a file, not stdin",
+            "--write needs a file, not stdin or a pipe",
+        ),
+        (
+            vec!["resolve", "--manifest=/dev/null", "--write"],
+            "--write needs a file, not stdin or a pipe",
         ),
         (
             vec!["resolve", "--manifest=/no/file"],

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use skopeo_index::os::{CancelToken, replace_file};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::EscapedPath;
-use skopeo_index_core::osbuild::{PinError, Pins};
+use skopeo_index_core::osbuild::{PinError, Pins, SOURCE};
 use skopeo_index_core::request::Request;
 
 use super::super::exit::ExitStatus;
@@ -47,8 +47,9 @@ impl ManifestArgs {
 
 /// Prints the changes, and writes them only if every item is resolved.
 pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<ExitStatus, CliError> {
-    if args.manifest.write && path == Path::new("-") {
-        return Err(CliError::usage("--write needs a file, not stdin"));
+    let is_pipe = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    if args.manifest.write && (path == Path::new("-") || is_pipe) {
+        return Err(CliError::usage("--write needs a file, not stdin or a pipe"));
     }
     let json = input::read_input(path, cancel)?;
     let pins = input::parsed_manifest(path, Pins::parse(&json))?;
@@ -62,6 +63,11 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
         display: &display,
         cancel,
     };
+    if requests.is_empty() {
+        let text = format!("no items of {SOURCE}, nothing to resolve");
+        display.note(&input::file_error(path, text));
+        return Ok(ExitStatus::Success);
+    }
     let work = |at, request: &Request| {
         let shown = request.location().skopeo_source(request.name());
         resolver.resolve(at, &shown, request.location(), request.name())
