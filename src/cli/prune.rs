@@ -50,6 +50,14 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         return Err(CliError::usage(message));
     }
     let keep = digests_to_keep(&args.keep_manifest)?;
+    if keep.is_empty() && args.older_than.is_none() {
+        // It may be another file than was meant.
+        let message = format!(
+            "no manifest has items of {SOURCE}; to remove all indexes, pass \
+                               --older-than 0s"
+        );
+        return Err(CliError::usage(message));
+    }
     let store = args.cache.0.open_existing()?;
     let objects = HashSet::<Digest>::from_iter(store.objects()?);
     let records = store.name_records()?;

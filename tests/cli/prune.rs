@@ -178,7 +178,12 @@ fn prune_refuses_to_guess_what_to_keep() {
     assert_eq!(scene.cache.objects(), scene.digests);
     fs::write(&file, "{}").expect("a file");
     scene
-        .prune(&["--keep-manifest", &keep])
+        .prune(&["--yes", "--keep-manifest", &keep])
+        .assert_status(2)
+        .assert_says("no manifest has items of org.osbuild.skopeo-index");
+    assert_eq!(scene.cache.objects(), scene.digests);
+    scene
+        .prune(&["--older-than=0s", "--keep-manifest", &keep])
         .assert_status(0)
         .assert_says("nothing to keep");
 }
