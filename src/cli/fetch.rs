@@ -80,7 +80,9 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     };
     let signing_key = args.signing.read()?;
     if signing_key.is_some() && args.checkpoint.is_none() {
-        return Err(CliError::usage("--signing-key needs --checkpoint"));
+        return Err(CliError::usage(
+            "--signing-key needs --checkpoint (check SKOPEO_INDEX_SIGNING_KEY)",
+        ));
     }
     let labels = args.run.labels()?;
     let started = Instant::now();

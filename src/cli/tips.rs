@@ -43,6 +43,9 @@ const FOREIGN_OPTIONS: &[(&[&str], &str)] = &[
 
 /// A better message for a usage error of clap, if there is one.
 pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliError> {
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        return without_audit_log(error, args);
+    }
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -58,23 +61,11 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliE
         )));
     }
     let option = argument.strip_prefix("--")?.split([' ', '[', '=']).next()?;
-    let variable = format!("SKOPEO_INDEX_{}", option.to_uppercase().replace('-', "_"));
-    // The variable of an option that can be repeated has several values.
-    let variable = match option {
-        "label" => variable + "S",
-        _ => variable,
-    };
+    let variable = variable(option);
     let value = text(ContextKind::InvalidValue)?;
-    // An option that was typed takes precedence over its variable.
-    let (long, short) = (format!("--{option}"), format!("-{}", &option[..1]));
-    let typed = |argument: &OsString| {
-        let argument = argument.to_string_lossy();
-        let name = argument.split('=').next().unwrap_or_default();
-        name == long || argument.starts_with(&short)
-    };
     let set = std::env::var(&variable).ok()?;
     let is_set = set == value || option == "label" && set.split(',').any(|part| part == value);
-    if !is_set || args.iter().any(typed) {
+    if !is_set || is_typed(option, args) {
         return None;
     }
     let reason = std::error::Error::source(error).map_or_else(
@@ -85,4 +76,43 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliE
     Some(CliError::usage(format!(
         "invalid value {value} in {variable}: {reason}"
     )))
+}
+
+/// A variable whose option needs `--audit-log`, which is missing.
+fn without_audit_log(error: &clap::Error, args: &[OsString]) -> Option<CliError> {
+    let is_missing = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::Strings(missing) => missing.iter().any(|it| it.starts_with("--audit-log ")),
+        _ => false,
+    };
+    let is_set = |option: &&str| {
+        let value = std::env::var_os(variable(option));
+        value.is_some_and(|value| !value.is_empty()) && !is_typed(option, args)
+    };
+    let mut options = ["checkpoint", "label", "origin"]
+        .into_iter()
+        .filter(|_| is_missing);
+    let variable = variable(options.find(is_set)?);
+    Some(CliError::usage(format!(
+        "{variable} needs --audit-log FILE"
+    )))
+}
+
+/// The variable of an option.
+fn variable(option: &str) -> String {
+    let variable = format!("SKOPEO_INDEX_{}", option.to_uppercase().replace('-', "_"));
+    // That of an option that can be repeated has several values.
+    match option {
+        "label" => variable + "S",
+        _ => variable,
+    }
+}
+
+/// Whether an option was typed, which takes precedence over its variable.
+fn is_typed(option: &str, args: &[OsString]) -> bool {
+    let (long, short) = (format!("--{option}"), format!("-{}", &option[..1]));
+    args.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        let name = argument.split('=').next().unwrap_or_default();
+        name == long || argument.starts_with(&short)
+    })
 }

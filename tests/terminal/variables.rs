@@ -95,3 +95,21 @@ fn error_of_a_variable_names_it_in_printable_text() {
         .assert_says("invalid value 'x' for '--jobs <N>': must be between 1 and 1000");
     fetch(&["--jobs=2", &reference()], "JOBS", "0").assert_status(0);
 }
+
+#[test]
+fn variable_that_needs_an_audit_log_is_named_where_there_is_none() {
+    for (name, value) in [
+        ("CHECKPOINT", "x"),
+        ("LABELS", "job=1"),
+        ("ORIGIN", "a.example/b"),
+    ] {
+        fetch(&[&reference()], name, value)
+            .assert_status(2)
+            .assert_says(&format!(
+                "error: SKOPEO_INDEX_{name} needs --audit-log FILE"
+            ));
+    }
+    fetch(&["--label=a=b", &reference()], "LABELS", "job=1")
+        .assert_status(2)
+        .assert_says("--audit-log <FILE>");
+}
