@@ -138,6 +138,10 @@ fn text_for(cache: &Cache, name: &str) -> String {
 
 /// Runs logrotate on the example, after the defaults that distributions set.
 fn rotate(cache: &Cache) {
+    assert_success(&try_rotate(cache));
+}
+
+fn try_rotate(cache: &Cache) -> Output {
     let config = cache.beside("logrotate.conf");
     let text = text_for(cache, "logrotate/skopeo-index");
     fs::write(
@@ -150,7 +154,19 @@ fn rotate(cache: &Cache) {
         .args(["--force", "--state"])
         .args([cache.beside("logrotate.state"), config])
         .output();
-    assert_success(&output.expect("logrotate: run `make setup`"));
+    output.expect("logrotate: run `make setup`")
+}
+
+#[test]
+fn logrotate_example_keeps_the_checkpoint_where_a_rotation_fails() {
+    let cache = Cache::new();
+    let log_file = log(&cache);
+    rotate(&cache);
+    let checkpoint = || fs::read_to_string(cache.beside("log/fetch.log.checkpoint"));
+    let saved = checkpoint().expect("a checkpoint");
+    fs::write(&log_file, "not a log\n").expect("a file");
+    assert!(!try_rotate(&cache).status.success());
+    assert_eq!(checkpoint().expect("a checkpoint"), saved);
 }
 
 #[test]
@@ -209,6 +225,23 @@ fn systemd_unit_verifies_the_log_before_and_after_rotation() {
     assert_ne!(changed, text);
     fs::write(log_file, changed).expect("a file");
     assert_eq!(verify_by_unit(&cache).status.code(), Some(16));
+}
+
+#[test]
+fn systemd_unit_fails_where_the_log_was_removed_after_a_rotation() {
+    let cache = Cache::new();
+    let log_file = log(&cache);
+    rotate(&cache);
+    fs::remove_file(log_file).expect("a file");
+    let unit = text_for(&cache, "systemd/skopeo-index-verify.service");
+    let mut lines = unit.lines();
+    // A unit whose condition fails is skipped, which is no failure.
+    let skipped = lines.any(|line| match line.strip_prefix("ConditionPathExists=") {
+        Some(path) => !Path::new(path).exists(),
+        None => false,
+    });
+    assert!(!skipped, "{unit}");
+    assert_eq!(verify_by_unit(&cache).status.code(), Some(13));
 }
 
 #[test]
