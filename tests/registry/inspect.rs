@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use test_support::loopback::{Registry, digest, samples};
+use test_support::loopback::{Behaviour, Registry, digest, samples};
 use test_support::program::harness::{Cache, RunOutput};
 
 fn inspect(cache: &Cache, args: &[&str]) -> RunOutput {
@@ -68,6 +68,16 @@ fn inspect_digest_mismatch_prints_nothing_of_the_answer() {
         output.assert_status(10).assert_says("different content");
         assert_eq!(output.stdout, "", "{engine}");
     }
+}
+
+#[test]
+fn inspect_that_is_cancelled_has_no_hint_about_the_name() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    registry.behave("latest", Behaviour::Silence);
+    let name = format!("{}/app", registry.address());
+    let output = inspect(&cache, &["--deadline=300ms", &name]);
+    output.assert_status(124);
+    assert_eq!(output.stderr, format!("error: {name}: deadline exceeded\n"));
 }
 
 #[test]

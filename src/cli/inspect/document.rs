@@ -12,7 +12,9 @@ use skopeo_index::skopeo::Skopeo;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, NotAnIndex};
-use skopeo_index_core::machine::{CacheEntry, Cause, ManifestBytes, Method, ObjectStatus};
+use skopeo_index_core::machine::{
+    CacheEntry, Cause, EffectError, ManifestBytes, Method, ObjectStatus,
+};
 use skopeo_index_core::request::{Reference, Request};
 
 use super::Args;
@@ -197,7 +199,8 @@ fn fetch(
     let context = HintContext::new(options, &location, name, by);
     let bytes = fetched.map_err(|error| {
         let mut hint = context.of_error(&error);
-        if reference.to_string() == name.without_tag() {
+        let is_cancelled = matches!(error, EffectError::Cancelled { .. });
+        if !is_cancelled && reference.to_string() == name.without_tag() {
             let read_as = "no such file, so it was taken for the name of an image";
             hint = Some(hint.map_or(read_as.to_owned(), |hint| format!("{read_as}; {hint}")));
         }
