@@ -5,6 +5,8 @@
     reason = "a test that can't continue fails"
 )]
 
+mod support;
+
 use proptest::prelude::*;
 use skopeo_index_core::digest::{Digest, DigestError};
 
@@ -38,7 +40,7 @@ fn near_miss() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(256, "digest.txt"))]
+    #![proptest_config(crate::support::property::config(256, "digest.txt"))]
 
     #[test]
     fn digest_round_trips_through_text(bytes: [u8; 32]) {

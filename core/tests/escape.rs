@@ -1,5 +1,7 @@
 //! Tests of `escape`: escaping, truncation and redaction of untrusted text.
 
+mod support;
+
 use proptest::prelude::*;
 use skopeo_index_core::escape::{
     Escaped, MAX_ERROR_TEXT, percent_encode, quote, to_json, truncate_message,
@@ -41,7 +43,7 @@ fn nasty() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(256, "escape.txt"))]
+    #![proptest_config(crate::support::property::config(256, "escape.txt"))]
 
     #[test]
     fn escaped_text_has_no_control_or_invisible_characters(text: String, more in "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{200b}-\u{202e}\u{2066}-\u{2069}\u{feff}]*") {

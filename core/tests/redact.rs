@@ -1,12 +1,14 @@
 //! Secrets are removed from foreign text, and nothing else.
 #![allow(clippy::expect_used, reason = "a test that can't continue fails")]
 
+mod support;
+
+use crate::support::property::config;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::redact::Redactor;
-use test_support::property::config;
 
 fn redact(secrets: &[&str], text: &str) -> String {
     Redactor::new(secrets.iter().map(|secret| (*secret).to_owned())).redact(text)

@@ -6,12 +6,14 @@
 )]
 
 mod checkpoint;
+mod core_schema;
 mod invocation;
 mod random_runs;
 mod reader;
 mod recovery;
 mod rotation;
 mod schema;
+mod shape;
 mod writer;
 
 use std::fs;

@@ -1,11 +1,11 @@
 //! Checkpoints, signed or not, and their origins.
 
+use crate::support::audit_log::sample::logs;
+use crate::support::audit_log::{lines, verify};
 use skopeo_index_core::audit::{
     Checkpoint, CheckpointError, FindingKind, LogId, MAX_ORIGIN_LEN, NoteError, SavedCheckpoint,
     SignatureError, VerifierKey, VerifierKeys,
 };
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{lines, verify};
 
 use crate::note::{is_valid, sign};
 

@@ -6,10 +6,10 @@ mod exchange;
 mod invocation;
 mod verifier;
 
+use crate::support::audit_log::sample::logs;
+use crate::support::audit_log::{all_findings, rechain, unseal};
 use serde_json::{Value, json};
 use skopeo_index_core::audit::Severity;
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{all_findings, rechain, unseal};
 
 use self::change::{
     add_command, add_to_end, argv, copy_from_cache, fetched, hit, insert_after_end, position,

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
+use crate::support::audit_log::sample::logs;
+use crate::support::audit_log::{all_findings, lines, verify};
 use skopeo_index_core::audit::{
     Checkpoint, CompactRange, ConsistencyProof, FindingKind, InclusionProof, PathBuilder, Proof,
     Record, SavedCheckpoint, Severity, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{all_findings, lines, verify};
 
 use crate::merkle::{naive_root, prove, prove_consistency};
 
@@ -103,10 +104,13 @@ fn hex(hash: [u8; 32]) -> String {
 #[track_caller]
 fn verify_with_python(files: &[PathBuf]) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/verify_log.py");
-    let files = files.iter().map(|file| file.to_str().expect("UTF-8"));
-    let args: Vec<_> = [script].into_iter().chain(files).collect();
-    let output = test_support::loopback::run("python3", &args);
-    assert_eq!(String::from_utf8_lossy(&output).trim(), "ok");
+    let output = Command::new("python3").arg(script).args(files).output();
+    let output = output.expect("no python3: run `make setup`");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "ok",
+        "{output:?}"
+    );
 }
 
 #[test]

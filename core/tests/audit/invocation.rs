@@ -1,11 +1,11 @@
 //! `audit::invocation`: labels, and who started a run.
 
+use crate::support::audit_log::sample::{ONE_ATTEMPT, invocation, run_info};
 use proptest::prelude::*;
 use skopeo_index_core::audit::{
     Entry, Label, LabelError, Labels, LogId, MAX_LABEL_KEY_LEN, MAX_LABEL_VALUE_LEN, MAX_LABELS,
     MAX_RECORD_LEN, Record, RunId, RunInfo, Schema,
 };
-use test_support::audit_log::sample::{ONE_ATTEMPT, invocation, run_info};
 
 fn labels(texts: &[&str]) -> Result<Labels, LabelError> {
     let labels: Result<Vec<Label>, _> = texts.iter().map(|text| text.parse()).collect();
@@ -110,7 +110,7 @@ fn record_without_what_the_system_does_not_tell_has_no_such_members() {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(512, "audit-invocation.txt"))]
+    #![proptest_config(crate::support::property::config(512, "audit-invocation.txt"))]
 
     #[test]
     fn label_is_accepted_if_and_only_if_it_has_the_grammar(

@@ -18,8 +18,9 @@ mod note;
 mod proof;
 mod record;
 mod replay;
-mod schema;
-mod shape;
 mod statement;
 mod tampering;
 mod tile;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -83,7 +83,7 @@ pub(crate) fn prove(leaves: &[NodeHash], at: usize) -> Vec<NodeHash> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(256, "audit-merkle.txt"))]
+    #![proptest_config(crate::support::property::config(256, "audit-merkle.txt"))]
 
     #[test]
     fn inclusion_proof_holds_for_its_leaf_and_no_other(size in 1_usize..70, at: prop::sample::Index, other: [u8; 32]) {
@@ -104,7 +104,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(24, "audit-consistency.txt"))]
+    #![proptest_config(crate::support::property::config(24, "audit-consistency.txt"))]
 
     #[test]
     fn consistency_proof_of_a_large_log_matches_the_definition(size in 41..1500_usize, old: prop::sample::Index) {

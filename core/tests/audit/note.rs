@@ -43,7 +43,7 @@ fn verify(note: &[u8], keys: &[VerifierKey]) -> Result<Vec<VerifierKey>, String>
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(512, "audit-note.txt"))]
+    #![proptest_config(crate::support::property::config(512, "audit-note.txt"))]
 
     #[test]
     fn accepted_note_is_written_back_unchanged(

@@ -1,12 +1,12 @@
 //! Inclusion and consistency proofs, and their text.
 
+use crate::support::audit_log::sample::logs;
+use crate::support::audit_log::{another_log, lines, verify};
 use proptest::prelude::*;
 use skopeo_index_core::audit::{
     Checkpoint, ConsistencyProof, InclusionProof, NodeHash, Proof, ProofError, SavedCheckpoint,
     leaf_hash,
 };
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{another_log, lines, verify};
 
 use crate::merkle::{leaves, naive_root, prove, prove_consistency};
 
@@ -33,7 +33,7 @@ fn inclusion(leaves: &[NodeHash], at: usize, checkpoint: &Checkpoint) -> Inclusi
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(256, "audit-proof.txt"))]
+    #![proptest_config(crate::support::property::config(256, "audit-proof.txt"))]
 
     #[test]
     fn accepted_proof_is_written_back_unchanged(

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::audit_log::sample::{Answer, LogSample, ONE_ATTEMPT, Run, logs, request};
+use crate::support::audit_log::{lines, seal, unseal};
 use serde_json::Value;
 use skopeo_index_core::audit::{MAX_RECORD_LEN, Record, RecordError};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::{MAX_SUMMARY_PLATFORMS, MediaType};
 use skopeo_index_core::verifier::Verifiers;
-use test_support::audit_log::sample::{Answer, LogSample, ONE_ATTEMPT, Run, logs, request};
-use test_support::audit_log::{lines, seal, unseal};
 
 /// The JSON pointer of every object in a record.
 fn objects(path: &str, value: &Value, found: &mut Vec<String>) {

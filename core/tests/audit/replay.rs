@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::audit_log::sample::logs;
+use crate::support::audit_log::{all_findings, another_log, lines, rechain, unseal, verify};
+use crate::support::samples;
 use serde_json::Value;
 use skopeo_index_core::audit::{Finding, FindingKind, KeepObjects, ParsedLine, Verifier};
 use skopeo_index_core::digest::Digest;
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{all_findings, another_log, lines, rechain, unseal, verify};
-use test_support::loopback::samples;
 
 /// The findings for a log whose records were changed and chained again.
 fn findings(change: impl FnOnce(&mut Vec<Value>)) -> Vec<FindingKind> {

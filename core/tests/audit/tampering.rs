@@ -1,16 +1,16 @@
 //! Every single change to a log is found.
 
+use crate::support::audit_log::sample::{
+    Answer, LogSample, ONE_ATTEMPT, REFUSING, Run, logs, request, verifiers as verifiers_of,
+};
+use crate::support::audit_log::{lines, verify};
+use crate::support::property::{assert_change_is_found, config, log_change};
+use crate::support::samples;
 use proptest::prelude::*;
 use skopeo_index_core::audit::FindingKind;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{FetchPolicy, Method, Network};
 use skopeo_index_core::verifier::Verifiers;
-use test_support::audit_log::sample::{
-    Answer, LogSample, ONE_ATTEMPT, REFUSING, Run, logs, request, verifiers as verifiers_of,
-};
-use test_support::audit_log::{lines, verify};
-use test_support::loopback::samples;
-use test_support::property::{assert_change_is_found, config, log_change};
 
 #[test]
 fn log_verifies_after_each_of_its_records() {

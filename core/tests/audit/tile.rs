@@ -69,7 +69,7 @@ fn expected(size: usize) -> Tiles {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(24, "audit-tile.txt"))]
+    #![proptest_config(crate::support::property::config(24, "audit-tile.txt"))]
 
     #[test]
     fn tiles_grown_in_steps_are_those_made_at_once(steps in prop::collection::vec(1..400_usize, 1..5)) {

@@ -1,11 +1,11 @@
 //! Descriptors and platforms.
 
+use crate::support::samples;
 use serde_json::{Value, json};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::{
     Descriptor, Index, MAX_SUMMARY_PLATFORMS, MediaType, MediaTypeOrigin, NotAnIndex,
 };
-use test_support::loopback::samples;
 
 #[test]
 fn descriptor_with_missing_or_invalid_member_is_rejected() {

@@ -9,3 +9,6 @@ mod descriptors;
 mod json;
 mod oracle_properties;
 mod rules;
+
+#[path = "../support/mod.rs"]
+mod support;

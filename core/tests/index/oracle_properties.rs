@@ -1,11 +1,11 @@
-//! The parser against the second one of `test_support::oracle`.
+//! The parser against the second one of `crate::support::oracle`.
 
+use crate::support::oracle::index::reject_reason;
+use crate::support::oracle::json::Json::{self, Array, Number, Object, Text};
+use crate::support::oracle::json::read;
+use crate::support::property::config;
 use proptest::prelude::*;
 use skopeo_index_core::index::{Index, MediaType};
-use test_support::oracle::index::reject_reason;
-use test_support::oracle::json::Json::{self, Array, Number, Object, Text};
-use test_support::oracle::json::read;
-use test_support::property::config;
 
 /// A string cut in the middle of a character.
 fn cut() -> Json {

@@ -1,10 +1,10 @@
 //! The rules of the top-level object, and the summary.
 
+use crate::support::property::config;
+use crate::support::samples;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, MediaType, MediaTypeOrigin, NotAnIndex};
-use test_support::loopback::samples;
-use test_support::property::config;
 
 proptest! {
     #![proptest_config(config(256, "index.txt"))]

@@ -14,6 +14,9 @@ mod transitions;
 mod types;
 mod values;
 
+#[path = "../support/mod.rs"]
+mod support;
+
 /// Fails unless the value is written with sorted keys, as an audit log needs.
 #[track_caller]
 fn assert_sorted_keys(value: &impl serde::Serialize) {

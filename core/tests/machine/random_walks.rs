@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU32;
 
+use crate::support::samples;
 use proptest::prelude::*;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::Index;
@@ -10,7 +11,6 @@ use skopeo_index_core::machine::{
     CacheEntry, CancelReason, Cause, ContentInfo, Effect, EffectError, Event, Failed, FailureKind,
     Fetch, FetchPolicy, ManifestBytes, Method, Network, Outcome, Placement, Staging, State, Task,
 };
-use test_support::loopback::samples;
 
 use crate::samples::request;
 
@@ -169,7 +169,7 @@ fn choices() -> impl Strategy<Value = Vec<(u8, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(2000, "machine-random-walks.txt"))]
+    #![proptest_config(crate::support::property::config(2000, "machine-random-walks.txt"))]
 
     #[test]
     fn committed_object_is_the_last_file_seen_and_the_requested_index(task in task(), choices in choices()) {

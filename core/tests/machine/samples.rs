@@ -2,13 +2,13 @@
 
 use std::num::NonZeroU32;
 
+use crate::support::samples;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
     CacheEntry, CancelReason, EffectError, FailureKind, FetchPolicy, ManifestBytes, Method,
     Network, Outcome, OutcomeKind, Placement, Staging, Task,
 };
 use skopeo_index_core::request::{Location, Request, TlsVerify};
-use test_support::loopback::samples;
 
 /// One attempt, method raw, with network.
 pub(crate) const ONE_ATTEMPT: FetchPolicy = FetchPolicy {

@@ -180,7 +180,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome<ManifestBytes>> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(2000, "machine-transitions.txt"))]
+    #![proptest_config(crate::support::property::config(2000, "machine-transitions.txt"))]
 
     #[test]
     fn committed_bytes_are_an_index_with_the_requested_digest(

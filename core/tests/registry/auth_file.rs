@@ -1,5 +1,6 @@
 //! Credentials files: which entry is for a repository.
 
+use crate::support::property::config;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
@@ -7,7 +8,6 @@ use serde_json::{Map, Value, json};
 use skopeo_index_core::registry::{
     AuthFile, AuthFileError, AuthFileFormat, Credentials, Delegation, Entry, Repository,
 };
-use test_support::property::config;
 
 use super::{name, repository};
 

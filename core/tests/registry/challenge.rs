@@ -1,10 +1,10 @@
 //! Challenges in `WWW-Authenticate`, and the URL that answers one.
 
+use crate::support::property::config;
 use proptest::prelude::*;
 use skopeo_index_core::registry::{
     BearerChallenge, Challenge, ChallengeError, MAX_CHALLENGE_LEN, UrlError,
 };
-use test_support::property::config;
 
 use super::repository;
 

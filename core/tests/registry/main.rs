@@ -13,6 +13,9 @@ mod retry_after;
 mod token;
 mod url;
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use proptest::prelude::*;
 use skopeo_index_core::registry::Repository;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::property::config;
 use proptest::prelude::*;
 use skopeo_index_core::registry::{RegistriesConf, RegistriesConfError, Repository};
-use test_support::property::config;
 
 use super::{name, repository};
 

@@ -1,9 +1,9 @@
 //! Repositories: domain, host and path of image names.
 
+use crate::support::property::config;
 use proptest::prelude::*;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::registry::ACCEPT;
-use test_support::property::config;
 
 use super::{name, repository};
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::support::property::config;
 use proptest::prelude::*;
 use skopeo_index_core::registry::{MAX_RETRY_AFTER, retry_after};
-use test_support::property::config;
 
 /// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
 const EXAMPLE: Duration = Duration::from_secs(784_111_777);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::support::property::config;
 use proptest::prelude::*;
 use serde_json::json;
 use skopeo_index_core::registry::{MAX_TOKEN_DOCUMENT, MAX_TOKEN_LEN, Token, TokenError};
-use test_support::property::config;
 
 fn parse(document: &serde_json::Value) -> Result<Token, TokenError> {
     Token::parse(document.to_string().as_bytes())

@@ -1,8 +1,8 @@
 //! URLs of token servers: what is accepted can be sent as it is.
 
+use crate::support::property::config;
 use proptest::prelude::*;
 use skopeo_index_core::registry::{MAX_URL_LEN, Scheme, Url, UrlError};
-use test_support::property::config;
 
 #[test]
 fn url_parts_are_those_of_the_text() {

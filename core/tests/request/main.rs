@@ -11,6 +11,9 @@ mod name;
 mod reference;
 mod storage_location;
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::fmt::Display;
 use std::str::FromStr;
 

@@ -169,7 +169,7 @@ pub(crate) fn name() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(1000, "request-name.txt"))]
+    #![proptest_config(crate::support::property::config(1000, "request-name.txt"))]
 
     #[test]
     fn parser_agrees_with_grammar_for_longer_texts(text in "(localhost/|a\\.b/|h:80/)?[a-z0-9._/:A-]{0,14}([-_./]{1,3}[a-z]{0,3}){0,3}(:[A-Za-z0-9_.-]{0,130})?") {

@@ -8,7 +8,7 @@ use crate::DIGEST;
 use crate::name::name;
 
 proptest! {
-    #![proptest_config(test_support::property::config(256, "request-reference.txt"))]
+    #![proptest_config(crate::support::property::config(256, "request-reference.txt"))]
 
     #[test]
     fn reference_round_trips_through_text(name in name(), prefix in prop_oneof![

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use skopeo_index_core::request::{MAX_STORAGE_LOCATION_LEN, StorageLocation, Transport};
 
 proptest! {
-    #![proptest_config(test_support::property::config(256, "request-storage-location.txt"))]
+    #![proptest_config(crate::support::property::config(256, "request-storage-location.txt"))]
 
     #[test]
     fn location_is_one_or_two_absolute_paths_without_special_characters(text in "/?[-a-z0-9 ä./@=\\[\\]+:,\u{202e}\n]{0,12}") {

@@ -175,7 +175,7 @@ fn forged() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(2000, "skopeo-answer.txt"))]
+    #![proptest_config(crate::support::property::config(2000, "skopeo-answer.txt"))]
 
     /// Every message that repeats text of a registry, and the one line that Go's runtime
     /// writes itself.

@@ -116,7 +116,7 @@ fn access(
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(1000, "skopeo-argv.txt"))]
+    #![proptest_config(crate::support::property::config(1000, "skopeo-argv.txt"))]
 
     #[test]
     fn arguments_of_every_command_parse_to_its_fields(request in request(), options in options(), dir in path(), tag_tls in tls_verify(), seconds in 1..100_000_u64) {

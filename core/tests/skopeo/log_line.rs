@@ -49,7 +49,7 @@ fn stderr_without_a_log_line_is_kept_whole() {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(2000, "skopeo-log-line.txt"))]
+    #![proptest_config(crate::support::property::config(2000, "skopeo-log-line.txt"))]
 
     #[test]
     fn go_quoted_message_round_trips(text: String) {

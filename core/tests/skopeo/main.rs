@@ -13,6 +13,9 @@ mod properties;
 mod timeout;
 mod versions;
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::skopeo::stderr::classify_exit;

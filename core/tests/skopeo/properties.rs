@@ -36,7 +36,7 @@ fn decisive() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
-    #![proptest_config(test_support::property::config(2000, "skopeo-stderr.txt"))]
+    #![proptest_config(crate::support::property::config(2000, "skopeo-stderr.txt"))]
 
     #[test]
     fn registry_text_after_its_code_never_decides_the_kind(

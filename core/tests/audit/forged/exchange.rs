@@ -1,9 +1,9 @@
 //! Stories of runs that may use the registry client.
 
+use crate::support::audit_log::sample::logs;
+use crate::support::audit_log::{all_findings, rechain, unseal};
 use serde_json::{Value, json};
 use skopeo_index_core::audit::Severity;
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::{all_findings, rechain, unseal};
 
 use super::change::{fetched, position, transition};
 use super::{Change, Records, Story};

@@ -1,8 +1,8 @@
 //! Stories of who ran what, and who answered skopeo.
 
+use crate::support::audit_log::sample::logs;
+use crate::support::audit_log::unseal;
 use serde_json::{Value, json};
-use test_support::audit_log::sample::logs;
-use test_support::audit_log::unseal;
 
 use super::change::{fetched, remove_command, transition};
 use super::exchange::codes;

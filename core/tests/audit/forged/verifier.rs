@@ -1,8 +1,8 @@
 //! Stories of runs with verifiers.
 
+use crate::support::audit_log::sample::log_with_verifiers;
+use crate::support::audit_log::{all_findings, rechain, unseal};
 use serde_json::{Value, json};
-use test_support::audit_log::sample::log_with_verifiers;
-use test_support::audit_log::{all_findings, rechain, unseal};
 
 use super::change::{position, transition};
 use super::{Change, Records, Story};

@@ -15,32 +15,24 @@ mod docker;
 mod failures;
 mod registry;
 mod relay;
-pub mod samples;
 mod serve;
 mod storage;
 #[cfg(feature = "program")]
 mod token;
 
+pub use crate::pure::samples;
 pub use behaviour::{Behaviour, Then};
 pub use docker::{Certificate, DockerRegistry, PASSWORD, USER};
 pub use failures::{Failure, failures};
 pub use registry::{CONNECT, PING, Registry, TOKEN};
 pub use relay::Relay;
+pub use samples::digest;
 pub use serve::Received;
 pub use storage::Storage;
 #[cfg(feature = "program")]
 pub use token::{RequestCounts, TokenRegistry};
 
 use std::process::{Command, Stdio};
-
-/// The digest of some bytes, as `sha256:…`.
-#[must_use]
-pub fn digest(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    let hash: [u8; 32] = sha2::Sha256::digest(bytes).into();
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
 
 /// Whether a process has ended. A zombie has.
 #[must_use]

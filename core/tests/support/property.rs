@@ -1,18 +1,27 @@
 //! Property tests: their configuration, and strategies that several crates share.
 
-use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use std::path::Path;
 
-use crate::audit_log::{Change, Position, lines, tamper, verify};
+use proptest::prelude::*;
+use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
+
+use super::audit_log::{Change, Position, lines, tamper, verify};
 use skopeo_index_core::audit::{Finding, Record, Severity};
 
-/// So many cases, with counterexamples kept in `proptest-regressions/FILE`.
+/// So many cases, with counterexamples kept in the repository's `proptest-regressions/FILE`;
+/// the published crate has no such directory.
 pub fn config(cases: u32, file: &str) -> ProptestConfig {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proptest-regressions");
-    let path: &'static str = format!("{dir}/{file}").leak();
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut dirs = above.map(|dir| dir.join("proptest-regressions"));
+    let kept = dirs
+        .find(|dir| dir.is_dir())
+        .map(|dir| -> Box<dyn FailurePersistence> {
+            let path = dir.join(file).display().to_string().leak();
+            Box::new(FileFailurePersistence::Direct(path))
+        });
     ProptestConfig {
         cases,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(path))),
+        failure_persistence: kept,
         ..ProptestConfig::default()
     }
 }

@@ -1,7 +1,5 @@
 //! A second JSON parser (RFC 8259), slow and plain: it keeps every member, and numbers as text.
 
-use std::fmt::Write as _;
-
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
     Null,
@@ -222,7 +220,7 @@ impl Json {
             NotUnicode(units) => {
                 to.push('"');
                 for unit in units {
-                    let _ = write!(to, "\\u{unit:04x}");
+                    to.push_str(&format!("\\u{unit:04x}"));
                 }
                 to.push('"');
             }
@@ -251,7 +249,7 @@ fn write_text(text: &str, to: &mut String, random: &mut dyn FnMut() -> u64) {
     for unit in text.chars() {
         if random() == 0 || unit < ' ' || matches!(unit, '"' | '\\') {
             for unit in unit.encode_utf16(&mut [0; 2]) {
-                let _ = write!(to, "\\u{unit:04X}");
+                to.push_str(&format!("\\u{unit:04X}"));
             }
         } else {
             to.push(unit);

@@ -22,7 +22,7 @@ use skopeo_index_core::skopeo::{
 };
 use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
 
-use crate::loopback::samples;
+use super::super::samples;
 
 /// One attempt, method raw, with network.
 pub const ONE_ATTEMPT: FetchPolicy = FetchPolicy {

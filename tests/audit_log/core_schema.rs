@@ -1,4 +1,5 @@
-//! Records, findings and statements against their JSON schemas.
+//! Records, findings and statements of the core against their JSON schemas, and the digest of
+//! the rules that statements refer to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,6 +10,7 @@ use skopeo_index_core::audit::{
     PreviousLog, Record, Rotation, RunInfo, SkopeoIdentity, SourceInfo, TlsRecord, TornLine,
     VerifierRecord, leaf_hash, statement,
 };
+use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::{
     DescriptorError, IndexSummary, MediaType, NotAnIndex, NotInteroperable,
 };
@@ -23,7 +25,6 @@ use test_support::audit_log::{lines, unseal};
 use test_support::schema::{count_valid, file};
 
 use crate::shape::{Shape, Variant, shape};
-use crate::statement::verifier_id;
 
 fn json_lines(values: &[Value]) -> Vec<u8> {
     let lines = values.iter().map(|value| format!("{value}\n"));
@@ -36,7 +37,7 @@ fn records_match_their_schema_and_unknown_members_do_not() {
     let count = lines(log).len();
     assert_eq!(count_valid("record", log), (count, count));
     // The golden log also has a torn line, and the record that names it.
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit/golden/log");
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/core/tests/audit/golden/log");
     let golden = fs::read(golden).expect("a log");
     let mut records = lines(&golden);
     records.retain(|line| Record::parse(line.trim_ascii_end()).is_ok());
@@ -71,7 +72,7 @@ fn statements_match_their_schema_and_contradictions_do_not() {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..run_info(ONE_ATTEMPT)
     });
-    let verifier = verifier_id();
+    let verifier = "https://example.com/builds".parse().expect("a URI");
     let mut statements = Vec::new();
     for line in lines(&logs()[0]) {
         let line = line.trim_ascii_end();
@@ -294,4 +295,27 @@ fn schema_of_inspect_has_the_code_of_every_reason() {
     let listed = refusal["properties"]["code"]["enum"].as_array();
     let listed = listed.expect("codes").iter().filter_map(Value::as_str);
     assert_eq!(sorted(listed), sorted(codes.iter().map(String::as_str)));
+}
+
+#[test]
+fn policy_digest_of_a_statement_is_that_of_the_rules_in_docs() {
+    let of_this_version = origin(RunInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..run_info(ONE_ATTEMPT)
+    });
+    let verifier = "https://example.com/builds".parse().expect("a URI");
+    let statements = lines(&logs()[0]).into_iter().filter_map(|line| {
+        let line = line.trim_ascii_end();
+        let record = Record::parse(line).expect("a record");
+        statement(&record, leaf_hash(line), &of_this_version, &verifier)
+    });
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/index-validation.md");
+    let sha256 = Digest::of(&fs::read(rules).expect("a file")).hex();
+    let policies: Vec<_> = statements
+        .map(|statement| statement["predicate"]["policy"]["digest"]["sha256"].clone())
+        .collect();
+    assert!(
+        !policies.is_empty() && policies.iter().all(|policy| *policy == sha256),
+        "{policies:?}"
+    );
 }
