@@ -42,3 +42,8 @@ pub mod registry;
 pub mod request;
 pub mod skopeo;
 pub mod verifier;
+
+/// The example in the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
