@@ -12,10 +12,17 @@ BIN     ?= target/release/skopeo-index
 META     = src/osbuild/org.osbuild.skopeo-index.meta.json
 
 .PHONY: build demo test check msrv bench proof fuzz coverage setup \
-  install install-osbuild uninstall uninstall-osbuild package lint-package try-packages
+  install install-osbuild uninstall uninstall-osbuild package lint-package try-packages \
+  auditable auditable-tool static sbom crates reproducible release-check
+
+# No path of this machine is in a binary, so that builds in any folder give the same bytes.
+# Variables and options that say RUSTFLAGS come first, and then have to do that themselves.
+CARGO_HOME ?= $(HOME)/.cargo
+REMAP = '--remap-path-prefix=$(CURDIR)=/skopeo-index', '--remap-path-prefix=$(CARGO_HOME)=/cargo'
+RELEASE = --release --locked --config "build.rustflags = [$(REMAP)]"
 
 build:
-	$(CARGO) build --release --locked
+	$(CARGO) build $(RELEASE)
 
 demo:
 	@sh .ci/setup demo
@@ -29,6 +36,8 @@ check: msrv
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
 	@! command -v typos >/dev/null || typos
+	@! command -v cargo-deny >/dev/null || cargo deny --locked check licenses bans sources
+	@! command -v cargo-machete >/dev/null || cargo machete
 
 # The MSRV is declared once. Clippy's incompatible_msrv (part of `check`) finds newer std
 # functions; this finds dependencies that need a newer compiler.
@@ -40,7 +49,7 @@ msrv:
 	  sys.exit("above the MSRV " + ours + ": " + ", ".join(bad) if bad else 0)'
 
 bench: setup build
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --config "build.rustflags = [$(REMAP)]"
 
 # The long form of what `test` does in a short one: about half an hour.
 proof: export SKOPEO_INDEX_PROOF = long
@@ -118,7 +127,7 @@ uninstall-osbuild:
 
 # A Debian and an RPM package, in target/package. MAINTAINER is who answers for them.
 MAINTAINER ?= skopeo-index packagers <packagers@skopeo-index.example.org>
-package: build
+package: auditable
 	@sh .ci/setup package
 	@packaging/build '$(MAINTAINER)'
 
@@ -132,3 +141,35 @@ lint-package: package
 try-packages: package
 	@sh .ci/setup try-packages
 	packaging/try
+
+# The program with the list of its crates inside, for packages and scanners.
+auditable: auditable-tool
+	$(CARGO) auditable build $(RELEASE)
+
+auditable-tool:
+	cargo auditable --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-auditable
+
+# The same in one file that needs nothing but CA certificates: target/static/skopeo-index.
+# glibc is linked in, so that the toolchain needs no other target.
+HOST = $(shell rustc --print host-tuple)
+static: auditable-tool
+	$(CARGO) auditable build --target $(HOST) --release --locked \
+	  --config "build.rustflags = [$(REMAP), '-Ctarget-feature=+crt-static']"
+	install -s -D target/$(HOST)/release/skopeo-index target/static/skopeo-index
+
+# The crates of the program, in CycloneDX.
+sbom:
+	mkdir -p target/sbom
+	packaging/sbom > target/sbom/skopeo-index.cdx.json
+
+# Both crates as they would be published, and the tests in them.
+crates:
+	packaging/crates
+
+# Two builds in two folders.
+reproducible: auditable-tool
+	packaging/reproducible "auditable static" release/skopeo-index static/skopeo-index
+
+# What a release needs beyond `check` and `test`: about half an hour.
+release-check: setup crates reproducible static
+	$(CARGO) test --locked --test release -- --include-ignored

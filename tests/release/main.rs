@@ -1,0 +1,10 @@
+//! What a release has besides the program: crates, a bill of materials, the static binary.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't continue fails"
+)]
+
+mod crates;
+mod sbom;
+mod static_binary;
