@@ -22,7 +22,7 @@ use skopeo_index_core::machine::CancelReason;
 use skopeo_index_core::skopeo::CommandOutput;
 
 pub use outputs::MAX_STAGING_SIZE;
-pub use program::{find_program, hash_program};
+pub use program::{find_program, hash_program, is_path};
 
 use self::child::Running;
 use self::outputs::{CollectError, Collector, Output};

@@ -14,7 +14,7 @@ use crate::os::{CancelToken, open_regular};
 #[must_use]
 pub fn find_program(program: &Path) -> Option<PathBuf> {
     let is_executable = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
-    if program.as_os_str().as_encoded_bytes().contains(&b'/') {
+    if is_path(program) {
         return Some(program.to_owned()).filter(is_executable);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -23,6 +23,12 @@ pub fn find_program(program: &Path) -> Option<PathBuf> {
         .filter(|dir| !dir.as_os_str().is_empty())
         .map(|dir| dir.join(program))
         .find(is_executable)
+}
+
+/// Whether a program is a path, which has a slash, and not a name.
+#[must_use]
+pub fn is_path(program: &Path) -> bool {
+    program.as_os_str().as_encoded_bytes().contains(&b'/')
 }
 
 /// SHA-256 of a program.

@@ -8,7 +8,7 @@ use skopeo_index_core::machine::EffectError;
 use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions, stderr};
 
 use super::CommandRunner;
-use crate::command::{CommandLimits, hash_program};
+use crate::command::{CommandLimits, hash_program, is_path};
 use crate::os::CancelToken;
 
 /// Timeout of `skopeo --version`.
@@ -17,12 +17,14 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Identifies the program that a runner runs. What can't be determined is left empty.
 #[must_use]
 pub fn identify(runner: &dyn CommandRunner, cancel: &CancelToken) -> SkopeoIdentity {
-    let path = std::path::absolute(runner.program());
-    let path = path.unwrap_or_else(|_| runner.program().to_owned());
+    let program = runner.program();
+    // A name that was not found on `PATH` is not a file in the current directory.
+    let path = is_path(program).then(|| std::path::absolute(program).ok());
+    let path = path.flatten();
     let version = version(runner, cancel).unwrap_or_default();
     SkopeoIdentity {
-        sha256: hash_program(&path, cancel).ok(),
-        path: path.display().to_string(),
+        sha256: path.as_ref().and_then(|it| hash_program(it, cancel).ok()),
+        path: path.as_deref().unwrap_or(program).display().to_string(),
         version,
     }
 }

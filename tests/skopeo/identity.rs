@@ -32,6 +32,15 @@ fn identity_of_a_path_is_not_looked_up_and_empty_if_missing() {
 }
 
 #[test]
+fn identity_of_a_name_not_on_the_path_is_not_a_file_of_the_current_directory() {
+    // Tests run in the package's directory.
+    assert!(Path::new("Makefile").is_file());
+    let identity = identity_of("Makefile");
+    let found = (identity.path.as_str(), identity.sha256);
+    assert_eq!(found, ("Makefile", None));
+}
+
+#[test]
 fn identity_of_a_program_that_fails_has_no_version() {
     // `false --version` prints one all the same.
     let identity = identity_of("false");
