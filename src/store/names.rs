@@ -3,7 +3,7 @@
 //! `.skopeo-index/names` has a line for each digest, sorted by it, with fields separated by
 //! tabs: digest, time of last use (seconds since 1970), and the names, the latest last.
 //! Only `list` and `prune` read them: a lost or corrupt line is an index without names, and
-//! the next run that uses the index writes it anew.
+//! the next run that uses the index writes it again.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,7 @@ impl NameRecord {
         &self.names
     }
 
-    /// Parses a line, without trusting whoever wrote it.
+    /// Parses a line, without trusting the writer.
     fn parse(line: &[u8]) -> Option<(Digest, Self)> {
         let mut fields = str::from_utf8(line).ok()?.split('\t');
         let (digest, used) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);

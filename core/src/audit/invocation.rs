@@ -68,7 +68,7 @@ pub struct Label {
     value: String,
 }
 
-/// Why there is no such label.
+/// Why a text is not a label, or labels not those of a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelError {
@@ -155,7 +155,7 @@ impl Invocation {
         } else if !is_name(&self.user, is_user_name) {
             Err("has an impossible user name")
         } else if self.uid == NO_UID || self.login_uid == Some(NO_UID) {
-            Err("has a user id that nobody has")
+            Err("has an impossible user id")
         } else if !(1..=MAX_PID).contains(&self.pid) {
             Err("has an impossible process id")
         } else if labels.len() > MAX_LABELS {

@@ -212,8 +212,8 @@ fn policy(version: &str) -> Value {
 }
 
 /// Where the bytes came from, as a URI (RFC 3986): a package URL of type oci for a registry,
-/// with the repository that answered. That qualifier is optional: it is left out where nobody
-/// answered, or nothing says who.
+/// with the repository that answered. That qualifier is optional: it is left out where there
+/// was no answer, or its endpoint is not known.
 fn resource_uri(request: &Request, origin: &FetchOrigin) -> String {
     let digest = request.digest();
     match (&origin.run.source, request.location()) {
