@@ -133,3 +133,16 @@ fn list_of_images_is_resolved_in_its_order() {
         .assert_status(2)
         .assert_says("names without tags");
 }
+
+#[test]
+fn list_of_too_many_images_is_refused_before_any_is_resolved() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let line = format!("{}/app:v1\n", registry.address());
+    let file = cache.beside("list").display().to_string();
+    fs::write(&file, line.repeat(100_001)).expect("a file");
+    let output = cache.run(["resolve", "--tls-verify=false", "--file", &file]);
+    output
+        .assert_status(2)
+        .assert_says("more than 100000 images");
+    assert_eq!(registry.requests("v1"), 0);
+}

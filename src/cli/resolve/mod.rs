@@ -14,7 +14,7 @@ use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::Index;
 use skopeo_index_core::request::{
-    ImageName, Location, Reference, Request, StorageLocation, TlsVerify, Transport,
+    ImageName, Location, MAX_ITEMS, Reference, Request, StorageLocation, TlsVerify, Transport,
 };
 use skopeo_index_core::skopeo::SkopeoOptions;
 
@@ -149,7 +149,12 @@ fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<String>, CliError>
     let text = text.map_err(|_| CliError::usage(input::file_error(file, "not UTF-8")))?;
     let lines = text.lines().map(str::trim);
     let images = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(images.map(str::to_owned).collect())
+    let images: Vec<_> = images.take(MAX_ITEMS + 1).map(str::to_owned).collect();
+    if images.len() > MAX_ITEMS {
+        let reason = format!("more than {MAX_ITEMS} images");
+        return Err(CliError::usage(input::file_error(file, reason)));
+    }
+    Ok(images)
 }
 
 /// A reference without a digest, and where it is.
