@@ -8,12 +8,12 @@ use crate::measure::{Workspace, median, time};
 use crate::table::{ms, row};
 
 pub fn rows(workspace: &Workspace) {
-    let version = median("`--version`", || {
+    let version = median("`-V`", || {
         let mut command = skopeo_index();
-        command.arg("--version");
+        command.arg("-V");
         time(command)
     });
-    row("`--version`", &ms(version), "", "", "");
+    row("`-V`", &ms(version), "", "", "");
     row(
         "binary, stripped",
         &stripped_size(workspace),
