@@ -142,7 +142,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     Ok(status)
 }
 
-/// The images of a list.
+/// The images of a list, as many as an osbuild manifest may have.
 fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<String>, CliError> {
     let bytes = input::read_input(file, cancel)?;
     let text = String::from_utf8(bytes);
