@@ -6,7 +6,7 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
         "skopeo-index" => &[
             (
                 "Look up the digest that a tag has now, and fetch the index with that digest",
-                "index=$(skopeo-index resolve quay.io/fedora/fedora:latest)\n\
+                "index=$(skopeo-index resolve quay.io/fedora/fedora:latest) &&\n\
                  skopeo-index fetch \"$index\"",
             ),
             (
@@ -78,8 +78,8 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
                 "skopeo-index verify",
             ),
             (
-                "Move corrupt objects of an osbuild store out of the way",
-                "skopeo-index verify --store .osbuild --quarantine",
+                "Quarantine an object of an osbuild store if it is corrupt",
+                "skopeo-index verify --store .osbuild --quarantine \"$digest\"",
             ),
         ],
         "skopeo-index-audit" => &[(
@@ -117,10 +117,11 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
              skopeo-index audit verify fetch.log.2026-11 fetch.log",
         )],
         "skopeo-index-audit-prove" => &[(
-            "Prove that record 6 is in the log, and check the proof without the log",
+            "Prove that record 6 is in the log of a checkpoint, and check that without the log",
             "sed -n 7p fetch.log > record\n\
              skopeo-index audit prove --seq 6 fetch.log > proof\n\
-             skopeo-index audit verify --proof proof --record record",
+             skopeo-index audit verify --proof proof --record record \\\n    \
+             --checkpoint fetch.checkpoint",
         )],
         "skopeo-index-audit-tiles" => &[(
             "Write the tiles of a log below the directory of a web server",
