@@ -116,18 +116,26 @@ fn other_errors_beside_a_tag_leave_the_command_out() {
 }
 
 #[test]
-fn corrupt_object_hint_names_the_cache() {
-    let cache = Cache::new();
-    let (at, other) = (digest(b"x"), cache.beside("other"));
-    fs::create_dir(&other).expect("a directory");
-    fs::write(other.join(&at), "y").expect("a file");
-    let other = other.to_str().expect("UTF-8");
-    cache
-        .run(["inspect", "--cache", other, &at])
-        .assert_status(15)
-        .assert_says(&format!(
-            "`skopeo-index verify --quarantine --cache {other}`"
-        ));
+fn corrupt_object_hint_has_a_command_that_quarantines_it() {
+    for (option, objects) in [("--cache", ""), ("--store", "sources/org.osbuild.files")] {
+        let cache = Cache::new();
+        let (at, other) = (digest(b"x"), cache.beside("other"));
+        let object = other.join(objects).join(&at);
+        fs::create_dir_all(other.join(objects)).expect("a directory");
+        fs::write(&object, "y").expect("a file");
+        let run = |args: &[&str]| {
+            let mut command = cache.command(args);
+            command.env_remove("SKOPEO_INDEX_CACHE");
+            RunOutput::from(command.output().expect("the binary"))
+        };
+        let other = other.to_str().expect("UTF-8");
+        let words = ["verify", "--quarantine", option, other, &at];
+        run(&["inspect", option, other, &at])
+            .assert_status(15)
+            .assert_says(&format!("`skopeo-index {}`", words.join(" ")));
+        run(&words).assert_status(15);
+        assert!(!object.exists(), "{option}");
+    }
 }
 
 #[test]

@@ -144,7 +144,10 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Option<Document>
         _ => {
             let message = file_error(&store.object(digest), "corrupt object");
             let verify = ["verify".into(), "--quarantine".into()].into_iter();
-            let argv: Vec<OsString> = verify.chain(cache.option()).collect();
+            let argv = verify
+                .chain(cache.option())
+                .chain([digest.to_string().into()]);
+            let argv: Vec<OsString> = argv.collect();
             let command = shell::command_line(Path::new("skopeo-index"), &argv);
             let hint = format!("`{command}` moves it to quarantine");
             Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
