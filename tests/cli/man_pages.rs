@@ -188,6 +188,7 @@ done
 "$PROGRAM" audit checkpoint --signing-key builds.key fetch.log > fetch.checkpoint
 mkdir -p .osbuild/sources/org.osbuild.files .cache "$SKOPEO_INDEX_CACHE"
 echo '{}' > manifest.json
+echo localhost/app:latest > images.txt
 # Other programs are not run.
 command_not_found_handle() { :; }
 "#;
