@@ -267,7 +267,7 @@ impl OpenRuns {
                 ..
             } => {
                 let open = run.fetches.entry(*fetch).or_default();
-                open.verifiers.extend(verifier.clone());
+                open.verifiers.extend(verifier.as_deref().cloned());
                 let engine = match (command, registry) {
                     // The commands of other states look at what is copied.
                     (Some(command), _) if event.from == State::Staged => {

@@ -104,7 +104,7 @@ impl<'l> Recorder<'l> {
             fetch: id.0 as u64,
             registry: transition.trace.exchange.clone(),
             request: request.clone(),
-            verifier: transition.trace.verifier.clone(),
+            verifier: transition.trace.verifier.clone().map(Box::new),
         };
         let identified = match transition.trace.command {
             Some(_) => self.record_identity(),

@@ -118,7 +118,7 @@ pub enum Entry {
         request: Request,
         /// The verifier that led to it, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        verifier: Option<VerifierRecord>,
+        verifier: Option<Box<VerifierRecord>>,
     },
     /// A run is about to use skopeo, which its source leaves open.
     Skopeo(SkopeoIdentity),

@@ -301,7 +301,7 @@ impl Verifier {
                         event,
                         command: command.as_ref(),
                         exchange: registry.as_ref(),
-                        verifier: verifier.as_ref(),
+                        verifier: verifier.as_deref(),
                         classification,
                         time: &record.time,
                     };

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::verified::VerifiedParts;
 use super::{Authenticated, CacheEntry, Content, Placement, Staged, Staging, Task, Verified};
 use crate::index::IndexSummary;
 
@@ -66,13 +67,20 @@ impl<C: Content> Committed<C> {
     }
 
     fn new(verified: Verified<C>, provenance: Provenance) -> Self {
+        let size = verified.content().info().size;
+        let VerifiedParts {
+            task,
+            index,
+            staging,
+            quarantined,
+        } = verified.into_parts();
         Self {
-            task: verified.task().clone(),
-            index: verified.index().clone(),
-            size: verified.content().info().size,
+            task,
+            index,
+            size,
             provenance,
-            quarantined: verified.quarantined().map(str::to_owned),
-            staging: verified.staged().map(|staged| staged.staging().clone()),
+            quarantined,
+            staging,
             content: PhantomData,
         }
     }

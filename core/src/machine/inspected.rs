@@ -88,4 +88,8 @@ impl<C: Content> Inspected<C> {
     pub(super) fn into_staged(self) -> Staged {
         self.copied.into_staged()
     }
+
+    pub(super) fn into_parts(self) -> (Staged, IndexSummary) {
+        (self.copied.into_staged(), self.index)
+    }
 }

@@ -105,4 +105,8 @@ impl Staged {
         let (task, staging) = (self.task, Some(self.staging));
         Fetch::Failed(Failed::new(task, state, self.attempt, cause, staging))
     }
+
+    pub(super) fn into_parts(self) -> (Task, Staging, Option<String>) {
+        (self.task, self.staging, self.quarantined)
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::hit::Hit;
 use super::{Authenticated, Cause, Content, Effect, Failed, Fetch, Inspected, Outcome};
-use super::{Staged, State, StepResult, Task};
+use super::{Staged, Staging, State, StepResult, Task};
 use crate::digest::Digest;
 use crate::index::IndexSummary;
 
@@ -19,6 +19,16 @@ pub struct Verified<C> {
 enum Source<C> {
     Fetched(Inspected<C>),
     Cache(Hit<C>),
+}
+
+/// What a committed fetch keeps.
+pub(super) struct VerifiedParts {
+    pub(super) task: Task,
+    pub(super) index: IndexSummary,
+    /// `None` for a hit.
+    pub(super) staging: Option<Staging>,
+    /// Where a corrupt object was moved to.
+    pub(super) quarantined: Option<String>,
 }
 
 impl<C: Content> Verified<C> {
@@ -159,11 +169,27 @@ impl<C: Content> Verified<C> {
         }
     }
 
-    /// Where a corrupt object was moved to.
-    pub(super) fn quarantined(&self) -> Option<&str> {
-        match &self.source {
-            Source::Fetched(inspected) => inspected.copied().staged().quarantined(),
-            Source::Cache(hit) => hit.pending.quarantined(),
+    pub(super) fn into_parts(self) -> VerifiedParts {
+        match self.source {
+            Source::Fetched(inspected) => {
+                let (staged, index) = inspected.into_parts();
+                let (task, staging, quarantined) = staged.into_parts();
+                VerifiedParts {
+                    task,
+                    index,
+                    staging: Some(staging),
+                    quarantined,
+                }
+            }
+            Source::Cache(Hit { pending, index, .. }) => {
+                let (task, quarantined) = pending.into_parts();
+                VerifiedParts {
+                    task,
+                    index,
+                    staging: None,
+                    quarantined,
+                }
+            }
         }
     }
 }

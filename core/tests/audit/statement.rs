@@ -118,7 +118,7 @@ impl OpenRecords {
     fn statement(&mut self, line: &[u8]) -> Option<Value> {
         let record = Record::parse(line).expect("a record");
         if let Entry::Transition { verifier, .. } = &record.entry {
-            self.0.extend(verifier.clone());
+            self.0.extend(verifier.as_deref().cloned());
         }
         let origin = FetchOrigin {
             verifiers: self.0.clone(),

@@ -329,7 +329,7 @@ impl LogSample {
             fetch: number,
             registry: None,
             request,
-            verifier,
+            verifier: verifier.map(Box::new),
         });
         Some(next)
     }
