@@ -27,6 +27,7 @@ use crate::command::{
 };
 use crate::os::CancelToken;
 use crate::skopeo::redactor;
+use crate::store::DiskError;
 
 /// Name of a verifier's copy.
 const COPY: &str = "index.json";
@@ -36,7 +37,11 @@ pub trait VerifierRunner: Sync {
     /// The verifiers, in their order.
     fn verifiers(&self) -> &Verifiers;
 
-    /// Runs a verifier on a copy of the bytes in `dir`, an empty private directory.
+    /// Runs a verifier on a copy of the bytes in `dir`, an empty private directory, and
+    /// returns its exit. `record` is set if it was run.
+    ///
+    /// # Errors
+    /// Where it did not exit by itself.
     fn run(
         &self,
         verifier: u8,
@@ -44,16 +49,8 @@ pub trait VerifierRunner: Sync {
         content: &ManifestBytes,
         dir: &Path,
         cancel: &CancelToken,
-    ) -> VerifierRun;
-}
-
-/// What came of running a verifier.
-#[derive(Debug)]
-pub struct VerifierRun {
-    /// Its exit, or why there is none.
-    pub outcome: Result<Outcome<ManifestBytes>, EffectError>,
-    /// How it was run, if it was.
-    pub record: Option<VerifierRecord>,
+        record: &mut Option<VerifierRecord>,
+    ) -> Result<Outcome<ManifestBytes>, EffectError>;
 }
 
 /// Verifiers that are programs on this machine.
@@ -126,32 +123,19 @@ impl VerifierRunner for VerifierPrograms {
         content: &ManifestBytes,
         dir: &Path,
         cancel: &CancelToken,
-    ) -> VerifierRun {
-        let (Some(command), Some(program)) = (
-            self.verifiers.get(verifier),
-            self.programs.get(usize::from(verifier)),
-        ) else {
-            let message = format!("there is no verifier {verifier}");
-            return VerifierRun {
-                outcome: Err(EffectError::Verifier { message }),
-                record: None,
-            };
-        };
+        record: &mut Option<VerifierRecord>,
+    ) -> Result<Outcome<ManifestBytes>, EffectError> {
+        let mut verifiers = self.verifiers.as_slice().iter().zip(&self.programs);
+        let found = verifiers.nth(usize::from(verifier));
+        let (command, program) = found.ok_or_else(|| EffectError::Verifier {
+            message: format!("the run has no verifier {verifier}"),
+        })?;
         let copy = dir.join(COPY);
-        let stdin = match write_copy(&copy, content.as_slice()) {
-            Ok(file) => file,
-            Err(error) => {
-                let error = EffectError::Disk {
-                    error: error.to_string(),
-                    operation: "write".to_owned(),
-                    path: copy.display().to_string(),
-                };
-                return VerifierRun {
-                    outcome: Err(error),
-                    record: None,
-                };
-            }
-        };
+        let stdin = write_copy(&copy, content.as_slice()).map_err(|error| DiskError::Io {
+            operation: "write",
+            path: copy.clone(),
+            error,
+        })?;
         let arguments = command.arguments(request, &copy.to_string_lossy());
         let argv: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
         let (sha256, started) = (program.sha256(cancel), Instant::now());
@@ -169,16 +153,13 @@ impl VerifierRunner for VerifierPrograms {
         let result = command::run(line, &limits, cancel);
         let output = result.as_ref().ok();
         let exit = output.map(|output| output.exit);
-        let record = VerifierRecord {
+        *record = Some(VerifierRecord {
             command: CommandRecord::new(&argv, exit, started.elapsed()),
             output: output.map(|output| Digest::of(&output.stdout)),
             path: program.path.display().to_string(),
             sha256,
-        };
-        VerifierRun {
-            outcome: self.outcome(&program.path, result),
-            record: Some(record),
-        }
+        });
+        self.outcome(&program.path, result)
     }
 }
 

@@ -9,22 +9,19 @@ use skopeo_index::audit_log::LogWriter;
 use skopeo_index::fetch::{FetchReport, Performer};
 use skopeo_index::registry::{Registry, RegistryClient};
 use skopeo_index::session::{Session, SessionConfig};
-use skopeo_index::skopeo::Skopeo;
 use skopeo_index::store::Store;
-use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::osbuild::SOURCE;
 use skopeo_index_core::request::Request;
 
 use super::audit::SigningArgs;
 use super::cache::CacheLocation;
-use super::credentials::CredentialArgs;
 use super::debug::DebugRunner;
 use super::dry_run::DryRun;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
-use super::input::{self, ReferenceDefaults};
-use super::location::LocationDefaults;
-use super::options::{Format, RunArgs, SkopeoArgs};
+use super::image_args::ImageArgs;
+use super::input;
+use super::options::{Format, RunArgs};
 use super::output::{self, CliError, json_line};
 use super::progress::{Progress, ProgressArgs};
 
@@ -65,19 +62,11 @@ pub(super) struct Args {
     #[command(flatten)]
     progress: ProgressArgs,
     #[command(flatten)]
-    locations: Exclusive<LocationDefaults>,
-    // Before `skopeo`, which takes the options that these can't be combined with.
-    #[command(flatten)]
-    credentials: Exclusive<CredentialArgs>,
-    #[command(flatten)]
-    skopeo: SkopeoArgs,
+    images: ImageArgs,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
-    let defaults = ReferenceDefaults {
-        locations: &args.locations.0,
-        skopeo: &args.skopeo,
-    };
+    let skopeo_args = &args.images.skopeo;
     let signing_key = args.signing.read()?;
     if signing_key.is_some() && args.checkpoint.is_none() {
         return Err(CliError::usage(
@@ -86,12 +75,11 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     }
     let labels = args.run.labels()?;
     let started = Instant::now();
-    let cancel = args.skopeo.cancel_on_signals()?;
-    let binary = args.skopeo.binary();
+    let cancel = skopeo_args.cancel_on_signals()?;
+    let binary = skopeo_args.binary();
     let manifest = args.manifest.as_deref();
-    let credentials = &args.credentials.0;
-    credentials.reject_stdin(manifest)?;
-    let requests = input::requests(&args.references, manifest, &defaults, &cancel)?;
+    args.images.reject_stdin(manifest)?;
+    let requests = input::requests(&args.references, manifest, &args.images, &cancel)?;
     if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
         let text = format!("no items of {SOURCE}, nothing to fetch");
         let display = args.progress.display(0);
@@ -105,17 +93,17 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         .filter_map(|r| dropped_tag_note(r))
         .collect();
     let images = requests.iter().map(|r| (r.location(), r.name()));
-    let login = credentials.log_in(&args.skopeo, images, &cancel)?;
+    let login = args.images.log_in(images, &cancel)?;
     let options = &login.options;
-    let inputs = args.run.gate_inputs(&args.skopeo, options);
-    let timeout = args.skopeo.command_timeout();
+    let inputs = args.run.gate_inputs(skopeo_args, options);
+    let timeout = skopeo_args.command_timeout();
     let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
     let registry = Registry::new(&inputs, client);
     if args.dry_run {
         notes.iter().for_each(|note| output::print_stderr(note));
         let dry_run = DryRun {
             run: &args.run,
-            skopeo: &args.skopeo,
+            skopeo: skopeo_args,
             options,
             registry: &registry,
             format: args.format,
@@ -144,23 +132,19 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         skopeo: &binary,
         print: &note,
     };
-    let skopeo = Skopeo {
-        runner: &runner,
-        options,
-        command_timeout: timeout,
-    };
+    let skopeo = skopeo_args.skopeo(&runner, options);
     let session = Session::begin(SessionConfig {
         performer: Performer {
             store: &store,
             source: args
                 .run
                 .engine()
-                .source(&registry, skopeo, args.skopeo.attempts()),
-            verifiers: verifiers.as_ref().map(|it| it as &dyn VerifierRunner),
-            retry_delay: args.skopeo.retry_delay(),
+                .source(&registry, skopeo, skopeo_args.attempts()),
+            verifiers: verifiers.as_deref(),
+            retry_delay: skopeo_args.retry_delay(),
             cancel: &cancel,
         },
-        policy: args.run.policy(args.skopeo.attempts()),
+        policy: args.run.policy(skopeo_args.attempts()),
         jobs: args.run.jobs(),
         log: log.as_ref(),
         labels: &labels,

@@ -7,10 +7,9 @@ use std::path::Path;
 use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
 use skopeo_index_core::escape::{Escaped, EscapedPath, quote};
 use skopeo_index_core::osbuild::parse_manifest;
-use skopeo_index_core::request::{Items, Location, Reference, Request, TlsVerify};
+use skopeo_index_core::request::{Items, Request, TlsVerify};
 
-use super::location::LocationDefaults;
-use super::options::SkopeoArgs;
+use super::image_args::ImageArgs;
 use super::output::CliError;
 use super::typed::{command_with, resolve_command};
 
@@ -19,29 +18,6 @@ const MAX_INPUT_SIZE: usize = 64 << 20;
 
 /// Limit of the invalid items that an error names: the first ones show what is wrong.
 const MAX_SHOWN_ERRORS: usize = 100;
-
-/// Defaults for references that do not set a transport or TLS mode.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ReferenceDefaults<'a> {
-    pub(super) locations: &'a LocationDefaults,
-    pub(super) skopeo: &'a SkopeoArgs,
-}
-
-impl ReferenceDefaults<'_> {
-    pub(super) fn location(&self, reference: &Reference) -> Location {
-        self.locations.location(reference, self.skopeo.tls_verify())
-    }
-
-    /// A reference, unless it is the value of the option before it.
-    pub(super) fn parse(&self, text: &str) -> Result<Reference, String> {
-        if matches!(text, "true" | "false") {
-            return Err(format!(
-                "not an image; write --tls-verify={text}, with \"=\""
-            ));
-        }
-        text.parse().map_err(|error| format!("{error}"))
-    }
-}
 
 /// Requests, and what is wrong with other references and items.
 #[derive(Default)]
@@ -88,7 +64,7 @@ impl Inputs {
 pub(super) fn requests(
     references: &[String],
     manifest: Option<&Path>,
-    defaults: &ReferenceDefaults<'_>,
+    images: &ImageArgs,
     cancel: &CancelToken,
 ) -> Result<Vec<Request>, CliError> {
     if references.is_empty() && manifest.is_none() {
@@ -97,8 +73,8 @@ pub(super) fn requests(
     }
     let (mut inputs, mut resolvable) = (Inputs::default(), Vec::new());
     for text in references {
-        let request = defaults.parse(text).and_then(|reference| {
-            let (name, location) = (reference.name(), defaults.location(&reference));
+        let request = images.parse(text).and_then(|reference| {
+            let (name, location) = (reference.name(), images.location(&reference));
             let Some(digest) = reference.digest() else {
                 resolvable.push((text.as_str(), resolve_command(&location, name)));
                 return Err("missing digest".to_owned());
@@ -109,7 +85,7 @@ pub(super) fn requests(
     }
     if let Some(path) = manifest {
         let items = manifest_items(path, cancel)?;
-        inputs.add_items(&items, defaults.skopeo.tls_verify());
+        inputs.add_items(&items, images.skopeo.tls_verify());
     }
     // Other errors would remain.
     let is_solution = !resolvable.is_empty() && resolvable.len() == inputs.invalid.len();

@@ -9,13 +9,14 @@ use clap::{ArgAction, Args, ValueEnum};
 use skopeo_index::fetch::{Engine, EngineChoice};
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::{GateInputs, SkopeoProgram};
-use skopeo_index::skopeo::SkopeoBinary;
+use skopeo_index::skopeo::{CommandRunner, Skopeo, SkopeoBinary};
 use skopeo_index_core::audit::{Label, Labels, LogId};
 use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 
 use super::output::{self, CliError};
+use super::values::{boolean, delay, jobs, origin, positive_duration, timeout, tls_verify};
 use super::verifiers::VerifierArgs;
 
 /// Default number of concurrent fetches. They mostly wait for a registry: `make bench`
@@ -25,12 +26,6 @@ const DEFAULT_JOBS: usize = 32;
 
 /// The skopeo that is run unless another is chosen.
 pub(super) const DEFAULT_SKOPEO: &str = "skopeo";
-
-/// Maximum number of concurrent fetches: each has a process and three descriptors.
-const MAX_JOBS: usize = 1000;
-
-/// Maximum of timeouts and delays; a longer one is a typing error.
-const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Help heading of options that are about registries and skopeo.
 pub(super) const REGISTRY_HEADING: &str = "Registry and skopeo";
@@ -115,6 +110,19 @@ impl SkopeoArgs {
         match self.skopeo.to_str() {
             Some(DEFAULT_SKOPEO) => SkopeoProgram::Default,
             _ => SkopeoProgram::Chosen,
+        }
+    }
+
+    /// skopeo, whose commands a runner runs.
+    pub(super) const fn skopeo<'a>(
+        &self,
+        runner: &'a dyn CommandRunner,
+        options: &'a SkopeoOptions,
+    ) -> Skopeo<'a> {
+        Skopeo {
+            runner,
+            options,
+            command_timeout: self.command_timeout,
         }
     }
 
@@ -287,54 +295,4 @@ pub(super) enum Format {
     Text,
     /// JSON Lines
     Json,
-}
-
-/// Parses a boolean.
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
-        "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
-        _ => Err("expected true or false".to_owned()),
-    }
-}
-
-fn tls_verify(text: &str) -> Result<TlsVerify, String> {
-    Ok(match boolean(text)? {
-        true => TlsVerify::Always,
-        false => TlsVerify::Never,
-    })
-}
-
-fn origin(text: &str) -> Result<LogId, String> {
-    match LogId::try_from(text.to_owned()).map_err(|error| error.to_string())? {
-        origin if origin.is_first() => Ok(origin),
-        _ => Err("names a rotated log: give the origin of the first log of its chain".to_owned()),
-    }
-}
-
-fn jobs(text: &str) -> Result<NonZeroUsize, String> {
-    match text.parse::<NonZeroUsize>() {
-        Ok(jobs) if jobs.get() <= MAX_JOBS => Ok(jobs),
-        _ => Err(format!("must be between 1 and {MAX_JOBS}")),
-    }
-}
-
-fn delay(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text).map_err(|error| error.to_string())? {
-        time if time <= MAX_DURATION => Ok(time),
-        _ => Err("must be at most 1 day".into()),
-    }
-}
-
-pub(super) fn timeout(text: &str) -> Result<Duration, String> {
-    positive_duration(text).and_then(|_| delay(text))
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if time.is_zero() {
-        Err("must be greater than zero".into())
-    } else {
-        Ok(time)
-    }
 }

@@ -5,8 +5,6 @@ use std::os::fd::RawFd;
 use clap::Parser;
 use skopeo_index::os::ignore_signals;
 use skopeo_index::osbuild::{Channel, ReplyFormat, Service};
-use skopeo_index::skopeo::Skopeo;
-use skopeo_index::verifier::VerifierRunner;
 
 use super::exit::ExitStatus;
 use super::options::{RunArgs, SkopeoArgs};
@@ -47,16 +45,13 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         .and_then(|path| std::env::split_paths(path).next());
     let of_host = || ReplyFormat::of_host(python_path.as_deref());
     let options = args.skopeo.options();
+    let binary = args.skopeo.binary();
     let verifiers = args.run.verifiers().find(&options)?;
     let service = Service {
-        skopeo: Skopeo {
-            runner: &args.skopeo.binary(),
-            options: &options,
-            command_timeout: args.skopeo.command_timeout(),
-        },
+        skopeo: args.skopeo.skopeo(&binary, &options),
         engine: args.run.engine(),
         gate: &args.run.gate_inputs(&args.skopeo, &options),
-        verifiers: verifiers.as_ref().map(|it| it as &dyn VerifierRunner),
+        verifiers: verifiers.as_deref(),
         retry_delay: args.skopeo.retry_delay(),
         policy: args.run.policy(args.skopeo.attempts()),
         tls_verify: args.skopeo.tls_verify(),

@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use clap::Args;
-use skopeo_index::verifier::VerifierPrograms;
+use skopeo_index::verifier::{VerifierPrograms, VerifierRunner};
 use skopeo_index_core::skopeo::SkopeoOptions;
 use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
 
-use super::options::timeout;
 use super::output::CliError;
+use super::values::timeout;
 
 /// The programs that must approve the bytes.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ impl VerifierArgs {
     pub(super) fn find(
         &self,
         options: &SkopeoOptions,
-    ) -> Result<Option<VerifierPrograms>, CliError> {
+    ) -> Result<Option<Box<dyn VerifierRunner>>, CliError> {
         let usage = |error: &dyn Display| CliError::usage(format!("--verifier: {error}"));
         let verifiers = Verifiers::try_from(self.commands().cloned().collect::<Vec<_>>());
         let verifiers = verifiers.map_err(|error| usage(&error))?;
@@ -49,7 +49,8 @@ impl VerifierArgs {
             return Ok(None);
         }
         let found = VerifierPrograms::find(verifiers, self.timeout, options.clone());
-        found.map(Some).map_err(|error| usage(&error))
+        let found = found.map_err(|error| usage(&error))?;
+        Ok(Some(Box::new(found)))
     }
 }
 

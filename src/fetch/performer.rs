@@ -152,11 +152,10 @@ impl Performer<'_> {
         let runner = self.verifiers.ok_or_else(|| EffectError::Verifier {
             message: "the run has none".to_owned(),
         })?;
-        let run = self
-            .store
-            .in_verifier_dir(|dir| runner.run(verifier, request, content, dir, self.cancel))?;
-        trace.verifier = run.record;
-        run.outcome
+        self.store.in_verifier_dir(|dir| {
+            let record = &mut trace.verifier;
+            runner.run(verifier, request, content, dir, self.cancel, record)
+        })?
     }
 
     /// Runs the first command of a method.

@@ -15,8 +15,8 @@ use skopeo_index::os::{CancelToken, best_effort};
 use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::store::DiskError;
-use skopeo_index::verifier::{VerifierRun, VerifierRunner};
-use skopeo_index_core::audit::ExchangeRecord;
+use skopeo_index::verifier::VerifierRunner;
+use skopeo_index_core::audit::{ExchangeRecord, VerifierRecord};
 use skopeo_index_core::machine::{EffectError, FailureKind, ManifestBytes, Outcome, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::stderr::classify;
@@ -217,22 +217,19 @@ impl VerifierRunner for SimulatedVerifiers {
         _: &ManifestBytes,
         _: &Path,
         _: &CancelToken,
-    ) -> VerifierRun {
+        _: &mut Option<VerifierRecord>,
+    ) -> Result<Outcome<ManifestBytes>, EffectError> {
         let call = Call::Verify(verifier);
         let exited = |status, message: &str| {
             let message = message.to_owned();
             Ok(Outcome::VerifierExited { message, status })
         };
-        let outcome = match self.simulation.call(call).expect("an answer of a verifier") {
+        match self.simulation.call(call).expect("an answer of a verifier") {
             Answer::Done => exited(0, ""),
             Answer::RemoteFailed(message) => exited(1, message),
             _ => Err(EffectError::Verifier {
                 message: "killed by signal 9".to_owned(),
             }),
-        };
-        VerifierRun {
-            outcome,
-            record: None,
         }
     }
 }

@@ -5,10 +5,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use skopeo_index::fetch::{self, Engine, EngineChoice, RetryPolicy};
+use skopeo_index::fetch::{self, Engine, EngineChoice};
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::{GateInputs, Registry, RegistryClient};
-use skopeo_index::skopeo::Skopeo;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, NotAnIndex};
@@ -22,7 +21,7 @@ use crate::cli::cache::CacheLocation;
 use crate::cli::debug::DebugRunner;
 use crate::cli::exit::ExitStatus;
 use crate::cli::hint::{AskedBy, HintContext};
-use crate::cli::input::{self, ReferenceDefaults, file_error};
+use crate::cli::input::{self, file_error};
 use crate::cli::output::{self, CliError, of_io};
 use crate::cli::progress::retry_note;
 use crate::cli::shell;
@@ -71,11 +70,7 @@ pub(super) fn read(args: &Args, cancel: &Arc<CancelToken>) -> Result<Document, C
                 .hint(Some(hint))
         });
     }
-    let defaults = ReferenceDefaults {
-        locations: &args.locations.0,
-        skopeo: &args.skopeo,
-    };
-    let reference = defaults.parse(text);
+    let reference = args.images.parse(text);
     let has_transport = text.starts_with("docker://") || text.starts_with("containers-storage:");
     match reference {
         Err(reason) if has_transport => Err(usage(reason)),
@@ -86,7 +81,7 @@ pub(super) fn read(args: &Args, cancel: &Arc<CancelToken>) -> Result<Document, C
                 Some(digest) => read_object(digest, &args.cache.0)?,
                 None => None,
             };
-            cached.map_or_else(|| fetch(&reference, &defaults, args, cancel), Ok)
+            cached.map_or_else(|| fetch(&reference, args, cancel), Ok)
         }
     }
 }
@@ -158,32 +153,25 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Option<Document>
 /// Fetches the manifest of a reference. Nothing is stored.
 fn fetch(
     reference: &Reference,
-    defaults: &ReferenceDefaults<'_>,
     args: &Args,
     cancel: &Arc<CancelToken>,
 ) -> Result<Document, CliError> {
-    let timeout = args.skopeo.command_timeout();
-    let (location, name) = (defaults.location(reference), reference.name());
-    let credentials = &args.credentials.0;
-    let login = credentials.log_in(&args.skopeo, [(&location, name)], cancel)?;
+    let skopeo_args = &args.images.skopeo;
+    let (location, name) = (args.images.location(reference), reference.name());
+    let login = args.images.log_in([(&location, name)], cancel)?;
     let options = &login.options;
     let print = &|text: &str| output::print_stderr(text);
-    let skopeo = Skopeo {
-        runner: &DebugRunner {
-            skopeo: &args.skopeo.binary(),
-            print,
-        },
-        options,
-        command_timeout: timeout,
+    let runner = DebugRunner {
+        skopeo: &skopeo_args.binary(),
+        print,
     };
-    let retry = RetryPolicy {
-        attempts: args.skopeo.attempts(),
-        delay: args.skopeo.retry_delay(),
-    };
+    let skopeo = skopeo_args.skopeo(&runner, options);
+    let retry = args.images.retry();
     let note = |attempt, error: &_| print(&retry_note(&reference.to_string(), attempt, error));
     let (by, fetched) = if let Some(digest) = reference.digest() {
-        let inputs = GateInputs::from_process(options, Method::Raw, args.skopeo.program());
-        let client = RegistryClient::new(Arc::clone(cancel), timeout, options.clone());
+        let inputs = GateInputs::from_process(options, Method::Raw, skopeo_args.program());
+        let client =
+            RegistryClient::new(Arc::clone(cancel), skopeo.command_timeout, options.clone());
         let registry = Registry::new(&inputs, client);
         let source = args
             .engine

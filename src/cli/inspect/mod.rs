@@ -10,11 +10,10 @@ use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, NotAnIndex, P
 
 use self::platform::PlatformSelector;
 use super::cache::CacheLocation;
-use super::credentials::CredentialArgs;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
-use super::location::LocationDefaults;
-use super::options::{EngineArgs, Format, SkopeoArgs};
+use super::image_args::ImageArgs;
+use super::options::{EngineArgs, Format};
 use super::output::{self, CliError};
 use super::table::{Table, cell};
 
@@ -44,19 +43,12 @@ pub(super) struct Args {
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
-    locations: Exclusive<LocationDefaults>,
-    // Before `skopeo`, which takes the options that these can't be combined with.
-    #[command(flatten)]
-    credentials: Exclusive<CredentialArgs>,
-    #[command(flatten)]
-    skopeo: SkopeoArgs,
+    images: ImageArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    args.credentials
-        .0
-        .reject_stdin(Some(args.object.as_ref()))?;
-    let cancel = args.skopeo.cancel_on_signals()?;
+    args.images.reject_stdin(Some(args.object.as_ref()))?;
+    let cancel = args.images.skopeo.cancel_on_signals()?;
     let document = document::read(args, &cancel)?;
     let (digest, size) = (Digest::of(&document.bytes), document.bytes.len());
     if args.raw {

@@ -22,8 +22,8 @@ use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 use summary::{Cancelled, RunSummary, cancel_reason};
 
-use super::options::boolean;
 use super::output::CliError;
+use super::values::boolean;
 use super::{hint, output};
 
 /// How progress is shown.

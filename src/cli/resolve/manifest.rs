@@ -53,9 +53,9 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     }
     let json = input::read_input(path, cancel)?;
     let pins = input::parsed_manifest(path, Pins::parse(&json))?;
-    let requests = input::item_requests(pins.items(), args.skopeo.tls_verify())?;
+    let requests = input::item_requests(pins.items(), args.images.skopeo.tls_verify())?;
     let images = requests.iter().map(|r| (r.location(), r.name()));
-    let login = args.credentials.0.log_in(&args.skopeo, images, cancel)?;
+    let login = args.images.log_in(images, cancel)?;
     let display = args.progress.display(requests.len());
     let resolver = Resolver {
         args,

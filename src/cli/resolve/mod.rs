@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
-use skopeo_index::fetch::{self, FetchId, RetryPolicy};
+use skopeo_index::fetch::{self, FetchId};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::Skopeo;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::Index;
@@ -19,14 +18,12 @@ use skopeo_index_core::request::{
 use skopeo_index_core::skopeo::SkopeoOptions;
 
 use self::in_order::map_in_order;
-use super::credentials::CredentialArgs;
 use super::debug::DebugRunner;
-use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::hint::{AskedBy, HintContext};
-use super::input::{self, ReferenceDefaults};
-use super::location::LocationDefaults;
-use super::options::{JobsArgs, SkopeoArgs};
+use super::image_args::ImageArgs;
+use super::input;
+use super::options::JobsArgs;
 use super::output::{self, CliError};
 use super::progress::{Display, ProgressArgs, retry_note};
 
@@ -55,12 +52,7 @@ pub(super) struct Args {
     #[command(flatten)]
     progress: ProgressArgs,
     #[command(flatten)]
-    locations: Exclusive<LocationDefaults>,
-    // Before `skopeo`, which takes the options that these can't be combined with.
-    #[command(flatten)]
-    credentials: Exclusive<CredentialArgs>,
-    #[command(flatten)]
-    skopeo: SkopeoArgs,
+    images: ImageArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -87,12 +79,12 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             "--keep-tag: items of an osbuild manifest have names without tags",
         ));
     }
-    let cancel = args.skopeo.cancel_on_signals()?;
+    let cancel = args.images.skopeo.cancel_on_signals()?;
     if let Some(path) = args.manifest.path()? {
-        args.credentials.0.reject_stdin(Some(path))?;
+        args.images.reject_stdin(Some(path))?;
         return manifest::run(args, path, &cancel);
     }
-    args.credentials.0.reject_stdin(args.file.as_deref())?;
+    args.images.reject_stdin(args.file.as_deref())?;
     let mut texts = args.names.clone();
     if let Some(file) = &args.file {
         texts.extend(read_list(file, &cancel)?);
@@ -100,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let images: Vec<_> = texts.iter().map(|text| parse(text, args)).collect();
     let known = images.iter().flatten();
     let known = known.map(|(reference, location)| (location, reference.name()));
-    let login = args.credentials.0.log_in(&args.skopeo, known, &cancel)?;
+    let login = args.images.log_in(known, &cancel)?;
     let display = args.progress.display(images.len());
     if images.is_empty() {
         display.note("no images, nothing to resolve");
@@ -160,15 +152,11 @@ fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<String>, CliError>
 /// A reference without a digest, and where it is.
 fn parse(text: &str, args: &Args) -> Result<(Reference, Location), CliError> {
     let usage = |reason: String| CliError::usage(format!("{}: {reason}", quote(text)));
-    let defaults = ReferenceDefaults {
-        locations: &args.locations.0,
-        skopeo: &args.skopeo,
-    };
-    let reference = defaults.parse(text).map_err(usage)?;
+    let reference = args.images.parse(text).map_err(usage)?;
     if reference.digest().is_some() {
         return Err(usage("the reference has a digest already".to_owned()));
     }
-    let location = defaults.location(&reference);
+    let location = args.images.location(&reference);
     Ok((reference, location))
 }
 
@@ -209,21 +197,14 @@ impl Resolver<'_> {
         location: &Location,
         name: &ImageName,
     ) -> Result<Resolved, CliError> {
-        let (args, print) = (&self.args.skopeo, &|text: &str| self.display.note(text));
-        let skopeo = Skopeo {
-            runner: &DebugRunner {
-                skopeo: &args.binary(),
-                print,
-            },
-            options: self.options,
-            command_timeout: args.command_timeout(),
+        let (images, print) = (&self.args.images, &|text: &str| self.display.note(text));
+        let runner = DebugRunner {
+            skopeo: &images.skopeo.binary(),
+            print,
         };
-        let retry = RetryPolicy {
-            attempts: args.attempts(),
-            delay: args.retry_delay(),
-        };
+        let skopeo = images.skopeo.skopeo(&runner, self.options);
         let note = |attempt, error: &_| print(&retry_note(shown, attempt, error));
-        let bytes = fetch::resolve(&skopeo, location, name, retry, self.cancel, &note);
+        let bytes = fetch::resolve(&skopeo, location, name, images.retry(), self.cancel, &note);
         let context = HintContext::new(self.options, location, name, AskedBy::Tag);
         let bytes = bytes.map_err(|error| {
             let message = format!("{shown}: {error}");
