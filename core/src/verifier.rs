@@ -30,7 +30,7 @@ pub struct VerifierCommand(Vec<String>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifierError {
-    /// There is no program.
+    /// The program is missing.
     #[error("no program: expected COMMAND [ARGUMENT…]")]
     NoProgram,
     /// The program depends on what is fetched.
@@ -66,7 +66,7 @@ impl Verifiers {
         u8::try_from(self.0.len()).unwrap_or(u8::MAX)
     }
 
-    /// Whether there are none.
+    /// Whether the run has no verifiers.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

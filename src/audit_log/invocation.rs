@@ -20,7 +20,7 @@ const MAX_FILE: usize = 4 << 20;
 pub fn invocation(host: &Host, labels: &Labels) -> Invocation {
     let system = rustix::system::uname();
     let name = system.nodename().to_str().ok();
-    // Linux calls a host without a name so.
+    // Linux's name of a host that has none.
     let name = name.filter(|name| is_host_name(name) && *name != "(none)");
     Invocation {
         host: name.map(str::to_owned),
@@ -36,7 +36,7 @@ pub fn invocation(host: &Host, labels: &Labels) -> Invocation {
 /// The kernel's audit login uid (pam_loginuid(8)).
 fn login_uid(host: &Host) -> Option<u32> {
     let uid = read(host, "/proc/self/loginuid")?.trim_end().parse().ok()?;
-    // Nobody logged in: a daemon's child, or the first process of a container.
+    // Without a login: a daemon's child, or the first process of a container.
     (uid != u32::MAX).then_some(uid)
 }
 

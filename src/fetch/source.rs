@@ -113,7 +113,8 @@ fn by_registry(
     }
 }
 
-/// What the registry client has, where there is no skopeo to ask: then no command was run.
+/// Returns the registry client's own result if skopeo is not installed; then no command was
+/// run.
 fn without_skopeo(
     answer: Option<Result<ManifestBytes, EffectError>>,
     skopeo: EffectError,

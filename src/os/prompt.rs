@@ -14,7 +14,7 @@ const MAX_LINE: usize = 4096;
 /// Asks for a line on the controlling terminal, which doesn't show it.
 ///
 /// # Errors
-/// Also where there is no terminal, or the wait was cancelled.
+/// Where the process has no terminal, reading it fails, or the wait is cancelled.
 pub fn prompt_secret(prompt: &str, cancel: &CancelToken) -> io::Result<String> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let shown = tcgetattr(&terminal)?;

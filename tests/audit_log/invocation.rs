@@ -96,8 +96,8 @@ fn user_is_the_one_of_the_uid_in_passwd() {
         Some("ci"),
         "the first, as getpwuid(3)"
     );
-    for nobody in [1, 1001, 1002, 65534] {
-        assert_eq!(user(nobody), None, "{nobody}");
+    for uid in [1, 1001, 1002, 65534] {
+        assert_eq!(user(uid), None, "{uid}");
     }
     assert_eq!(of(&[], 0).user, None, "without the file");
 }

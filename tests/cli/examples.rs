@@ -235,7 +235,7 @@ fn systemd_unit_fails_where_the_log_was_removed_after_a_rotation() {
     fs::remove_file(log_file).expect("a file");
     let unit = text_for(&cache, "systemd/skopeo-index-verify.service");
     let mut lines = unit.lines();
-    // A unit whose condition fails is skipped, which is no failure.
+    // systemd skips a unit whose condition fails, and reports no failure.
     let skipped = lines.any(|line| match line.strip_prefix("ConditionPathExists=") {
         Some(path) => !Path::new(path).exists(),
         None => false,

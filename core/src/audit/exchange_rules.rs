@@ -71,7 +71,7 @@ impl Evidence<'_> {
     fn check_result(&self) -> Result<(), Contradiction> {
         let status = self.exchange.and_then(|exchange| exchange.status);
         match self.outcome {
-            // Other bytes than the requested ones, too, where there is no skopeo to ask.
+            // Without skopeo, also bytes with another digest.
             Outcome::Fetched { .. } if status != Some(200) => {
                 return Err(Contradiction::MissingExchange);
             }

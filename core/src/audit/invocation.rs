@@ -127,7 +127,7 @@ impl Labels {
         Ok(Self(all))
     }
 
-    /// Whether there are none.
+    /// Whether the run has no labels.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -224,10 +224,10 @@ fn resource_uri_is_a_package_url_with_the_repository_that_answered() {
             let digest = digest.hex();
             format!("pkg:oci/{last}@sha256%3A{digest}?repository_url={url}")
         };
-        let nobody = of("").replace("?repository_url=", "");
+        let unknown = of("").replace("?repository_url=", "");
         assert_eq!(
             uri(name, docker(), &by_skopeo),
-            nobody,
+            unknown,
             "not the name's host"
         );
         let hit = FetchOrigin {
@@ -235,12 +235,12 @@ fn resource_uri_is_a_package_url_with_the_repository_that_answered() {
             run: run(),
             verifiers: Vec::new(),
         };
-        assert_eq!(uri(name, docker(), &hit), nobody);
+        assert_eq!(uri(name, docker(), &hit), unknown);
         let mirrored = answered_by("https://mirror.example:5000", "x/mirrored");
         let mirror = of("mirror.example:5000/x/mirrored");
         assert_eq!(uri(name, docker(), &mirrored), mirror);
         let invalid = answered_by("https://mirror.example/?", "x&y=z");
-        assert_eq!(uri(name, docker(), &invalid), nobody);
+        assert_eq!(uri(name, docker(), &invalid), unknown);
         let (_, path) = completed.split_once('/').expect("a path");
         let by_registry = FetchOrigin {
             engine: Some(FetchEngine::Registry(ExchangeRecord {

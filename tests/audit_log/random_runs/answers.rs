@@ -32,9 +32,9 @@ pub(super) enum Answer {
     Killed,
     /// Its timeout expires.
     TimedOut,
-    /// There is no skopeo.
+    /// skopeo is not installed.
     Missing,
-    /// There is no skopeo, and the registry client gets another index.
+    /// skopeo is not installed, and the registry client gets another index.
     MissingAndAnotherIndex,
     /// The run is cancelled while the command runs.
     Cancelled,

@@ -101,7 +101,7 @@ pub fn origin(run: RunInfo) -> FetchOrigin {
     }
 }
 
-/// A run by root, for whom user 1000 logged in.
+/// A run by root, in a login session of user 1000.
 pub fn invocation() -> Invocation {
     let labels = ["job=1234", "pipeline=https://ci.example/p/7"];
     let labels = labels.map(|label| label.parse().expect("a label"));
