@@ -36,14 +36,14 @@ pub(super) type ClassificationHash = [u8; 12];
 
 /// Hashes a version, once for a run.
 pub(super) fn version_hash(version: &str) -> VersionHash {
-    start_of(&Sha256::digest(version))
+    start_of(Sha256::digest(version).into())
 }
 
 /// Hashes the classification in an outcome, where lines are parsed in parallel.
 pub(super) fn classification_hash(outcome: &Outcome<ContentInfo>) -> Option<ClassificationHash> {
     let mut hasher = ShaHasher(Sha256::new());
     content_of(outcome)?.classification.hash(&mut hasher);
-    Some(start_of(&hasher.0.finalize()))
+    Some(start_of(hasher.0.finalize().into()))
 }
 
 const fn content_of(outcome: &Outcome<ContentInfo>) -> Option<&ContentInfo> {
@@ -125,11 +125,6 @@ impl Hasher for ShaHasher {
 }
 
 /// The first bytes of a hash.
-fn start_of<const N: usize>(hash: &[u8]) -> [u8; N] {
-    let mut start = [0; N];
-    start
-        .iter_mut()
-        .zip(hash)
-        .for_each(|(to, from)| *to = *from);
-    start
+fn start_of<const N: usize>(hash: [u8; 32]) -> [u8; N] {
+    std::array::from_fn(|at| hash[at])
 }

@@ -14,7 +14,7 @@ const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
 impl Evidence<'_> {
     /// Checks the exchange of a transition, and whether it brought what the outcome has.
     pub(super) fn check_exchange(&self) -> Result<(), Contradiction> {
-        if let Some(exchange) = self.exchange {
+        if let Some(exchange) = &self.transition.registry {
             if !self.can_have_exchange() {
                 return Err(Contradiction::UnexpectedExchange);
             }
@@ -22,7 +22,7 @@ impl Evidence<'_> {
                 return Err(Contradiction::InvalidExchange);
             }
         }
-        match (self.command, &self.run.source) {
+        match (&self.transition.command, &self.run.source) {
             (Some(_), SourceInfo::Auto) if !self.is_identified => {
                 Err(Contradiction::UnidentifiedSkopeo)
             }
@@ -35,7 +35,7 @@ impl Evidence<'_> {
     fn can_have_exchange(&self) -> bool {
         matches!(self.run.source, SourceInfo::Auto | SourceInfo::Registry)
             && matches!(
-                (self.effect, self.request.location()),
+                (self.effect, self.transition.request.location()),
                 (
                     Effect::Fetch {
                         method: Method::Raw,
@@ -54,7 +54,7 @@ impl Evidence<'_> {
         };
         let is_https = url.scheme() == Scheme::Https;
         let may_be_http = matches!(
-            self.request.location(),
+            self.transition.request.location(),
             Location::Docker {
                 tls_verify: TlsVerify::Never
             }
@@ -69,23 +69,22 @@ impl Evidence<'_> {
 
     /// Whether the exchange alone can have led to the outcome.
     fn check_result(&self) -> Result<(), Contradiction> {
-        let status = self.exchange.and_then(|exchange| exchange.status);
-        match self.outcome {
+        let exchange = self.transition.registry.as_ref();
+        let is_missing = match &self.transition.event.outcome {
             // Without skopeo, also bytes with another digest.
-            Outcome::Fetched { .. } if status != Some(200) => {
-                return Err(Contradiction::MissingExchange);
-            }
+            Outcome::Fetched { .. } => exchange.and_then(|exchange| exchange.status) != Some(200),
+            // With this kind, the gate refused before a request.
             Outcome::Failed {
                 error: EffectError::Command { kind, .. },
-            } if self.can_have_exchange()
-                && self.exchange.is_none()
-                // The gate refused before a request.
-                && *kind != FailureKind::RegistryClient =>
-            {
-                return Err(Contradiction::MissingExchange);
+            } => {
+                let is_requested = *kind != FailureKind::RegistryClient;
+                is_requested && exchange.is_none() && self.can_have_exchange()
             }
-            _ => {}
+            _ => false,
+        };
+        match is_missing {
+            true => Err(Contradiction::MissingExchange),
+            false => Ok(()),
         }
-        Ok(())
     }
 }

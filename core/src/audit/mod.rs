@@ -58,7 +58,8 @@ pub use note::{MAX_NOTE_LEN, MAX_SIGNATURES, Note, NoteError, NoteSignature, Sig
 pub use program::{CommandRecord, SkopeoIdentity, VerifierRecord};
 pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_LEN, Proof, ProofError};
 pub use record::{
-    Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SourceInfo, TornLine, is_complete,
+    Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SourceInfo, TornLine,
+    TransitionRecord, is_complete,
 };
 pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};

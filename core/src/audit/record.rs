@@ -1,6 +1,6 @@
 //! Records, one per line.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::exchange::ExchangeRecord;
 use super::id::{LogId, RunId, Timestamp};
@@ -9,7 +9,7 @@ use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
 use super::program::{CommandRecord, SkopeoIdentity, VerifierRecord};
 use super::rotation::{PreviousLog, Rotation};
-use crate::digest::{Digest, DigestError, hex};
+use crate::digest::{Digest, hex};
 use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
@@ -80,6 +80,27 @@ impl TornLine {
     }
 }
 
+/// A transition of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransitionRecord {
+    /// The skopeo command that led to it, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandRecord>,
+    /// The transition.
+    pub event: Event,
+    /// Number of the fetch in its run.
+    pub fetch: u64,
+    /// The registry client's exchange, if it was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<ExchangeRecord>,
+    /// The fetch's request.
+    pub request: Request,
+    /// The verifier that led to it, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<Box<VerifierRecord>>,
+}
+
 /// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -103,23 +124,7 @@ pub enum Entry {
     /// A run began.
     Run(RunInfo),
     /// A fetch changed its state.
-    Transition {
-        /// The skopeo command that led to it, if there was one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        command: Option<CommandRecord>,
-        /// The transition.
-        event: Event,
-        /// Number of the fetch in its run.
-        fetch: u64,
-        /// The registry client's exchange, if it was used.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        registry: Option<ExchangeRecord>,
-        /// The fetch's request.
-        request: Request,
-        /// The verifier that led to it, if there was one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        verifier: Option<Box<VerifierRecord>>,
-    },
+    Transition(TransitionRecord),
     /// A run is about to use skopeo, which its source leaves open.
     Skopeo(SkopeoIdentity),
     /// A run ended.
@@ -149,10 +154,7 @@ pub struct Record {
     /// The log that the record belongs to.
     pub log: LogId,
     /// Leaf hash of the previous line; zeros in the first record.
-    #[serde(
-        serialize_with = "serialize_hash",
-        deserialize_with = "deserialize_hash"
-    )]
+    #[serde(with = "hex_hash")]
     pub prev: NodeHash,
     /// The run that wrote the record.
     pub run: RunId,
@@ -168,11 +170,6 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Schema;
-
-/// A hash, serialised in hexadecimal.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(super) struct HexHash(pub(super) NodeHash);
 
 /// Why a line is not a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -256,31 +253,22 @@ fn verify_trailer(line: &[u8]) -> Option<String> {
     (Digest::of(record.as_bytes()).hex() == sha256).then(|| format!("{record}}}"))
 }
 
-impl TryFrom<String> for HexHash {
-    type Error = DigestError;
+/// Serialises a hash in hexadecimal.
+pub(super) mod hex_hash {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    fn try_from(text: String) -> Result<Self, DigestError> {
-        Digest::from_hex(&text).map(|digest| Self(*digest.as_bytes()))
+    use super::{Digest, NodeHash, hex};
+
+    pub(crate) fn serialize<S: Serializer>(hash: &NodeHash, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex(hash))
     }
-}
 
-impl From<HexHash> for String {
-    fn from(hash: HexHash) -> Self {
-        hex(&hash.0)
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<NodeHash, D::Error> {
+        let digest = Digest::from_hex(&String::deserialize(from)?);
+        digest
+            .map(|digest| *digest.as_bytes())
+            .map_err(D::Error::custom)
     }
-}
-
-pub(super) fn serialize_hash<S: Serializer>(
-    hash: &NodeHash,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex(hash))
-}
-
-pub(super) fn deserialize_hash<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<NodeHash, D::Error> {
-    HexHash::deserialize(deserializer).map(|hash| hash.0)
 }
 
 impl TryFrom<u64> for Schema {
