@@ -1,6 +1,6 @@
 //! Every verifier has approved the bytes.
 
-use super::{Cause, Committed, Content, Effect, Fetch, Outcome, State, StepResult, Verified};
+use super::{Cause, Committed, Content, Effect, Outcome, State, StepResult, Verified};
 
 /// Evidence that every verifier of the task has approved the verified bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,20 +30,14 @@ impl<C: Content> Authenticated<C> {
     /// Takes the outcome of that. A failure is one in `state`.
     pub(super) fn step(self, state: State, outcome: Outcome<C>) -> StepResult<C, Self> {
         match (self.verified.staged(), outcome) {
-            (None, Outcome::Continued) => Ok(Fetch::Committed(Committed::hit(self))),
+            (None, Outcome::Continued) => Ok(Committed::hit(self)),
             (
                 Some(_),
                 Outcome::Published {
                     placement,
                     read_back,
                 },
-            ) => Ok(match Committed::published(self, &read_back, placement) {
-                Ok(committed) => Fetch::Committed(committed),
-                Err(this) => {
-                    let read = read_back.digest();
-                    this.verified.fail(state, Cause::ReadBackMismatch { read })
-                }
-            }),
+            ) => Ok(Committed::publish(self, state, &read_back, placement)),
             (_, Outcome::Failed { error }) => {
                 Ok(self.verified.fail(state, Cause::EffectFailed { error }))
             }

@@ -71,6 +71,28 @@
 
 #![allow(clippy::result_large_err, reason = "a refusal returns the whole state")]
 
+/// An enum of names, with a list of all of them in their order.
+macro_rules! listed {
+    ($(#[$attribute:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($variant),*
+        }
+
+        impl $name {
+            /// Every variant.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(self, f)
+            }
+        }
+    };
+}
+
 mod authenticated;
 mod cache_entry;
 mod cause;
@@ -80,7 +102,6 @@ mod copied;
 mod effect;
 mod event;
 mod failed;
-mod hit;
 mod inspected;
 mod outcome;
 mod pending;
@@ -105,8 +126,6 @@ pub use staged::Staged;
 pub use table::{TABLE, TableRow};
 pub use task::{Attempts, FetchPolicy, Method, Network, Task};
 pub use verified::Verified;
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -289,27 +308,10 @@ fn refuse<C: Content, S>(
     }
 }
 
-macro_rules! states {
-    ($($state:ident),* $(,)?) => {
-        /// The names of the states.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        #[expect(missing_docs, reason = "the variants of `Fetch` document each")]
-        pub enum State {
-            $($state),*
-        }
-
-        impl State {
-            /// Every state, in the order of the picture.
-            pub const ALL: &[Self] = &[$(Self::$state),*];
-        }
-    };
-}
-
-states! { Pending, Staged, Copied, Inspected, Verified, Authenticated, Committed, Failed }
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
+listed! {
+    /// The names of the states.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[expect(missing_docs, reason = "the variants of `Fetch` document each")]
+    State { Pending, Staged, Copied, Inspected, Verified, Authenticated, Committed, Failed }
 }

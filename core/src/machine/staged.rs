@@ -2,15 +2,16 @@
 
 use super::{Cause, Content, Copied, Effect, EffectError, Failed, Fetch, Outcome, Pending};
 use super::{Staging, State, StepResult, Task};
+use crate::digest::Digest;
+use crate::index::NotAnIndex;
 
 /// The cache has no such object, and the fetch has names to copy to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staged {
-    task: Task,
+    pending: Pending,
     staging: Staging,
     attempt: u32,
     phase: Phase,
-    quarantined: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,21 +21,19 @@ enum Phase {
 }
 
 impl Staged {
-    pub(super) fn first(pending: Pending, staging: Staging) -> Self {
-        let (task, quarantined) = pending.into_parts();
+    pub(super) const fn new(pending: Pending, staging: Staging) -> Self {
         Self {
-            task,
+            pending,
             staging,
             attempt: 1,
             phase: Phase::Fetching,
-            quarantined,
         }
     }
 
     /// The request and the rules of its fetch.
     #[must_use]
     pub const fn task(&self) -> &Task {
-        &self.task
+        self.pending.task()
     }
 
     /// The reserved names.
@@ -52,15 +51,15 @@ impl Staged {
     /// Where a corrupt object was moved to.
     #[must_use]
     pub fn quarantined(&self) -> Option<&str> {
-        self.quarantined.as_deref()
+        self.pending.quarantined()
     }
 
     pub(super) const fn wants<C>(&self) -> Effect<'_, C> {
         let attempt = self.attempt;
         match self.phase {
             Phase::Fetching => Effect::Fetch {
-                request: &self.task.request,
-                method: self.task.policy.method,
+                request: &self.task().request,
+                method: self.task().policy.method,
                 staging: &self.staging,
                 attempt,
             },
@@ -90,7 +89,7 @@ impl Staged {
         if !error.is_transient() {
             return self.fail(State::Staged, Cause::EffectFailed { error });
         }
-        if self.attempt < self.task.policy.attempts.get() {
+        if self.attempt < self.task().policy.attempts.get() {
             return Fetch::Staged(Self {
                 phase: Phase::BackingOff,
                 ..self
@@ -102,11 +101,27 @@ impl Staged {
 
     /// Ends the fetch, from here or from a later state.
     pub(super) fn fail<C: Content>(self, state: State, cause: Cause) -> Fetch<C> {
-        let (task, staging) = (self.task, Some(self.staging));
+        let (task, _) = self.pending.into_parts();
+        let staging = Some(self.staging);
         Fetch::Failed(Failed::new(task, state, self.attempt, cause, staging))
     }
 
-    pub(super) fn into_parts(self) -> (Task, Staging, Option<String>) {
-        (self.task, self.staging, self.quarantined)
+    /// Ends the fetch, because the bytes are not the requested ones.
+    pub(super) fn digest_mismatch<C: Content>(
+        self,
+        state: State,
+        actual: Digest,
+        not_an_index: Option<NotAnIndex>,
+    ) -> Fetch<C> {
+        let cause = Cause::DigestMismatch {
+            actual,
+            expected: self.task().request.digest(),
+            not_an_index: not_an_index.map(Box::new),
+        };
+        self.fail(state, cause)
+    }
+
+    pub(super) fn into_parts(self) -> (Pending, Staging) {
+        (self.pending, self.staging)
     }
 }
