@@ -1,5 +1,7 @@
 //! Which exchange with a registry a transition needs, and which one its record has.
 
+use std::net::SocketAddr;
+
 use super::command_rules::Evidence;
 use super::contradiction::Contradiction;
 use super::exchange::ExchangeRecord;
@@ -10,6 +12,9 @@ use crate::request::{Location, TlsVerify};
 
 /// Statuses of HTTP (RFC 9110, section 15).
 const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
+
+/// Versions of TLS that the client speaks.
+const TLS_VERSIONS: [&str; 2] = ["1.2", "1.3"];
 
 impl Evidence<'_> {
     /// Checks the exchange of a transition, and whether it brought what the outcome has.
@@ -46,8 +51,8 @@ impl Evidence<'_> {
             )
     }
 
-    /// Whether an exchange can have taken place: TLS where the endpoint says so, and only
-    /// what was answered has a status.
+    /// Whether an exchange can have taken place: only one with a connection has a status, and
+    /// TLS where the endpoint says so.
     fn is_possible(&self, exchange: &ExchangeRecord) -> bool {
         let Ok(url) = exchange.endpoint.parse::<Url>() else {
             return false;
@@ -59,12 +64,17 @@ impl Evidence<'_> {
                 tls_verify: TlsVerify::Never
             }
         );
-        let connected = exchange.status.is_none() || exchange.peer.is_some();
-        let encrypted = exchange.peer.is_none() || exchange.tls.is_some() == is_https;
-        let status = exchange
-            .status
-            .is_none_or(|status| STATUSES.contains(&status));
-        url.target() == "/" && (is_https || may_be_http) && connected && encrypted && status
+        let is_answered = match (&exchange.peer, exchange.status, &exchange.tls) {
+            (None, None, None) => true,
+            (Some(peer), status, tls) => {
+                peer.parse::<SocketAddr>().is_ok()
+                    && status.is_none_or(|status| STATUSES.contains(&status))
+                    && tls.is_some() == is_https
+                    && (tls.as_ref()).is_none_or(|tls| TLS_VERSIONS.contains(&&*tls.version))
+            }
+            (None, ..) => false,
+        };
+        url.target() == "/" && (is_https || may_be_http) && is_answered
     }
 
     /// Whether the exchange alone can have led to the outcome.

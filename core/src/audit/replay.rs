@@ -148,31 +148,30 @@ impl OpenRun {
         }
     }
 
-    /// A command takes no longer than its run so far, by the tolerance for a clock that is set
-    /// back.
+    /// A command or an exchange takes no longer than its run so far, by the tolerance for a
+    /// clock that is set back.
     fn check_duration(
         &self,
         transition: &TransitionRecord,
         time: &Timestamp,
     ) -> Result<(), Contradiction> {
-        let by_verifier = || {
-            transition
-                .verifier
-                .as_ref()
-                .map(|verifier| &verifier.command)
-        };
-        let command = transition.command.as_ref().or_else(by_verifier);
-        let (Some(command), Some(begun)) = (command, &self.begun) else {
+        let (command, verifier) = (&transition.command, &transition.verifier);
+        let by_verifier = || verifier.as_ref().map(|verifier| &verifier.command);
+        let command = command.as_ref().or_else(by_verifier);
+        let exchange = transition.registry.as_ref();
+        let longest = command
+            .map(|command| command.milliseconds)
+            .max(exchange.map(|exchange| exchange.milliseconds));
+        let (Some(milliseconds), Some(begun)) = (longest, self.begun.clone()) else {
             return Ok(());
         };
-        let elapsed = time.duration_since(begun).unwrap_or_default();
-        let duration = Duration::from_millis(command.milliseconds);
-        if duration <= elapsed.saturating_add(CLOCK_SKEW_TOLERANCE) {
+        let elapsed = time.duration_since(&begun).unwrap_or_default();
+        if Duration::from_millis(milliseconds) <= elapsed.saturating_add(CLOCK_SKEW_TOLERANCE) {
             return Ok(());
         }
         Err(Contradiction::Duration {
-            milliseconds: command.milliseconds,
-            begun: begun.clone(),
+            milliseconds,
+            begun,
         })
     }
 }
