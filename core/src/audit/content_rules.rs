@@ -47,29 +47,9 @@ pub(super) fn classification_hash(outcome: &Outcome<ContentInfo>) -> Option<Clas
 }
 
 const fn content_of(outcome: &Outcome<ContentInfo>) -> Option<&ContentInfo> {
-    match outcome {
-        Outcome::Fetched { content }
-        | Outcome::CopyRead { content }
-        | Outcome::LookedUp {
-            entry: CacheEntry::File { content },
-        }
-        | Outcome::Published {
-            read_back: CacheEntry::File { content },
-            ..
-        } => Some(content),
-        _ => None,
-    }
-}
-
-const fn oversized(outcome: &Outcome<ContentInfo>) -> Option<u64> {
-    match outcome {
-        Outcome::LookedUp {
-            entry: CacheEntry::Oversized { size },
-        }
-        | Outcome::Published {
-            read_back: CacheEntry::Oversized { size },
-            ..
-        } => Some(*size),
+    match (outcome, outcome.cache_entry()) {
+        (Outcome::Fetched { content } | Outcome::CopyRead { content }, _)
+        | (_, Some(CacheEntry::File { content })) => Some(content),
         _ => None,
     }
 }
@@ -83,7 +63,7 @@ impl Contents {
         classification: Option<ClassificationHash>,
         version: VersionHash,
     ) -> Result<(), Contradiction> {
-        if let Some(size) = oversized(outcome)
+        if let Some(&CacheEntry::Oversized { size }) = outcome.cache_entry()
             && (size <= MAX_MANIFEST_SIZE as u64 || size > MAX_FILE_SIZE)
         {
             return Err(Contradiction::OversizedFile(size));

@@ -237,20 +237,22 @@ fn parse_error(json: &str, error: &serde_json::Error) -> RecordError {
 /// changed, not torn. Within a record's texts, quotes are escaped.
 #[must_use]
 pub fn is_complete(line: &[u8]) -> bool {
-    let trailer = line
-        .len()
-        .checked_sub(TRAILER.0.len() + 64 + TRAILER.1.len());
-    trailer.is_some_and(|at| line[at..].starts_with(TRAILER.0.as_bytes()))
-        && line.ends_with(TRAILER.1.as_bytes())
+    split_trailer(line).is_some()
 }
 
 /// The record's JSON without the trailer, if that is its SHA-256.
 fn verify_trailer(line: &[u8]) -> Option<String> {
-    let line = std::str::from_utf8(line).ok()?;
-    let line = line.strip_suffix(TRAILER.1)?;
-    let (record, sha256) = line.split_at_checked(line.len().checked_sub(64)?)?;
-    let record = record.strip_suffix(TRAILER.0)?;
-    (Digest::of(record.as_bytes()).hex() == sha256).then(|| format!("{record}}}"))
+    let (record, sha256) = split_trailer(line)?;
+    let is_hash = Digest::of(record).hex().as_bytes() == sha256;
+    let record = std::str::from_utf8(record).ok()?;
+    is_hash.then(|| format!("{record}}}"))
+}
+
+/// A line up to its trailer, and the hash in that.
+fn split_trailer(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.strip_suffix(TRAILER.1.as_bytes())?;
+    let (record, sha256) = line.split_at(line.len().checked_sub(64)?);
+    Some((record.strip_suffix(TRAILER.0.as_bytes())?, sha256))
 }
 
 /// Serialises a hash in hexadecimal.

@@ -11,7 +11,7 @@ use super::merkle::NodeHash;
 use super::record::{Entry, Record, SourceInfo, TransitionRecord};
 use crate::digest::hex;
 use crate::escape::percent_encode;
-use crate::machine::{CacheEntry, Cause, EffectError, FailureKind, Outcome, State};
+use crate::machine::{CacheEntry, Cause, EffectError, FailureKind, State};
 use crate::registry::{Repository, Url};
 use crate::request::{Location, Request};
 
@@ -124,11 +124,7 @@ pub fn statement(
         "digest": { "sha256": request.digest().hex() },
     });
     if event.to == State::Committed
-        && let Outcome::LookedUp { entry }
-        | Outcome::Published {
-            read_back: entry, ..
-        } = &event.outcome
-        && let CacheEntry::File { content } = entry
+        && let Some(CacheEntry::File { content }) = event.outcome.cache_entry()
     {
         subject["annotations"] = json!({ "size": content.size });
     }

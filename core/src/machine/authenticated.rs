@@ -1,6 +1,6 @@
 //! Every verifier has approved the bytes.
 
-use super::{Cause, Committed, Content, Effect, Outcome, State, StepResult, Verified};
+use super::{Cause, Committed, Content, Effect, Fetch, Outcome, StepResult, Verified};
 
 /// Evidence that every verifier of the task has approved the verified bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,13 @@ impl<C: Content> Authenticated<C> {
         self.verified.wants_commit()
     }
 
-    /// Takes the outcome of that. A failure is one in `state`.
-    pub(super) fn step(self, state: State, outcome: Outcome<C>) -> StepResult<C, Self> {
+    /// Takes the outcome of that. `present` makes the present state of this one, where it stays
+    /// or fails.
+    pub(super) fn step(
+        self,
+        outcome: Outcome<C>,
+        present: impl FnOnce(Self) -> Fetch<C>,
+    ) -> StepResult<C> {
         match (self.verified.staged(), outcome) {
             (None, Outcome::Continued) => Ok(Committed::hit(self)),
             (
@@ -37,11 +42,13 @@ impl<C: Content> Authenticated<C> {
                     placement,
                     read_back,
                 },
-            ) => Ok(Committed::publish(self, state, &read_back, placement)),
-            (_, Outcome::Failed { error }) => {
-                Ok(self.verified.fail(state, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => Err((self, outcome)),
+            ) => Ok(
+                Committed::publish(self, &read_back, placement).unwrap_or_else(|this| {
+                    let read = read_back.digest();
+                    present(this).fail(Cause::ReadBackMismatch { read })
+                }),
+            ),
+            (_, outcome) => Err((present(self), outcome)),
         }
     }
 

@@ -3,8 +3,9 @@
 use std::marker::PhantomData;
 
 use super::verified::Origin;
-use super::{Authenticated, CacheEntry, Cause, Content, Fetch, Placement, Staged, Staging, State};
-use super::{Task, Verified};
+use super::{
+    Authenticated, CacheEntry, Content, Fetch, Placement, Staged, Staging, Task, Verified,
+};
 use crate::index::IndexSummary;
 
 /// The object is in the cache, whole and durable.
@@ -50,25 +51,22 @@ impl<C: Content> Committed<C> {
         Self::commit(authenticated.into_verified(), Provenance::Hit)
     }
 
-    /// The next state: this one, if the cache returned the verified bytes; otherwise a failure
-    /// in `state`.
+    /// Succeeds if the cache returned the verified bytes.
     pub(super) fn publish(
         authenticated: Authenticated<C>,
-        state: State,
         read_back: &CacheEntry<C>,
         placement: Placement,
-    ) -> Fetch<C> {
-        let verified = authenticated.into_verified();
+    ) -> Result<Fetch<C>, Authenticated<C>> {
+        let verified = authenticated.verified();
         if !matches!(read_back, CacheEntry::File { content } if content == verified.content()) {
-            let read = read_back.digest();
-            return verified.fail(state, Cause::ReadBackMismatch { read });
+            return Err(authenticated);
         }
         let attempts = verified.staged().map_or(0, Staged::attempt);
         let provenance = Provenance::Fetched {
             attempts,
             placement,
         };
-        Self::commit(verified, provenance)
+        Ok(Self::commit(authenticated.into_verified(), provenance))
     }
 
     fn commit(verified: Verified<C>, provenance: Provenance) -> Fetch<C> {

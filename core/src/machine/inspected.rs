@@ -1,7 +1,7 @@
 //! The bytes are an index.
 
 use super::{Cause, Classification, Content, Copied, Effect, Fetch, Method, Outcome, Staged};
-use super::{State, StepResult, Verified};
+use super::{StepResult, Verified};
 use crate::index::IndexSummary;
 
 /// The bytes are an image index or a manifest list; their digest has not been
@@ -15,18 +15,21 @@ pub struct Inspected<C> {
 impl<C: Content> Inspected<C> {
     /// The next state: this one, if the bytes are an index.
     pub(super) fn inspect(copied: Copied<C>) -> Fetch<C> {
-        let actual = copied.content().info().digest;
-        match copied.content().info().classification.clone() {
-            Classification::Index(index) => Fetch::Inspected(Self { copied, index }),
-            Classification::NotAnIndex(reason) => {
-                let (staged, _) = copied.into_parts();
-                if actual == staged.task().request.digest() {
-                    staged.fail(State::Copied, Cause::NotAnIndex { reason })
-                } else {
-                    staged.digest_mismatch(State::Copied, actual, Some(reason))
-                }
+        let reason = match copied.content().info().classification.clone() {
+            Classification::Index(index) => return Fetch::Inspected(Self { copied, index }),
+            Classification::NotAnIndex(reason) => reason,
+        };
+        let (actual, expected) = copied.digests();
+        let cause = if actual == expected {
+            Cause::NotAnIndex { reason }
+        } else {
+            Cause::DigestMismatch {
+                actual,
+                expected,
+                not_an_index: Some(Box::new(reason)),
             }
-        }
+        };
+        Fetch::Copied(copied).fail(cause)
     }
 
     /// The state before.
@@ -46,25 +49,20 @@ impl<C: Content> Inspected<C> {
         }
     }
 
-    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C> {
         match (self.copied.staged().task().policy.method, outcome) {
             (Method::Raw, Outcome::Continued) => Ok(Verified::verify(self)),
-            // SHA-256 decides and gives the plainer error, so it is compared first.
             (Method::SkopeoCopy, Outcome::ManifestDigest { digest }) => {
-                Ok(match Verified::verify(self) {
-                    Fetch::Verified(verified) if digest != verified.digest().to_string() => {
-                        let (sha256, skopeo) = (verified.digest(), digest);
-                        let cause = Cause::SkopeoDigestMismatch { sha256, skopeo };
-                        verified.fail(State::Inspected, cause)
-                    }
-                    next => next,
-                })
+                let (sha256, expected) = self.copied.digests();
+                // SHA-256 decides and gives the plainer error, so it is compared first.
+                if sha256 != expected || digest == sha256.to_string() {
+                    return Ok(Verified::verify(self));
+                }
+                let skopeo = digest;
+                let cause = Cause::SkopeoDigestMismatch { sha256, skopeo };
+                Ok(Fetch::Inspected(self).fail(cause))
             }
-            (_, Outcome::Failed { error }) => {
-                let (staged, ..) = self.into_parts();
-                Ok(staged.fail(State::Inspected, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => Err((self, outcome)),
+            (_, outcome) => Err((Fetch::Inspected(self), outcome)),
         }
     }
 

@@ -124,6 +124,18 @@ impl<C: Content> Outcome<C> {
 }
 
 impl<C> Outcome<C> {
+    /// What is at the object's name, as the caller found it.
+    #[must_use]
+    pub const fn cache_entry(&self) -> Option<&CacheEntry<C>> {
+        match self {
+            Self::LookedUp { entry }
+            | Self::Published {
+                read_back: entry, ..
+            } => Some(entry),
+            _ => None,
+        }
+    }
+
     /// The kind of the outcome, as the transition table names it.
     #[must_use]
     pub const fn kind(&self) -> OutcomeKind {

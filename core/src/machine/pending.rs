@@ -1,7 +1,7 @@
 //! The cache was not read yet, or has no usable object.
 
-use super::{Authenticated, CacheEntry, Cause, Committed, Content, Effect, Failed, Fetch, Network};
-use super::{ObjectStatus, Outcome, Staged, State, StepResult, Task, Verified};
+use super::{Authenticated, CacheEntry, Cause, Committed, Content, Effect, Fetch, Network};
+use super::{ObjectStatus, Outcome, Staged, StepResult, Task, Verified};
 
 /// The first state: the cache was not read yet, or has no usable object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Pending {
         }
     }
 
-    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C> {
         match (&self.object, outcome) {
             (Object::Unknown | Object::Corrupt, Outcome::LookedUp { entry }) => {
                 Ok(self.looked_up(entry))
@@ -59,10 +59,7 @@ impl Pending {
             (Object::Absent { .. }, Outcome::Staged { staging }) => {
                 Ok(Fetch::Staged(Staged::new(self, staging)))
             }
-            (_, Outcome::Failed { error }) => {
-                Ok(self.fail(State::Pending, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => Err((self, outcome)),
+            (_, outcome) => Err((Fetch::Pending(self), outcome)),
         }
     }
 
@@ -76,7 +73,7 @@ impl Pending {
             },
             Err((pending, ObjectStatus::Missing)) => pending.absent(None),
             Err((pending, ObjectStatus::NotAnIndex(reason))) => {
-                pending.fail(State::Pending, Cause::NotAnIndex { reason })
+                Fetch::Pending(pending).fail(Cause::NotAnIndex { reason })
             }
             Err((pending, ObjectStatus::Corrupt | ObjectStatus::Intact { .. })) => {
                 Fetch::Pending(Self {
@@ -93,13 +90,8 @@ impl Pending {
                 object: Object::Absent { quarantined },
                 ..self
             }),
-            Network::Offline => self.fail(State::Pending, Cause::Offline { quarantined }),
+            Network::Offline => Fetch::Pending(self).fail(Cause::Offline { quarantined }),
         }
-    }
-
-    /// Ends the fetch, from here or, as a hit, from a later state.
-    pub(super) fn fail<C: Content>(self, state: State, cause: Cause) -> Fetch<C> {
-        Fetch::Failed(Failed::new(self.task, state, 0, cause, None))
     }
 
     pub(super) fn into_parts(self) -> (Task, Option<String>) {

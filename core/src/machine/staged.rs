@@ -1,9 +1,7 @@
 //! Names for the copy are reserved.
 
-use super::{Cause, Content, Copied, Effect, EffectError, Failed, Fetch, Outcome, Pending};
-use super::{Staging, State, StepResult, Task};
-use crate::digest::Digest;
-use crate::index::NotAnIndex;
+use super::{Cause, Content, Copied, Effect, EffectError, Fetch, Outcome, Pending};
+use super::{Staging, StepResult, Task};
 
 /// The cache has no such object, and the fetch has names to copy to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ impl Staged {
         }
     }
 
-    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C> {
         match (self.phase, outcome) {
             (Phase::Fetching, Outcome::Fetched { content }) => {
                 Ok(Fetch::Copied(Copied::new(self, content)))
@@ -77,48 +75,23 @@ impl Staged {
                 phase: Phase::Fetching,
                 ..self
             })),
-            (Phase::Fetching, Outcome::Failed { error }) => Ok(self.attempt_failed(error)),
-            (Phase::BackingOff, Outcome::Failed { error }) => {
-                Ok(self.fail(State::Staged, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => Err((self, outcome)),
+            (_, Outcome::Failed { error }) => Ok(self.effect_failed(error)),
+            (_, outcome) => Err((Fetch::Staged(self), outcome)),
         }
     }
 
-    fn attempt_failed<C: Content>(self, error: EffectError) -> Fetch<C> {
-        if !error.is_transient() {
-            return self.fail(State::Staged, Cause::EffectFailed { error });
-        }
-        if self.attempt < self.task().policy.attempts.get() {
-            return Fetch::Staged(Self {
+    fn effect_failed<C: Content>(self, error: EffectError) -> Fetch<C> {
+        let attempts = self.attempt;
+        if self.phase == Phase::BackingOff || !error.is_transient() {
+            Fetch::Staged(self).fail(Cause::EffectFailed { error })
+        } else if attempts < self.task().policy.attempts.get() {
+            Fetch::Staged(Self {
                 phase: Phase::BackingOff,
                 ..self
-            });
+            })
+        } else {
+            Fetch::Staged(self).fail(Cause::RetriesExhausted { attempts, error })
         }
-        let attempts = self.attempt;
-        self.fail(State::Staged, Cause::RetriesExhausted { attempts, error })
-    }
-
-    /// Ends the fetch, from here or from a later state.
-    pub(super) fn fail<C: Content>(self, state: State, cause: Cause) -> Fetch<C> {
-        let (task, _) = self.pending.into_parts();
-        let staging = Some(self.staging);
-        Fetch::Failed(Failed::new(task, state, self.attempt, cause, staging))
-    }
-
-    /// Ends the fetch, because the bytes are not the requested ones.
-    pub(super) fn digest_mismatch<C: Content>(
-        self,
-        state: State,
-        actual: Digest,
-        not_an_index: Option<NotAnIndex>,
-    ) -> Fetch<C> {
-        let cause = Cause::DigestMismatch {
-            actual,
-            expected: self.task().request.digest(),
-            not_an_index: not_an_index.map(Box::new),
-        };
-        self.fail(state, cause)
     }
 
     pub(super) fn into_parts(self) -> (Pending, Staging) {

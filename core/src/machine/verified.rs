@@ -1,7 +1,7 @@
 //! The bytes are an index with the requested digest.
 
 use super::{Authenticated, CacheEntry, Cause, Content, Effect, Fetch, Inspected, ObjectStatus};
-use super::{Outcome, Pending, Staged, State, StepResult, Task};
+use super::{Outcome, Pending, Staged, StepResult, Task};
 use crate::digest::Digest;
 use crate::index::IndexSummary;
 
@@ -25,11 +25,15 @@ pub(super) enum Origin {
 impl<C: Content> Verified<C> {
     /// The next state: this one, if the digests are equal.
     pub(super) fn verify(inspected: Inspected<C>) -> Fetch<C> {
-        let (staged, content, index) = inspected.into_parts();
-        let actual = content.info().digest;
-        if actual != staged.task().request.digest() {
-            return staged.digest_mismatch(State::Inspected, actual, None);
+        let (actual, expected) = inspected.copied().digests();
+        if actual != expected {
+            return Fetch::Inspected(inspected).fail(Cause::DigestMismatch {
+                actual,
+                expected,
+                not_an_index: None,
+            });
         }
+        let (staged, content, index) = inspected.into_parts();
         Fetch::Verified(Self {
             origin: Origin::Fetched(staged),
             content,
@@ -87,26 +91,21 @@ impl<C: Content> Verified<C> {
         }
     }
 
-    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C, Self> {
-        match (self.next_verifier(), outcome) {
-            (Some(_), Outcome::VerifierExited { status: 0, .. }) => Ok(self.approved()),
-            (Some(verifier), Outcome::VerifierExited { status, message }) => {
+    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C> {
+        match (Authenticated::authenticate(self), outcome) {
+            (Ok(authenticated), outcome) => {
+                authenticated.step(outcome, |this| Fetch::Verified(this.into_verified()))
+            }
+            (Err(verified), Outcome::VerifierExited { status: 0, .. }) => Ok(verified.approved()),
+            (Err(verified), Outcome::VerifierExited { status, message }) => {
                 let cause = Cause::RefusedByVerifier {
                     message,
                     status,
-                    verifier,
+                    verifier: verified.approvals,
                 };
-                Ok(self.fail(State::Verified, cause))
+                Ok(Fetch::Verified(verified).fail(cause))
             }
-            (_, Outcome::Failed { error }) => {
-                Ok(self.fail(State::Verified, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => match Authenticated::authenticate(self) {
-                Ok(authenticated) => authenticated
-                    .step(State::Verified, outcome)
-                    .map_err(|(authenticated, outcome)| (authenticated.into_verified(), outcome)),
-                Err(verified) => Err((verified, outcome)),
-            },
+            (Err(verified), outcome) => Err((Fetch::Verified(verified), outcome)),
         }
     }
 
@@ -115,13 +114,6 @@ impl<C: Content> Verified<C> {
         match Authenticated::authenticate(Self { approvals, ..self }) {
             Ok(authenticated) => Fetch::Authenticated(authenticated),
             Err(verified) => Fetch::Verified(verified),
-        }
-    }
-
-    pub(super) fn fail(self, state: State, cause: Cause) -> Fetch<C> {
-        match self.origin {
-            Origin::Cache(pending) => pending.fail(state, cause),
-            Origin::Fetched(staged) => staged.fail(state, cause),
         }
     }
 
