@@ -89,7 +89,7 @@ pub enum FindingKind {
     /// Two runs have one id.
     #[error("run {0} begins again, or another run has its id")]
     ReusedRun(RunId),
-    /// The year is outside [`PLAUSIBLE_YEARS`](super::PLAUSIBLE_YEARS).
+    /// The year is one that no record is of, as [`Timestamp::is_plausible`] has it.
     #[error("implausible time {}", .0.as_str())]
     ImplausibleTime(Timestamp),
     /// The record is older than the log.

@@ -27,7 +27,7 @@ pub struct RunId(u64);
 pub struct Timestamp(String);
 
 /// The years that a record may be of: from this program's first to long after its last.
-pub const PLAUSIBLE_YEARS: std::ops::RangeInclusive<u16> = 2025..=2199;
+const PLAUSIBLE_YEARS: std::ops::RangeInclusive<u16> = 2025..=2199;
 
 /// A text that is not a valid id or timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,7 +153,7 @@ impl Timestamp {
         &self.0
     }
 
-    /// Whether the year is one of [`PLAUSIBLE_YEARS`]. A clock that was never set is in 1970,
+    /// Whether the year is one that a record may be of, 2025 to 2199. A clock that was never set is in 1970,
     /// 1980 or 2000.
     #[must_use]
     pub fn is_plausible(&self) -> bool {

@@ -20,7 +20,7 @@ use crate::digest::hex;
 const ED25519: u8 = 0x01;
 
 /// Limit of a key's name in bytes: that of an origin, which a name should be.
-pub const MAX_KEY_NAME_LEN: usize = 255;
+const MAX_KEY_NAME_LEN: usize = 255;
 
 /// The start of a secret key.
 const SECRET_PREFIX: &str = "PRIVATE+KEY+";

@@ -28,7 +28,6 @@ pub(super) struct OpenRun {
     /// The directory of its staging names.
     staging_dir: Option<String>,
     committed: u64,
-    failed: u64,
 }
 
 impl OpenRun {
@@ -42,7 +41,6 @@ impl OpenRun {
             ended_fetches: HashSet::new(),
             staging_dir: None,
             committed: 0,
-            failed: 0,
         }
     }
 
@@ -50,7 +48,7 @@ impl OpenRun {
     /// have some records, but not its last one. A fetch whose `Committed` record could not
     /// be fsynced has all of its records and counts as failed.
     pub(super) fn can_end(&self, committed: u64, failed: u64, unrecorded: u64) -> bool {
-        let recorded = self.committed.saturating_add(self.failed);
+        let recorded = self.ended_fetches.len() as u64;
         self.open_fetches.len() as u64 <= unrecorded
             && recorded.saturating_add(unrecorded) == committed.saturating_add(failed)
             && committed <= self.committed
@@ -93,16 +91,14 @@ impl OpenRun {
         checks.into_iter().filter_map(Result::err).for_each(report);
         match step(state, transition) {
             Ok(next) => {
-                match next.state() {
-                    State::Committed => self.committed += 1,
-                    State::Failed => self.failed += 1,
-                    state => {
-                        self.open_fetches.insert(fetch, next);
-                        return Some(state);
-                    }
+                let state = next.state();
+                if next.wants().is_none() {
+                    self.ended_fetches.insert(fetch);
+                } else {
+                    self.open_fetches.insert(fetch, next);
                 }
-                self.ended_fetches.insert(fetch);
-                Some(transition.event.to)
+                self.committed += u64::from(state == State::Committed);
+                Some(state)
             }
             Err(reason) => {
                 kinds.push(FindingKind::Replay { fetch, reason });

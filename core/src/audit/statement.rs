@@ -67,17 +67,12 @@ impl FromStr for VerifierId {
         let (scheme, rest) = text.split_once(':').ok_or(InvalidVerifierId)?;
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && (scheme.bytes()).all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let is_text = |text: &str| {
-            (text.bytes()).all(|byte| {
-                byte.is_ascii_alphanumeric() || PATH.contains(&byte) || b"?#[]".contains(&byte)
-            })
-        };
-        let mut parts = rest.split('%');
-        let is_encoded = |part: &str| {
-            let digits = part.as_bytes().first_chunk::<2>();
-            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) && is_text(part)
-        };
-        let is_rest = parts.next().is_some_and(is_text) && parts.all(is_encoded);
+        let bytes = rest.as_bytes();
+        let is_rest = (0..bytes.len()).all(|at| match bytes[at] {
+            b'%' => (bytes.get(at + 1..at + 3))
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
+            byte => byte.is_ascii_alphanumeric() || PATH.contains(&byte) || b"?#[]".contains(&byte),
+        });
         if is_scheme && is_rest && !rest.is_empty() && text.len() <= MAX_VERIFIER_ID_LEN {
             Ok(Self(text.to_owned()))
         } else {
