@@ -48,9 +48,10 @@ impl OpenRun {
     /// have some records, but not its last one. A fetch whose `Committed` record could not
     /// be fsynced has all of its records and counts as failed.
     pub(super) fn can_end(&self, committed: u64, failed: u64, unrecorded: u64) -> bool {
-        let recorded = self.ended_fetches.len() as u64;
+        let all = (self.ended_fetches.len() as u64).checked_add(unrecorded);
         self.open_fetches.len() as u64 <= unrecorded
-            && recorded.saturating_add(unrecorded) == committed.saturating_add(failed)
+            && all.is_some()
+            && all == committed.checked_add(failed)
             && committed <= self.committed
     }
 
