@@ -27,12 +27,12 @@ impl<C: Content> Authenticated<C> {
         self.verified.wants_commit()
     }
 
-    /// Takes the outcome of that. `present` makes the present state of this one, where it stays
-    /// or fails.
+    /// Takes the outcome of that effect. `into_state` turns this back into the caller's state,
+    /// which a refusal returns and a failure ends.
     pub(super) fn step(
         self,
         outcome: Outcome<C>,
-        present: impl FnOnce(Self) -> Fetch<C>,
+        into_state: impl FnOnce(Self) -> Fetch<C>,
     ) -> StepResult<C> {
         match (self.verified.staged(), outcome) {
             (None, Outcome::Continued) => Ok(Committed::hit(self)),
@@ -45,10 +45,10 @@ impl<C: Content> Authenticated<C> {
             ) => Ok(
                 Committed::publish(self, &read_back, placement).unwrap_or_else(|this| {
                     let read = read_back.digest();
-                    present(this).fail(Cause::ReadBackMismatch { read })
+                    into_state(this).fail(Cause::ReadBackMismatch { read })
                 }),
             ),
-            (_, outcome) => Err((present(self), outcome)),
+            (_, outcome) => Err((into_state(self), outcome)),
         }
     }
 

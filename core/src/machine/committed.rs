@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::verified::Origin;
+use super::verified::Source;
 use super::{
     Authenticated, CacheEntry, Content, Fetch, Placement, Staged, Staging, Task, Verified,
 };
@@ -71,10 +71,10 @@ impl<C: Content> Committed<C> {
 
     fn commit(verified: Verified<C>, provenance: Provenance) -> Fetch<C> {
         let size = verified.content().info().size;
-        let (origin, index) = verified.into_parts();
-        let (pending, staging) = match origin {
-            Origin::Cache(pending) => (pending, None),
-            Origin::Fetched(staged) => {
+        let (source, index) = verified.into_parts();
+        let (pending, staging) = match source {
+            Source::Cache(pending) => (pending, None),
+            Source::Fetched(staged) => {
                 let (pending, staging) = staged.into_parts();
                 (pending, Some(staging))
             }

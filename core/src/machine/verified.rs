@@ -8,7 +8,7 @@ use crate::index::IndexSummary;
 /// Evidence that the bytes are an index, and that their SHA-256 is the requested digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<C> {
-    origin: Origin,
+    source: Source,
     content: C,
     index: IndexSummary,
     /// Number of verifiers that have approved the bytes.
@@ -17,7 +17,7 @@ pub struct Verified<C> {
 
 /// Where the bytes are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum Source {
     Cache(Pending),
     Fetched(Staged),
 }
@@ -35,7 +35,7 @@ impl<C: Content> Verified<C> {
         }
         let (staged, content, index) = inspected.into_parts();
         Fetch::Verified(Self {
-            origin: Origin::Fetched(staged),
+            source: Source::Fetched(staged),
             content,
             index,
             approvals: 0,
@@ -49,7 +49,7 @@ impl<C: Content> Verified<C> {
     ) -> Result<Self, (Pending, ObjectStatus)> {
         match (entry.status(pending.task().request.digest()), entry) {
             (ObjectStatus::Intact { index, .. }, CacheEntry::File { content }) => Ok(Self {
-                origin: Origin::Cache(pending),
+                source: Source::Cache(pending),
                 content,
                 index,
                 approvals: 0,
@@ -130,21 +130,21 @@ impl<C: Content> Verified<C> {
     }
 
     pub(super) const fn task(&self) -> &Task {
-        match &self.origin {
-            Origin::Cache(pending) => pending.task(),
-            Origin::Fetched(staged) => staged.task(),
+        match &self.source {
+            Source::Cache(pending) => pending.task(),
+            Source::Fetched(staged) => staged.task(),
         }
     }
 
     /// `None` for a hit.
     pub(super) const fn staged(&self) -> Option<&Staged> {
-        match &self.origin {
-            Origin::Cache(_) => None,
-            Origin::Fetched(staged) => Some(staged),
+        match &self.source {
+            Source::Cache(_) => None,
+            Source::Fetched(staged) => Some(staged),
         }
     }
 
-    pub(super) fn into_parts(self) -> (Origin, IndexSummary) {
-        (self.origin, self.index)
+    pub(super) fn into_parts(self) -> (Source, IndexSummary) {
+        (self.source, self.index)
     }
 }
