@@ -101,7 +101,7 @@ impl LogFile {
     pub(super) fn extend(
         &self,
         end: LogEnd,
-        run: &RunId,
+        run: RunId,
         entry: Entry,
     ) -> Result<Appended, LogError> {
         let time = Timestamp::from(SystemTime::now());
@@ -112,7 +112,7 @@ impl LogFile {
             entry,
             log: end.log,
             prev: end.prev,
-            run: run.clone(),
+            run,
             schema: Schema,
             seq: end.seq,
             time,

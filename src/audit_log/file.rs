@@ -64,7 +64,7 @@ impl LogFile {
     pub(super) fn end(
         &self,
         known: Option<&Appended>,
-        run: &RunId,
+        run: RunId,
         required_origin: Option<&LogId>,
     ) -> Result<LogEnd, LogError> {
         let metadata = self.file.metadata().map_err(self.context("stat"))?;

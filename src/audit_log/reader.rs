@@ -11,7 +11,7 @@ use std::thread::ScopedJoinHandle;
 use skopeo_index_core::audit::{
     Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, LineReader, LogLine,
     LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
-    Verifier, VerifierRecord,
+    TransitionRecord, Verifier, VerifierRecord,
 };
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::machine::State;
@@ -252,20 +252,20 @@ impl OpenRuns {
                 skopeo,
                 fetches: HashMap::new(),
             };
-            self.0.insert(record.run.clone(), run);
+            self.0.insert(record.run, run);
         }
         let run = self.0.get_mut(&record.run)?;
         match &record.entry {
             Entry::End { .. } => drop(self.0.remove(&record.run)),
             Entry::Skopeo(skopeo) => run.skopeo = Some(skopeo.clone()),
-            Entry::Transition {
+            Entry::Transition(TransitionRecord {
                 command,
                 event,
                 fetch,
                 registry,
                 verifier,
                 ..
-            } => {
+            }) => {
                 let open = run.fetches.entry(*fetch).or_default();
                 open.verifiers.extend(verifier.as_deref().cloned());
                 let engine = match (command, registry) {

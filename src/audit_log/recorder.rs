@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use skopeo_index_core::audit::{Entry, Labels, RunId, RunInfo, SkopeoIdentity, SourceInfo};
+use skopeo_index_core::audit::{
+    Entry, Labels, RunId, RunInfo, SkopeoIdentity, SourceInfo, TransitionRecord,
+};
 use skopeo_index_core::machine::{Cause, EffectError, Event, FetchPolicy, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::verifier::Verifiers;
@@ -56,7 +58,7 @@ impl<'l> Recorder<'l> {
             verifiers,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        log.append(&run, Entry::Run(info))?;
+        log.append(run, Entry::Run(info))?;
         Ok(Self {
             log,
             run,
@@ -78,7 +80,7 @@ impl<'l> Recorder<'l> {
             failed: self.failed.into_inner(),
             unrecorded,
         };
-        self.log.append(&self.run, end)?;
+        self.log.append(self.run, end)?;
         self.log.sync()
     }
 
@@ -86,7 +88,7 @@ impl<'l> Recorder<'l> {
     fn record_identity(&self) -> Result<(), LogError> {
         let mut identify = self.identify.lock().unwrap_or_else(PoisonError::into_inner);
         match identify.take() {
-            Some(identify) => self.log.append(&self.run, Entry::Skopeo(identify())),
+            Some(identify) => self.log.append(self.run, Entry::Skopeo(identify())),
             None => Ok(()),
         }
     }
@@ -98,19 +100,19 @@ impl<'l> Recorder<'l> {
                 error: "an earlier record is missing".to_owned(),
             }));
         }
-        let entry = Entry::Transition {
+        let entry = Entry::Transition(TransitionRecord {
             command: transition.trace.command.clone(),
             event: transition.event.clone(),
             fetch: id.0 as u64,
             registry: transition.trace.exchange.clone(),
             request: request.clone(),
             verifier: transition.trace.verifier.clone().map(Box::new),
-        };
+        });
         let identified = match transition.trace.command {
             Some(_) => self.record_identity(),
             None => Ok(()),
         };
-        let recorded = identified.and_then(|()| self.log.append(&self.run, entry));
+        let recorded = identified.and_then(|()| self.log.append(self.run, entry));
         recorded.map_err(|error| {
             self.unrecorded().insert(id);
             Veto(error.into())

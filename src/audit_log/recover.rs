@@ -44,7 +44,7 @@ impl LogFile {
         &self,
         known: Option<&Appended>,
         length: u64,
-        run: &RunId,
+        run: RunId,
         required_origin: Option<&LogId>,
     ) -> Result<LogEnd, LogError> {
         let truncated = || LogError::Truncated(self.path.clone());

@@ -30,7 +30,7 @@ impl LogFile {
         &self,
         end: &LogEnd,
         rotation: &Rotation,
-        run: &RunId,
+        run: RunId,
     ) -> Result<Checkpoint, LogError> {
         if end.newline == Newline::Missing {
             let written = (&self.file).write_all(b"\n");
@@ -79,7 +79,7 @@ impl LogFile {
         path: &Path,
         rotation: &Rotation,
         checkpoint: Checkpoint,
-        run: &RunId,
+        run: RunId,
     ) -> Result<(), LogError> {
         let mut new_path = path.to_owned().into_os_string();
         new_path.push(".next");

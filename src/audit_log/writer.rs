@@ -85,7 +85,7 @@ impl<'c> LogWriter<'c> {
     ///
     /// # Errors
     /// No record was appended, perhaps the start of its line.
-    pub fn append(&self, run: &RunId, entry: Entry) -> Result<(), LogError> {
+    pub fn append(&self, run: RunId, entry: Entry) -> Result<(), LogError> {
         let mut state = self.state();
         self.check_sync_error()?;
         for _ in 0..MAX_ROTATIONS {
@@ -123,7 +123,7 @@ impl<'c> LogWriter<'c> {
         let _lock = self.lock(&log, &mut state)?;
         let run = random_bytes().map_err(log.context("rotate"))?;
         let run = RunId::from_random(run);
-        let mut end = log.end(None, &run, self.required_origin.as_ref())?;
+        let mut end = log.end(None, run, self.required_origin.as_ref())?;
         let rotation = match end.rotation.clone() {
             Some(rotation) => rotation,
             None => {
@@ -139,11 +139,11 @@ impl<'c> LogWriter<'c> {
                 });
                 let next = next.map_err(log.context("rotate"))?;
                 let rotation = Rotation { file, next };
-                end = log.extend(end, &run, Entry::Rotated(rotation.clone()))?.end;
+                end = log.extend(end, run, Entry::Rotated(rotation.clone()))?.end;
                 rotation
             }
         };
-        let checkpoint = log.complete_rotation(&end, &rotation, &run)?;
+        let checkpoint = log.complete_rotation(&end, &rotation, run)?;
         Ok((checkpoint, rotation.file))
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use skopeo_index_core::audit::{
     CommandRecord, Entry, ExchangeRecord, FetchEngine, FetchOrigin, FindingKind, Invocation,
     PreviousLog, Record, Rotation, RunInfo, SkopeoIdentity, SourceInfo, TlsRecord, TornLine,
-    VerifierRecord, leaf_hash, statement,
+    TransitionRecord, VerifierRecord, leaf_hash, statement,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::{
@@ -87,7 +87,7 @@ fn statements_match_their_schema_and_contradictions_do_not() {
             &verifier,
         ));
         // A storage location whose characters must be encoded in a URI.
-        if let Entry::Transition { request, .. } = &mut record.entry {
+        if let Entry::Transition(TransitionRecord { request, .. }) = &mut record.entry {
             let location = "/a b/\u{e9}%?#\"<>".parse().expect("a location");
             let location = Location::ContainersStorage {
                 location: Some(location),

@@ -168,8 +168,8 @@ fn open_runs_returns_the_run_of_each_record_that_ends_a_fetch() {
                 begun = Some(run.clone());
                 None
             }
-            Entry::Transition { event, .. }
-                if matches!(event.to, State::Committed | State::Failed) =>
+            Entry::Transition(made)
+                if matches!(made.event.to, State::Committed | State::Failed) =>
             {
                 ends += 1;
                 begun.clone()

@@ -146,7 +146,7 @@ fn append(log: &LogWriter<'_>, length: usize) -> Result<(), LogError> {
     let run: RunId = "0".repeat(16).try_into().expect("a name");
     let version = "x".repeat(length);
     log.append(
-        &run,
+        run,
         Entry::Genesis {
             previous: None,
             version,

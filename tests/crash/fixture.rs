@@ -278,8 +278,8 @@ impl Fixture {
         let last_run = &records.last().expect("records").run;
         let mut of_last_run = records.iter().filter(|record| record.run == *last_run);
         let is_committed = of_last_run.any(|record| match &record.entry {
-            Entry::Transition { event, request, .. } => {
-                event.to == State::Committed && request.digest() == self.digest()
+            Entry::Transition(made) => {
+                made.event.to == State::Committed && made.request.digest() == self.digest()
             }
             _ => false,
         });

@@ -167,7 +167,7 @@ fn session_with_log_records_run_transitions_and_end() {
     let states: Vec<State> = transitions
         .iter()
         .map(|entry| match entry {
-            Entry::Transition { event, .. } => event.to,
+            Entry::Transition(made) => made.event.to,
             other => panic!("{other:?}"),
         })
         .collect();

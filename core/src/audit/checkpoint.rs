@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::id::{InvalidId, LogId};
 use super::key::{VerifierKey, VerifierKeys};
 use super::merkle::NodeHash;
+use super::names::parse_number;
 use super::note::{
     Note, NoteError, NoteSignature, SignatureError, check_characters, has_signature_line,
 };
@@ -64,19 +65,15 @@ impl FromStr for Checkpoint {
             return Err(CheckpointError::Lines);
         };
         let origin = origin.to_owned().try_into();
+        // "the ASCII decimal representation of the number of leaves in the tree, with no
+        // leading zeroes"
+        let size = parse_number(size);
         Ok(Self {
             origin: origin.map_err(CheckpointError::Origin)?,
-            size: parse_size(size).ok_or(CheckpointError::Size)?,
+            size: size.ok_or(CheckpointError::Size)?,
             root: parse_hash(root).ok_or(CheckpointError::Root)?,
         })
     }
-}
-
-/// "the ASCII decimal representation of the number of leaves in the tree, with no leading
-/// zeroes"
-pub(super) fn parse_size(text: &str) -> Option<u64> {
-    let size: u64 = text.parse().ok()?;
-    (size.to_string() == text).then_some(size)
 }
 
 /// A hash in base64, of which there is one form.

@@ -9,11 +9,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use super::contradiction::Contradiction;
-use super::exchange::ExchangeRecord;
-use super::program::{CommandRecord, VerifierRecord};
-use super::record::{RunInfo, SourceInfo};
+use super::program::CommandRecord;
+use super::record::{RunInfo, SourceInfo, TransitionRecord};
 use crate::machine::{ContentInfo, Effect, EffectError, FailureKind, Method, Outcome, Staging};
-use crate::request::{Location, Request};
+use crate::request::Location;
 use crate::skopeo::{Exit, ParsedArgv, method_commands};
 
 /// Signals of Linux: 1 to `_NSIG`.
@@ -25,15 +24,11 @@ const STATUSES: std::ops::RangeInclusive<i32> = 0..=255;
 /// A transition that is to be checked.
 pub(super) struct Evidence<'a> {
     pub(super) run: &'a RunInfo,
-    pub(super) request: &'a Request,
-    /// What the state before asked for.
-    pub(super) effect: &'a Effect<'a, ContentInfo>,
-    pub(super) command: Option<&'a CommandRecord>,
-    pub(super) exchange: Option<&'a ExchangeRecord>,
-    pub(super) verifier: Option<&'a VerifierRecord>,
     /// Whether the run's skopeo is identified.
     pub(super) is_identified: bool,
-    pub(super) outcome: &'a Outcome<ContentInfo>,
+    pub(super) transition: &'a TransitionRecord,
+    /// What the state before asked for.
+    pub(super) effect: &'a Effect<'a, ContentInfo>,
 }
 
 /// The command that an effect needs.
@@ -49,7 +44,8 @@ impl Evidence<'_> {
     pub(super) fn check(&self) -> Result<(), Contradiction> {
         self.check_exchange()?;
         self.check_verifier()?;
-        match (self.expected_command(), self.command, &self.run.source) {
+        let command = &self.transition.command;
+        match (self.expected_command(), command, &self.run.source) {
             (_, Some(_), SourceInfo::Cache(_)) => Err(Contradiction::CommandInCopyRun),
             (None, Some(_), _) | (_, Some(_), SourceInfo::Registry) => {
                 Err(Contradiction::UnexpectedCommand)
@@ -68,15 +64,14 @@ impl Evidence<'_> {
     /// Whether the outcome can come about without skopeo: bytes of another cache or of the
     /// registry client, and failures before skopeo is started.
     fn can_lack_command(&self, expected: &Expected<'_>) -> bool {
-        let is_from_other = matches!(self.run.source, SourceInfo::Cache(_))
-            || matches!(self.run.source, SourceInfo::Registry)
-            || self.exchange.is_some();
-        match self.outcome {
+        let is_from_other = matches!(self.run.source, SourceInfo::Cache(_) | SourceInfo::Registry)
+            || self.transition.registry.is_some();
+        match &self.transition.event.outcome {
             Outcome::Failed {
                 error: EffectError::Command { kind, .. },
             } => {
                 // A missing container storage, which skopeo would create.
-                let location = self.request.location();
+                let location = self.transition.request.location();
                 let is_storage = matches!(location, Location::ContainersStorage { .. });
                 is_from_other || is_storage && *kind == FailureKind::NotFound
             }
@@ -119,7 +114,12 @@ impl Evidence<'_> {
         let name = format!("{staging}.attempt-{attempt}");
         let dir = self.path_in_cache(&parsed, Path::new(&name));
         let file = self.path_in_cache(&parsed, &Path::new(&name).join("manifest.json"));
-        let commands = method_commands(self.run.policy.method, self.request, &dir, &file);
+        let commands = method_commands(
+            self.run.policy.method,
+            &self.transition.request,
+            &dir,
+            &file,
+        );
         let typed = commands
             .get(expected.step)
             .ok_or(Contradiction::OtherCommand)?;
@@ -157,7 +157,7 @@ impl Evidence<'_> {
     ) -> Result<(), Contradiction> {
         let has_ended = command.exit.is_some() || command.signal.is_some();
         let is_possible = command.answer.as_ref().is_none_or(|answer| {
-            let repository = answer.parse(self.request.location());
+            let repository = answer.parse(self.transition.request.location());
             expected.step == 0 && has_ended && repository.is_some()
         });
         is_possible
@@ -167,7 +167,7 @@ impl Evidence<'_> {
 
     /// Compares the exit with the outcome.
     fn check_exit(&self, command: &CommandRecord) -> Result<(), Contradiction> {
-        let is_possible = match (self.outcome, exit(command)?) {
+        let is_possible = match (&self.transition.event.outcome, exit(command)?) {
             (Outcome::Failed { error }, Some(Exit::Status(0))) => {
                 // What `skopeo copy` left could not be read.
                 let copied = matches!(self.run.policy.method, Method::SkopeoCopy)

@@ -36,40 +36,20 @@ pub(super) type ClassificationHash = [u8; 12];
 
 /// Hashes a version, once for a run.
 pub(super) fn version_hash(version: &str) -> VersionHash {
-    start_of(&Sha256::digest(version))
+    start_of(Sha256::digest(version).into())
 }
 
 /// Hashes the classification in an outcome, where lines are parsed in parallel.
 pub(super) fn classification_hash(outcome: &Outcome<ContentInfo>) -> Option<ClassificationHash> {
     let mut hasher = ShaHasher(Sha256::new());
     content_of(outcome)?.classification.hash(&mut hasher);
-    Some(start_of(&hasher.0.finalize()))
+    Some(start_of(hasher.0.finalize().into()))
 }
 
 const fn content_of(outcome: &Outcome<ContentInfo>) -> Option<&ContentInfo> {
-    match outcome {
-        Outcome::Fetched { content }
-        | Outcome::CopyRead { content }
-        | Outcome::LookedUp {
-            entry: CacheEntry::File { content },
-        }
-        | Outcome::Published {
-            read_back: CacheEntry::File { content },
-            ..
-        } => Some(content),
-        _ => None,
-    }
-}
-
-const fn oversized(outcome: &Outcome<ContentInfo>) -> Option<u64> {
-    match outcome {
-        Outcome::LookedUp {
-            entry: CacheEntry::Oversized { size },
-        }
-        | Outcome::Published {
-            read_back: CacheEntry::Oversized { size },
-            ..
-        } => Some(*size),
+    match (outcome, outcome.cache_entry()) {
+        (Outcome::Fetched { content } | Outcome::CopyRead { content }, _)
+        | (_, Some(CacheEntry::File { content })) => Some(content),
         _ => None,
     }
 }
@@ -83,7 +63,7 @@ impl Contents {
         classification: Option<ClassificationHash>,
         version: VersionHash,
     ) -> Result<(), Contradiction> {
-        if let Some(size) = oversized(outcome)
+        if let Some(&CacheEntry::Oversized { size }) = outcome.cache_entry()
             && (size <= MAX_MANIFEST_SIZE as u64 || size > MAX_FILE_SIZE)
         {
             return Err(Contradiction::OversizedFile(size));
@@ -125,11 +105,6 @@ impl Hasher for ShaHasher {
 }
 
 /// The first bytes of a hash.
-fn start_of<const N: usize>(hash: &[u8]) -> [u8; N] {
-    let mut start = [0; N];
-    start
-        .iter_mut()
-        .zip(hash)
-        .for_each(|(to, from)| *to = *from);
-    start
+fn start_of<const N: usize>(hash: [u8; 32]) -> [u8; N] {
+    std::array::from_fn(|at| hash[at])
 }

@@ -33,8 +33,8 @@ pub enum Contradiction {
     /// An exit status and a signal at once, or one that Linux doesn't have.
     #[error("impossible exit of a command")]
     InvalidExit,
-    /// The command took longer than the run.
-    #[error("a command of {milliseconds} ms in a run that began {}", begun.as_str())]
+    /// The command or exchange took longer than the run.
+    #[error("a duration of {milliseconds} ms in a run that began {}", begun.as_str())]
     Duration {
         /// The recorded duration.
         milliseconds: u64,

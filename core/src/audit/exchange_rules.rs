@@ -1,5 +1,7 @@
 //! Which exchange with a registry a transition needs, and which one its record has.
 
+use std::net::SocketAddr;
+
 use super::command_rules::Evidence;
 use super::contradiction::Contradiction;
 use super::exchange::ExchangeRecord;
@@ -11,10 +13,13 @@ use crate::request::{Location, TlsVerify};
 /// Statuses of HTTP (RFC 9110, section 15).
 const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
 
+/// Versions of TLS that the client speaks.
+const TLS_VERSIONS: [&str; 2] = ["1.2", "1.3"];
+
 impl Evidence<'_> {
     /// Checks the exchange of a transition, and whether it brought what the outcome has.
     pub(super) fn check_exchange(&self) -> Result<(), Contradiction> {
-        if let Some(exchange) = self.exchange {
+        if let Some(exchange) = &self.transition.registry {
             if !self.can_have_exchange() {
                 return Err(Contradiction::UnexpectedExchange);
             }
@@ -22,7 +27,7 @@ impl Evidence<'_> {
                 return Err(Contradiction::InvalidExchange);
             }
         }
-        match (self.command, &self.run.source) {
+        match (&self.transition.command, &self.run.source) {
             (Some(_), SourceInfo::Auto) if !self.is_identified => {
                 Err(Contradiction::UnidentifiedSkopeo)
             }
@@ -35,7 +40,7 @@ impl Evidence<'_> {
     fn can_have_exchange(&self) -> bool {
         matches!(self.run.source, SourceInfo::Auto | SourceInfo::Registry)
             && matches!(
-                (self.effect, self.request.location()),
+                (self.effect, self.transition.request.location()),
                 (
                     Effect::Fetch {
                         method: Method::Raw,
@@ -46,46 +51,50 @@ impl Evidence<'_> {
             )
     }
 
-    /// Whether an exchange can have taken place: TLS where the endpoint says so, and only
-    /// what was answered has a status.
+    /// Whether an exchange can have taken place: only one with a connection has a status, and
+    /// TLS where the endpoint says so.
     fn is_possible(&self, exchange: &ExchangeRecord) -> bool {
         let Ok(url) = exchange.endpoint.parse::<Url>() else {
             return false;
         };
         let is_https = url.scheme() == Scheme::Https;
         let may_be_http = matches!(
-            self.request.location(),
+            self.transition.request.location(),
             Location::Docker {
                 tls_verify: TlsVerify::Never
             }
         );
-        let connected = exchange.status.is_none() || exchange.peer.is_some();
-        let encrypted = exchange.peer.is_none() || exchange.tls.is_some() == is_https;
-        let status = exchange
-            .status
-            .is_none_or(|status| STATUSES.contains(&status));
-        url.target() == "/" && (is_https || may_be_http) && connected && encrypted && status
+        let is_answered = match (&exchange.peer, exchange.status, &exchange.tls) {
+            (None, None, None) => true,
+            (Some(peer), status, tls) => {
+                peer.parse::<SocketAddr>().is_ok()
+                    && status.is_none_or(|status| STATUSES.contains(&status))
+                    && tls.is_some() == is_https
+                    && (tls.as_ref()).is_none_or(|tls| TLS_VERSIONS.contains(&&*tls.version))
+            }
+            (None, ..) => false,
+        };
+        url.target() == "/" && (is_https || may_be_http) && is_answered
     }
 
     /// Whether the exchange alone can have led to the outcome.
     fn check_result(&self) -> Result<(), Contradiction> {
-        let status = self.exchange.and_then(|exchange| exchange.status);
-        match self.outcome {
+        let exchange = self.transition.registry.as_ref();
+        let is_missing = match &self.transition.event.outcome {
             // Without skopeo, also bytes with another digest.
-            Outcome::Fetched { .. } if status != Some(200) => {
-                return Err(Contradiction::MissingExchange);
-            }
+            Outcome::Fetched { .. } => exchange.and_then(|exchange| exchange.status) != Some(200),
+            // With this kind, the gate refused before a request.
             Outcome::Failed {
                 error: EffectError::Command { kind, .. },
-            } if self.can_have_exchange()
-                && self.exchange.is_none()
-                // The gate refused before a request.
-                && *kind != FailureKind::RegistryClient =>
-            {
-                return Err(Contradiction::MissingExchange);
+            } => {
+                let is_requested = *kind != FailureKind::RegistryClient;
+                is_requested && exchange.is_none() && self.can_have_exchange()
             }
-            _ => {}
+            _ => false,
+        };
+        match is_missing {
+            true => Err(Contradiction::MissingExchange),
+            false => Ok(()),
         }
-        Ok(())
     }
 }

@@ -55,7 +55,7 @@ pub enum FindingKind {
     Genesis,
     /// The record does not fit its run: the run has not begun, begins twice, or ends with
     /// other counts.
-    #[error("run {} {reason}", run.as_str())]
+    #[error("run {run} {reason}")]
     Run {
         /// The run.
         run: RunId,
@@ -79,7 +79,7 @@ pub enum FindingKind {
         contradiction: Contradiction,
     },
     /// The record of a run names a user, a machine or labels that no run records.
-    #[error("run {} {reason}", run.as_str())]
+    #[error("run {run} {reason}")]
     Invocation {
         /// The run.
         run: RunId,
@@ -87,9 +87,9 @@ pub enum FindingKind {
         reason: &'static str,
     },
     /// Two runs have one id.
-    #[error("run {} begins again, or another run has its id", .0.as_str())]
+    #[error("run {0} begins again, or another run has its id")]
     ReusedRun(RunId),
-    /// The year is outside [`PLAUSIBLE_YEARS`](super::PLAUSIBLE_YEARS).
+    /// The year is one that no record is of, as [`Timestamp::is_plausible`] has it.
     #[error("implausible time {}", .0.as_str())]
     ImplausibleTime(Timestamp),
     /// The record is older than the log.
@@ -124,7 +124,7 @@ pub enum FindingKind {
         time: Timestamp,
     },
     /// A run without an `end` record.
-    #[error("run {} never finished: it was killed, is still running, or the log is truncated", .0.as_str())]
+    #[error("run {0} never finished: it was killed, is still running, or the log is truncated")]
     UnfinishedRun(RunId),
     /// The log has no records.
     #[error("the log is empty: expected at least a genesis record")]

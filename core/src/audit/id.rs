@@ -1,10 +1,12 @@
 //! Ids of logs and runs, and timestamps.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::hex;
+use super::names::parse_number;
+use crate::digest::{hex, is_hex};
 use crate::escape::quote;
 
 /// A log's id, the origin of its checkpoints: a URL without scheme, `HOST[:PORT][/PATH]` in
@@ -14,10 +16,10 @@ use crate::escape::quote;
 #[serde(try_from = "String")]
 pub struct LogId(String);
 
-/// A run's id: 64 random bits in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct RunId(String);
+/// A run's id: 64 random bits, shown in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(u64);
 
 /// A time in UTC: RFC 3339 with milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +27,7 @@ pub struct RunId(String);
 pub struct Timestamp(String);
 
 /// The years that a record may be of: from this program's first to long after its last.
-pub const PLAUSIBLE_YEARS: std::ops::RangeInclusive<u16> = 2025..=2199;
+const PLAUSIBLE_YEARS: std::ops::RangeInclusive<u16> = 2025..=2199;
 
 /// A text that is not a valid id or timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,8 +81,8 @@ impl LogId {
     /// The origin of the chain's first log, and this log's number in the chain.
     fn split_rotation(&self) -> (&str, u64) {
         let rotation = self.0.rsplit_once(ROTATION).and_then(|(origin, number)| {
-            let parsed: u64 = number.parse().ok()?;
-            (parsed > 1 && parsed.to_string() == number).then_some((origin, parsed))
+            let number = parse_number(number).filter(|number| *number > 1);
+            Some((origin, number?))
         });
         rotation.unwrap_or((&self.0, 1))
     }
@@ -105,7 +107,7 @@ impl TryFrom<String> for LogId {
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
         let is_valid = match text.strip_prefix(LOG_PREFIX) {
-            Some(digits) => is_hex(digits, 16),
+            Some(digits) => is_hex(digits, 32),
             None => is_url_without_scheme(&text),
         };
         let name = "origin, expected one like example.com/builds";
@@ -116,22 +118,20 @@ impl TryFrom<String> for LogId {
 impl RunId {
     /// Makes the id of a new run from random bytes.
     #[must_use]
-    pub fn from_random(bytes: [u8; 8]) -> Self {
-        Self(hex(&bytes))
-    }
-
-    /// The id's text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub const fn from_random(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
     }
 }
 
-impl RunId {
-    /// The id as a number, which takes less memory.
-    pub(super) fn to_number(&self) -> u64 {
-        // Never fails: an id has 16 hexadecimal digits.
-        u64::from_str_radix(&self.0, 16).unwrap_or_default()
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.to_string()
     }
 }
 
@@ -139,7 +139,10 @@ impl TryFrom<String> for RunId {
     type Error = InvalidId;
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        validate("run id", is_hex(&text, 8), text).map(Self)
+        let id = u64::from_str_radix(&text, 16).map(Self);
+        let id = id.ok().filter(|id| id.to_string() == text);
+        let name = "run id";
+        id.ok_or(InvalidId { name, text })
     }
 }
 
@@ -150,7 +153,7 @@ impl Timestamp {
         &self.0
     }
 
-    /// Whether the year is one of [`PLAUSIBLE_YEARS`]. A clock that was never set is in 1970,
+    /// Whether the year is one that a record may be of, 2025 to 2199. A clock that was never set is in 1970,
     /// 1980 or 2000.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
@@ -197,14 +200,12 @@ fn validate(name: &'static str, is_valid: bool, text: String) -> Result<String, 
 /// Whether the text is `HOST[:PORT][/PATH]`, with a dot in the host name and without `.` and
 /// `..` in the path.
 fn is_url_without_scheme(text: &str) -> bool {
-    let (authority, path) = match text.split_once('/') {
-        Some((authority, path)) => (authority, Some(path)),
+    let split = |text, separator| match str::split_once(text, separator) {
+        Some((start, end)) => (start, Some(end)),
         None => (text, None),
     };
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
+    let (authority, path) = split(text, '/');
+    let (host, port) = split(authority, ':');
     let is_label = |label: &str| {
         let is_inner = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
         let is_edge = |byte: Option<u8>| byte.is_some_and(|byte| byte != b'-');
@@ -218,12 +219,6 @@ fn is_url_without_scheme(text: &str) -> bool {
     text.len() <= MAX_ORIGIN_LEN
         && host.contains('.')
         && host.split('.').all(is_label)
-        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|n| n.to_string() == port))
+        && port.is_none_or(|port| parse_number::<u16>(port).is_some())
         && path.is_none_or(|path| path.split('/').all(is_segment))
-}
-
-/// Whether the text is this number of bytes in lower-case hexadecimal.
-fn is_hex(text: &str, bytes: usize) -> bool {
-    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.len() == 2 * bytes && text.bytes().all(is_digit)
 }

@@ -146,13 +146,10 @@ impl Invocation {
     /// # Errors
     /// What is wrong, as a predicate.
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        let is_name = |name: &Option<String>, is_valid: fn(&str) -> bool| {
-            name.as_deref().is_none_or(is_valid)
-        };
         let labels = &self.labels.0;
-        if !is_name(&self.host, is_host_name) {
+        if !self.host.as_deref().is_none_or(is_host_name) {
             Err("has an impossible host name")
-        } else if !is_name(&self.user, is_user_name) {
+        } else if !self.user.as_deref().is_none_or(is_user_name) {
             Err("has an impossible user name")
         } else if self.uid == NO_UID || self.login_uid == Some(NO_UID) {
             Err("has an impossible user id")

@@ -20,7 +20,7 @@ use crate::digest::hex;
 const ED25519: u8 = 0x01;
 
 /// Limit of a key's name in bytes: that of an origin, which a name should be.
-pub const MAX_KEY_NAME_LEN: usize = 255;
+const MAX_KEY_NAME_LEN: usize = 255;
 
 /// The start of a secret key.
 const SECRET_PREFIX: &str = "PRIVATE+KEY+";
@@ -146,7 +146,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_key(f, &self.name, self.id, &self.public_key)
+        f.write_str(&key_text(&self.name, self.id, &self.public_key))
     }
 }
 
@@ -210,13 +210,7 @@ impl SecretKey {
     /// The key's text, which is a secret.
     #[must_use]
     pub fn to_secret_text(&self) -> String {
-        struct Key<'k>(&'k SecretKey);
-        impl fmt::Display for Key<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_key(f, &self.0.name, self.0.id, &self.0.seed)
-            }
-        }
-        format!("{SECRET_PREFIX}{}", Key(self))
+        SECRET_PREFIX.to_owned() + &key_text(&self.name, self.id, &self.seed)
     }
 }
 
@@ -239,14 +233,9 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-fn write_key(
-    f: &mut fmt::Formatter<'_>,
-    name: &KeyName,
-    KeyId(id): KeyId,
-    key: &[u8; 32],
-) -> fmt::Result {
+fn key_text(name: &KeyName, KeyId(id): KeyId, key: &[u8; 32]) -> String {
     let typed = [&[ED25519], &key[..]].concat();
-    write!(f, "{name}+{}+{}", hex(&id), STANDARD.encode(typed))
+    format!("{name}+{}+{}", hex(&id), STANDARD.encode(typed))
 }
 
 /// The parts of `NAME+ID+BASE64`. Base64 may have plus signs, a name has none.
@@ -256,16 +245,15 @@ fn parse_key(text: &str, malformed: KeyError) -> Result<(KeyName, KeyId, [u8; 32
         let (id, key) = rest.split_once('+')?;
         let bytes = u32::from_str_radix(id, 16).ok()?.to_be_bytes();
         let key = STANDARD.decode(key).ok()?;
+        let (signature_type, key) = key.split_first()?;
         // Also refuses digits in upper case.
-        (hex(&bytes) == id).then_some((name, KeyId(bytes), key))
+        (hex(&bytes) == id).then(|| (name, KeyId(bytes), *signature_type, key.to_owned()))
     };
-    let (name, id, key) = parts().ok_or(malformed.clone())?;
-    match key.split_first() {
-        Some((&ED25519, key)) => {
+    match parts().ok_or(malformed.clone())? {
+        (name, id, ED25519, key) => {
             let key = key.try_into().map_err(|_| malformed)?;
             Ok((name.parse()?, id, key))
         }
-        Some((other, _)) => Err(KeyError::SignatureType(*other)),
-        None => Err(malformed),
+        (.., other, _) => Err(KeyError::SignatureType(other)),
     }
 }

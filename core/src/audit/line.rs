@@ -63,40 +63,34 @@ impl<R: BufRead> LineReader<R> {
             Some(line) => Some(LogLine::Line(line)),
             None if self.line.is_empty() => None,
             None if self.line.len() <= MAX_RECORD_LEN => Some(LogLine::Torn(&self.line)),
-            None => Some(hash_rest(&mut self.reader, &self.line)?),
+            None => Some(hash_rest(&mut self.reader, self.line.clone())?),
         })
     }
 }
 
-/// Hashes a line whose start was read, and reads the rest of it.
-fn hash_rest(reader: &mut impl BufRead, start: &[u8]) -> io::Result<LogLine<'static>> {
-    let (mut leaf, mut sha256) = (leaf_hasher(start), Sha256::new_with_prefix(start));
-    let mut length = start.len() as u64;
+/// Hashes a line whose first piece was read, and reads the rest of it.
+fn hash_rest(reader: &mut impl BufRead, mut piece: Vec<u8>) -> io::Result<LogLine<'static>> {
+    let (mut leaf, mut sha256, mut bytes) = (leaf_hasher(), Sha256::new(), 0);
     loop {
-        let bytes = reader.fill_buf()?;
-        let newline = bytes.iter().position(|byte| *byte == b'\n');
-        let line = &bytes[..newline.unwrap_or(bytes.len())];
+        let line = piece.strip_suffix(b"\n").unwrap_or(&piece);
         leaf.update(line);
         sha256.update(line);
-        length += line.len() as u64;
-        let (is_end, read) = (
-            bytes.is_empty(),
-            line.len() + usize::from(newline.is_some()),
-        );
-        reader.consume(read);
-        if is_end || newline.is_some() {
+        bytes += line.len() as u64;
+        let has_newline = line.len() < piece.len();
+        if has_newline || piece.is_empty() {
+            let sha256 = Digest::from_bytes(sha256.finalize().into());
             let long = LongLine {
                 leaf_hash: leaf.finalize().into(),
-                torn: TornLine {
-                    bytes: length,
-                    sha256: Digest::from_bytes(sha256.finalize().into()),
-                },
+                torn: TornLine { bytes, sha256 },
             };
-            return Ok(match newline {
-                Some(_) => LogLine::TooLong(long),
-                None => LogLine::TornTooLong(long),
+            return Ok(match has_newline {
+                true => LogLine::TooLong(long),
+                false => LogLine::TornTooLong(long),
             });
         }
+        piece.clear();
+        let mut bounded = reader.take(MAX_RECORD_LEN as u64);
+        bounded.read_until(b'\n', &mut piece)?;
     }
 }
 
@@ -110,19 +104,10 @@ pub struct ParsedLine {
 }
 
 /// A line that is not a record.
-#[derive(Clone)]
 pub(super) struct InvalidLine {
     pub(super) error: RecordError,
-    pub(super) kind: InvalidKind,
-}
-
-/// Why a line is not a record.
-#[derive(Clone)]
-pub(super) enum InvalidKind {
-    /// It may be torn: then a record names it.
-    Torn(TornLine),
-    /// It has a trailer, and was changed.
-    Changed,
+    /// How a record names it if it is torn; `None` if it has a trailer, and was changed.
+    pub(super) torn: Option<TornLine>,
 }
 
 impl ParsedLine {
@@ -130,15 +115,12 @@ impl ParsedLine {
     #[must_use]
     pub fn parse(line: &[u8]) -> Self {
         let invalid = |error| {
-            let kind = match is_complete(line) {
-                true => InvalidKind::Changed,
-                false => InvalidKind::Torn(TornLine::of(line)),
-            };
-            Box::new(InvalidLine { error, kind })
+            let torn = (!is_complete(line)).then(|| TornLine::of(line));
+            Box::new(InvalidLine { error, torn })
         };
         let record = Record::parse(line).map(Box::new).map_err(invalid);
         let classification = record.as_ref().ok().and_then(|record| match &record.entry {
-            Entry::Transition { event, .. } => classification_hash(&event.outcome),
+            Entry::Transition(transition) => classification_hash(&transition.event.outcome),
             _ => None,
         });
         Self {
@@ -151,10 +133,10 @@ impl ParsedLine {
     /// A line that is too long for a record.
     #[must_use]
     pub fn too_long(line: &LongLine) -> Self {
-        let (error, kind) = (RecordError::TooLong, InvalidKind::Torn(line.torn));
+        let (error, torn) = (RecordError::TooLong, Some(line.torn));
         Self {
             leaf_hash: line.leaf_hash,
-            record: Err(Box::new(InvalidLine { error, kind })),
+            record: Err(Box::new(InvalidLine { error, torn })),
             classification: None,
         }
     }

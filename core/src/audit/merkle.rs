@@ -10,12 +10,12 @@ pub type NodeHash = [u8; 32];
 /// The leaf hash of a line without its newline: "MTH({d(0)}) = SHA-256(0x00 || d(0))".
 #[must_use]
 pub fn leaf_hash(line: &[u8]) -> NodeHash {
-    leaf_hasher(line).finalize().into()
+    leaf_hasher().chain_update(line).finalize().into()
 }
 
-/// Computes a leaf hash incrementally, from the start of a line.
-pub(super) fn leaf_hasher(start: &[u8]) -> Sha256 {
-    Sha256::new_with_prefix([0]).chain_update(start)
+/// Computes the leaf hash of a line in pieces.
+pub(super) fn leaf_hasher() -> Sha256 {
+    Sha256::new_with_prefix([0])
 }
 
 /// `SHA-256(0x01 || MTH(D[0:k]) || MTH(D[k:n]))`.
@@ -66,11 +66,6 @@ impl CompactRange {
     }
 }
 
-/// "the largest power of two smaller than n", which is 2 or more.
-const fn split_point(n: u64) -> u64 {
-    1 << (u64::BITS - 1 - (n - 1).leading_zeros())
-}
-
 /// Computes a proof's path from all leaf hashes in their order. Its memory is proportional
 /// to the path, not to the tree.
 pub struct PathBuilder {
@@ -87,14 +82,7 @@ impl PathBuilder {
     pub fn inclusion(at: u64, size: u64) -> Self {
         let (mut tree, mut path) = (0..size, Vec::new());
         while tree.contains(&at) && tree.end - tree.start > 1 {
-            let (left, right) = split(&tree);
-            let (subtree, sibling) = if at < left.end {
-                (left, right)
-            } else {
-                (right, left)
-            };
-            path.push(sibling);
-            tree = subtree;
+            path.push(descend(&mut tree, at));
         }
         Self::new(path)
     }
@@ -105,14 +93,7 @@ impl PathBuilder {
     pub fn consistency(old: u64, size: u64) -> Self {
         let (mut tree, mut path) = (0..size, Vec::new());
         while 0 < old && old < tree.end {
-            let (left, right) = split(&tree);
-            let (subtree, sibling) = if old <= left.end {
-                (left, right)
-            } else {
-                (right, left)
-            };
-            path.push(sibling);
-            tree = subtree;
+            path.push(descend(&mut tree, old - 1));
         }
         // Another subtree than the old tree itself, whose root the verifier knows.
         if tree.start > 0 {
@@ -148,10 +129,18 @@ impl PathBuilder {
     }
 }
 
-/// The two subtrees of a tree of 2 leaves or more.
-fn split(tree: &Range<u64>) -> (Range<u64>, Range<u64>) {
-    let middle = tree.start + split_point(tree.end - tree.start);
-    (tree.start..middle, middle..tree.end)
+/// Replaces a tree of 2 leaves or more by its subtree with leaf `at`, and returns the other
+/// one. The left one has as many leaves as "the largest power of two smaller than n".
+fn descend(tree: &mut Range<u64>, at: u64) -> Range<u64> {
+    let middle = tree.start + (1 << (tree.end - tree.start - 1).ilog2());
+    let (left, right) = (tree.start..middle, middle..tree.end);
+    let (subtree, sibling) = if at < middle {
+        (left, right)
+    } else {
+        (right, left)
+    };
+    *tree = subtree;
+    sibling
 }
 
 /// The root that results from the hash and path of leaf `at` (RFC 9162, section 2.1.3.2);
@@ -163,29 +152,48 @@ pub fn root_from_inclusion_proof(
     size: u64,
     path: &[NodeHash],
 ) -> Option<NodeHash> {
-    // The RFC's fn and sn: positions of the node and of the last one, level by level.
-    let (mut node, mut last) = (at, size.checked_sub(1)?);
-    if node > last {
-        return None;
-    }
+    let last = size.checked_sub(1).filter(|last| at <= *last)?;
     let mut root = leaf_hash;
+    let is_whole = climb(at, last, path, |sibling| {
+        root = match sibling {
+            Sibling::Left(hash) => inner_hash(hash, &root),
+            Sibling::Right(hash) => inner_hash(&root, hash),
+        };
+    });
+    is_whole.then_some(root)
+}
+
+/// A hash of a path, on its side of the node that it is combined with.
+enum Sibling<'p> {
+    Left(&'p NodeHash),
+    Right(&'p NodeHash),
+}
+
+/// Passes the hashes of a path to `combine`, from a node up to the root. `node` and `last`
+/// are the RFC's fn and sn: positions of the node and of the last one, level by level.
+/// Returns whether the path ends at the root.
+fn climb<'p>(
+    mut node: u64,
+    mut last: u64,
+    path: impl IntoIterator<Item = &'p NodeHash>,
+    mut combine: impl FnMut(Sibling<'p>),
+) -> bool {
     for hash in path {
         if last == 0 {
-            return None;
+            return false;
         }
         if node & 1 == 1 || node == last {
-            root = inner_hash(hash, &root);
-            while node & 1 == 0 && node != 0 {
-                node >>= 1;
-                last >>= 1;
-            }
+            combine(Sibling::Left(hash));
+            // Up to the level where it has a left sibling.
+            last >>= node.trailing_zeros();
+            node >>= node.trailing_zeros();
         } else {
-            root = inner_hash(&root, hash);
+            combine(Sibling::Right(hash));
         }
         node >>= 1;
         last >>= 1;
     }
-    (last == 0).then_some(root)
+    last == 0
 }
 
 /// Whether a path shows that a tree is an extension of an older one, each given by its size
@@ -206,25 +214,14 @@ pub fn is_consistent(old: (u64, NodeHash), new: (u64, NodeHash), path: &[NodeHas
     let Some(first) = path.next() else {
         return false;
     };
-    // The RFC's fn and sn, fr and sr.
+    // The largest subtree that the old tree ends with.
     let shift = (old_size - 1).trailing_ones();
-    let (mut node, mut last) = ((old_size - 1) >> shift, (new_size - 1) >> shift);
+    let (node, last) = ((old_size - 1) >> shift, (new_size - 1) >> shift);
+    // The RFC's fr and sr.
     let (mut old, mut new) = (*first, *first);
-    for hash in path {
-        if last == 0 {
-            return false;
-        }
-        if node & 1 == 1 || node == last {
-            (old, new) = (inner_hash(hash, &old), inner_hash(hash, &new));
-            while node & 1 == 0 && node != 0 {
-                node >>= 1;
-                last >>= 1;
-            }
-        } else {
-            new = inner_hash(&new, hash);
-        }
-        node >>= 1;
-        last >>= 1;
-    }
-    last == 0 && old == old_root && new == new_root
+    let is_whole = climb(node, last, path, |sibling| match sibling {
+        Sibling::Left(hash) => (old, new) = (inner_hash(hash, &old), inner_hash(hash, &new)),
+        Sibling::Right(hash) => new = inner_hash(&new, hash),
+    });
+    is_whole && old == old_root && new == new_root
 }

@@ -44,12 +44,12 @@ pub use contradiction::Contradiction;
 pub use dsse::{dsse_envelope, dsse_message};
 pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
-pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, PLAUSIBLE_YEARS, RunId, Timestamp};
+pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, RunId, Timestamp};
 pub use invocation::{
     Invocation, Label, LabelError, Labels, MAX_LABEL_KEY_LEN, MAX_LABEL_VALUE_LEN, MAX_LABELS,
     is_host_name, is_user_name,
 };
-pub use key::{KeyError, KeyId, KeyName, MAX_KEY_NAME_LEN, SecretKey, VerifierKey, VerifierKeys};
+pub use key::{KeyError, KeyId, KeyName, SecretKey, VerifierKey, VerifierKeys};
 pub use line::{LineReader, LogLine, LongLine, MAX_RECORD_LEN, ParsedLine};
 pub use merkle::{
     CompactRange, NodeHash, PathBuilder, is_consistent, leaf_hash, root_from_inclusion_proof,
@@ -58,9 +58,10 @@ pub use note::{MAX_NOTE_LEN, MAX_SIGNATURES, Note, NoteError, NoteSignature, Sig
 pub use program::{CommandRecord, SkopeoIdentity, VerifierRecord};
 pub use proof::{ConsistencyProof, InclusionProof, MAX_PROOF_LEN, Proof, ProofError};
 pub use record::{
-    Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SourceInfo, TornLine, is_complete,
+    Entry, MAX_TORN_LINES, Record, RecordError, RunInfo, Schema, SourceInfo, TornLine,
+    TransitionRecord, is_complete,
 };
 pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};
-pub use tile::{TILE_WIDTH, Tile, TileBuilder};
+pub use tile::{Tile, TileBuilder};
 pub use verify::{KeepObjects, LogSummary, Objects, Verifier};

@@ -18,25 +18,25 @@ const STAGING_DIGITS: usize = 6;
 /// The path of the copy that a verifier was given, in text that contains it:
 /// `CACHE/.skopeo-index/staging-HEX/N.verifier/index.json`.
 pub(super) fn find_verifier_file<'t>(text: &'t str, cache: &str) -> Option<&'t str> {
-    let start = Path::new(cache).join(PRIVATE);
-    let start = format!("{}/staging-", start.display());
-    let path = &text[text.find(&start)?..];
-    let (digits, rest) = path[start.len()..].split_once('/')?;
-    let (number, _) = rest.split_once(VERIFIER_FILE)?;
-    (is_hex(digits, STAGING_DIGITS) && parse_number::<u64>(number).is_some())
-        .then(|| &path[..path.len() - rest.len() + number.len() + VERIFIER_FILE.len()])
+    let dir = Path::new(cache).join(PRIVATE).display().to_string();
+    let path = &text[text.find(&format!("{dir}/staging-"))?..];
+    let number_end = path.find(VERIFIER_FILE)?;
+    staging_dir(&path[dir.len() - PRIVATE.len()..number_end])?;
+    Some(&path[..number_end + VERIFIER_FILE.len()])
 }
 
-/// Checks a staging name, `.skopeo-index/staging-HEX/N`, and returns its directory.
+/// Checks a staging name, and returns its directory.
 pub(super) fn check_staging(staging: &Staging) -> Result<&str, Contradiction> {
     let name = staging.as_str();
-    let parse = || {
-        let (dir, number) = name.rsplit_once('/')?;
-        let digits = dir.strip_prefix(PRIVATE)?.strip_prefix("/staging-")?;
-        let number = parse_number::<u64>(number);
-        (is_hex(digits, STAGING_DIGITS) && number.is_some()).then_some(dir)
-    };
-    parse().ok_or_else(|| Contradiction::StagingName(name.to_owned()))
+    staging_dir(name).ok_or_else(|| Contradiction::StagingName(name.to_owned()))
+}
+
+/// The directory in a staging name, `.skopeo-index/staging-HEX/N`.
+fn staging_dir(name: &str) -> Option<&str> {
+    let (dir, number) = name.rsplit_once('/')?;
+    let digits = dir.strip_prefix(PRIVATE)?.strip_prefix("/staging-")?;
+    let number = parse_number::<u64>(number);
+    (is_hex(digits, STAGING_DIGITS) && number.is_some()).then_some(dir)
 }
 
 /// Checks the name of a quarantined object, `.skopeo-index/quarantine/DIGEST.N`.
@@ -51,7 +51,7 @@ pub(super) fn check_quarantine(name: &str, digest: Digest) -> Result<(), Contrad
 }
 
 /// A number in the form that it is written in: without sign and leading zeros.
-fn parse_number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
+pub(super) fn parse_number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
     let number = text.parse::<N>().ok()?;
     (number.to_string() == text).then_some(number)
 }

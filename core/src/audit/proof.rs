@@ -17,8 +17,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::checkpoint::{Checkpoint, CheckpointError, SavedCheckpoint, parse_hash, parse_size};
+use super::checkpoint::{Checkpoint, CheckpointError, SavedCheckpoint, parse_hash};
 use super::merkle::{NodeHash, is_consistent, leaf_hash, root_from_inclusion_proof};
+use super::names::parse_number;
 use super::note::MAX_NOTE_LEN;
 use super::record::Record;
 
@@ -105,28 +106,27 @@ impl Proof {
         let (head, checkpoint) = split_blank_line(proof).ok_or(ProofError::NoCheckpoint)?;
         let head = std::str::from_utf8(head).map_err(|_| ProofError::Header)?;
         let mut lines = head.split('\n').zip(1_usize..);
-        let (first, _) = lines.next().ok_or(ProofError::Header)?;
-        let size_after = |line: &str, word| line.strip_prefix(word).and_then(parse_size);
-        let (index, old_size) = if first == INCLUSION_HEADER {
-            let (line, _) = lines.next().ok_or(ProofError::Header)?;
-            (size_after(line, "index "), None)
-        } else {
-            (None, size_after(first, "old "))
+        let first = lines.next();
+        let is_inclusion = first.is_some_and(|(line, _)| line == INCLUSION_HEADER);
+        let (line, word) = match is_inclusion {
+            true => (lines.next(), "index "),
+            false => (first, "old "),
         };
-        let number = index.or(old_size).ok_or(ProofError::Header)?;
+        let number = line.and_then(|(line, _)| parse_number(line.strip_prefix(word)?));
+        let number = number.ok_or(ProofError::Header)?;
         let hash = |(line, at)| parse_hash(line).ok_or(ProofError::Hash(at));
         let path = lines.map(hash).collect::<Result<Vec<_>, _>>()?;
         if path.len() > MAX_PATH_LEN {
             return Err(ProofError::TooManyHashes);
         }
         let checkpoint = SavedCheckpoint::parse(checkpoint)?;
-        Ok(match index {
-            Some(index) => Self::Inclusion(InclusionProof {
-                index,
+        Ok(match is_inclusion {
+            true => Self::Inclusion(InclusionProof {
+                index: number,
                 path,
                 checkpoint,
             }),
-            None => Self::Consistency(ConsistencyProof {
+            false => Self::Consistency(ConsistencyProof {
                 old_size: number,
                 path,
                 checkpoint,

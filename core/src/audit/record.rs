@@ -1,6 +1,6 @@
 //! Records, one per line.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::exchange::ExchangeRecord;
 use super::id::{LogId, RunId, Timestamp};
@@ -9,7 +9,7 @@ use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
 use super::program::{CommandRecord, SkopeoIdentity, VerifierRecord};
 use super::rotation::{PreviousLog, Rotation};
-use crate::digest::{Digest, DigestError, hex};
+use crate::digest::{Digest, hex};
 use crate::escape::to_json;
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
@@ -80,6 +80,27 @@ impl TornLine {
     }
 }
 
+/// A transition of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransitionRecord {
+    /// The skopeo command that led to it, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandRecord>,
+    /// The transition.
+    pub event: Event,
+    /// Number of the fetch in its run.
+    pub fetch: u64,
+    /// The registry client's exchange, if it was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<ExchangeRecord>,
+    /// The fetch's request.
+    pub request: Request,
+    /// The verifier that led to it, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<Box<VerifierRecord>>,
+}
+
 /// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -103,23 +124,7 @@ pub enum Entry {
     /// A run began.
     Run(RunInfo),
     /// A fetch changed its state.
-    Transition {
-        /// The skopeo command that led to it, if there was one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        command: Option<CommandRecord>,
-        /// The transition.
-        event: Event,
-        /// Number of the fetch in its run.
-        fetch: u64,
-        /// The registry client's exchange, if it was used.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        registry: Option<ExchangeRecord>,
-        /// The fetch's request.
-        request: Request,
-        /// The verifier that led to it, if there was one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        verifier: Option<Box<VerifierRecord>>,
-    },
+    Transition(TransitionRecord),
     /// A run is about to use skopeo, which its source leaves open.
     Skopeo(SkopeoIdentity),
     /// A run ended.
@@ -149,10 +154,7 @@ pub struct Record {
     /// The log that the record belongs to.
     pub log: LogId,
     /// Leaf hash of the previous line; zeros in the first record.
-    #[serde(
-        serialize_with = "serialize_hash",
-        deserialize_with = "deserialize_hash"
-    )]
+    #[serde(with = "hex_hash")]
     pub prev: NodeHash,
     /// The run that wrote the record.
     pub run: RunId,
@@ -168,11 +170,6 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Schema;
-
-/// A hash, serialised in hexadecimal.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(super) struct HexHash(pub(super) NodeHash);
 
 /// Why a line is not a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -240,47 +237,40 @@ fn parse_error(json: &str, error: &serde_json::Error) -> RecordError {
 /// changed, not torn. Within a record's texts, quotes are escaped.
 #[must_use]
 pub fn is_complete(line: &[u8]) -> bool {
-    let trailer = line
-        .len()
-        .checked_sub(TRAILER.0.len() + 64 + TRAILER.1.len());
-    trailer.is_some_and(|at| line[at..].starts_with(TRAILER.0.as_bytes()))
-        && line.ends_with(TRAILER.1.as_bytes())
+    split_trailer(line).is_some()
 }
 
 /// The record's JSON without the trailer, if that is its SHA-256.
 fn verify_trailer(line: &[u8]) -> Option<String> {
-    let line = std::str::from_utf8(line).ok()?;
-    let line = line.strip_suffix(TRAILER.1)?;
-    let (record, sha256) = line.split_at_checked(line.len().checked_sub(64)?)?;
-    let record = record.strip_suffix(TRAILER.0)?;
-    (Digest::of(record.as_bytes()).hex() == sha256).then(|| format!("{record}}}"))
+    let (record, sha256) = split_trailer(line)?;
+    let is_hash = Digest::of(record).hex().as_bytes() == sha256;
+    let record = std::str::from_utf8(record).ok()?;
+    is_hash.then(|| format!("{record}}}"))
 }
 
-impl TryFrom<String> for HexHash {
-    type Error = DigestError;
+/// A line up to its trailer, and the hash in that.
+fn split_trailer(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.strip_suffix(TRAILER.1.as_bytes())?;
+    let (record, sha256) = line.split_at(line.len().checked_sub(64)?);
+    Some((record.strip_suffix(TRAILER.0.as_bytes())?, sha256))
+}
 
-    fn try_from(text: String) -> Result<Self, DigestError> {
-        Digest::from_hex(&text).map(|digest| Self(*digest.as_bytes()))
+/// Serialises a hash in hexadecimal.
+pub(super) mod hex_hash {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::{Digest, NodeHash, hex};
+
+    pub(crate) fn serialize<S: Serializer>(hash: &NodeHash, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex(hash))
     }
-}
 
-impl From<HexHash> for String {
-    fn from(hash: HexHash) -> Self {
-        hex(&hash.0)
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<NodeHash, D::Error> {
+        let digest = Digest::from_hex(&String::deserialize(from)?);
+        digest
+            .map(|digest| *digest.as_bytes())
+            .map_err(D::Error::custom)
     }
-}
-
-pub(super) fn serialize_hash<S: Serializer>(
-    hash: &NodeHash,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex(hash))
-}
-
-pub(super) fn deserialize_hash<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<NodeHash, D::Error> {
-    HexHash::deserialize(deserializer).map(|hash| hash.0)
 }
 
 impl TryFrom<u64> for Schema {

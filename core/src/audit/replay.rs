@@ -7,15 +7,12 @@ use std::time::Duration;
 use super::command_rules::Evidence;
 use super::content_rules::{ClassificationHash, Contents, VersionHash, version_hash};
 use super::contradiction::Contradiction;
-use super::exchange::ExchangeRecord;
 use super::finding::FindingKind;
 use super::id::Timestamp;
 use super::names::{check_quarantine, check_staging};
-use super::program::{CommandRecord, VerifierRecord};
-use super::record::{RunInfo, SourceInfo};
+use super::record::{RunInfo, SourceInfo, TransitionRecord};
 use super::verify::CLOCK_SKEW_TOLERANCE;
-use crate::machine::{ContentInfo, Event, Fetch, Outcome, Placement, State, Task};
-use crate::request::Request;
+use crate::machine::{ContentInfo, Fetch, Outcome, Placement, State, Task};
 
 /// A run without an `end` record so far.
 pub(super) struct OpenRun {
@@ -31,19 +28,6 @@ pub(super) struct OpenRun {
     /// The directory of its staging names.
     staging_dir: Option<String>,
     committed: u64,
-    failed: u64,
-}
-
-/// A transition's record.
-pub(super) struct Transition<'r> {
-    pub(super) fetch: u64,
-    pub(super) request: &'r Request,
-    pub(super) event: &'r Event,
-    pub(super) command: Option<&'r CommandRecord>,
-    pub(super) exchange: Option<&'r ExchangeRecord>,
-    pub(super) verifier: Option<&'r VerifierRecord>,
-    pub(super) classification: Option<ClassificationHash>,
-    pub(super) time: &'r Timestamp,
 }
 
 impl OpenRun {
@@ -57,7 +41,6 @@ impl OpenRun {
             ended_fetches: HashSet::new(),
             staging_dir: None,
             committed: 0,
-            failed: 0,
         }
     }
 
@@ -65,9 +48,10 @@ impl OpenRun {
     /// have some records, but not its last one. A fetch whose `Committed` record could not
     /// be fsynced has all of its records and counts as failed.
     pub(super) fn can_end(&self, committed: u64, failed: u64, unrecorded: u64) -> bool {
-        let recorded = self.committed.saturating_add(self.failed);
+        let all = (self.ended_fetches.len() as u64).checked_add(unrecorded);
         self.open_fetches.len() as u64 <= unrecorded
-            && recorded.saturating_add(unrecorded) == committed.saturating_add(failed)
+            && all.is_some()
+            && all == committed.checked_add(failed)
             && committed <= self.committed
     }
 
@@ -75,7 +59,9 @@ impl OpenRun {
     /// state machine makes the transition.
     pub(super) fn replay(
         &mut self,
-        transition: &Transition<'_>,
+        transition: &TransitionRecord,
+        time: &Timestamp,
+        classification: Option<ClassificationHash>,
         contents: &mut Contents,
         kinds: &mut Vec<FindingKind>,
     ) -> Option<State> {
@@ -100,26 +86,20 @@ impl OpenRun {
         let checks = [
             self.check_command(&state, transition),
             self.check_names(transition),
-            self.check_duration(transition),
-            contents.check_outcome(
-                &transition.event.outcome,
-                transition.classification,
-                self.version,
-            ),
+            self.check_duration(transition, time),
+            contents.check_outcome(&transition.event.outcome, classification, self.version),
         ];
         checks.into_iter().filter_map(Result::err).for_each(report);
         match step(state, transition) {
             Ok(next) => {
-                match next.state() {
-                    State::Committed => self.committed += 1,
-                    State::Failed => self.failed += 1,
-                    state => {
-                        self.open_fetches.insert(fetch, next);
-                        return Some(state);
-                    }
+                let state = next.state();
+                if next.wants().is_none() {
+                    self.ended_fetches.insert(fetch);
+                } else {
+                    self.open_fetches.insert(fetch, next);
                 }
-                self.ended_fetches.insert(fetch);
-                Some(transition.event.to)
+                self.committed += u64::from(state == State::Committed);
+                Some(state)
             }
             Err(reason) => {
                 kinds.push(FindingKind::Replay { fetch, reason });
@@ -131,25 +111,21 @@ impl OpenRun {
     fn check_command(
         &self,
         state: &Fetch<ContentInfo>,
-        transition: &Transition<'_>,
+        transition: &TransitionRecord,
     ) -> Result<(), Contradiction> {
         let Some(effect) = state.wants() else {
             return Ok(());
         };
         let evidence = Evidence {
             run: &self.info,
-            request: transition.request,
-            effect: &effect,
-            command: transition.command,
-            exchange: transition.exchange,
-            verifier: transition.verifier,
             is_identified: self.is_identified,
-            outcome: &transition.event.outcome,
+            transition,
+            effect: &effect,
         };
         evidence.check()
     }
 
-    fn check_names(&mut self, transition: &Transition<'_>) -> Result<(), Contradiction> {
+    fn check_names(&mut self, transition: &TransitionRecord) -> Result<(), Contradiction> {
         match &transition.event.outcome {
             Outcome::Staged { staging } => {
                 let dir = check_staging(staging)?;
@@ -169,22 +145,30 @@ impl OpenRun {
         }
     }
 
-    /// A command takes no longer than its run so far, by the tolerance for a clock that is set
-    /// back.
-    fn check_duration(&self, transition: &Transition<'_>) -> Result<(), Contradiction> {
-        let by_verifier = || transition.verifier.map(|verifier| &verifier.command);
-        let (Some(command), Some(begun)) = (transition.command.or_else(by_verifier), &self.begun)
-        else {
+    /// A command or an exchange takes no longer than its run so far, by the tolerance for a
+    /// clock that is set back.
+    fn check_duration(
+        &self,
+        transition: &TransitionRecord,
+        time: &Timestamp,
+    ) -> Result<(), Contradiction> {
+        let (command, verifier) = (&transition.command, &transition.verifier);
+        let by_verifier = || verifier.as_ref().map(|verifier| &verifier.command);
+        let command = command.as_ref().or_else(by_verifier);
+        let exchange = transition.registry.as_ref();
+        let longest = command
+            .map(|command| command.milliseconds)
+            .max(exchange.map(|exchange| exchange.milliseconds));
+        let (Some(milliseconds), Some(begun)) = (longest, self.begun.clone()) else {
             return Ok(());
         };
-        let elapsed = transition.time.duration_since(begun).unwrap_or_default();
-        let duration = Duration::from_millis(command.milliseconds);
-        if duration <= elapsed.saturating_add(CLOCK_SKEW_TOLERANCE) {
+        let elapsed = time.duration_since(&begun).unwrap_or_default();
+        if Duration::from_millis(milliseconds) <= elapsed.saturating_add(CLOCK_SKEW_TOLERANCE) {
             return Ok(());
         }
         Err(Contradiction::Duration {
-            milliseconds: command.milliseconds,
-            begun: begun.clone(),
+            milliseconds,
+            begun,
         })
     }
 }
@@ -192,10 +176,10 @@ impl OpenRun {
 /// The next state, if the machine gets there as recorded.
 fn step(
     state: Fetch<ContentInfo>,
-    transition: &Transition<'_>,
+    transition: &TransitionRecord,
 ) -> Result<Fetch<ContentInfo>, String> {
-    let event = transition.event;
-    if state.task().request != *transition.request {
+    let event = &transition.event;
+    if state.task().request != transition.request {
         return Err("its request is not that of its earlier records".to_owned());
     }
     let (next, expected) = state

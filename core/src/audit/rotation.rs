@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use super::finding::{Finding, FindingKind};
 use super::id::LogId;
-use super::merkle::{CompactRange, NodeHash};
-use super::record::{deserialize_hash, serialize_hash};
+use super::merkle::NodeHash;
+use super::record::hex_hash;
 use super::verify::Verifier;
 use crate::escape::quote;
 
@@ -37,10 +37,7 @@ pub struct PreviousLog {
     /// Its log id.
     pub log: LogId,
     /// Its root.
-    #[serde(
-        serialize_with = "serialize_hash",
-        deserialize_with = "deserialize_hash"
-    )]
+    #[serde(with = "hex_hash")]
     pub root: NodeHash,
     /// Number of its lines.
     pub size: u64,
@@ -97,29 +94,23 @@ impl Verifier {
     /// the bytes after the last newline.
     pub fn next_log(&mut self, torn: u64) -> Vec<Finding> {
         let findings = self.end_log(torn);
-        self.root_at_checkpoint = None;
-        let (size, root) = (self.tree.size(), self.tree.root());
-        self.lines += size;
-        self.tree = CompactRange::default();
-        (self.prev, self.next_seq, self.has_genesis) = ([0; 32], 0, false);
-        let checkpoint = self
-            .log
-            .take()
-            .map(|origin| Checkpoint { origin, size, root });
-        let rotation = self.rotation.take();
-        self.previous = checkpoint.map(|checkpoint| (checkpoint, rotation));
+        let log = mem::take(&mut self.log);
+        self.lines += log.tree.size();
+        self.previous = log
+            .checkpoint()
+            .map(|checkpoint| (checkpoint, log.rotation));
         findings
     }
 
     /// Reports torn lines at the end of a log, and compares it with the checkpoint.
     pub(super) fn end_log(&mut self, torn: u64) -> Vec<Finding> {
-        let ended = mem::take(&mut self.torn).into_iter();
+        let ended = mem::take(&mut self.log.torn).into_iter();
         let ended = ended.map(|(at, torn, _)| Finding {
             at: Some(at),
             kind: FindingKind::TornLine(torn.bytes),
         });
         let (mut findings, mut kinds) = (ended.collect::<Vec<_>>(), Vec::new());
-        let found = self.tree.size();
+        let found = self.log.tree.size();
         if torn > 0 {
             kinds.push(FindingKind::TornLine(torn));
         } else if found == 0 {
@@ -129,6 +120,7 @@ impl Verifier {
         if let Some(checkpoint) = &self.checkpoint
             && self
                 .log
+                .id
                 .as_ref()
                 .map_or(!self.checkpoint_found, |log| *log == checkpoint.origin)
         {
@@ -137,6 +129,7 @@ impl Verifier {
             if expected > found {
                 kinds.push(FindingKind::TruncatedLog { expected, found });
             } else if self
+                .log
                 .root_at_checkpoint
                 .is_some_and(|root| root != checkpoint.root)
             {

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::exchange::{FetchEngine, FetchOrigin};
 use super::id::LogId;
 use super::merkle::NodeHash;
-use super::record::{Entry, Record, SourceInfo};
+use super::record::{Entry, Record, SourceInfo, TransitionRecord};
 use crate::digest::hex;
 use crate::escape::percent_encode;
-use crate::machine::{CacheEntry, Cause, EffectError, Event, FailureKind, Outcome, State};
+use crate::machine::{CacheEntry, Cause, EffectError, FailureKind, State};
 use crate::registry::{Repository, Url};
 use crate::request::{Location, Request};
 
@@ -67,17 +67,12 @@ impl FromStr for VerifierId {
         let (scheme, rest) = text.split_once(':').ok_or(InvalidVerifierId)?;
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && (scheme.bytes()).all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let is_text = |text: &str| {
-            (text.bytes()).all(|byte| {
-                byte.is_ascii_alphanumeric() || PATH.contains(&byte) || b"?#[]".contains(&byte)
-            })
-        };
-        let mut parts = rest.split('%');
-        let is_encoded = |part: &str| {
-            let digits = part.as_bytes().first_chunk::<2>();
-            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) && is_text(part)
-        };
-        let is_rest = parts.next().is_some_and(is_text) && parts.all(is_encoded);
+        let bytes = rest.as_bytes();
+        let is_rest = (0..bytes.len()).all(|at| match bytes[at] {
+            b'%' => (bytes.get(at + 1..at + 3))
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
+            byte => byte.is_ascii_alphanumeric() || PATH.contains(&byte) || b"?#[]".contains(&byte),
+        });
         if is_scheme && is_rest && !rest.is_empty() && text.len() <= MAX_VERIFIER_ID_LEN {
             Ok(Self(text.to_owned()))
         } else {
@@ -102,14 +97,16 @@ pub fn statement(
     origin: &FetchOrigin,
     verifier: &VerifierId,
 ) -> Option<Value> {
-    let Entry::Transition { event, request, .. } = &record.entry else {
+    let Entry::Transition(TransitionRecord { event, request, .. }) = &record.entry else {
         return None;
     };
-    let verdict = Verdict::of(event)?;
-    let (result, levels) = match verdict {
-        Verdict::Failed => ("FAILED", json!(["FAILED"])),
-        Verdict::Passed if origin.verifiers.is_empty() => ("PASSED", json!([DIGEST_VERIFIED])),
-        Verdict::Passed => ("PASSED", json!([DIGEST_VERIFIED, AUTHENTICATED])),
+    let (result, levels) = match (event.to, &event.cause) {
+        (State::Committed, _) if origin.verifiers.is_empty() => {
+            ("PASSED", json!([DIGEST_VERIFIED]))
+        }
+        (State::Committed, _) => ("PASSED", json!([DIGEST_VERIFIED, AUTHENTICATED])),
+        (State::Failed, Some(cause)) if is_verdict(cause) => ("FAILED", json!(["FAILED"])),
+        _ => return None,
     };
     // Of the programs that fetched, not of the one that exports.
     let version = &origin.run.version;
@@ -121,12 +118,8 @@ pub fn statement(
         "name": request.name().without_tag(),
         "digest": { "sha256": request.digest().hex() },
     });
-    if verdict == Verdict::Passed
-        && let Outcome::LookedUp { entry }
-        | Outcome::Published {
-            read_back: entry, ..
-        } = &event.outcome
-        && let CacheEntry::File { content } = entry
+    if event.to == State::Committed
+        && let Some(CacheEntry::File { content }) = event.outcome.cache_entry()
     {
         subject["annotations"] = json!({ "size": content.size });
     }
@@ -160,26 +153,8 @@ pub fn statement(
     }))
 }
 
-/// What a fetch found about the artifact.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Passed,
-    Failed,
-}
-
-impl Verdict {
-    /// `None` where the artifact was not judged: it was not there, not reachable, or the
-    /// machine failed.
-    fn of(event: &Event) -> Option<Self> {
-        match (event.to, &event.cause) {
-            (State::Committed, _) => Some(Self::Passed),
-            (State::Failed, Some(cause)) => is_verdict(cause).then_some(Self::Failed),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a failure is one of the bytes.
+/// Whether a failure is one of the bytes. Otherwise the artifact was not there, not reachable,
+/// or the machine failed.
 const fn is_verdict(cause: &Cause) -> bool {
     match cause {
         Cause::NotAnIndex { .. }

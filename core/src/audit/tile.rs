@@ -14,7 +14,7 @@ use std::fmt;
 use super::merkle::{CompactRange, NodeHash, leaf_hash};
 
 /// Number of hashes in a full tile.
-pub const TILE_WIDTH: u64 = 256;
+const TILE_WIDTH: u64 = 256;
 
 /// What a tile holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::skopeo::Exit;
 impl Evidence<'_> {
     /// Checks the verifier of a transition, and whether it led to the outcome.
     pub(super) fn check_verifier(&self) -> Result<(), Contradiction> {
-        let (position, record) = match (self.effect, self.verifier) {
+        let (position, record) = match (self.effect, &self.transition.verifier) {
             (Effect::Authenticate { verifier, .. }, Some(record)) => (*verifier, record),
             (Effect::Authenticate { .. }, None) if self.can_lack_verifier() => return Ok(()),
             (Effect::Authenticate { .. }, None) => return Err(Contradiction::MissingVerifier),
@@ -24,11 +24,16 @@ impl Evidence<'_> {
         let cache = &self.run.cache;
         let file = argv.iter().find_map(|text| find_verifier_file(text, cache));
         let command = self.run.verifiers.get(position);
-        let expected = command.map(|it| it.arguments(self.request, file.unwrap_or_default()));
+        let expected =
+            command.map(|it| it.arguments(&self.transition.request, file.unwrap_or_default()));
         if expected.as_ref() != Some(argv) {
             return Err(Contradiction::VerifierArguments);
         }
-        let is_possible = match (self.outcome, exit(&record.command)?, record.output) {
+        let is_possible = match (
+            &self.transition.event.outcome,
+            exit(&record.command)?,
+            record.output,
+        ) {
             (Outcome::VerifierExited { status, .. }, exit, Some(_)) => {
                 exit == Some(Exit::Status(*status))
             }
@@ -49,7 +54,7 @@ impl Evidence<'_> {
     /// cancelled before.
     const fn can_lack_verifier(&self) -> bool {
         matches!(
-            self.outcome,
+            self.transition.event.outcome,
             Outcome::Failed {
                 error: EffectError::Disk { .. }
                     | EffectError::Cancelled { .. }

@@ -9,10 +9,10 @@ use super::checkpoint::Checkpoint;
 use super::content_rules::{ClassificationHash, Contents};
 use super::finding::{Finding, FindingKind};
 use super::id::{LogId, RunId, Timestamp};
-use super::line::{InvalidKind, ParsedLine};
+use super::line::ParsedLine;
 use super::merkle::{CompactRange, NodeHash};
 use super::record::{Entry, MAX_TORN_LINES, Record, RecordError, SourceInfo, TornLine};
-use super::replay::{OpenRun, Transition};
+use super::replay::OpenRun;
 use super::rotation::Rotation;
 use crate::digest::Digest;
 use crate::machine::State;
@@ -48,35 +48,52 @@ pub enum KeepObjects {
 /// Verifies the lines of a log in their order.
 pub struct Verifier {
     pub(super) checkpoint: Option<Checkpoint>,
-    /// The log's root at the checkpoint's size.
-    pub(super) root_at_checkpoint: Option<NodeHash>,
-    pub(super) keep_objects: KeepObjects,
-    pub(super) committed: BTreeMap<String, Objects>,
-    pub(super) tree: CompactRange,
-    /// Number of lines of the logs before this one.
+    keep_objects: KeepObjects,
+    committed: BTreeMap<String, Objects>,
+    /// Number of lines of the logs before the present one.
     pub(super) lines: u64,
-    pub(super) prev: NodeHash,
-    pub(super) next_seq: u64,
-    /// Lines since the last record that may be torn: position, name and error of each, at
-    /// most [`MAX_TORN_LINES`].
-    pub(super) torn: Vec<(u64, TornLine, RecordError)>,
-    pub(super) has_genesis: bool,
-    /// Times of the first and the previous record.
-    pub(super) first_time: Option<Timestamp>,
-    pub(super) last_time: Option<Timestamp>,
-    pub(super) log: Option<LogId>,
-    /// The rotated log before this one: its final checkpoint, and how it ended.
+    /// The rotated log before the present one: its final checkpoint, and how it ended.
     pub(super) previous: Option<(Checkpoint, Option<Rotation>)>,
-    /// How this log ended.
-    pub(super) rotation: Option<Rotation>,
+    pub(super) log: LogState,
+    /// Times of the first and the previous record.
+    first_time: Option<Timestamp>,
+    last_time: Option<Timestamp>,
     /// Whether runs may have begun in a log that was not given.
     pub(super) previous_unchecked: bool,
     /// Whether a log of the checkpoint was there.
     pub(super) checkpoint_found: bool,
-    pub(super) open_runs: HashMap<RunId, OpenRun>,
-    /// The ids of all runs, as numbers.
-    pub(super) known_runs: HashSet<u64>,
-    pub(super) contents: Contents,
+    open_runs: HashMap<RunId, OpenRun>,
+    /// The ids of all runs.
+    known_runs: HashSet<RunId>,
+    contents: Contents,
+}
+
+/// What is known of the present log.
+#[derive(Default)]
+pub(super) struct LogState {
+    pub(super) id: Option<LogId>,
+    pub(super) tree: CompactRange,
+    /// Its root at the checkpoint's size.
+    pub(super) root_at_checkpoint: Option<NodeHash>,
+    has_genesis: bool,
+    prev: NodeHash,
+    next_seq: u64,
+    /// Lines since the last record that may be torn: position, name and error of each, at
+    /// most [`MAX_TORN_LINES`].
+    pub(super) torn: Vec<(u64, TornLine, RecordError)>,
+    /// How it ended.
+    pub(super) rotation: Option<Rotation>,
+}
+
+impl LogState {
+    /// The checkpoint of its lines; `None` if it has no record.
+    pub(super) fn checkpoint(&self) -> Option<Checkpoint> {
+        Some(Checkpoint {
+            origin: self.id.clone()?,
+            size: self.tree.size(),
+            root: self.tree.root(),
+        })
+    }
 }
 
 impl Verifier {
@@ -85,20 +102,13 @@ impl Verifier {
     pub fn new(checkpoint: Option<Checkpoint>, keep_objects: KeepObjects) -> Self {
         Self {
             checkpoint,
-            root_at_checkpoint: None,
             keep_objects,
             committed: BTreeMap::new(),
-            tree: CompactRange::default(),
             lines: 0,
-            prev: [0; 32],
-            next_seq: 0,
-            torn: Vec::new(),
-            has_genesis: false,
+            previous: None,
+            log: LogState::default(),
             first_time: None,
             last_time: None,
-            log: None,
-            previous: None,
-            rotation: None,
             previous_unchecked: false,
             checkpoint_found: false,
             open_runs: HashMap::new(),
@@ -109,35 +119,35 @@ impl Verifier {
 
     /// Verifies the next line, and returns what is wrong with it.
     pub fn check_line(&mut self, line: &ParsedLine) -> Vec<Finding> {
-        let at = self.tree.size();
+        let at = self.log.tree.size();
         let (mut findings, mut kinds) = (Vec::new(), Vec::new());
-        kinds.extend(
-            self.rotation
-                .is_some()
-                .then_some(FindingKind::AfterRotation),
-        );
+        if self.log.rotation.is_some() {
+            kinds.push(FindingKind::AfterRotation);
+        }
         match &line.record {
             Ok(record) => {
                 self.check_torn(record, &mut findings, &mut kinds);
                 self.check_chain(record, &mut kinds);
                 self.check_entry(record, line.classification, &mut kinds);
-                self.next_seq = record.seq.wrapping_add(1);
+                self.log.next_seq = record.seq.wrapping_add(1);
             }
             Err(invalid) => {
-                match invalid.kind {
-                    InvalidKind::Torn(torn) if self.torn.len() < MAX_TORN_LINES => {
-                        self.torn.push((at, torn, invalid.error.clone()));
+                let (error, log) = (invalid.error.clone(), &mut self.log);
+                match invalid.torn {
+                    Some(torn) if log.torn.len() < MAX_TORN_LINES => {
+                        log.torn.push((at, torn, error));
                     }
-                    _ => kinds.push(FindingKind::InvalidRecord(invalid.error.clone())),
+                    _ => kinds.push(FindingKind::InvalidRecord(error)),
                 }
-                self.next_seq = self.next_seq.wrapping_add(1);
+                log.next_seq = log.next_seq.wrapping_add(1);
             }
         }
-        self.prev = line.leaf_hash;
-        self.tree.push(line.leaf_hash);
+        let log = &mut self.log;
+        log.prev = line.leaf_hash;
+        log.tree.push(line.leaf_hash);
         let checkpoint = self.checkpoint.as_ref();
-        if checkpoint.is_some_and(|checkpoint| checkpoint.size == self.tree.size()) {
-            self.root_at_checkpoint = Some(self.tree.root());
+        if checkpoint.is_some_and(|checkpoint| checkpoint.size == log.tree.size()) {
+            log.root_at_checkpoint = Some(log.tree.root());
         }
         let at = Some(at);
         findings.extend(kinds.into_iter().map(|kind| Finding { at, kind }));
@@ -149,9 +159,8 @@ impl Verifier {
     pub fn finish(mut self, torn: u64) -> (LogSummary, Vec<Finding>) {
         let mut findings = self.end_log(torn);
         let mut kinds = Vec::new();
-        let (size, root) = (self.tree.size(), self.tree.root());
         if let (Some(checkpoint), Some(_), false) =
-            (self.checkpoint, &self.log, self.checkpoint_found)
+            (self.checkpoint, &self.log.id, self.checkpoint_found)
         {
             kinds.push(FindingKind::ForeignCheckpoint(checkpoint.origin));
         }
@@ -159,8 +168,8 @@ impl Verifier {
         unfinished.sort();
         kinds.extend(unfinished.into_iter().map(FindingKind::UnfinishedRun));
         let summary = LogSummary {
-            checkpoint: self.log.map(|origin| Checkpoint { origin, size, root }),
-            lines: self.lines + size,
+            checkpoint: self.log.checkpoint(),
+            lines: self.lines + self.log.tree.size(),
             committed: self.committed,
         };
         findings.extend(kinds.into_iter().map(|kind| Finding { at: None, kind }));
@@ -174,7 +183,7 @@ impl Verifier {
         findings: &mut Vec<Finding>,
         kinds: &mut Vec<FindingKind>,
     ) {
-        let torn = mem::take(&mut self.torn);
+        let torn = mem::take(&mut self.log.torn);
         let is_named = match &record.entry {
             Entry::Recovered { lines } => {
                 let is_named =
@@ -198,18 +207,19 @@ impl Verifier {
         let is_genesis = matches!(record.entry, Entry::Genesis { .. });
         // The line of the genesis may have been torn.
         let is_recovered = matches!(record.entry, Entry::Recovered { .. });
-        if is_genesis == self.has_genesis && !is_recovered {
+        let log = &mut self.log;
+        if is_genesis == log.has_genesis && !is_recovered {
             kinds.push(FindingKind::Genesis);
         }
-        self.has_genesis |= !is_recovered;
-        if *self.log.get_or_insert_with(|| record.log.clone()) != record.log {
+        log.has_genesis |= !is_recovered;
+        if *log.id.get_or_insert_with(|| record.log.clone()) != record.log {
             kinds.push(FindingKind::ForeignRecord(record.log.clone()));
         }
-        let (expected, found) = (self.next_seq, record.seq);
+        let (expected, found) = (log.next_seq, record.seq);
         if found != expected {
             kinds.push(FindingKind::Sequence { expected, found });
         }
-        if record.prev != self.prev {
+        if record.prev != log.prev {
             kinds.push(FindingKind::Chain);
         }
         self.check_time(&record.time, kinds);
@@ -244,30 +254,20 @@ impl Verifier {
         classification: Option<ClassificationHash>,
         kinds: &mut Vec<FindingKind>,
     ) {
-        const NOT_OPEN: &str = "has not begun or has already ended";
         // It may have begun in a log that was not given.
-        let is_known = self.known_runs.contains(&record.run.to_number());
+        let is_known = self.known_runs.contains(&record.run);
         let is_earlier = self.previous_unchecked && !is_known;
         let wrong_run = |reason| FindingKind::Run {
-            run: record.run.clone(),
+            run: record.run,
             reason,
         };
-        match &record.entry {
-            Entry::Genesis { previous, .. } => {
+        match (&record.entry, self.open_runs.get_mut(&record.run)) {
+            (Entry::Genesis { previous, .. }, _) => {
                 self.check_succession(&record.log, previous.as_ref(), kinds);
             }
-            Entry::Rotated(rotation) => self.rotation = Some(rotation.clone()),
-            Entry::Recovered { .. } => {}
-            Entry::Skopeo(_) => match self.open_runs.get_mut(&record.run) {
-                None if is_earlier => {}
-                None => kinds.push(wrong_run(NOT_OPEN)),
-                Some(run) if run.is_identified => kinds.push(wrong_run("identifies skopeo twice")),
-                Some(run) if run.info.source != SourceInfo::Auto => {
-                    kinds.push(wrong_run("identifies a skopeo that it may not use"));
-                }
-                Some(run) => run.is_identified = true,
-            },
-            Entry::Run(info) => {
+            (Entry::Rotated(rotation), _) => self.log.rotation = Some(rotation.clone()),
+            (Entry::Recovered { .. }, _) => {}
+            (Entry::Run(info), _) => {
                 if self.keep_objects == KeepObjects::Yes {
                     self.committed.entry(info.cache.clone()).or_default();
                 }
@@ -275,57 +275,47 @@ impl Verifier {
                     kinds.push(wrong_run("has a cache without an absolute path"));
                 }
                 if let Err(reason) = info.invocation.check() {
-                    let run = record.run.clone();
+                    let run = record.run;
                     kinds.push(FindingKind::Invocation { run, reason });
                 }
-                if !self.known_runs.insert(record.run.to_number()) {
-                    kinds.push(FindingKind::ReusedRun(record.run.clone()));
+                if !self.known_runs.insert(record.run) {
+                    kinds.push(FindingKind::ReusedRun(record.run));
                 }
                 let run = OpenRun::new(info, &record.time);
-                self.open_runs.insert(record.run.clone(), run);
+                self.open_runs.insert(record.run, run);
             }
-            Entry::Transition {
-                event,
-                fetch,
-                request,
-                command,
-                registry,
-                verifier,
-            } => match self.open_runs.get_mut(&record.run) {
-                None if is_earlier => {}
-                None => kinds.push(wrong_run(NOT_OPEN)),
-                Some(run) => {
-                    let transition = Transition {
-                        fetch: *fetch,
-                        request,
-                        event,
-                        command: command.as_ref(),
-                        exchange: registry.as_ref(),
-                        verifier: verifier.as_deref(),
-                        classification,
-                        time: &record.time,
-                    };
-                    let state = run.replay(&transition, &mut self.contents, kinds);
-                    // Has the run's cache with `KeepObjects::Yes` only.
-                    if state == Some(State::Committed)
-                        && let Some(objects) = self.committed.get_mut(&run.info.cache)
-                    {
-                        objects.insert(request.digest(), self.tree.size());
-                    }
+            (_, None) if is_earlier => {}
+            (_, None) => kinds.push(wrong_run("has not begun or has already ended")),
+            (Entry::Skopeo(_), Some(run)) if run.is_identified => {
+                kinds.push(wrong_run("identifies skopeo twice"));
+            }
+            (Entry::Skopeo(_), Some(run)) if run.info.source != SourceInfo::Auto => {
+                kinds.push(wrong_run("identifies a skopeo that it may not use"));
+            }
+            (Entry::Skopeo(_), Some(run)) => run.is_identified = true,
+            (Entry::Transition(transition), Some(run)) => {
+                let contents = &mut self.contents;
+                let state = run.replay(transition, &record.time, classification, contents, kinds);
+                // Has the run's cache with `KeepObjects::Yes` only.
+                if state == Some(State::Committed)
+                    && let Some(objects) = self.committed.get_mut(&run.info.cache)
+                {
+                    objects.insert(transition.request.digest(), self.log.tree.size());
                 }
-            },
-            Entry::End {
-                committed,
-                failed,
-                unrecorded,
-            } => match self.open_runs.remove(&record.run) {
-                None if is_earlier => {}
-                None => kinds.push(wrong_run(NOT_OPEN)),
-                Some(run) if !run.can_end(*committed, *failed, *unrecorded) => {
+            }
+            (
+                Entry::End {
+                    committed,
+                    failed,
+                    unrecorded,
+                },
+                Some(run),
+            ) => {
+                if !run.can_end(*committed, *failed, *unrecorded) {
                     kinds.push(wrong_run("ends with numbers that don't fit its records"));
                 }
-                Some(_) => {}
-            },
+                self.open_runs.remove(&record.run);
+            }
         }
     }
 }

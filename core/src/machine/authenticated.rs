@@ -1,6 +1,6 @@
 //! Every verifier has approved the bytes.
 
-use super::{Cause, Committed, Content, Effect, Fetch, Outcome, State, StepResult, Verified};
+use super::{Cause, Committed, Content, Effect, Fetch, Outcome, StepResult, Verified};
 
 /// Evidence that every verifier of the task has approved the verified bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,27 +27,28 @@ impl<C: Content> Authenticated<C> {
         self.verified.wants_commit()
     }
 
-    /// Takes the outcome of that. A failure is one in `state`.
-    pub(super) fn step(self, state: State, outcome: Outcome<C>) -> StepResult<C, Self> {
+    /// Takes the outcome of that effect. `into_state` turns this back into the caller's state,
+    /// which a refusal returns and a failure ends.
+    pub(super) fn step(
+        self,
+        outcome: Outcome<C>,
+        into_state: impl FnOnce(Self) -> Fetch<C>,
+    ) -> StepResult<C> {
         match (self.verified.staged(), outcome) {
-            (None, Outcome::Continued) => Ok(Fetch::Committed(Committed::hit(self))),
+            (None, Outcome::Continued) => Ok(Committed::hit(self)),
             (
                 Some(_),
                 Outcome::Published {
                     placement,
                     read_back,
                 },
-            ) => Ok(match Committed::published(self, &read_back, placement) {
-                Ok(committed) => Fetch::Committed(committed),
-                Err(this) => {
+            ) => Ok(
+                Committed::publish(self, &read_back, placement).unwrap_or_else(|this| {
                     let read = read_back.digest();
-                    this.verified.fail(state, Cause::ReadBackMismatch { read })
-                }
-            }),
-            (_, Outcome::Failed { error }) => {
-                Ok(self.verified.fail(state, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => Err((self, outcome)),
+                    into_state(this).fail(Cause::ReadBackMismatch { read })
+                }),
+            ),
+            (_, outcome) => Err((into_state(self), outcome)),
         }
     }
 

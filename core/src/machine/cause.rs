@@ -270,12 +270,6 @@ impl EffectError {
     /// Whether a retry may succeed.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::Command { kind, .. } => kind.is_transient(),
-            Self::Disk { .. }
-            | Self::Verifier { .. }
-            | Self::Cancelled { .. }
-            | Self::AuditLog { .. } => false,
-        }
+        matches!(self, Self::Command { kind, .. } if kind.is_transient())
     }
 }

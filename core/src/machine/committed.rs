@@ -2,8 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::verified::VerifiedParts;
-use super::{Authenticated, CacheEntry, Content, Placement, Staged, Staging, Task, Verified};
+use super::verified::Source;
+use super::{
+    Authenticated, CacheEntry, Content, Fetch, Placement, Staged, Staging, Task, Verified,
+};
 use crate::index::IndexSummary;
 
 /// The object is in the cache, whole and durable.
@@ -45,36 +47,40 @@ impl Provenance {
 
 impl<C: Content> Committed<C> {
     /// An intact object of the cache.
-    pub(super) fn hit(authenticated: Authenticated<C>) -> Self {
-        Self::new(authenticated.into_verified(), Provenance::Hit)
+    pub(super) fn hit(authenticated: Authenticated<C>) -> Fetch<C> {
+        Self::commit(authenticated.into_verified(), Provenance::Hit)
     }
 
     /// Succeeds if the cache returned the verified bytes.
-    pub(super) fn published(
+    pub(super) fn publish(
         authenticated: Authenticated<C>,
         read_back: &CacheEntry<C>,
         placement: Placement,
-    ) -> Result<Self, Authenticated<C>> {
+    ) -> Result<Fetch<C>, Authenticated<C>> {
         let verified = authenticated.verified();
         if !matches!(read_back, CacheEntry::File { content } if content == verified.content()) {
             return Err(authenticated);
         }
+        let attempts = verified.staged().map_or(0, Staged::attempt);
         let provenance = Provenance::Fetched {
-            attempts: verified.staged().map_or(0, Staged::attempt),
+            attempts,
             placement,
         };
-        Ok(Self::new(authenticated.into_verified(), provenance))
+        Ok(Self::commit(authenticated.into_verified(), provenance))
     }
 
-    fn new(verified: Verified<C>, provenance: Provenance) -> Self {
+    fn commit(verified: Verified<C>, provenance: Provenance) -> Fetch<C> {
         let size = verified.content().info().size;
-        let VerifiedParts {
-            task,
-            index,
-            staging,
-            quarantined,
-        } = verified.into_parts();
-        Self {
+        let (source, index) = verified.into_parts();
+        let (pending, staging) = match source {
+            Source::Cache(pending) => (pending, None),
+            Source::Fetched(staged) => {
+                let (pending, staging) = staged.into_parts();
+                (pending, Some(staging))
+            }
+        };
+        let (task, quarantined) = pending.into_parts();
+        Fetch::Committed(Self {
             task,
             index,
             size,
@@ -82,7 +88,7 @@ impl<C: Content> Committed<C> {
             quarantined,
             staging,
             content: PhantomData,
-        }
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The bytes were fetched.
 
-use super::{Cause, Classification, Content, Effect, Fetch, Inspected, Method, Outcome, Staged};
-use super::{State, StepResult};
+use super::StepResult;
+use super::{Cause, Content, Effect, Fetch, Inspected, Method, Outcome, Staged};
+use crate::digest::Digest;
 
 /// The bytes were fetched; whether they are an index is not decided yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,14 @@ impl<C: Content> Copied<C> {
         &self.content
     }
 
+    /// SHA-256 of the bytes, and the requested digest.
+    pub(super) fn digests(&self) -> (Digest, Digest) {
+        (
+            self.content.info().digest,
+            self.staged.task().request.digest(),
+        )
+    }
+
     pub(super) const fn wants(&self) -> Effect<'_, C> {
         match self.staged.task().policy.method {
             Method::Raw => Effect::Continue,
@@ -37,50 +46,22 @@ impl<C: Content> Copied<C> {
         }
     }
 
-    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C> {
         match (self.staged.task().policy.method, outcome) {
-            (Method::Raw, Outcome::Continued) => Ok(self.inspect()),
+            (Method::Raw, Outcome::Continued) => Ok(Inspected::inspect(self)),
             (Method::SkopeoCopy, Outcome::CopyRead { content }) => {
                 if content == self.content {
-                    return Ok(self.inspect());
+                    return Ok(Inspected::inspect(self));
                 }
                 let (copied, read) = (self.content.info().digest, content.info().digest);
-                Ok(self.fail(Cause::CopyMismatch { copied, read }))
+                let cause = Cause::CopyMismatch { copied, read };
+                Ok(Fetch::Copied(self).fail(cause))
             }
-            (_, Outcome::Failed { error }) => Ok(self.fail(Cause::EffectFailed { error })),
-            (_, outcome) => Err((self, outcome)),
+            (_, outcome) => Err((Fetch::Copied(self), outcome)),
         }
     }
 
-    fn inspect(self) -> Fetch<C> {
-        match Inspected::inspect(self) {
-            Ok(inspected) => Fetch::Inspected(inspected),
-            Err((copied, reason)) => {
-                let expected = copied.staged.task().request.digest();
-                let actual = copied.content.info().digest;
-                copied.fail(if actual == expected {
-                    Cause::NotAnIndex { reason }
-                } else {
-                    let not_an_index = Some(Box::new(reason));
-                    Cause::DigestMismatch {
-                        actual,
-                        expected,
-                        not_an_index,
-                    }
-                })
-            }
-        }
-    }
-
-    fn fail(self, cause: Cause) -> Fetch<C> {
-        self.staged.fail(State::Copied, cause)
-    }
-
-    pub(super) fn into_staged(self) -> Staged {
-        self.staged
-    }
-
-    pub(super) fn classification(&self) -> &Classification {
-        &self.content.info().classification
+    pub(super) fn into_parts(self) -> (Staged, C) {
+        (self.staged, self.content)
     }
 }

@@ -1,6 +1,6 @@
 //! The fetch ended without the object.
 
-use super::{Cause, Staging, State, Task};
+use super::{Cause, Content, Fetch, Staging, State, Task};
 
 /// A failed fetch: the state in which it failed, and the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,19 +13,14 @@ pub struct Failed {
 }
 
 impl Failed {
-    pub(super) const fn new(
-        task: Task,
-        state: State,
-        attempts: u32,
-        cause: Cause,
-        staging: Option<Staging>,
-    ) -> Self {
+    /// The end of a fetch in its present state.
+    pub(super) fn new<C: Content>(fetch: &Fetch<C>, cause: Cause) -> Self {
         Self {
-            task,
-            state,
-            attempts,
+            task: fetch.task().clone(),
+            state: fetch.state(),
+            attempts: fetch.attempt(),
             cause,
-            staging,
+            staging: fetch.staging().cloned(),
         }
     }
 

@@ -1,9 +1,8 @@
 //! The bytes are an index.
 
 use super::{Cause, Classification, Content, Copied, Effect, Fetch, Method, Outcome, Staged};
-use super::{State, StepResult, Verified};
-use crate::digest::Digest;
-use crate::index::{IndexSummary, NotAnIndex};
+use super::{StepResult, Verified};
+use crate::index::IndexSummary;
 
 /// The bytes are an image index or a manifest list; their digest has not been
 /// compared yet.
@@ -14,29 +13,29 @@ pub struct Inspected<C> {
 }
 
 impl<C: Content> Inspected<C> {
-    /// Succeeds if the bytes are an index.
-    pub(super) fn inspect(copied: Copied<C>) -> Result<Self, (Copied<C>, NotAnIndex)> {
-        match copied.classification().clone() {
-            Classification::Index(index) => Ok(Self { copied, index }),
-            Classification::NotAnIndex(reason) => Err((copied, reason)),
-        }
+    /// The next state: this one, if the bytes are an index.
+    pub(super) fn inspect(copied: Copied<C>) -> Fetch<C> {
+        let reason = match copied.content().info().classification.clone() {
+            Classification::Index(index) => return Fetch::Inspected(Self { copied, index }),
+            Classification::NotAnIndex(reason) => reason,
+        };
+        let (actual, expected) = copied.digests();
+        let cause = if actual == expected {
+            Cause::NotAnIndex { reason }
+        } else {
+            Cause::DigestMismatch {
+                actual,
+                expected,
+                not_an_index: Some(Box::new(reason)),
+            }
+        };
+        Fetch::Copied(copied).fail(cause)
     }
 
     /// The state before.
     #[must_use]
     pub const fn copied(&self) -> &Copied<C> {
         &self.copied
-    }
-
-    /// What the index holds.
-    #[must_use]
-    pub const fn index(&self) -> &IndexSummary {
-        &self.index
-    }
-
-    /// The requested digest.
-    pub(super) const fn expected(&self) -> Digest {
-        self.copied.staged().task().request.digest()
     }
 
     pub(super) const fn wants(&self) -> Effect<'_, C> {
@@ -50,46 +49,25 @@ impl<C: Content> Inspected<C> {
         }
     }
 
-    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C> {
         match (self.copied.staged().task().policy.method, outcome) {
-            (Method::Raw, Outcome::Continued) => Ok(self.verify()),
-            // SHA-256 decides and gives the plainer error, so it is compared first.
-            (Method::SkopeoCopy, Outcome::ManifestDigest { digest }) => Ok(match self.verify() {
-                Fetch::Verified(verified) if digest != verified.digest().to_string() => {
-                    let (sha256, skopeo) = (verified.digest(), digest);
-                    let cause = Cause::SkopeoDigestMismatch { sha256, skopeo };
-                    verified.fail(State::Inspected, cause)
+            (Method::Raw, Outcome::Continued) => Ok(Verified::verify(self)),
+            (Method::SkopeoCopy, Outcome::ManifestDigest { digest }) => {
+                let (sha256, expected) = self.copied.digests();
+                // SHA-256 decides and gives the plainer error, so it is compared first.
+                if sha256 != expected || digest == sha256.to_string() {
+                    return Ok(Verified::verify(self));
                 }
-                next => next,
-            }),
-            (_, Outcome::Failed { error }) => Ok(self.fail(Cause::EffectFailed { error })),
-            (_, outcome) => Err((self, outcome)),
-        }
-    }
-
-    fn verify(self) -> Fetch<C> {
-        match Verified::verify(self) {
-            Ok(verified) => Fetch::Verified(verified),
-            Err((inspected, actual)) => {
-                let expected = inspected.expected();
-                inspected.fail(Cause::DigestMismatch {
-                    actual,
-                    expected,
-                    not_an_index: None,
-                })
+                let skopeo = digest;
+                let cause = Cause::SkopeoDigestMismatch { sha256, skopeo };
+                Ok(Fetch::Inspected(self).fail(cause))
             }
+            (_, outcome) => Err((Fetch::Inspected(self), outcome)),
         }
     }
 
-    fn fail(self, cause: Cause) -> Fetch<C> {
-        self.into_staged().fail(State::Inspected, cause)
-    }
-
-    pub(super) fn into_staged(self) -> Staged {
-        self.copied.into_staged()
-    }
-
-    pub(super) fn into_parts(self) -> (Staged, IndexSummary) {
-        (self.copied.into_staged(), self.index)
+    pub(super) fn into_parts(self) -> (Staged, C, IndexSummary) {
+        let (staged, content) = self.copied.into_parts();
+        (staged, content, self.index)
     }
 }

@@ -71,6 +71,28 @@
 
 #![allow(clippy::result_large_err, reason = "a refusal returns the whole state")]
 
+/// An enum of names, with a list of all of them in their order.
+macro_rules! listed {
+    ($(#[$attribute:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($variant),*
+        }
+
+        impl $name {
+            /// Every variant.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(self, f)
+            }
+        }
+    };
+}
+
 mod authenticated;
 mod cache_entry;
 mod cause;
@@ -80,7 +102,6 @@ mod copied;
 mod effect;
 mod event;
 mod failed;
-mod hit;
 mod inspected;
 mod outcome;
 mod pending;
@@ -106,8 +127,6 @@ pub use table::{TABLE, TableRow};
 pub use task::{Attempts, FetchPolicy, Method, Network, Task};
 pub use verified::Verified;
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// A fetch in any of its states.
@@ -132,7 +151,7 @@ pub enum Fetch<C: Content = ManifestBytes> {
 }
 
 /// Result of a transition: the next state, or state and outcome returned unchanged.
-type StepResult<C, S> = Result<Fetch<C>, (S, Outcome<C>)>;
+type StepResult<C> = Result<Fetch<C>, (Fetch<C>, Outcome<C>)>;
 
 impl<C: Content> Fetch<C> {
     /// A new fetch, in state Pending.
@@ -163,17 +182,17 @@ impl<C: Content> Fetch<C> {
     /// in the state.
     pub fn step(self, outcome: Outcome<C>) -> Result<(Self, Event), Box<Refusal<C>>> {
         let (from, attempt, info) = (self.state(), self.attempt(), outcome.to_info());
-        let next = match self {
-            Self::Pending(state) => state.step(outcome).map_err(refuse(Self::Pending)),
-            Self::Staged(state) => state.step(outcome).map_err(refuse(Self::Staged)),
-            Self::Copied(state) => state.step(outcome).map_err(refuse(Self::Copied)),
-            Self::Inspected(state) => state.step(outcome).map_err(refuse(Self::Inspected)),
-            Self::Verified(state) => state.step(outcome).map_err(refuse(Self::Verified)),
-            Self::Authenticated(state) => {
-                (state.step(State::Authenticated, outcome)).map_err(refuse(Self::Authenticated))
-            }
-            Self::Committed(_) | Self::Failed(_) => Err(refuse(|state| state)((self, outcome))),
-        }?;
+        let next = match (self, outcome) {
+            (ended @ (Self::Committed(_) | Self::Failed(_)), outcome) => Err((ended, outcome)),
+            (Self::Staged(state), outcome) => state.step(outcome),
+            (state, Outcome::Failed { error }) => Ok(Self::Failed(state.abandon(error))),
+            (Self::Pending(state), outcome) => state.step(outcome),
+            (Self::Copied(state), outcome) => state.step(outcome),
+            (Self::Inspected(state), outcome) => state.step(outcome),
+            (Self::Verified(state), outcome) => state.step(outcome),
+            (Self::Authenticated(state), outcome) => state.step(outcome, Self::Authenticated),
+        };
+        let next = next.map_err(|(state, outcome)| Box::new(Refusal { state, outcome }))?;
         let event = Event {
             attempt,
             cause: next.failed().map(|failed| failed.cause().clone()),
@@ -184,20 +203,19 @@ impl<C: Content> Fetch<C> {
         Ok((next, event))
     }
 
-    /// Ends the fetch as failed in its present state, where the transition to that
-    /// state could not be recorded. A failed fetch keeps its cause.
+    /// Ends the fetch as failed in its present state: an effect failed, or the transition to
+    /// that state could not be recorded. A failed fetch keeps its cause.
     #[must_use]
     pub fn abandon(self, error: EffectError) -> Failed {
         match self {
             Self::Failed(failed) => failed,
-            other => Failed::new(
-                other.task().clone(),
-                other.state(),
-                other.attempt(),
-                Cause::EffectFailed { error },
-                other.staging().cloned(),
-            ),
+            other => Failed::new(&other, Cause::EffectFailed { error }),
         }
+    }
+
+    /// Ends the fetch as failed in its present state.
+    fn fail(self, cause: Cause) -> Self {
+        Self::Failed(Failed::new(&self, cause))
     }
 
     /// The state's name.
@@ -277,39 +295,10 @@ impl<C: Content> Fetch<C> {
     }
 }
 
-/// Wraps what a state returns into a refusal.
-fn refuse<C: Content, S>(
-    wrap: impl FnOnce(S) -> Fetch<C>,
-) -> impl FnOnce((S, Outcome<C>)) -> Box<Refusal<C>> {
-    |(state, outcome)| {
-        Box::new(Refusal {
-            state: wrap(state),
-            outcome,
-        })
-    }
-}
-
-macro_rules! states {
-    ($($state:ident),* $(,)?) => {
-        /// The names of the states.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        #[expect(missing_docs, reason = "the variants of `Fetch` document each")]
-        pub enum State {
-            $($state),*
-        }
-
-        impl State {
-            /// Every state, in the order of the picture.
-            pub const ALL: &[Self] = &[$(Self::$state),*];
-        }
-    };
-}
-
-states! { Pending, Staged, Copied, Inspected, Verified, Authenticated, Committed, Failed }
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
+listed! {
+    /// The names of the states.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[expect(missing_docs, reason = "the variants of `Fetch` document each")]
+    State { Pending, Staged, Copied, Inspected, Verified, Authenticated, Committed, Failed }
 }

@@ -124,6 +124,18 @@ impl<C: Content> Outcome<C> {
 }
 
 impl<C> Outcome<C> {
+    /// What is at the object's name, as the caller found it.
+    #[must_use]
+    pub const fn cache_entry(&self) -> Option<&CacheEntry<C>> {
+        match self {
+            Self::LookedUp { entry }
+            | Self::Published {
+                read_back: entry, ..
+            } => Some(entry),
+            _ => None,
+        }
+    }
+
     /// The kind of the outcome, as the transition table names it.
     #[must_use]
     pub const fn kind(&self) -> OutcomeKind {
@@ -148,29 +160,11 @@ impl<C> Outcome<C> {
     }
 }
 
-macro_rules! outcome_kinds {
-    ($($kind:ident),* $(,)?) => {
-        /// The kinds of outcomes; looking up has four.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[expect(missing_docs, reason = "the variants of `Outcome` document each")]
-        pub enum OutcomeKind {
-            $($kind),*
-        }
-
-        impl OutcomeKind {
-            /// Every kind.
-            pub const ALL: &[Self] = &[$(Self::$kind),*];
-        }
-    };
-}
-
-outcome_kinds! {
-    Absent, Found, Oversized, NotAFile, Quarantined, Staged, Fetched, CopyRead,
-    ManifestDigest, Continued, BackoffElapsed, VerifierExited, Published, Failed,
-}
-
-impl std::fmt::Display for OutcomeKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(self, f)
+listed! {
+    /// The kinds of outcomes; looking up has four.
+    #[expect(missing_docs, reason = "the variants of `Outcome` document each")]
+    OutcomeKind {
+        Absent, Found, Oversized, NotAFile, Quarantined, Staged, Fetched, CopyRead,
+        ManifestDigest, Continued, BackoffElapsed, VerifierExited, Published, Failed,
     }
 }

@@ -1,8 +1,7 @@
 //! The cache was not read yet, or has no usable object.
 
-use super::hit::Hit;
-use super::{Authenticated, CacheEntry, Cause, Committed, Content, Effect, Failed, Fetch, Network};
-use super::{ObjectStatus, Outcome, Staged, State, StepResult, Task, Verified};
+use super::{Authenticated, CacheEntry, Cause, Committed, Content, Effect, Fetch, Network};
+use super::{ObjectStatus, Outcome, Staged, StepResult, Task, Verified};
 
 /// The first state: the cache was not read yet, or has no usable object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,31 +50,30 @@ impl Pending {
         }
     }
 
-    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C> {
         match (&self.object, outcome) {
             (Object::Unknown | Object::Corrupt, Outcome::LookedUp { entry }) => {
                 Ok(self.looked_up(entry))
             }
             (Object::Corrupt, Outcome::Quarantined { name }) => Ok(self.absent(Some(name))),
             (Object::Absent { .. }, Outcome::Staged { staging }) => {
-                Ok(Fetch::Staged(Staged::first(self, staging)))
+                Ok(Fetch::Staged(Staged::new(self, staging)))
             }
-            (_, Outcome::Failed { error }) => Ok(self.fail(Cause::EffectFailed { error })),
-            (_, outcome) => Err((self, outcome)),
+            (_, outcome) => Err((Fetch::Pending(self), outcome)),
         }
     }
 
     /// A hit is rehashed: only bytes that hash to their name are used, and only
     /// bytes that don't are quarantined. Another source's intact object stays.
     fn looked_up<C: Content>(self, entry: CacheEntry<C>) -> Fetch<C> {
-        match Hit::find(self, entry) {
-            Ok(hit) => match Authenticated::authenticate(Verified::hit(hit)) {
-                Ok(authenticated) => Fetch::Committed(Committed::hit(authenticated)),
+        match Verified::hit(self, entry) {
+            Ok(verified) => match Authenticated::authenticate(verified) {
+                Ok(authenticated) => Committed::hit(authenticated),
                 Err(verified) => Fetch::Verified(verified),
             },
             Err((pending, ObjectStatus::Missing)) => pending.absent(None),
             Err((pending, ObjectStatus::NotAnIndex(reason))) => {
-                pending.fail(Cause::NotAnIndex { reason })
+                Fetch::Pending(pending).fail(Cause::NotAnIndex { reason })
             }
             Err((pending, ObjectStatus::Corrupt | ObjectStatus::Intact { .. })) => {
                 Fetch::Pending(Self {
@@ -92,12 +90,8 @@ impl Pending {
                 object: Object::Absent { quarantined },
                 ..self
             }),
-            Network::Offline => self.fail(Cause::Offline { quarantined }),
+            Network::Offline => Fetch::Pending(self).fail(Cause::Offline { quarantined }),
         }
-    }
-
-    fn fail<C: Content>(self, cause: Cause) -> Fetch<C> {
-        Fetch::Failed(Failed::new(self.task, State::Pending, 0, cause, None))
     }
 
     pub(super) fn into_parts(self) -> (Task, Option<String>) {

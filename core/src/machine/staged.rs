@@ -1,16 +1,15 @@
 //! Names for the copy are reserved.
 
-use super::{Cause, Content, Copied, Effect, EffectError, Failed, Fetch, Outcome, Pending};
-use super::{Staging, State, StepResult, Task};
+use super::{Cause, Content, Copied, Effect, EffectError, Fetch, Outcome, Pending};
+use super::{Staging, StepResult, Task};
 
 /// The cache has no such object, and the fetch has names to copy to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staged {
-    task: Task,
+    pending: Pending,
     staging: Staging,
     attempt: u32,
     phase: Phase,
-    quarantined: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,21 +19,19 @@ enum Phase {
 }
 
 impl Staged {
-    pub(super) fn first(pending: Pending, staging: Staging) -> Self {
-        let (task, quarantined) = pending.into_parts();
+    pub(super) const fn new(pending: Pending, staging: Staging) -> Self {
         Self {
-            task,
+            pending,
             staging,
             attempt: 1,
             phase: Phase::Fetching,
-            quarantined,
         }
     }
 
     /// The request and the rules of its fetch.
     #[must_use]
     pub const fn task(&self) -> &Task {
-        &self.task
+        self.pending.task()
     }
 
     /// The reserved names.
@@ -52,15 +49,15 @@ impl Staged {
     /// Where a corrupt object was moved to.
     #[must_use]
     pub fn quarantined(&self) -> Option<&str> {
-        self.quarantined.as_deref()
+        self.pending.quarantined()
     }
 
     pub(super) const fn wants<C>(&self) -> Effect<'_, C> {
         let attempt = self.attempt;
         match self.phase {
             Phase::Fetching => Effect::Fetch {
-                request: &self.task.request,
-                method: self.task.policy.method,
+                request: &self.task().request,
+                method: self.task().policy.method,
                 staging: &self.staging,
                 attempt,
             },
@@ -68,7 +65,7 @@ impl Staged {
         }
     }
 
-    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C, Self> {
+    pub(super) fn step<C: Content>(self, outcome: Outcome<C>) -> StepResult<C> {
         match (self.phase, outcome) {
             (Phase::Fetching, Outcome::Fetched { content }) => {
                 Ok(Fetch::Copied(Copied::new(self, content)))
@@ -78,35 +75,26 @@ impl Staged {
                 phase: Phase::Fetching,
                 ..self
             })),
-            (Phase::Fetching, Outcome::Failed { error }) => Ok(self.attempt_failed(error)),
-            (Phase::BackingOff, Outcome::Failed { error }) => {
-                Ok(self.fail(State::Staged, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => Err((self, outcome)),
+            (_, Outcome::Failed { error }) => Ok(self.effect_failed(error)),
+            (_, outcome) => Err((Fetch::Staged(self), outcome)),
         }
     }
 
-    fn attempt_failed<C: Content>(self, error: EffectError) -> Fetch<C> {
-        if !error.is_transient() {
-            return self.fail(State::Staged, Cause::EffectFailed { error });
-        }
-        if self.attempt < self.task.policy.attempts.get() {
-            return Fetch::Staged(Self {
+    fn effect_failed<C: Content>(self, error: EffectError) -> Fetch<C> {
+        let attempts = self.attempt;
+        if self.phase == Phase::BackingOff || !error.is_transient() {
+            Fetch::Staged(self).fail(Cause::EffectFailed { error })
+        } else if attempts < self.task().policy.attempts.get() {
+            Fetch::Staged(Self {
                 phase: Phase::BackingOff,
                 ..self
-            });
+            })
+        } else {
+            Fetch::Staged(self).fail(Cause::RetriesExhausted { attempts, error })
         }
-        let attempts = self.attempt;
-        self.fail(State::Staged, Cause::RetriesExhausted { attempts, error })
     }
 
-    /// Ends the fetch, from here or from a later state.
-    pub(super) fn fail<C: Content>(self, state: State, cause: Cause) -> Fetch<C> {
-        let (task, staging) = (self.task, Some(self.staging));
-        Fetch::Failed(Failed::new(task, state, self.attempt, cause, staging))
-    }
-
-    pub(super) fn into_parts(self) -> (Task, Staging, Option<String>) {
-        (self.task, self.staging, self.quarantined)
+    pub(super) fn into_parts(self) -> (Pending, Staging) {
+        (self.pending, self.staging)
     }
 }

@@ -1,55 +1,60 @@
 //! The bytes are an index with the requested digest.
 
-use super::hit::Hit;
-use super::{Authenticated, Cause, Content, Effect, Failed, Fetch, Inspected, Outcome};
-use super::{Staged, Staging, State, StepResult, Task};
+use super::{Authenticated, CacheEntry, Cause, Content, Effect, Fetch, Inspected, ObjectStatus};
+use super::{Outcome, Pending, Staged, StepResult, Task};
 use crate::digest::Digest;
 use crate::index::IndexSummary;
 
-/// Evidence that SHA-256 of the bytes is the requested digest.
+/// Evidence that the bytes are an index, and that their SHA-256 is the requested digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<C> {
-    source: Source<C>,
+    source: Source,
+    content: C,
+    index: IndexSummary,
     /// Number of verifiers that have approved the bytes.
     approvals: u8,
 }
 
 /// Where the bytes are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source<C> {
-    Fetched(Inspected<C>),
-    Cache(Hit<C>),
-}
-
-/// What a committed fetch keeps.
-pub(super) struct VerifiedParts {
-    pub(super) task: Task,
-    pub(super) index: IndexSummary,
-    /// `None` for a hit.
-    pub(super) staging: Option<Staging>,
-    /// Where a corrupt object was moved to.
-    pub(super) quarantined: Option<String>,
+pub(super) enum Source {
+    Cache(Pending),
+    Fetched(Staged),
 }
 
 impl<C: Content> Verified<C> {
-    /// Succeeds if the digests are equal; otherwise returns that of the bytes.
-    pub(super) fn verify(inspected: Inspected<C>) -> Result<Self, (Inspected<C>, Digest)> {
-        let actual = inspected.copied().content().info().digest;
-        if actual == inspected.expected() {
-            Ok(Self {
-                source: Source::Fetched(inspected),
-                approvals: 0,
-            })
-        } else {
-            Err((inspected, actual))
+    /// The next state: this one, if the digests are equal.
+    pub(super) fn verify(inspected: Inspected<C>) -> Fetch<C> {
+        let (actual, expected) = inspected.copied().digests();
+        if actual != expected {
+            return Fetch::Inspected(inspected).fail(Cause::DigestMismatch {
+                actual,
+                expected,
+                not_an_index: None,
+            });
         }
+        let (staged, content, index) = inspected.into_parts();
+        Fetch::Verified(Self {
+            source: Source::Fetched(staged),
+            content,
+            index,
+            approvals: 0,
+        })
     }
 
-    /// An intact object of the cache.
-    pub(super) const fn hit(hit: Hit<C>) -> Self {
-        Self {
-            source: Source::Cache(hit),
-            approvals: 0,
+    /// Succeeds if the cache's object is intact; otherwise returns its status.
+    pub(super) fn hit(
+        pending: Pending,
+        entry: CacheEntry<C>,
+    ) -> Result<Self, (Pending, ObjectStatus)> {
+        match (entry.status(pending.task().request.digest()), entry) {
+            (ObjectStatus::Intact { index, .. }, CacheEntry::File { content }) => Ok(Self {
+                source: Source::Cache(pending),
+                content,
+                index,
+                approvals: 0,
+            }),
+            (status, _) => Err((pending, status)),
         }
     }
 
@@ -86,26 +91,21 @@ impl<C: Content> Verified<C> {
         }
     }
 
-    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C, Self> {
-        match (self.next_verifier(), outcome) {
-            (Some(_), Outcome::VerifierExited { status: 0, .. }) => Ok(self.approved()),
-            (Some(verifier), Outcome::VerifierExited { status, message }) => {
+    pub(super) fn step(self, outcome: Outcome<C>) -> StepResult<C> {
+        match (Authenticated::authenticate(self), outcome) {
+            (Ok(authenticated), outcome) => {
+                authenticated.step(outcome, |this| Fetch::Verified(this.into_verified()))
+            }
+            (Err(verified), Outcome::VerifierExited { status: 0, .. }) => Ok(verified.approved()),
+            (Err(verified), Outcome::VerifierExited { status, message }) => {
                 let cause = Cause::RefusedByVerifier {
                     message,
                     status,
-                    verifier,
+                    verifier: verified.approvals,
                 };
-                Ok(self.fail(State::Verified, cause))
+                Ok(Fetch::Verified(verified).fail(cause))
             }
-            (_, Outcome::Failed { error }) => {
-                Ok(self.fail(State::Verified, Cause::EffectFailed { error }))
-            }
-            (_, outcome) => match Authenticated::authenticate(self) {
-                Ok(authenticated) => authenticated
-                    .step(State::Verified, outcome)
-                    .map_err(|(authenticated, outcome)| (authenticated.into_verified(), outcome)),
-                Err(verified) => Err((verified, outcome)),
-            },
+            (Err(verified), outcome) => Err((Fetch::Verified(verified), outcome)),
         }
     }
 
@@ -117,26 +117,10 @@ impl<C: Content> Verified<C> {
         }
     }
 
-    pub(super) fn fail(self, state: State, cause: Cause) -> Fetch<C> {
-        match self.source {
-            Source::Fetched(inspected) => inspected.into_staged().fail(state, cause),
-            Source::Cache(hit) => Fetch::Failed(Failed::new(
-                hit.pending.into_parts().0,
-                state,
-                0,
-                cause,
-                None,
-            )),
-        }
-    }
-
     /// The bytes.
     #[must_use]
     pub const fn content(&self) -> &C {
-        match &self.source {
-            Source::Fetched(inspected) => inspected.copied().content(),
-            Source::Cache(hit) => &hit.content,
-        }
+        &self.content
     }
 
     /// The requested digest, which is that of the bytes.
@@ -145,51 +129,22 @@ impl<C: Content> Verified<C> {
         self.task().request.digest()
     }
 
-    /// What the index holds.
-    #[must_use]
-    pub const fn index(&self) -> &IndexSummary {
-        match &self.source {
-            Source::Fetched(inspected) => inspected.index(),
-            Source::Cache(hit) => &hit.index,
-        }
-    }
-
     pub(super) const fn task(&self) -> &Task {
         match &self.source {
-            Source::Fetched(inspected) => inspected.copied().staged().task(),
-            Source::Cache(hit) => hit.pending.task(),
+            Source::Cache(pending) => pending.task(),
+            Source::Fetched(staged) => staged.task(),
         }
     }
 
     /// `None` for a hit.
     pub(super) const fn staged(&self) -> Option<&Staged> {
         match &self.source {
-            Source::Fetched(inspected) => Some(inspected.copied().staged()),
             Source::Cache(_) => None,
+            Source::Fetched(staged) => Some(staged),
         }
     }
 
-    pub(super) fn into_parts(self) -> VerifiedParts {
-        match self.source {
-            Source::Fetched(inspected) => {
-                let (staged, index) = inspected.into_parts();
-                let (task, staging, quarantined) = staged.into_parts();
-                VerifiedParts {
-                    task,
-                    index,
-                    staging: Some(staging),
-                    quarantined,
-                }
-            }
-            Source::Cache(Hit { pending, index, .. }) => {
-                let (task, quarantined) = pending.into_parts();
-                VerifiedParts {
-                    task,
-                    index,
-                    staging: None,
-                    quarantined,
-                }
-            }
-        }
+    pub(super) fn into_parts(self) -> (Source, IndexSummary) {
+        (self.source, self.index)
     }
 }

@@ -136,6 +136,11 @@ const STORIES: &[Story] = &[
     ("an end with one success more", |r| add_to_end(r, "committed", 1), "run"),
     ("an end with one success less", |r| add_to_end(r, "committed", -1), "run"),
     ("an end with one failure more", |r| add_to_end(r, "failed", 1), "run"),
+    ("an end with more fetches than can be counted", |r| {
+        let at = position(r, "raw", "/entry/end");
+        let end = &mut r[at]["entry"]["end"];
+        (end["failed"], end["unrecorded"]) = (u64::MAX.into(), u64::MAX.into());
+    }, "run"),
     ("an end with an unrecorded fetch", |r| add_to_end(r, "unrecorded", 1), "run"),
 
     ("a staging name above the cache", |r| set_staging(r, "../../etc/x"), "staging-name"),

@@ -1,6 +1,6 @@
 //! `audit::line`: a log's lines, in bounded memory.
 
-use std::io;
+use std::io::{self, Read};
 
 use skopeo_index_core::audit::{
     LineReader, LogLine, LongLine, MAX_RECORD_LEN, TornLine, leaf_hash,
@@ -41,6 +41,31 @@ fn line_reader_returns_lines_of_every_length_and_the_torn_line() {
         ("torn", leaf_hash(&longest)),
     ];
     assert_eq!(found, expected);
+}
+
+/// Is interrupted by a signal before each read.
+struct Interrupted<R>(R, bool);
+
+impl<R: Read> Read for Interrupted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.1 = !self.1;
+        match self.1 {
+            true => Err(io::ErrorKind::Interrupted.into()),
+            false => self.0.read(into),
+        }
+    }
+}
+
+#[test]
+fn line_longer_than_any_record_is_read_on_after_a_signal() {
+    let log = [&vec![b'x'; 2 * MAX_RECORD_LEN][..], b"\na\n"].concat();
+    let interrupted = Interrupted(&log[..], false);
+    let mut lines = LineReader::new(io::BufReader::with_capacity(1 << 10, interrupted));
+    let line = lines.next_line().expect("a line");
+    let torn = TornLine::of(&log[..2 * MAX_RECORD_LEN]);
+    assert!(matches!(line, Some(LogLine::TooLong(line)) if line.torn == torn));
+    let next = lines.next_line().expect("a line");
+    assert_eq!(next, Some(LogLine::Line(b"a")));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use skopeo_index_core::audit::{
     Entry, ExchangeRecord, FetchEngine, FetchOrigin, InvalidVerifierId, Labels, LogId,
-    MAX_VERIFIER_ID_LEN, Record, RunInfo, SourceInfo, VerifierId, VerifierRecord, dsse_envelope,
-    dsse_message, leaf_hash, statement,
+    MAX_VERIFIER_ID_LEN, Record, RunInfo, SourceInfo, TransitionRecord, VerifierId, VerifierRecord,
+    dsse_envelope, dsse_message, leaf_hash, statement,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::NotAnIndex;
@@ -39,7 +39,7 @@ fn only_verdicts_become_statements() {
         let statement_of_record =
             statement(&record, leaf_hash(line), &origin(run.clone()), &verifier);
         let ended = match &record.entry {
-            Entry::Transition { event, request, .. }
+            Entry::Transition(TransitionRecord { event, request, .. })
                 if event.to == State::Committed
                     || matches!(
                         event.cause,
@@ -117,8 +117,8 @@ struct OpenRecords(Vec<VerifierRecord>);
 impl OpenRecords {
     fn statement(&mut self, line: &[u8]) -> Option<Value> {
         let record = Record::parse(line).expect("a record");
-        if let Entry::Transition { verifier, .. } = &record.entry {
-            self.0.extend(verifier.as_deref().cloned());
+        if let Entry::Transition(made) = &record.entry {
+            self.0.extend(made.verifier.as_deref().cloned());
         }
         let origin = FetchOrigin {
             verifiers: self.0.clone(),
@@ -136,8 +136,8 @@ fn predicate(request: Request, origin: &FetchOrigin) -> Value {
     let ended = lines.iter().rev().find_map(|line| {
         let line = line.trim_ascii_end();
         let mut record = Record::parse(line).expect("a record");
-        if let Entry::Transition { request: of, .. } = &mut record.entry {
-            *of = request.clone();
+        if let Entry::Transition(made) = &mut record.entry {
+            made.request = request.clone();
         }
         statement(&record, leaf_hash(line), origin, &verifier_id())
     });
@@ -328,12 +328,12 @@ fn failures_of_transport_or_machine_are_no_verdict() {
         .iter()
         .map(|line| Record::parse(line.trim_ascii_end()));
     let mut records = records.map(|record| record.expect("a record"));
-    let is_failure = |record: &Record| matches!(&record.entry, Entry::Transition { event, .. } if event.to == State::Failed);
+    let is_failure = |record: &Record| matches!(&record.entry, Entry::Transition(made) if made.event.to == State::Failed);
     let record = records.find(is_failure).expect("a failed fetch");
     let statement_of = |of: &Cause| {
         let mut record = record.clone();
-        if let Entry::Transition { event, .. } = &mut record.entry {
-            event.cause = Some(of.clone());
+        if let Entry::Transition(made) = &mut record.entry {
+            made.event.cause = Some(of.clone());
         }
         statement(&record, [0; 32], &origin(run()), &verifier_id())
     };

@@ -135,8 +135,8 @@ fn write_statements(
         range.push(line.leaf_hash());
         if let Some(record) = line.record()
             && let Some(origin) = runs.fetch_end(record)
-            && let Entry::Transition { request, .. } = &record.entry
-            && args.matches(record, request)
+            && let Entry::Transition(transition) = &record.entry
+            && args.matches(record, &transition.request)
         {
             match statement(record, line.leaf_hash(), &origin, &verifier) {
                 Some(statement) => {

@@ -7,7 +7,7 @@ use serde_json::json;
 use skopeo_index::audit_log::{OpenRuns, is_bad, verify_log};
 use skopeo_index_core::audit::{
     Entry, FetchEngine, FetchOrigin, Finding, Invocation, KeepObjects, ParsedLine, Record,
-    SourceInfo,
+    SourceInfo, TransitionRecord,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, EscapedPath};
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             return Ok(());
         };
         match (runs.fetch_end(record), &record.entry) {
-            (Some(origin), Entry::Transition { event, request, .. })
+            (Some(origin), Entry::Transition(TransitionRecord { event, request, .. }))
                 if args.matches(record, event, request) =>
             {
                 let row = FetchRow {
@@ -90,9 +90,9 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
 
 impl Args {
     fn matches(&self, record: &Record, event: &Event, request: &Request) -> bool {
-        let run = self.run.as_deref();
+        let run = self.run.as_ref();
         self.digest.is_none_or(|digest| digest == request.digest())
-            && run.is_none_or(|run| run == record.run.as_str())
+            && run.is_none_or(|run| *run == record.run.to_string())
             && (event.to == State::Failed || !self.failed)
     }
 }

@@ -67,6 +67,17 @@ const STORIES: &[Story] = &[
     ("an answer of no address", |r| drop(exchange(r).as_object_mut().expect("an object").remove("peer")), "invalid-exchange"),
     ("plain HTTP with a certificate", |r| exchange(r)["tls"] = tls(), "invalid-exchange"),
     ("HTTPS without a certificate", |r| exchange(r)["endpoint"] = "https://localhost".into(), "invalid-exchange"),
+    ("a certificate of no address", |r| {
+        *exchange(r) = json!({ "endpoint": "https://localhost", "milliseconds": 2, "tls": tls() });
+    }, "invalid-exchange"),
+    ("a peer without a port", |r| exchange(r)["peer"] = "127.0.0.1".into(), "invalid-exchange"),
+    ("a peer that is a name", |r| exchange(r)["peer"] = "localhost:80".into(), "invalid-exchange"),
+    ("a TLS version that the client refuses", |r| {
+        exchange(r)["endpoint"] = "https://localhost".into();
+        exchange(r)["tls"] = tls();
+        exchange(r)["tls"]["version"] = "1.1".into();
+    }, "invalid-exchange"),
+    ("an exchange of a day in a run of milliseconds", |r| exchange(r)["milliseconds"] = 86_400_000.into(), "command-duration"),
     ("an endpoint with a path", |r| exchange(r)["endpoint"] = "http://localhost/v2".into(), "invalid-exchange"),
     ("an endpoint that is not an HTTP URL", |r| exchange(r)["endpoint"] = "ftp://localhost".into(), "invalid-exchange"),
     ("plain HTTP that the request does not allow", |r| {

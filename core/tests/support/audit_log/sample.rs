@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::audit::{
     CommandRecord, Entry, FetchEngine, FetchOrigin, Invocation, Labels, LogId, NodeHash, Record,
-    RunId, RunInfo, Schema, SkopeoIdentity, SourceInfo, TornLine, VerifierRecord, leaf_hash,
+    RunId, RunInfo, Schema, SkopeoIdentity, SourceInfo, TornLine, TransitionRecord, VerifierRecord,
+    leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{
@@ -323,14 +324,14 @@ impl LogSample {
             }
         };
         let (next, event) = fetch.step(outcome).expect("a valid outcome");
-        self.append(Entry::Transition {
+        self.append(Entry::Transition(TransitionRecord {
             command,
             event,
             fetch: number,
             registry: None,
             request,
             verifier: verifier.map(Box::new),
-        });
+        }));
         Some(next)
     }
 }
