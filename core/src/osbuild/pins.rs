@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{FILES, SOURCE, parse_manifest};
 use crate::digest::Digest;
+use crate::index::decode_string;
 use crate::request::Items;
 
 /// The source of images.
@@ -199,14 +200,8 @@ type Member<'j> = (Cow<'j, str>, &'j RawValue);
 
 /// The members of an object; none of anything else.
 fn members_of(json: &RawValue) -> Vec<Member<'_>> {
-    struct Members<'j>(Vec<Member<'j>>);
-    impl<'de> Deserialize<'de> for Members<'de> {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            from.deserialize_map(MembersVisitor).map(Self)
-        }
-    }
-    let members: Result<Members<'_>, _> = serde_json::from_str(json.get());
-    members.map_or_else(|_| Vec::new(), |Members(members)| members)
+    let mut json = serde_json::Deserializer::from_str(json.get());
+    json.deserialize_map(MembersVisitor).unwrap_or_default()
 }
 
 struct MembersVisitor;
@@ -234,8 +229,5 @@ fn elements_of(json: &RawValue) -> Vec<&RawValue> {
 
 /// A string's text; empty for anything else, and where it is not Unicode.
 fn text_of(json: &RawValue) -> Cow<'_, str> {
-    #[derive(Default, serde::Deserialize)]
-    struct Text<'j>(#[serde(borrow)] Cow<'j, str>);
-    let text: Text<'_> = serde_json::from_str(json.get()).unwrap_or_default();
-    text.0
+    decode_string(json.get()).unwrap_or_default()
 }
