@@ -87,21 +87,17 @@ impl Request {
         ];
         let [name, tls_verify, transport, location] = object("image", image, known)?;
 
-        let name = name.ok_or(ItemError::Missing("name"))?;
-        let name: ImageName = string("name", name)?.parse()?;
+        let name = string("name", name)?.ok_or(ItemError::Missing("name"))?;
+        let name: ImageName = name.try_into()?;
         let tls_verify = match tls_verify.map(RawValue::get) {
             None => TlsVerify::Unset,
             Some("true") => TlsVerify::ItemTrue,
             Some("false") => TlsVerify::Never,
             Some(_) => return Err(wrong_type("tls-verify", "a boolean")),
         };
-        let transport = transport
-            .map(|json| string("containers-transport", json))
-            .transpose()?;
+        let transport = string("containers-transport", transport)?;
         let transport: Option<Transport> = transport.map(|text| text.parse()).transpose()?;
-        let location = location
-            .map(|json| string("storage-location", json))
-            .transpose()?;
+        let location = string("storage-location", location)?;
         let location = location.filter(|location| !location.is_empty());
         let location: Option<StorageLocation> = location.map(TryInto::try_into).transpose()?;
 
@@ -122,11 +118,15 @@ const fn wrong_type(key: &'static str, expected: &'static str) -> ItemError {
     ItemError::Type { key, expected }
 }
 
-fn string(key: &'static str, json: &RawValue) -> Result<String, ItemError> {
-    serde_json::from_str(json.get()).map_err(|_| match json.get().starts_with('"') {
-        true => wrong_type(key, VALID_UNICODE),
-        false => wrong_type(key, "a string"),
-    })
+fn string(key: &'static str, json: Option<&RawValue>) -> Result<Option<String>, ItemError> {
+    let Some(json) = json.map(RawValue::get) else {
+        return Ok(None);
+    };
+    match serde_json::from_str(json) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) if json.starts_with('"') => Err(wrong_type(key, VALID_UNICODE)),
+        Err(_) => Err(wrong_type(key, "a string")),
+    }
 }
 
 /// Reads the values of an object whose keys are all in `known`.

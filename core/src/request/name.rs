@@ -19,12 +19,8 @@ use crate::digest::is_hex;
 /// or is `localhost`. skopeo accepts every name that is accepted here, and interprets it
 /// in the same way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ImageName {
-    text: String,
-    /// Byte offset of the path's end.
-    path_end: usize,
-}
+#[serde(try_from = "String")]
+pub struct ImageName(String);
 
 /// Limit of domain and path together in characters, after skopeo has completed them
 /// (distribution-spec: "Many clients impose a limit of 255 characters").
@@ -83,25 +79,32 @@ impl ImageName {
     /// Domain and path, as in the input.
     #[must_use]
     pub fn without_tag(&self) -> &str {
-        &self.text[..self.path_end]
+        let end = self.tag().map_or(0, |tag| ":".len() + tag.len());
+        &self.0[..self.0.len() - end]
     }
 
     /// The tag, without its colon.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.text.get(self.path_end + 1..)
+        let (_, rest) = split_domain(&self.0);
+        rest.split_once(':').map(|(_, tag)| tag)
     }
 
     /// Domain, path and tag, as in the input.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// Domain and path, as skopeo completes them: `docker.io` and `library/x` for `x`.
     pub(crate) fn completed(&self) -> (&str, String) {
         let (domain, path) = split_domain(self.without_tag());
-        let (domain, folder) = complete(domain, path);
+        let domain = match domain {
+            None | Some("index.docker.io") => DEFAULT_DOMAIN,
+            Some(other) => other,
+        };
+        let is_official = domain == DEFAULT_DOMAIN && !path.contains('/');
+        let folder = if is_official { "library/" } else { "" };
         (domain, format!("{folder}{path}"))
     }
 }
@@ -139,13 +142,13 @@ impl TryFrom<String> for ImageName {
         if domain.is_none() && is_hex(path, 64) {
             return Err(NameError::ImageId);
         }
-        let (full_domain, folder) = complete(domain, path);
-        let length = full_domain.len() + 1 + folder.len() + path.len();
+        let name = Self(text);
+        let (domain, path) = name.completed();
+        let length = domain.len() + "/".len() + path.len();
         if length > MAX_NAME_LEN {
             return Err(NameError::TooLong(length));
         }
-        let path_end = text.len() - tag.map_or(0, |tag| tag.len() + 1);
-        Ok(Self { text, path_end })
+        Ok(name)
     }
 }
 
@@ -157,17 +160,6 @@ fn split_domain(name: &str) -> (Option<&str>, &str) {
         }
         _ => (None, name),
     }
-}
-
-/// The domain of a name once skopeo has completed it to `docker.io/library/NAME`, and
-/// what precedes its path there.
-fn complete<'a>(domain: Option<&'a str>, path: &str) -> (&'a str, &'static str) {
-    let domain = match domain {
-        None | Some("index.docker.io") => DEFAULT_DOMAIN,
-        Some(other) => other,
-    };
-    let official = domain == DEFAULT_DOMAIN && !path.contains('/');
-    (domain, if official { "library/" } else { "" })
 }
 
 /// Whether a text is `HOST[:PORT]`, a host name or an IPv4 address.
@@ -215,20 +207,14 @@ impl FromStr for ImageName {
     }
 }
 
-impl From<ImageName> for String {
-    fn from(name: ImageName) -> Self {
-        name.text
-    }
-}
-
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        f.pad(&self.0)
     }
 }
 
 impl fmt::Debug for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Debug::fmt(&self.0, f)
     }
 }
