@@ -6,8 +6,6 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::escape;
-
 /// The keys of an object that were read so far, in a few bytes per key.
 ///
 /// Only 64 bits of each key's hash are kept. The hash has no random seed, so that a document
@@ -15,28 +13,13 @@ use crate::escape;
 /// only make a document count as one with a duplicate key. A tree, unlike a hash table, needs no
 /// second table while it grows, and one small allocation for an ordinary object.
 #[derive(Debug, Default)]
-pub struct KeySet(BTreeSet<u64>);
+pub(crate) struct KeySet(BTreeSet<u64>);
 
 impl KeySet {
     /// Adds a key; false if it is a duplicate.
-    pub fn insert(&mut self, key: &str) -> bool {
+    pub(crate) fn insert(&mut self, key: &str) -> bool {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         self.0.insert(hasher.finish())
     }
-}
-
-/// Fails if a key of a deserialized object occurs more than once.
-///
-/// # Errors
-/// `duplicate key "…"`, with the key escaped and truncated.
-pub fn reject_duplicates<'k, E: serde::de::Error>(
-    keys: impl IntoIterator<Item = &'k String>,
-) -> Result<(), E> {
-    let mut known = KeySet::default();
-    let duplicate = keys.into_iter().find(|key| !known.insert(key));
-    duplicate.map_or(Ok(()), |key| {
-        let key = escape::quote(key);
-        Err(E::custom(format_args!("duplicate key {key}")))
-    })
 }

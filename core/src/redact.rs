@@ -146,9 +146,9 @@ fn redact_schemes(text: &str) -> String {
             .map_or(rest.len(), |n| start + n);
         let (before, token) = (&rest[..start], &rest[start..end]);
         clean.push_str(before);
-        let lower = clean.trim_end_matches(' ').to_ascii_lowercase();
+        let words = clean.trim_end_matches(' ');
         let follows_scheme = before.ends_with(' ')
-            && (lower.ends_with("bearer") || lower.ends_with("basic"))
+            && (ends_with_ignore_case(words, "bearer") || ends_with_ignore_case(words, "basic"))
             && token.len() >= 8
             // `basic authentication` is prose.
             && token.contains(|c: char| !c.is_ascii_lowercase())
@@ -167,22 +167,27 @@ fn redact_schemes(text: &str) -> String {
     clean + rest
 }
 
-/// Keeps scheme, host and path of every URL (RFC 3986): no userinfo, query or fragment.
+/// Whether a text ends with these ASCII letters. Its length doesn't matter.
+fn ends_with_ignore_case(text: &str, end: &str) -> bool {
+    let start = text.len().checked_sub(end.len());
+    let found = start.map(|start| &text.as_bytes()[start..]);
+    found.is_some_and(|found| found.eq_ignore_ascii_case(end.as_bytes()))
+}
+
+/// Keeps scheme, host and path of every URL (RFC 3986): no userinfo, query or fragment. A
+/// path may have another URL in it.
 fn redact_urls(text: &str) -> String {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\');
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + "://".len());
         clean.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'))
-            .unwrap_or(after.len());
-        let (url, tail) = after.split_at(end);
-        let (url, cut) = match url.find(['?', '#']) {
-            Some(query) => (&url[..query], true),
-            None => (url, false),
-        };
-        let path = url.find('/').unwrap_or(url.len());
-        let (authority, path) = url.split_at(path);
+        let url = &after[..after.find("://").unwrap_or(after.len())];
+        let url = &url[..url.find(is_end).unwrap_or(url.len())];
+        rest = &after[url.len()..];
+        let query = url.find(['?', '#']);
+        let url = &url[..query.unwrap_or(url.len())];
+        let (authority, path) = url.split_at(url.find('/').unwrap_or(url.len()));
         // `docker://name@sha256:…` names a digest, not a user.
         let host = match authority.rfind('@') {
             Some(user) if !authority[user..].starts_with("@sha256:") => {
@@ -193,15 +198,14 @@ fn redact_urls(text: &str) -> String {
         };
         clean.push_str(host);
         clean.push_str(path);
-        if cut {
+        if query.is_some() {
+            let (url, tail) = after.split_at(after.find(is_end).unwrap_or(after.len()));
             clean.push('?');
             clean.push_str(REDACTED);
             // What a message appends to a URL stays: `URL": refused`, `URL: EOF`.
-            if let Some(colon) = after[..end].rfind(':').filter(|c| c + 1 == end) {
-                clean.push_str(&after[colon..end]);
-            }
+            clean.push_str(if url.ends_with(':') { ":" } else { "" });
+            rest = tail;
         }
-        rest = tail;
     }
     clean + rest
 }

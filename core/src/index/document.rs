@@ -3,7 +3,7 @@
 
 use super::IMAGE_KEYS;
 use super::NotAnIndex;
-use super::descriptor::{Descriptor, DescriptorError};
+use super::descriptor::Descriptor;
 use super::error::NotInteroperable;
 use super::json::{DESCRIPTOR_KEYS, INDEX_KEYS, Node, Object, PLATFORM_KEYS, Reader};
 
@@ -14,13 +14,11 @@ const MIN_DESCRIPTOR_LEN: usize = br#"{"mediaType":"a","digest":"a:b","size":1},
 /// A parsed document, not yet validated.
 pub(super) struct Document<'j> {
     pub(super) top: Object<'j>,
-    /// The list of manifests, or the position of the first invalid one.
-    pub(super) manifests: Manifests,
+    /// The list of manifests, or why the first invalid one is not a descriptor.
+    pub(super) manifests: Result<Vec<Descriptor>, NotAnIndex>,
     /// A duplicate key of any object outside the list of manifests.
     pub(super) duplicate: Option<String>,
 }
-
-type Manifests = Result<Vec<Descriptor>, (u32, DescriptorError)>;
 
 impl<'j> Document<'j> {
     pub(super) fn read(bytes: &'j [u8]) -> Result<Self, NotAnIndex> {
@@ -50,22 +48,26 @@ impl<'j> Document<'j> {
     }
 }
 
-fn read_manifests(reader: &mut Reader<'_>) -> Result<Manifests, NotInteroperable> {
-    let mut list = Vec::with_capacity(reader.remaining() / MIN_DESCRIPTOR_LEN + 1);
-    let (mut error, mut position) = (None, 0);
+fn read_manifests(
+    reader: &mut Reader<'_>,
+) -> Result<Result<Vec<Descriptor>, NotAnIndex>, NotInteroperable> {
+    let mut manifests = Ok(Vec::with_capacity(
+        reader.remaining() / MIN_DESCRIPTOR_LEN + 1,
+    ));
     let outside = reader.duplicate.take();
     reader.elements(|reader| {
         let node = reader.value(&[DESCRIPTOR_KEYS, PLATFORM_KEYS])?;
         let duplicate = reader.duplicate.take();
-        if error.is_none() {
+        if let Ok(list) = &mut manifests {
+            // Never saturates: MAX_MANIFEST_SIZE holds far fewer descriptors.
+            let position = u32::try_from(list.len()).unwrap_or(u32::MAX);
             match Descriptor::read(&node, duplicate) {
                 Ok(descriptor) => list.push(descriptor),
-                Err(reason) => error = Some((position, reason)),
+                Err(error) => manifests = Err(NotAnIndex::Descriptor { error, position }),
             }
         }
-        position += 1;
         Ok(())
     })?;
     reader.duplicate = outside;
-    Ok(error.map_or(Ok(list), Err))
+    Ok(manifests)
 }

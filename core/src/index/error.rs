@@ -33,7 +33,7 @@ pub enum NotAnIndex {
     },
     /// The document is JSON with something that some readers reject.
     #[error("the document is JSON that some readers reject: {0}")]
-    NotInteroperable(NotInteroperable),
+    NotInteroperable(#[from] NotInteroperable),
     /// The document is a JSON value other than an object.
     #[error("the document is JSON, but not an object")]
     NotAnObject,
@@ -174,10 +174,4 @@ pub enum NotInteroperable {
     /// A number is too large.
     #[error("a number beyond the range of a double")]
     Number,
-}
-
-impl From<NotInteroperable> for NotAnIndex {
-    fn from(reason: NotInteroperable) -> Self {
-        Self::NotInteroperable(reason)
-    }
 }

@@ -24,14 +24,11 @@ pub(super) enum Node<'j> {
     Bool,
     /// A number as written.
     Number(&'j str),
-    Text(Quoted<'j>),
+    /// A string as written, with its quotation marks.
+    Text(&'j str),
     Array,
     Object(Object<'j>),
 }
-
-/// A string as written, with its quotation marks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Quoted<'j>(&'j str);
 
 /// An object's deciding members in the document's order, each key once.
 #[derive(Debug, Default)]
@@ -71,22 +68,21 @@ fn is_any(key: &str, names: &[&str]) -> bool {
     names.iter().any(|name| is_folded_equal(key, name))
 }
 
-impl<'j> Quoted<'j> {
-    /// The text; `None` if it has a lone surrogate escape, which is not Unicode.
-    pub(super) fn decode(self) -> Option<Cow<'j, str>> {
-        if self.0.contains('\\') {
-            return serde_json::from_str(self.0).ok().map(Cow::Owned);
-        }
-        let text = self.0.strip_prefix('"')?.strip_suffix('"');
-        text.map(Cow::Borrowed)
+/// The text of a JSON string, borrowed if it has no escapes; `None` if it has a lone surrogate
+/// escape, which is not Unicode, and for other values.
+pub(crate) fn decode_string(json: &str) -> Option<Cow<'_, str>> {
+    if json.contains('\\') {
+        return serde_json::from_str(json).ok().map(Cow::Owned);
     }
+    let text = json.strip_prefix('"')?.strip_suffix('"');
+    text.map(Cow::Borrowed)
 }
 
 impl<'j> Node<'j> {
     /// The text of a string in Unicode.
     pub(super) fn text(&self) -> Option<Cow<'j, str>> {
         match self {
-            Self::Text(quoted) => quoted.decode(),
+            Self::Text(json) => decode_string(json),
             _ => None,
         }
     }
@@ -209,10 +205,7 @@ impl<'j> Reader<'j> {
         self.enter()?;
         let mut keys = KeySet::default();
         while self.peek() == Some(b'"') {
-            let key = self
-                .string()
-                .decode()
-                .ok_or(NotInteroperable::LoneSurrogate)?;
+            let key = decode_string(self.string()).ok_or(NotInteroperable::LoneSurrogate)?;
             let is_new = keys.insert(&key);
             if !is_new && self.duplicate.is_none() {
                 self.duplicate = Some(truncate_message(&key));
@@ -252,7 +245,8 @@ impl<'j> Reader<'j> {
         self.depth -= 1;
     }
 
-    fn string(&mut self) -> Quoted<'j> {
+    /// Reads a string, with its quotation marks.
+    fn string(&mut self) -> &'j str {
         let start = self.at;
         let rest = self.json.as_bytes().get(start + 1..).unwrap_or_default();
         let mut escaped = false;
@@ -262,7 +256,7 @@ impl<'j> Reader<'j> {
             ends
         });
         self.at = end.map_or(self.json.len(), |end| start + end + 2);
-        Quoted(self.json.get(start..self.at).unwrap_or_default())
+        self.json.get(start..self.at).unwrap_or_default()
     }
 
     /// Reads a number, a boolean or null.

@@ -22,7 +22,7 @@ pub use descriptor::{Descriptor, DescriptorError, Platform};
 use document::Document;
 pub use error::{NotAnIndex, NotInteroperable};
 use json::Node;
-pub(crate) use json::is_folded_equal;
+pub(crate) use json::{decode_string, is_folded_equal};
 
 /// Limit of a manifest's size in bytes. distribution-spec: "Client and registry
 /// implementations SHOULD expect to be able to support manifest pushes of at
@@ -154,12 +154,10 @@ impl Index {
         if !matches!(top.get("manifests"), Some(Node::Array)) {
             return Err(NotAnIndex::ManifestsNotAList);
         }
-        let invalid = |(position, error)| NotAnIndex::Descriptor { error, position };
-        let manifests = manifests.map_err(invalid)?;
         Ok(Self {
             media_type,
             media_type_origin,
-            manifests,
+            manifests: manifests?,
         })
     }
 

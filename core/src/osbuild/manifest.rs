@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::SOURCE;
 use crate::escape::quote;
@@ -21,10 +21,10 @@ use crate::request::Items;
 /// # Errors
 /// If the text is not JSON, has another form or duplicate items.
 pub fn parse_manifest(json: &[u8]) -> serde_json::Result<Items> {
-    serde_json::from_slice(json).map(|Manifest(items)| items)
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let items = json.deserialize_any(ManifestVisitor)?;
+    json.end().map(|()| items)
 }
-
-struct Manifest(Items);
 
 #[derive(Default, serde::Deserialize)]
 #[serde(expecting = "the sources of an osbuild manifest")]
@@ -38,12 +38,6 @@ struct Sources {
 struct SourceItems {
     #[serde(alias = "digests")]
     items: Items,
-}
-
-impl<'de> Deserialize<'de> for Manifest {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ManifestVisitor).map(Self)
-    }
 }
 
 struct ManifestVisitor;
@@ -86,7 +80,7 @@ impl<'de> Visitor<'de> for ManifestVisitor {
             }
         }
         let Some(source) = sources else {
-            return items.reject_duplicates();
+            return Ok(items);
         };
         items.iter().next().map_or(Ok(source), |(key, _)| {
             let key = quote(key);

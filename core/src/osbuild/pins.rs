@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{FILES, SOURCE, parse_manifest};
 use crate::digest::Digest;
+use crate::index::decode_string;
 use crate::request::Items;
 
 /// The source of images.
@@ -121,40 +122,26 @@ impl<'j> Pins<'j> {
     }
 
     fn find_items(&mut self, manifest: &'j RawValue) {
-        let of = |name: &str, members: &[Member<'j>]| {
-            let found = members.iter().find(|(key, _)| key == name);
-            found.map(|(_, value)| members_of(value))
-        };
-        let is_items = |key: &str| matches!(key, "items" | "digests");
-        let top = members_of(manifest);
-        // The forms of `parse_manifest`.
-        let (sources, source) = match of("sources", &top) {
-            Some(sources) => (sources, None),
-            None if of(SOURCE, &top).is_some() => (top, None),
-            None => (Vec::new(), Some(top)),
-        };
-        let ours = source.or_else(|| of(SOURCE, &sources)).unwrap_or_default();
-        let items = ours.iter().find(|(key, _)| is_items(key));
-        let items = items.map_or_else(|| ours.clone(), |(_, items)| members_of(items));
-        for (key, _) in items {
+        // The forms of `parse_manifest`, which rejects two in one manifest.
+        let sources: Vec<_> = children(manifest, "sources").chain([manifest]).collect();
+        let ours = sources.iter().flat_map(|sources| children(sources, SOURCE));
+        let items = ours.chain([manifest]).flat_map(items_of).chain([manifest]);
+        for (key, _) in items.flat_map(members_of) {
             self.add_place(key, true);
         }
-        self.has_images = of(IMAGES, &sources).is_some();
-        let is_file = |name: &str| name != SOURCE && !OTHER_CONTENT.contains(&name);
-        let others = sources.iter().filter(|(name, _)| is_file(name));
-        let others = others.flat_map(|(_, source)| members_of(source));
-        let others = others.filter(|(key, _)| is_items(key));
-        let others = others.flat_map(|(_, items)| members_of(items));
-        self.others = others.filter_map(|(key, _)| key.parse().ok()).collect();
+        for (name, source) in sources.into_iter().flat_map(members_of) {
+            self.has_images |= name == IMAGES;
+            if name != SOURCE && !OTHER_CONTENT.contains(&&*name) {
+                let keys = items_of(source).flat_map(members_of);
+                self.others
+                    .extend(keys.filter_map(|(key, _)| key.parse::<Digest>().ok()));
+            }
+        }
     }
 
     fn find_references(&mut self, manifest: &'j RawValue) {
-        let children = |json, name| {
-            let members = members_of(json).into_iter();
-            members.filter_map(move |(key, value)| (key == name).then_some(value))
-        };
-        let stages = children(manifest, "pipelines").flat_map(elements_of);
-        let stages = stages.flat_map(|pipeline| children(pipeline, "stages"));
+        let pipelines = children(manifest, "pipelines").flat_map(elements_of);
+        let stages = pipelines.flat_map(|pipeline| children(pipeline, "stages"));
         let inputs = stages
             .flat_map(elements_of)
             .flat_map(|stage| children(stage, "inputs"));
@@ -194,19 +181,24 @@ impl<'j> Pins<'j> {
     }
 }
 
+/// The objects of items in a source.
+fn items_of(source: &RawValue) -> impl Iterator<Item = &RawValue> {
+    children(source, "items").chain(children(source, "digests"))
+}
+
+/// The values of a key in an object; none in anything else.
+fn children<'j>(json: &'j RawValue, name: &'static str) -> impl Iterator<Item = &'j RawValue> {
+    let members = members_of(json).into_iter();
+    members.filter_map(move |(key, value)| (key == name).then_some(value))
+}
+
 /// A key, borrowed from the manifest if it has no escapes, and its value.
 type Member<'j> = (Cow<'j, str>, &'j RawValue);
 
 /// The members of an object; none of anything else.
 fn members_of(json: &RawValue) -> Vec<Member<'_>> {
-    struct Members<'j>(Vec<Member<'j>>);
-    impl<'de> Deserialize<'de> for Members<'de> {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            from.deserialize_map(MembersVisitor).map(Self)
-        }
-    }
-    let members: Result<Members<'_>, _> = serde_json::from_str(json.get());
-    members.map_or_else(|_| Vec::new(), |Members(members)| members)
+    let mut json = serde_json::Deserializer::from_str(json.get());
+    json.deserialize_map(MembersVisitor).unwrap_or_default()
 }
 
 struct MembersVisitor;
@@ -234,8 +226,5 @@ fn elements_of(json: &RawValue) -> Vec<&RawValue> {
 
 /// A string's text; empty for anything else, and where it is not Unicode.
 fn text_of(json: &RawValue) -> Cow<'_, str> {
-    #[derive(Default, serde::Deserialize)]
-    struct Text<'j>(#[serde(borrow)] Cow<'j, str>);
-    let text: Text<'_> = serde_json::from_str(json.get()).unwrap_or_default();
-    text.0
+    decode_string(json.get()).unwrap_or_default()
 }

@@ -142,16 +142,12 @@ impl AuthFile {
     #[must_use]
     pub fn look_up(&self, repository: &Repository) -> Entry {
         let domain = repository.domain();
+        let is_for_domain = |key: &str| self.normalize_key(key) == normalize_host(domain);
         let mut helpers = self.content.helpers.iter().flatten();
-        if helpers.any(|(key, _)| self.normalize_key(key) == normalize_host(domain)) {
+        if helpers.any(|(key, _)| is_for_domain(key)) {
             return Entry::Delegated(Delegation::Helper);
         }
-        if self
-            .content
-            .store
-            .as_ref()
-            .is_some_and(|store| !store.is_empty())
-        {
+        if is_set(&self.content.store) {
             return Entry::Delegated(Delegation::Store);
         }
         let Some(auths) = &self.content.auths else {
@@ -164,9 +160,7 @@ impl AuthFile {
         if let Some(entry) = exact {
             return entry.read();
         }
-        let mut others = auths
-            .iter()
-            .filter(|(key, _)| self.normalize_key(key) == normalize_host(domain));
+        let mut others = auths.iter().filter(|(key, _)| is_for_domain(key));
         match (others.next(), others.next()) {
             (None, _) => Entry::Absent,
             (Some((_, entry)), None) => entry.read(),
@@ -201,9 +195,12 @@ fn normalize_host(host: &str) -> &str {
     }
 }
 
+fn is_set(text: &Option<String>) -> bool {
+    text.as_ref().is_some_and(|text| !text.is_empty())
+}
+
 impl AuthEntry {
     fn read(&self) -> Entry {
-        let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         if is_set(&self.identitytoken) || is_set(&self.registrytoken) {
             return Entry::Delegated(Delegation::IdentityToken);
         }
@@ -219,9 +216,7 @@ impl AuthEntry {
         let bytes = STANDARD.decode(self.auth.as_deref()?).ok()?;
         let pair = String::from_utf8(bytes).ok()?;
         let (user, password) = pair.split_once(':')?;
-        let (user, password) = (user.to_owned(), password.trim_matches('\0').to_owned());
-        let is_complete = !user.is_empty() && !password.is_empty();
-        is_complete.then_some(Credentials { user, password })
+        Credentials::new(user, password.trim_matches('\0'))
     }
 }
 
@@ -240,8 +235,7 @@ impl Credentials {
     /// A credentials file with these alone, for the registry `domain`.
     #[must_use]
     pub fn auth_file(&self, domain: &str) -> String {
-        let auth = STANDARD.encode(format!("{}:{}", self.user, self.password));
-        serde_json::json!({ "auths": { domain: { "auth": auth } } }).to_string()
+        serde_json::json!({ "auths": { domain: { "auth": self.encode() } } }).to_string()
     }
 
     /// The user.
@@ -253,16 +247,18 @@ impl Credentials {
     /// The value of the header `Authorization` with scheme Basic (RFC 7617).
     #[must_use]
     pub fn basic(&self) -> String {
-        let pair = format!("{}:{}", self.user, self.password);
-        format!("Basic {}", STANDARD.encode(pair))
+        format!("Basic {}", self.encode())
+    }
+
+    fn encode(&self) -> String {
+        STANDARD.encode(format!("{}:{}", self.user, self.password))
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut credentials = f.debug_struct("Credentials");
-        credentials
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        credentials.field("user", &self.user);
+        credentials.finish_non_exhaustive()
     }
 }

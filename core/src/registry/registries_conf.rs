@@ -36,21 +36,16 @@ pub enum RegistriesConfError {
 
 /// The keys of all versions. Others, also such as differ in case only, which skopeo may
 /// accept, are errors.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-#[derive(Default)]
 struct Document {
     registry: Vec<Table>,
     credential_helpers: Option<Vec<String>>,
     registries: Option<IgnoredAny>,
-    #[serde(rename = "unqualified-search-registries")]
-    _search: Vec<String>,
-    #[serde(rename = "short-name-mode")]
-    _short_name_mode: String,
-    #[serde(rename = "aliases")]
-    _aliases: BTreeMap<String, String>,
-    #[serde(rename = "additional-layer-store-auth-helper")]
-    _layer_store_helper: String,
+    unqualified_search_registries: Vec<String>,
+    short_name_mode: String,
+    aliases: BTreeMap<String, String>,
+    additional_layer_store_auth_helper: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -58,23 +53,21 @@ struct Document {
 struct Table {
     prefix: String,
     location: String,
-    #[serde(rename = "insecure")]
-    _insecure: bool,
-    #[serde(rename = "blocked")]
-    _blocked: bool,
+    insecure: bool,
+    blocked: bool,
     mirror: Vec<Mirror>,
-    #[serde(rename = "mirror-by-digest-only")]
-    _mirror_by_digest_only: bool,
+    mirror_by_digest_only: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "of two keys, only the type matters")]
 struct Mirror {
     location: String,
-    #[serde(rename = "insecure", default)]
-    _insecure: bool,
-    #[serde(rename = "pull-from-mirror", default)]
-    _pull_from_mirror: String,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default)]
+    pull_from_mirror: String,
 }
 
 impl RegistriesConf {
@@ -94,12 +87,8 @@ impl RegistriesConf {
         if helpers.is_some_and(|helpers| helpers != ["containers-auth.json"]) {
             return Err(RegistriesConfError::CredentialHelpers);
         }
-        let prefixes = document
-            .registry
-            .iter()
-            .map(Table::prefix)
-            .collect::<Result<_, _>>()?;
-        Ok(Self { prefixes })
+        let prefixes: Result<_, _> = document.registry.iter().map(Table::prefix).collect();
+        prefixes.map(|prefixes| Self { prefixes })
     }
 
     /// The prefix of a `[[registry]]` table that covers a repository, whatever it says.
@@ -121,19 +110,11 @@ impl Table {
     /// The prefix, without what tells one image of a repository from another: a table for
     /// a tag concerns its repository.
     fn prefix(&self) -> Result<String, RegistriesConfError> {
-        let locations = self.mirror.iter().map(|mirror| mirror.location.as_str());
-        let locations = locations.chain(
-            [self.location.as_str()]
-                .into_iter()
-                .filter(|l| !l.is_empty()),
-        );
-        let prefix = if self.prefix.is_empty() {
-            &self.location
-        } else {
-            &self.prefix
-        };
-        let mut names = locations.chain([prefix.as_str()]);
-        if !names.all(is_location) {
+        let own = [&self.prefix, &self.location];
+        let mut own = own.into_iter().filter(|name| !name.is_empty()).peekable();
+        let prefix = *own.peek().ok_or(RegistriesConfError::Table)?;
+        let mirrors = self.mirror.iter().map(|mirror| &mirror.location);
+        if !own.chain(mirrors).all(|name| is_location(name)) {
             return Err(RegistriesConfError::Table);
         }
         let name = prefix.trim_end_matches('/');

@@ -20,7 +20,7 @@ pub const ACCEPT: [&str; 6] = [
 const DOCKER_HOST: &str = "registry-1.docker.io";
 
 /// A repository of a registry: an image name without its tag, completed as skopeo does.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository {
     full_name: String,
     /// Length of the domain in bytes.
@@ -75,11 +75,5 @@ impl Repository {
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.full_name)
-    }
-}
-
-impl fmt::Debug for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.full_name, f)
     }
 }

@@ -108,8 +108,7 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut token = f.debug_struct("Token");
-        token
-            .field("lifetime", &self.lifetime)
-            .finish_non_exhaustive()
+        token.field("lifetime", &self.lifetime);
+        token.finish_non_exhaustive()
     }
 }

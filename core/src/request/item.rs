@@ -16,13 +16,16 @@ use super::{
 };
 use crate::digest::{Digest, DigestError};
 use crate::escape;
-use crate::keys::reject_duplicates;
+use crate::keys::KeySet;
 
 /// Keys and values of the source's `items`, unique and in the document's order. Each item is
 /// validated by [`Request::from_item`]; until then it is kept as its text, because a tree of
 /// its values would take up to 80 times as much memory.
 #[derive(Debug, Default)]
-pub struct Items(pub(crate) Vec<(String, Box<RawValue>)>);
+pub struct Items {
+    entries: Vec<(String, Box<RawValue>)>,
+    keys: KeySet,
+}
 
 /// Limit of the items of one manifest or call: the largest known manifests have some hundred.
 /// It bounds the memory for requests and results, which is independent of the items' size.
@@ -87,21 +90,17 @@ impl Request {
         ];
         let [name, tls_verify, transport, location] = object("image", image, known)?;
 
-        let name = name.ok_or(ItemError::Missing("name"))?;
-        let name: ImageName = string("name", name)?.parse()?;
+        let name = string("name", name)?.ok_or(ItemError::Missing("name"))?;
+        let name: ImageName = name.try_into()?;
         let tls_verify = match tls_verify.map(RawValue::get) {
             None => TlsVerify::Unset,
             Some("true") => TlsVerify::ItemTrue,
             Some("false") => TlsVerify::Never,
             Some(_) => return Err(wrong_type("tls-verify", "a boolean")),
         };
-        let transport = transport
-            .map(|json| string("containers-transport", json))
-            .transpose()?;
+        let transport = string("containers-transport", transport)?;
         let transport: Option<Transport> = transport.map(|text| text.parse()).transpose()?;
-        let location = location
-            .map(|json| string("storage-location", json))
-            .transpose()?;
+        let location = string("storage-location", location)?;
         let location = location.filter(|location| !location.is_empty());
         let location: Option<StorageLocation> = location.map(TryInto::try_into).transpose()?;
 
@@ -122,11 +121,15 @@ const fn wrong_type(key: &'static str, expected: &'static str) -> ItemError {
     ItemError::Type { key, expected }
 }
 
-fn string(key: &'static str, json: &RawValue) -> Result<String, ItemError> {
-    serde_json::from_str(json.get()).map_err(|_| match json.get().starts_with('"') {
-        true => wrong_type(key, VALID_UNICODE),
-        false => wrong_type(key, "a string"),
-    })
+fn string(key: &'static str, json: Option<&RawValue>) -> Result<Option<String>, ItemError> {
+    let Some(json) = json.map(RawValue::get) else {
+        return Ok(None);
+    };
+    match serde_json::from_str(json) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) if json.starts_with('"') => Err(wrong_type(key, VALID_UNICODE)),
+        Err(_) => Err(wrong_type(key, "a string")),
+    }
 }
 
 /// Reads the values of an object whose keys are all in `known`.
@@ -174,20 +177,20 @@ impl<'j, const N: usize> Visitor<'j> for Members<N> {
 impl Items {
     /// The items in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.0.iter().map(|(key, item)| (key.as_str(), &**item))
+        let entries = self.entries.iter();
+        entries.map(|(key, item)| (key.as_str(), &**item))
     }
 
-    /// Adds an item; [`Items::reject_duplicates`] follows the last one.
     pub(crate) fn push<E: Error>(&mut self, key: String, item: Box<RawValue>) -> Result<(), E> {
-        if self.0.len() == MAX_ITEMS {
+        if self.entries.len() == MAX_ITEMS {
             return Err(E::custom(format_args!("more than {MAX_ITEMS} items")));
         }
-        self.0.push((key, item));
+        if !self.keys.insert(&key) {
+            let key = escape::quote(&key);
+            return Err(E::custom(format_args!("duplicate key {key}")));
+        }
+        self.entries.push((key, item));
         Ok(())
-    }
-
-    pub(crate) fn reject_duplicates<E: Error>(self) -> Result<Self, E> {
-        reject_duplicates(self.0.iter().map(|(key, _)| key)).map(|()| self)
     }
 }
 
@@ -206,7 +209,7 @@ impl<'de> Deserialize<'de> for Items {
                 while let Some((key, item)) = from.next_entry()? {
                     items.push(key, item)?;
                 }
-                items.reject_duplicates()
+                Ok(items)
             }
         }
         from.deserialize_map(Entries)

@@ -16,7 +16,7 @@ use crate::escape;
 /// the overlay mount that skopeo tries there. skopeo creates missing directories, so `..`
 /// is rejected as well.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct StorageLocation(String);
 
 /// Limit of each directory in bytes: Linux's `PATH_MAX` without the final NUL.
@@ -52,11 +52,8 @@ impl StorageLocation {
     /// The directory of images and layers. The run root, if any, has only locks and mounts.
     #[must_use]
     pub fn graph_root(&self) -> &Path {
-        Path::new(
-            self.0
-                .split_once('+')
-                .map_or(self.as_str(), |(graph, _)| graph),
-        )
+        let graph_and_run = self.0.split_once('+');
+        Path::new(graph_and_run.map_or(self.as_str(), |(graph, _)| graph))
     }
 
     /// The directories, as in the input.
@@ -92,10 +89,7 @@ impl TryFrom<String> for StorageLocation {
     type Error = StorageLocationError;
 
     fn try_from(text: String) -> Result<Self, StorageLocationError> {
-        match text.split_once('+') {
-            Some((graph, run)) => check_directory(graph).and_then(|()| check_directory(run))?,
-            None => check_directory(&text)?,
-        }
+        text.splitn(2, '+').try_for_each(check_directory)?;
         Ok(Self(text))
     }
 }
@@ -105,12 +99,6 @@ impl FromStr for StorageLocation {
 
     fn from_str(text: &str) -> Result<Self, StorageLocationError> {
         Self::try_from(text.to_owned())
-    }
-}
-
-impl From<StorageLocation> for String {
-    fn from(location: StorageLocation) -> Self {
-        location.0
     }
 }
 

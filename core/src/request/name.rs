@@ -19,12 +19,8 @@ use crate::digest::is_hex;
 /// or is `localhost`. skopeo accepts every name that is accepted here, and interprets it
 /// in the same way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ImageName {
-    text: String,
-    /// Byte offset of the path's end.
-    path_end: usize,
-}
+#[serde(try_from = "String")]
+pub struct ImageName(String);
 
 /// Limit of domain and path together in characters, after skopeo has completed them
 /// (distribution-spec: "Many clients impose a limit of 255 characters").
@@ -83,25 +79,32 @@ impl ImageName {
     /// Domain and path, as in the input.
     #[must_use]
     pub fn without_tag(&self) -> &str {
-        &self.text[..self.path_end]
+        let end = self.tag().map_or(0, |tag| ":".len() + tag.len());
+        &self.0[..self.0.len() - end]
     }
 
     /// The tag, without its colon.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.text.get(self.path_end + 1..)
+        let (_, rest) = split_domain(&self.0);
+        split_at_colon(rest).1
     }
 
     /// Domain, path and tag, as in the input.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// Domain and path, as skopeo completes them: `docker.io` and `library/x` for `x`.
     pub(crate) fn completed(&self) -> (&str, String) {
         let (domain, path) = split_domain(self.without_tag());
-        let (domain, folder) = complete(domain, path);
+        let domain = match domain {
+            None | Some("index.docker.io") => DEFAULT_DOMAIN,
+            Some(other) => other,
+        };
+        let is_official = domain == DEFAULT_DOMAIN && !path.contains('/');
+        let folder = if is_official { "library/" } else { "" };
         (domain, format!("{folder}{path}"))
     }
 }
@@ -117,10 +120,7 @@ impl TryFrom<String> for ImageName {
             return Err(NameError::Digest);
         }
         let (domain, rest) = split_domain(&text);
-        let (path, tag) = match rest.split_once(':') {
-            Some((path, tag)) => (path, Some(tag)),
-            None => (rest, None),
-        };
+        let (path, tag) = split_at_colon(rest);
         if domain.is_some_and(|domain| domain.starts_with('[') || domain.contains("::")) {
             return Err(NameError::Ipv6);
         }
@@ -139,14 +139,20 @@ impl TryFrom<String> for ImageName {
         if domain.is_none() && is_hex(path, 64) {
             return Err(NameError::ImageId);
         }
-        let (full_domain, folder) = complete(domain, path);
-        let length = full_domain.len() + 1 + folder.len() + path.len();
+        let name = Self(text);
+        let (domain, path) = name.completed();
+        let length = domain.len() + "/".len() + path.len();
         if length > MAX_NAME_LEN {
             return Err(NameError::TooLong(length));
         }
-        let path_end = text.len() - tag.map_or(0, |tag| tag.len() + 1);
-        Ok(Self { text, path_end })
+        Ok(name)
     }
+}
+
+/// Splits a text at its first colon, which precedes a tag or a port.
+fn split_at_colon(text: &str) -> (&str, Option<&str>) {
+    let split = text.split_once(':');
+    split.map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// Splits off the domain, if the name has one.
@@ -159,23 +165,9 @@ fn split_domain(name: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The domain of a name once skopeo has completed it to `docker.io/library/NAME`, and
-/// what precedes its path there.
-fn complete<'a>(domain: Option<&'a str>, path: &str) -> (&'a str, &'static str) {
-    let domain = match domain {
-        None | Some("index.docker.io") => DEFAULT_DOMAIN,
-        Some(other) => other,
-    };
-    let official = domain == DEFAULT_DOMAIN && !path.contains('/');
-    (domain, if official { "library/" } else { "" })
-}
-
 /// Whether a text is `HOST[:PORT]`, a host name or an IPv4 address.
 pub(crate) fn is_domain(text: &str) -> bool {
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
+    let (host, port) = split_at_colon(text);
     let label = |label: &str| {
         label
             .bytes()
@@ -215,20 +207,14 @@ impl FromStr for ImageName {
     }
 }
 
-impl From<ImageName> for String {
-    fn from(name: ImageName) -> Self {
-        name.text
-    }
-}
-
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        f.pad(&self.0)
     }
 }
 
 impl fmt::Debug for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Debug::fmt(&self.0, f)
     }
 }

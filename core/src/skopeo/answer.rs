@@ -58,12 +58,10 @@ impl RegistryAnswer {
 
     /// The endpoint of a request, if that is the one for the source's manifest.
     fn of_request(source: &Repository, digest: Digest, url: &str) -> Option<Self> {
-        let (host, path) = (source.host(), source.manifest_path(digest));
-        let endpoints = [Scheme::Https, Scheme::Http].map(|s| format!("{}://{host}", s.as_str()));
-        let mut endpoints = endpoints.into_iter();
-        let endpoint = endpoints.find(|endpoint| url.strip_prefix(endpoint) == Some(&path))?;
-        Some(Self {
-            endpoint,
+        let endpoint = url.strip_suffix(&source.manifest_path(digest))?;
+        let (scheme, host) = endpoint.split_once("://")?;
+        (["https", "http"].contains(&scheme) && host == source.host()).then(|| Self {
+            endpoint: endpoint.to_owned(),
             repository: source.path().to_owned(),
         })
     }

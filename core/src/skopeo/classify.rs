@@ -93,9 +93,11 @@ fn kind(parts: &[&str], hidden_ping: FailureKind) -> Option<FailureKind> {
 
 /// Whether a part is Go's introduction of a failed request: `Get "URL"`.
 fn is_request(part: &str) -> bool {
-    ["Get \"", "Post \"", "Head \""]
-        .iter()
-        .any(|start| part.starts_with(start))
+    starts_with_any(part, &["Get \"", "Post \"", "Head \""])
+}
+
+fn starts_with_any(text: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| text.starts_with(start))
 }
 
 /// The kind of the answer to a request, or of the request's failure.
@@ -172,7 +174,7 @@ fn uncoded_kind(message: &str) -> FailureKind {
     ];
     if missing {
         FailureKind::NotFound
-    } else if message.contains("forbidden") || refused.iter().any(|s| message.starts_with(s)) {
+    } else if message.contains("forbidden") || starts_with_any(&message, &refused) {
         FailureKind::Authentication
     } else {
         FailureKind::Other
@@ -227,45 +229,23 @@ fn proxy_kind(parts: &[&str]) -> FailureKind {
     }
 }
 
-/// The kind of an error of crypto/tls. A certificate's text follows the start of the part.
+/// The kind of an error of crypto/tls, or of crypto/x509 if it has that part. A certificate's
+/// text follows the start of the part.
 fn tls_kind(parts: &[&str]) -> FailureKind {
-    let certificate = parts.iter().position(|part| *part == "x509");
-    let Some(text) = certificate.and_then(|at| parts.get(at + 1)) else {
-        let is_record = |start| {
-            parts
-                .get(1)
-                .is_some_and(|part: &&str| part.starts_with(start))
-        };
-        let not_tls = is_record("first record does not look like a TLS handshake")
-            || is_record("oversized record received");
-        return if not_tls {
-            FailureKind::NotTls
-        } else {
-            FailureKind::Tls
-        };
-    };
-    let starts = [
-        (
-            "certificate signed by unknown authority",
-            FailureKind::TlsAuthority,
-        ),
-        (
-            "certificate has expired or is not yet valid",
-            FailureKind::TlsExpired,
-        ),
-        ("certificate is valid for", FailureKind::TlsHostName),
-        (
-            "certificate is not valid for any names",
-            FailureKind::TlsNoSan,
-        ),
-        (
-            "certificate relies on legacy Common Name",
-            FailureKind::TlsNoSan,
-        ),
-        ("cannot validate certificate for", FailureKind::TlsNoSan),
-    ];
-    let kind = starts.iter().find(|(start, _)| text.starts_with(start));
-    kind.map_or(FailureKind::Tls, |(_, kind)| *kind)
+    let certificate = parts.iter().skip_while(|part| **part != "x509").nth(1);
+    let text = certificate.or(parts.get(1)).copied().unwrap_or_default();
+    let starts = |start| text.starts_with(start);
+    match text {
+        _ if starts("first record does not look like a TLS handshake") => FailureKind::NotTls,
+        _ if starts("oversized record received") => FailureKind::NotTls,
+        _ if starts("certificate signed by unknown authority") => FailureKind::TlsAuthority,
+        _ if starts("certificate has expired or is not yet valid") => FailureKind::TlsExpired,
+        _ if starts("certificate is valid for") => FailureKind::TlsHostName,
+        _ if starts("certificate is not valid for any names") => FailureKind::TlsNoSan,
+        _ if starts("certificate relies on legacy Common Name") => FailureKind::TlsNoSan,
+        _ if starts("cannot validate certificate for") => FailureKind::TlsNoSan,
+        _ => FailureKind::Tls,
+    }
 }
 
 /// The kind of an error of the network: of the kernel, or of Go's packages net and http.
@@ -321,6 +301,10 @@ fn status_kind(status: &str) -> FailureKind {
     }
 }
 
+/// Limit of a message's parts: skopeo's longest have about ten, and a registry's text in them
+/// may have thousands.
+const MAX_PARTS: usize = 64;
+
 /// Splits a message into its parts, except within double quotes.
 fn split_parts(message: &str) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -328,7 +312,7 @@ fn split_parts(message: &str) -> Vec<&str> {
     for (at, c) in message.char_indices() {
         match c {
             '"' if !escaped => quoted = !quoted,
-            ':' if !quoted && message[at + 1..].starts_with(' ') => {
+            ':' if !quoted && parts.len() < MAX_PARTS && message[at + 1..].starts_with(' ') => {
                 parts.push(message[start..at].trim());
                 start = at + 2;
             }

@@ -135,6 +135,7 @@ const DIR: &str = "dir:";
 const DEBUG: &str = "--debug";
 const COMMAND_TIMEOUT: &str = "command-timeout";
 const INDEX_ONLY: &str = "--multi-arch=index-only";
+const VERSION: &str = "--version";
 
 /// What comes before the names of the source's options in `skopeo copy`.
 const COPY_PREFIX: &str = "src-";
@@ -153,11 +154,8 @@ impl SkopeoCommand<'_> {
             argv.push(DEBUG);
         }
         // Global options come before the subcommand (skopeo(1)).
-        argv.flag(
-            "",
-            COMMAND_TIMEOUT,
-            format!("{}s", (timeout + TIMEOUT_SLACK).as_secs()),
-        );
+        let seconds = timeout.saturating_add(TIMEOUT_SLACK).as_secs();
+        argv.flag("", COMMAND_TIMEOUT, format!("{seconds}s"));
         match self {
             Self::InspectRaw(request) => argv
                 .push("inspect")
@@ -180,13 +178,11 @@ impl SkopeoCommand<'_> {
             Self::ManifestDigest { file } => {
                 argv.push("manifest-digest").push(Path::new(".").join(file))
             }
-            Self::Version => return vec!["--version".into()],
+            Self::Version => return vec![VERSION.into()],
         };
         argv.0
     }
-}
 
-impl SkopeoCommand<'_> {
     /// The form of the command.
     #[must_use]
     pub const fn form(&self) -> CommandForm {
@@ -218,13 +214,12 @@ impl<'a> ParsedArgv<'a> {
     pub fn parse(argv: &'a [String]) -> Option<Self> {
         let mut rest = argv;
         let mut options = SkopeoOptions::default();
-        if rest == ["--version"] {
-            let (form, timeout, path) = (CommandForm::Version, Duration::ZERO, None);
+        if rest == [VERSION] {
             return Some(Self {
-                form,
+                form: CommandForm::Version,
                 options,
-                timeout,
-                path,
+                timeout: Duration::ZERO,
+                path: None,
             });
         }
         if rest.first()? == DEBUG {
@@ -237,19 +232,19 @@ impl<'a> ParsedArgv<'a> {
         let (subcommand, rest) = rest.split_first()?;
         let (form, path) = match (subcommand.as_str(), rest) {
             ("inspect", [raw, rest @ ..]) if raw == "--raw" => {
-                match options.parse_access(rest, "") {
-                    [source] => match source.strip_prefix(DIR) {
-                        Some(dir) => (CommandForm::InspectDir, Some(dir)),
-                        None => (CommandForm::Inspect, None),
-                    },
-                    _ => return None,
+                let [source] = options.parse_access(rest, "") else {
+                    return None;
+                };
+                match source.strip_prefix(DIR) {
+                    Some(dir) => (CommandForm::InspectDir, Some(dir)),
+                    None => (CommandForm::Inspect, None),
                 }
             }
             ("copy", [only, rest @ ..]) if only == INDEX_ONLY => {
-                match options.parse_access(rest, COPY_PREFIX) {
-                    [_, to] => (CommandForm::Copy, Some(to.strip_prefix(DIR)?)),
-                    _ => return None,
-                }
+                let [_, to] = options.parse_access(rest, COPY_PREFIX) else {
+                    return None;
+                };
+                (CommandForm::Copy, Some(to.strip_prefix(DIR)?))
             }
             ("manifest-digest", [file]) => {
                 let file = file.strip_prefix("./").unwrap_or(file);

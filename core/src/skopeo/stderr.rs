@@ -37,23 +37,22 @@ pub fn classify_exit(output: &CommandOutput) -> EffectError {
 /// The message from where it says what failed: without skopeo's introduction and the
 /// reference, which every error of this program starts with.
 fn without_introduction(message: &str) -> String {
-    let named = message
-        .strip_prefix("Error parsing image name \"")
-        .and_then(|rest| rest.split_once("\": "));
-    let copied = message
-        .strip_prefix("initializing source ")
-        .and_then(|rest| rest.split_once(": "));
-    let rest = named.or(copied).map_or(message, |(_, rest)| rest);
+    let named = after(message, "Error parsing image name \"", "\": ");
+    let copied = || after(message, "initializing source ", ": ");
+    let rest = named.or_else(copied).unwrap_or(message);
     let rest = rest
         .strip_prefix("Error retrieving manifest for image: ")
         .unwrap_or(rest);
-    let answer = rest
-        .strip_prefix(READING_MANIFEST)
-        .and_then(|rest| rest.split_once(": "));
-    answer.map_or_else(
-        || rest.to_owned(),
-        |(_, answer)| format!("reading manifest: {answer}"),
-    )
+    match after(rest, READING_MANIFEST, ": ") {
+        Some(answer) => format!("reading manifest: {answer}"),
+        None => rest.to_owned(),
+    }
+}
+
+/// What follows the first `end` in a text with this start.
+fn after<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
+    let (_, rest) = text.strip_prefix(start)?.split_once(end)?;
+    Some(rest)
 }
 
 /// The kind of a command that was killed at its timeout. skopeo waits for a registry that
@@ -79,26 +78,27 @@ fn hidden_ping_kind(stderr: &str) -> FailureKind {
     kind.unwrap_or(FailureKind::Server)
 }
 
-/// The decoded messages of level `debug`. Go's runtime also writes lines without a level,
-/// with text of registries.
+/// The decoded messages of level `debug`.
 pub(super) fn debug_messages(stderr: &str) -> impl DoubleEndedIterator<Item = String> {
-    stderr.lines().filter_map(|line| {
-        let (fields, message) = line.split_once(" msg=")?;
-        let time = fields.strip_prefix("time=\"")?;
-        let time = time.strip_suffix("\" level=debug")?;
-        (!time.contains('"')).then(|| unquote(message))
-    })
+    messages(stderr, &["level=debug"])
 }
 
 /// The decoded message of the last line of level `fatal` or `error`.
 #[must_use]
 pub fn fatal_message(stderr: &str) -> Option<String> {
-    stderr.lines().rev().find_map(|line| {
+    messages(stderr, &["level=fatal", "level=error"]).next_back()
+}
+
+/// The decoded messages of these levels. Go's runtime also writes lines without a level,
+/// with text of registries.
+fn messages(stderr: &str, levels: &[&str]) -> impl DoubleEndedIterator<Item = String> {
+    stderr.lines().filter_map(move |line| {
         let (fields, message) = line.split_once(" msg=")?;
-        let fatal = fields
-            .split(' ')
-            .any(|field| matches!(field, "level=fatal" | "level=error"));
-        fatal.then(|| unquote(message))
+        let level = match fields.strip_prefix("time=\"") {
+            Some(fields) => fields.split_once("\" ")?.1,
+            None => fields,
+        };
+        levels.contains(&level).then(|| unquote(message))
     })
 }
 
