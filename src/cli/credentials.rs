@@ -110,6 +110,13 @@ impl CredentialArgs {
         }
     }
 
+    /// Takes any password for one that would be asked for, where it is not used.
+    pub(super) fn skip_prompt(&mut self) {
+        if let Some((_, password @ Password::Prompt)) = &mut self.user {
+            *password = Password::Given("-".to_owned());
+        }
+    }
+
     /// The options of skopeo for these images. Credentials are for one registry, and no
     /// other gets them.
     pub(super) fn log_in<'a>(

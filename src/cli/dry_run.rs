@@ -1,13 +1,13 @@
 //! `skopeo-index fetch --dry-run`: reads the cache, and changes nothing.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use skopeo_index::fetch::{Engine, EngineChoice, EngineUse};
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::Registry;
-use skopeo_index::skopeo::CommandRunner;
+use skopeo_index::skopeo::{CommandRunner, PrivateAuthFile};
 use skopeo_index::store::Store;
 use skopeo_index_core::machine::{Network, ObjectStatus};
 use skopeo_index_core::request::Request;
@@ -21,6 +21,9 @@ use super::shell;
 
 /// Stands for the directory of an attempt (method copy).
 const STAGING: &str = "STAGING";
+
+/// Stands for the private credentials file of `--creds`, which is gone with this process.
+const AUTHFILE: &str = "AUTHFILE";
 
 /// How requests would be fetched.
 pub(super) struct DryRun<'a> {
@@ -150,9 +153,14 @@ impl DryRun<'_> {
         let file = &dir.join("manifest.json");
         let commands = method_commands(policy.method, request, dir, file);
         let timeout = self.skopeo.command_timeout();
+        let mut options = self.options.clone();
+        let private = |file: &&mut PathBuf| PrivateAuthFile::is_path(file);
+        if let Some(file) = options.authfile.as_mut().filter(private) {
+            *file = AUTHFILE.into();
+        }
         let argv = commands
             .iter()
-            .map(|command| command.argv(self.options, timeout));
+            .map(|command| command.argv(&options, timeout));
         argv.collect()
     }
 }

@@ -65,7 +65,10 @@ pub(super) struct Args {
     images: ImageArgs,
 }
 
-pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
+    if args.dry_run {
+        args.images.skip_prompt();
+    }
     let skopeo_args = &args.images.skopeo;
     let signing_key = args.signing.read()?;
     if signing_key.is_some() && args.checkpoint.is_none() {

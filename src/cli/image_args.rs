@@ -46,6 +46,11 @@ impl ImageArgs {
         self.credentials.0.reject_stdin(input)
     }
 
+    /// Lets nothing ask for the password of credentials that are not used.
+    pub(super) fn skip_prompt(&mut self) {
+        self.credentials.0.skip_prompt();
+    }
+
     /// The options of skopeo for these images, with the credentials of the command line.
     pub(super) fn log_in<'a>(
         &self,
