@@ -36,10 +36,7 @@ pub(super) fn resolve_command(location: &Location, name: &ImageName) -> String {
         },
         Location::ContainersStorage { .. } => None,
     });
-    argv.push(match location {
-        Location::Docker { .. } => name.as_str().into(),
-        Location::ContainersStorage { .. } => location.skopeo_source(name).into(),
-    });
+    argv.push(location.reference(name).into());
     shell::command_line(Path::new(&program()), &argv)
 }
 

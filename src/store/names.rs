@@ -5,14 +5,13 @@
 //! Only `list` and `prune` read them: a lost or corrupt line is an index without names, and
 //! the next run that uses the index writes it again.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
-use skopeo_index_core::request::{Location, Reference, Request};
+use skopeo_index_core::request::{Reference, Request};
 
 use super::{Dir, DiskError, Store};
 use crate::os::CancelToken;
@@ -87,14 +86,9 @@ impl NameRecord {
     }
 }
 
-/// The name of a request, as a user would give it, without the digest.
-fn name(request: &Request) -> Cow<'_, str> {
-    match request.location() {
-        Location::Docker { .. } => request.name().as_str().into(),
-        storage @ Location::ContainersStorage { .. } => {
-            storage.skopeo_source(request.name()).into()
-        }
-    }
+/// The name of a request, without the digest.
+fn name(request: &Request) -> String {
+    request.location().reference(request.name())
 }
 
 fn now() -> u64 {

@@ -145,7 +145,8 @@ fn failure_of_one_item_writes_nothing() {
     scene.write(&manifest);
     for args in [vec![], vec!["--check"], vec!["--write"]] {
         let output = scene.resolve(&args);
-        output.assert_status(13).assert_says("other:v3: not found");
+        let error = format!("error: {}/other:v3: not found", scene.registry.address());
+        output.assert_status(13).assert_says(&error);
         assert_eq!(
             (output.stdout, scene.read()),
             (String::new(), manifest.clone())

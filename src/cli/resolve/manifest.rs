@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
         return Ok(ExitStatus::Success);
     }
     let work = |at, request: &Request| {
-        let shown = request.location().skopeo_source(request.name());
+        let shown = request.location().reference(request.name());
         resolver.resolve(at, &shown, request.location(), request.name())
     };
     let (mut status, mut new) = (ExitStatus::Success, Vec::new());
