@@ -1,18 +1,18 @@
 //! `skopeo-index audit export`.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use serde_json::Value;
 use skopeo_index::audit_log::{OpenRuns, ReadError, read_intact_log, read_lines};
 use skopeo_index::dsse::EnvelopeKey;
+use skopeo_index::os::NewFile;
 use skopeo_index_core::audit::{CompactRange, Entry, LogId, Record, VerifierId, statement};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
-use tempfile::NamedTempFile;
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
@@ -88,17 +88,13 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     };
     let failed = |error: io::Error| CliError::file(ExitStatus::Other, to, error);
     check_output(to, log)?;
-    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    // Permissions as the umask has it.
-    let builder = builder.permissions(Permissions::from_mode(0o666));
-    let file = builder.tempfile_in(dir.unwrap_or(Path::new(".")));
-    let mut file: NamedTempFile = file.map_err(failed)?;
+    // A link to the file stays.
+    let target = to.canonicalize().unwrap_or_else(|_| to.clone());
+    let mut file = NewFile::create(&target).map_err(failed)?;
     write_statements(args, |statement| {
         file.write_all(&line(statement)?).map_err(failed)
     })?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(to).map_err(|error| failed(error.error))?;
+    file.finish().map_err(failed)?;
     Ok(ExitStatus::Success)
 }
 
