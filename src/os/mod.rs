@@ -22,7 +22,8 @@ pub(crate) use file::{
 pub(crate) use group_commit::GroupCommit;
 pub use host::{Host, config_home};
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
-pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
+pub use lock::{FileLock, lock_dir};
+pub(crate) use lock::{LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};
 pub use prompt::prompt_secret;
 pub use rows::Rows;

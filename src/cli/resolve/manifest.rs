@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use skopeo_index::os::{CancelToken, replace_file};
+use skopeo_index::os::{CancelToken, lock_dir, replace_file};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::osbuild::{PinError, Pins, SOURCE};
@@ -119,13 +119,20 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     Ok(ExitStatus::Success)
 }
 
-/// Replaces a manifest's file, atomically. A link to it stays.
+/// Replaces a manifest's file, atomically, unless another process has changed it. A link to
+/// it stays.
 fn write(path: &Path, old: &[u8], new: &[u8], cancel: &CancelToken) -> Result<(), CliError> {
+    let failed = |error| match cancel.cancelled() {
+        Some(reason) => reason.into(),
+        None => CliError::other(format!("cannot write {}: {error}", EscapedPath(path))),
+    };
+    let target = path.canonicalize().map_err(failed)?;
+    let dir = target.parent().unwrap_or(&target);
+    // No other run writes the file between the comparison and the rename.
+    let _lock = lock_dir(dir, cancel).map_err(failed)?;
     if input::read_input(path, cancel)? != old {
         let reason = "changed while its tags were resolved; nothing was written";
         return Err(CliError::file(ExitStatus::Other, path, reason));
     }
-    let target = path.canonicalize();
-    let written = target.and_then(|target| replace_file(&target, new));
-    written.map_err(|error| CliError::other(format!("cannot write {}: {error}", EscapedPath(path))))
+    replace_file(&target, new).map_err(failed)
 }
