@@ -74,14 +74,17 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             unused.extend(object.index().is_some().then_some(object));
         }
     }
+    let mut result = Ok(());
     if args.yes && !records.is_empty() {
         let digests: Vec<Digest> = unused.iter().map(|object| object.digest).collect();
         let cancel = options::cancel_token(None)?;
-        let removed = store.prune(&digests, is_unused, &cancel)?;
+        let removed;
+        (removed, result) = store.prune(&digests, is_unused, &cancel);
         // Others were used in the meantime.
         unused.retain(|object| removed.contains(&object.digest));
     }
     print(args, &store, &unused, &records, objects.len())?;
+    result?;
     Ok(ExitStatus::Success)
 }
 
