@@ -99,7 +99,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     let login = args.images.log_in(images, &cancel)?;
     let options = &login.options;
     let inputs = args.run.gate_inputs(skopeo_args, options);
-    let timeout = skopeo_args.command_timeout();
+    let timeout = skopeo_args.command_timeout;
     let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
     let registry = Registry::new(&inputs, client);
     if args.dry_run {
@@ -114,7 +114,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
         return dry_run.run(&store, &requests, &cancel);
     }
 
-    let verifiers = args.run.verifiers().find(options)?;
+    let verifiers = args.run.verifiers.find(options)?;
     let progress = Progress {
         display: args.progress.display(distinct.len()),
         total: distinct.len(),
@@ -126,11 +126,12 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
 
     let log = args
         .run
-        .audit_log()
+        .audit_log
+        .as_deref()
         .map(|log| LogWriter::open(log, &cancel));
     let log = log
         .transpose()?
-        .map(|log| log.with_origin(args.run.origin().cloned()));
+        .map(|log| log.with_origin(args.run.origin.clone()));
     let runner = DebugRunner {
         skopeo: &binary,
         print: &note,
@@ -141,14 +142,15 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
             store: &store,
             source: args
                 .run
-                .engine()
+                .engine
+                .engine
                 .source(&registry, skopeo, skopeo_args.attempts()),
             verifiers: verifiers.as_deref(),
-            retry_delay: skopeo_args.retry_delay(),
+            retry_delay: skopeo_args.retry_delay,
             cancel: &cancel,
         },
         policy: args.run.policy(skopeo_args.attempts()),
-        jobs: args.run.jobs(),
+        jobs: args.run.jobs.jobs,
         log: log.as_ref(),
         labels: &labels,
         display: &progress,
@@ -167,7 +169,10 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     // A checkpoint takes reading the whole log.
     let shown = log.as_ref().filter(|_| !progress.display.is_none());
     let checkpoint = shown.and_then(|log| log.checkpoint().ok());
-    progress.finish(started.elapsed(), args.run.audit_log().zip(checkpoint));
+    progress.finish(
+        started.elapsed(),
+        args.run.audit_log.as_deref().zip(checkpoint),
+    );
     printed?;
     ended?;
     if let (Some(log), Some(to)) = (&log, &args.checkpoint) {

@@ -64,7 +64,7 @@ impl ImageArgs {
     pub(super) const fn retry(&self) -> RetryPolicy {
         RetryPolicy {
             attempts: self.skopeo.attempts(),
-            delay: self.skopeo.retry_delay(),
+            delay: self.skopeo.retry_delay,
         }
     }
 }

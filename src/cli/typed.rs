@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::sync::LazyLock;
 
 use clap::CommandFactory;
@@ -26,7 +25,7 @@ const LEFT_OUT: [&str; 4] = [
 
 /// `skopeo-index resolve` of an image.
 pub(super) fn resolve_command(location: &Location, name: &ImageName) -> String {
-    let mut argv = vec!["resolve".into()];
+    let mut argv = vec![program(), "resolve".into()];
     argv.extend_from_slice(&REGISTRY_OPTIONS);
     argv.extend(match location {
         Location::Docker { tls_verify } => match tls_verify {
@@ -37,7 +36,7 @@ pub(super) fn resolve_command(location: &Location, name: &ImageName) -> String {
         Location::ContainersStorage { .. } => None,
     });
     argv.push(location.reference(name).into());
-    shell::command_line(Path::new(&program()), &argv)
+    shell::command_line(argv)
 }
 
 /// This command line, with commands in place of some of its words.

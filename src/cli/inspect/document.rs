@@ -24,7 +24,7 @@ use crate::cli::hint::{AskedBy, HintContext};
 use crate::cli::input::{self, file_error};
 use crate::cli::output::{self, CliError, of_io};
 use crate::cli::progress::retry_note;
-use crate::cli::shell;
+use crate::cli::{PROGRAM, shell};
 
 /// A document, and what it is.
 pub(super) struct Document {
@@ -138,12 +138,9 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Option<Document>
         ) => Ok(Some(content.as_slice().to_vec().into())),
         _ => {
             let message = file_error(&store.object(digest), "corrupt object");
-            let verify = ["verify".into(), "--quarantine".into()].into_iter();
-            let argv = verify
-                .chain(cache.option())
-                .chain([digest.to_string().into()]);
-            let argv: Vec<OsString> = argv.collect();
-            let command = shell::command_line(Path::new("skopeo-index"), &argv);
+            let verify = [PROGRAM, "verify", "--quarantine"].map(OsString::from);
+            let argv = verify.into_iter().chain(cache.option());
+            let command = shell::command_line(argv.chain([digest.to_string().into()]));
             let hint = format!("`{command}` moves it to quarantine");
             Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
         }
@@ -173,14 +170,11 @@ fn fetch(
         let client =
             RegistryClient::new(Arc::clone(cancel), skopeo.command_timeout, options.clone());
         let registry = Registry::new(&inputs, client);
-        let source = args
-            .engine
-            .choice()
-            .source(&registry, skopeo, retry.attempts);
+        let source = args.engine.engine.source(&registry, skopeo, retry.attempts);
         let request = Request::new(name.clone(), location.clone(), digest);
         let fetched = fetch::fetch_manifest(&source, &request, retry, cancel, &note);
         (AskedBy::Digest, fetched)
-    } else if args.engine.choice() == EngineChoice::Only(Engine::Registry) {
+    } else if args.engine.engine == EngineChoice::Only(Engine::Registry) {
         let message = format!("{reference}: --engine registry fetches by digest only");
         return Err(CliError::usage(message));
     } else {

@@ -278,32 +278,28 @@ impl Observer for Progress<'_> {
 }
 
 fn transition_json(id: FetchId, request: &Request, transition: &Transition) -> Value {
-    let mut json = json!({
-        "item": id.0, "reference": request.to_string(), "source": request.skopeo_source(),
-    });
-    if let (Value::Object(json), Ok(Value::Object(event))) =
-        (&mut json, serde_json::to_value(&transition.event))
-    {
-        json.extend(event);
-        let trace = &transition.trace;
-        if let Some(command) = &trace.command {
-            json.insert("argv".to_owned(), json!(command.argv));
-            json.insert("milliseconds".to_owned(), json!(command.milliseconds));
-        }
-        let exchange = trace.exchange.as_ref().map(|exchange| json!(exchange));
-        json.extend(exchange.map(|exchange| ("registry".to_owned(), exchange)));
-        let engine = trace.engine.as_ref().map(output::engine_json);
-        json.extend(engine.map(|engine| ("engine".to_owned(), engine)));
+    let mut json = json!(transition.event);
+    json["item"] = id.0.into();
+    json["reference"] = request.to_string().into();
+    json["source"] = request.skopeo_source().into();
+    let trace = &transition.trace;
+    if let Some(command) = &trace.command {
+        json["argv"] = json!(command.argv);
+        json["milliseconds"] = command.milliseconds.into();
+    }
+    if let Some(exchange) = &trace.exchange {
+        json["registry"] = json!(exchange);
+    }
+    if let Some(engine) = &trace.engine {
+        json["engine"] = json!(engine);
     }
     json
 }
 
-/// Writes an event to stderr.
+/// Writes an event, a JSON object, to stderr.
 fn print_event(priority: Priority, event: &str, mut value: Value) {
-    if let Value::Object(map) = &mut value {
-        map.insert("event".to_owned(), event.into());
-        map.insert("time".to_owned(), now().into());
-    }
+    value["event"] = event.into();
+    value["time"] = now().into();
     output::print_stderr_json(priority, &value);
 }
 
