@@ -21,14 +21,14 @@ use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::image_args::ImageArgs;
 use super::input;
-use super::options::{Format, RunArgs};
+use super::options::{Format, RunArgs, cancel_on_signals};
 use super::output::{self, CliError, json_line};
 use super::progress::{Progress, ProgressArgs};
 
 /// Fetch indexes into a cache
 ///
 /// Prints the path of each object, in the order of the request.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Args {
     #[arg(
         value_name = "NAME@DIGEST",
@@ -78,7 +78,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     }
     let labels = args.run.labels()?;
     let started = Instant::now();
-    let cancel = skopeo_args.cancel_on_signals()?;
+    let cancel = cancel_on_signals(skopeo_args.deadline)?;
     let binary = skopeo_args.binary();
     let manifest = args.manifest.as_deref();
     args.images.reject_stdin(manifest)?;

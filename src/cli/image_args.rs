@@ -13,7 +13,7 @@ use super::options::SkopeoArgs;
 use super::output::CliError;
 
 /// Where images are, and how they are accessed.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct ImageArgs {
     #[command(flatten)]
     locations: Exclusive<LocationDefaults>,

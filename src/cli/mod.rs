@@ -54,7 +54,7 @@ use output::CliError;
 const PROGRAM: &str = "skopeo-index";
 
 /// Fetches container image indexes by digest, and verifies what lands in the cache
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
 #[command(disable_version_flag = true)]
 struct Cli {
@@ -66,7 +66,7 @@ struct Cli {
     subcommand: CliCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum CliCommand {
     Fetch(fetch::Args),
     Resolve(resolve::Args),

@@ -126,16 +126,16 @@ impl SkopeoArgs {
     pub(super) const fn attempts(&self) -> Attempts {
         NonZeroU32::MIN.saturating_add(self.retry_times)
     }
+}
 
-    /// A token that is cancelled at the deadline, and by SIGINT and SIGTERM.
-    /// Waits for a reader of the output obey it.
-    pub(super) fn cancel_on_signals(&self) -> Result<Arc<CancelToken>, CliError> {
-        let cancel = Arc::new(cancel_token(self.deadline)?);
-        let handled = cancel.on_signals();
-        handled.map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
-        output::cancel_with(&cancel);
-        Ok(cancel)
-    }
+/// A token that is cancelled at the deadline, and by SIGINT and SIGTERM. Waits for a reader
+/// of the output obey it.
+pub(super) fn cancel_on_signals(deadline: Option<Duration>) -> Result<Arc<CancelToken>, CliError> {
+    let cancel = Arc::new(cancel_token(deadline)?);
+    let handled = cancel.on_signals();
+    handled.map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
+    output::cancel_with(&cancel);
+    Ok(cancel)
 }
 
 pub(super) fn cancel_token(deadline: Option<Duration>) -> Result<CancelToken, CliError> {

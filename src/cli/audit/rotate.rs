@@ -8,7 +8,7 @@ use skopeo_index_core::audit::FileName;
 use skopeo_index_core::escape::EscapedPath;
 
 use crate::cli::exit::ExitStatus;
-use crate::cli::options::cancel_token;
+use crate::cli::options::cancel_on_signals;
 use crate::cli::output::{self, CliError};
 
 /// End a log and continue it in a new one
@@ -32,10 +32,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         path: log.to_owned(),
         error,
     })?;
-    let cancel = cancel_token(None)?;
-    cancel
-        .on_signals()
-        .map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
+    let cancel = cancel_on_signals(None)?;
     let name = match &args.to {
         Some(to) => kept_name(log, to)?,
         None => first_free_name(log)?,

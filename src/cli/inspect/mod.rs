@@ -13,14 +13,14 @@ use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::image_args::ImageArgs;
-use super::options::{EngineArgs, Format};
+use super::options::{EngineArgs, Format, cancel_on_signals};
 use super::output::{self, CliError};
 use super::table::{Table, cell};
 
 /// Show an index's platforms, digests and sizes
 ///
 /// Reads stdin, a file, the cache or a registry, and stores nothing.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Args {
     #[arg(
         value_name = "FILE|DIGEST|NAME[:TAG]",
@@ -48,7 +48,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     args.images.reject_stdin(Some(args.object.as_ref()))?;
-    let cancel = args.images.skopeo.cancel_on_signals()?;
+    let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
     let document = document::read(args, &cancel)?;
     let (digest, size) = (Digest::of(&document.bytes), document.bytes.len());
     if args.raw {

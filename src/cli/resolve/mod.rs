@@ -23,14 +23,14 @@ use super::exit::ExitStatus;
 use super::hint::{AskedBy, HintContext};
 use super::image_args::ImageArgs;
 use super::input;
-use super::options::JobsArgs;
+use super::options::{JobsArgs, cancel_on_signals};
 use super::output::{self, CliError};
 use super::progress::{Display, ProgressArgs, retry_note};
 
 /// Resolve tags to the digests of their indexes, in the form `fetch` accepts
 ///
 /// Results are in the order of the input.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Args {
     /// Images to resolve
     #[arg(value_name = "NAME[:TAG]", required_unless_present_any = ["file", "manifest"])]
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             "--keep-tag: items of an osbuild manifest have names without tags",
         ));
     }
-    let cancel = args.images.skopeo.cancel_on_signals()?;
+    let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
     if let Some(path) = args.manifest.path()? {
         args.images.reject_stdin(Some(path))?;
         return manifest::run(args, path, &cancel);
@@ -245,13 +245,13 @@ impl Resolved {
     fn item(&self) -> Value {
         let name = self.request.name();
         let image = match self.request.location() {
-            Location::Docker { tls_verify } => match tls_verify {
-                TlsVerify::Unset => json!({ "name": name.without_tag() }),
-                TlsVerify::ItemTrue | TlsVerify::Always => {
-                    json!({ "name": name.without_tag(), "tls-verify": true })
+            Location::Docker { tls_verify } => {
+                let mut image = json!({ "name": name.without_tag() });
+                if *tls_verify != TlsVerify::Unset {
+                    image["tls-verify"] = (*tls_verify != TlsVerify::Never).into();
                 }
-                TlsVerify::Never => json!({ "name": name.without_tag(), "tls-verify": false }),
-            },
+                image
+            }
             Location::ContainersStorage { location } => json!({
                 "name": name,
                 "containers-transport": Transport::ContainersStorage,
