@@ -86,7 +86,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
         let text = format!("no items of {SOURCE}, nothing to fetch");
         let display = args.progress.display(0);
-        display.note(&input::file_error(manifest, text));
+        display.note(&output::file_error(manifest, text));
         return Ok(ExitStatus::Success);
     }
     let store = args.cache.0.open()?;

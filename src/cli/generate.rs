@@ -3,7 +3,6 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::exit::ExitStatus;
 use super::output::{self, CliError};
 use super::{Cli, PROGRAM};
 
@@ -17,11 +16,11 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-pub(super) fn completions(args: &Completions) -> Result<ExitStatus, CliError> {
+pub(super) fn completions(args: &Completions) -> Result<(), CliError> {
     let (mut bytes, mut command) = (Vec::new(), Cli::command());
     if args.shell != Shell::Bash {
         clap_complete::generate(args.shell, &mut command, PROGRAM, &mut bytes);
-        return write(bytes);
+        return output::bytes(bytes);
     }
     // With a hyphen in the name, clap_complete's labels don't match each other, and nothing
     // is completed after the first word.
@@ -34,10 +33,5 @@ pub(super) fn completions(args: &Completions) -> Result<ExitStatus, CliError> {
         }
         _ => line.to_owned(),
     });
-    write(registered.collect::<Vec<_>>().join("\n").into_bytes())
-}
-
-fn write(bytes: Vec<u8>) -> Result<ExitStatus, CliError> {
-    output::bytes(bytes)?;
-    Ok(ExitStatus::Success)
+    output::bytes(registered.collect::<Vec<_>>().join("\n").into_bytes())
 }

@@ -89,7 +89,8 @@ enum CliCommand {
 pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let result = if is_service(&args) {
-        parse(&args).and_then(|args| service::run(&args))
+        let served = parse(&args).and_then(|args| service::run(&args));
+        served.map(|()| ExitStatus::Success)
     } else {
         parse(&args).and_then(run_command)
     };
@@ -125,8 +126,7 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
         }
         let is_long = args.iter().any(|argument| argument == "--version");
         if error.kind() == ErrorKind::DisplayVersion && is_long {
-            let printed = version::long(error.to_string().trim_end());
-            let printed = printed.and_then(|version| output::line(&version));
+            let printed = print_version(error.to_string().trim_end());
             return printed
                 .err()
                 .unwrap_or(CliError::silent(ExitStatus::Success));
@@ -152,21 +152,22 @@ fn without_variables(command: Command, is_unset: &dyn Fn(&OsStr) -> bool) -> Com
 
 fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
     match cli.subcommand {
-        CliCommand::Fetch(args) => fetch::run(args),
-        CliCommand::Resolve(args) => resolve::run(&args),
+        CliCommand::Fetch(args) => return fetch::run(args),
+        CliCommand::Resolve(args) => return resolve::run(&args),
+        CliCommand::Verify(args) => return verify::run(&args),
+        CliCommand::Audit(args) => return audit::run(&args),
         CliCommand::Inspect(args) => inspect::run(&args),
-        CliCommand::Verify(args) => verify::run(&args),
         CliCommand::List(args) => list::run(&args),
         CliCommand::Prune(args) => prune::run(&args),
-        CliCommand::Audit(args) => audit::run(&args),
         CliCommand::Schema(args) => schema::run(&args),
         CliCommand::States(args) => states::run(&args),
         CliCommand::Completions(args) => generate::completions(&args),
         CliCommand::Man(args) => man::run(&args),
-        CliCommand::Version => {
-            let version = Cli::command().render_version();
-            output::line(&version::long(version.trim_end())?)?;
-            Ok(ExitStatus::Success)
-        }
-    }
+        CliCommand::Version => print_version(Cli::command().render_version().trim_end()),
+    }?;
+    Ok(ExitStatus::Success)
+}
+
+fn print_version(name_and_version: &str) -> Result<(), CliError> {
+    output::line(&version::long(name_and_version)?)
 }

@@ -19,7 +19,6 @@ use skopeo_index_core::escape::{self, EscapedPath, json_path, printable};
 use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
 
 use super::exit::ExitStatus;
-use super::input::file_error;
 
 /// Why a subcommand failed.
 #[derive(Clone, Debug)]
@@ -119,6 +118,11 @@ impl From<ReadError> for CliError {
         };
         Self::new(status, error.to_string())
     }
+}
+
+/// Text about a file that the command line names.
+pub(super) fn file_error(path: &Path, error: impl Display) -> String {
+    format!("{}: {error}", EscapedPath(path))
 }
 
 /// The status of a file that can't be read.

@@ -14,7 +14,7 @@ use skopeo_index_core::osbuild::SOURCE;
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
-use super::input::{self, file_error};
+use super::input;
 use super::list;
 use super::object::Object;
 use super::options::{self, Format};
@@ -44,7 +44,7 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if args.keep_manifest.is_empty() && args.older_than.is_none() {
         let message = "nothing says what to keep; pass --keep-manifest FILE or --older-than TIME";
         return Err(CliError::usage(message));
@@ -84,8 +84,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         unused.retain(|object| removed.contains(&object.digest));
     }
     print(args, &store, &unused, &records, objects.len())?;
-    result?;
-    Ok(ExitStatus::Success)
+    Ok(result?)
 }
 
 /// The digests of the manifests' items.
@@ -96,13 +95,14 @@ fn digests_to_keep(manifests: &[PathBuf]) -> Result<HashSet<Digest>, CliError> {
         let items = input::manifest_items(path, &cancel)?;
         for (key, _) in items.iter() {
             let digest = key.parse::<Digest>().map_err(|error| {
-                CliError::usage(file_error(path, format!("item {}: {error}", quote(key))))
+                let reason = format!("item {}: {error}", quote(key));
+                CliError::file(ExitStatus::Usage, path, reason)
             });
             keep.insert(digest?);
         }
         if items.iter().next().is_none() {
             let note = format!("no items of {SOURCE}, nothing to keep");
-            output::print_stderr(&file_error(path, note));
+            output::print_stderr(&output::file_error(path, note));
         }
     }
     Ok(keep)

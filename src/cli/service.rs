@@ -6,7 +6,6 @@ use clap::Parser;
 use skopeo_index::os::ignore_signals;
 use skopeo_index::osbuild::{Channel, ReplyFormat, Service};
 
-use super::exit::ExitStatus;
 use super::options::{RunArgs, SkopeoArgs};
 use super::output::CliError;
 
@@ -32,7 +31,7 @@ pub(super) struct Args {
     skopeo: SkopeoArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let labels = args.run.labels()?;
     let id = &args.service_id;
     let channel = Channel::inherited(args.service_fd).map_err(|error| {
@@ -63,6 +62,5 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         labels: &labels,
     };
     let served = service.serve(&channel);
-    served.map_err(|error| CliError::other(error.to_string()))?;
-    Ok(ExitStatus::Success)
+    served.map_err(|error| CliError::other(error.to_string()))
 }

@@ -3,7 +3,6 @@
 use clap::ValueEnum;
 use skopeo_index_core::machine::{State, TABLE, TableRow};
 
-use super::exit::ExitStatus;
 use super::output::{self, CliError};
 use super::table::Table;
 
@@ -25,13 +24,12 @@ enum StatesFormat {
 /// The states in which a fetch ends.
 const FINAL: [State; 2] = [State::Committed, State::Failed];
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     match args.format {
-        StatesFormat::Text => print_table()?,
-        StatesFormat::Mermaid => output::line(&mermaid().join("\n"))?,
-        StatesFormat::Dot => output::line(&dot().join("\n"))?,
+        StatesFormat::Text => print_table(),
+        StatesFormat::Mermaid => output::line(&mermaid().join("\n")),
+        StatesFormat::Dot => output::line(&dot().join("\n")),
     }
-    Ok(ExitStatus::Success)
 }
 
 /// `Outcome [condition]`, as in UML.

@@ -71,7 +71,7 @@ impl Args {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let key = args.signing_key.as_deref().map(EnvelopeKey::read);
     let key = key.transpose()?;
     let line = |statement: &Value| -> Result<Vec<u8>, CliError> {
@@ -83,8 +83,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     };
     let log = &args.file;
     let Some(to) = &args.output else {
-        write_statements(args, |statement| output::bytes(line(statement)?))?;
-        return Ok(ExitStatus::Success);
+        return write_statements(args, |statement| output::bytes(line(statement)?));
     };
     let failed = |error: io::Error| CliError::file(ExitStatus::Other, to, error);
     check_output(to, log)?;
@@ -94,8 +93,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     write_statements(args, |statement| {
         file.write_all(&line(statement)?).map_err(failed)
     })?;
-    file.finish().map_err(failed)?;
-    Ok(ExitStatus::Success)
+    file.finish().map_err(failed)
 }
 
 /// Refuses to replace the log itself, or something other than a file.

@@ -39,13 +39,14 @@ enum AuditCommand {
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     match &args.subcommand {
-        AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Verify(args) => return verify::run(args),
+        AuditCommand::Show(args) => return show::run(args),
         AuditCommand::Rotate(args) => rotate::run(args),
-        AuditCommand::Show(args) => show::run(args),
         AuditCommand::Checkpoint(args) => checkpoint::checkpoint(args),
         AuditCommand::Keygen(args) => checkpoint::keygen(args),
         AuditCommand::Prove(args) => prove::run(args),
         AuditCommand::Tiles(args) => checkpoint::tiles(args),
         AuditCommand::Export(args) => export::run(args),
-    }
+    }?;
+    Ok(ExitStatus::Success)
 }

@@ -11,15 +11,14 @@ use skopeo_index_core::escape::Escaped;
 use super::trust::{Trust, read_checkpoint, read_proof};
 use super::verify::Args;
 use crate::cli::exit::ExitStatus;
-use crate::cli::input::file_error;
 use crate::cli::options::Format;
 use crate::cli::output::{self, CliError};
 
 /// Checks a proof against a checkpoint that is trusted.
-pub(super) fn check(file: &Path, args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn check(file: &Path, args: &Args) -> Result<(), CliError> {
     let trust = args.keys.read()?;
     let proof = Proof::parse(&read_proof(file)?)
-        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))?;
+        .map_err(|error| CliError::file(ExitStatus::Usage, file, Escaped(&error.to_string())))?;
     let found = proof.checkpoint();
     let given = args.checkpoint.as_deref();
     let given = given.map(|file| Ok::<_, CliError>((file, read_checkpoint(file)?)));
@@ -57,10 +56,8 @@ pub(super) fn check(file: &Path, args: &Args) -> Result<ExitStatus, CliError> {
         }
         Format::Text => {}
     }
-    result.map_err(|error| {
-        CliError::file(ExitStatus::AuditBroken, file, Escaped(&error.to_string()))
-    })?;
-    Ok(ExitStatus::Success)
+    result
+        .map_err(|error| CliError::file(ExitStatus::AuditBroken, file, Escaped(&error.to_string())))
 }
 
 fn check_inclusion(

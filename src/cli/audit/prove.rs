@@ -29,7 +29,7 @@ pub(super) struct Args {
     signing: SigningArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let key = args.signing.read()?;
     let earlier = args.from.as_deref().map(read_checkpoint).transpose()?;
     let earlier = earlier.as_ref().map(|saved| saved.checkpoint());
@@ -64,8 +64,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             .to_string()
         }
     };
-    output::bytes(proof.into_bytes())?;
-    Ok(ExitStatus::Success)
+    output::bytes(proof.into_bytes())
 }
 
 /// Computes a path from the log as it was verified.

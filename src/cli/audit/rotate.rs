@@ -7,7 +7,6 @@ use skopeo_index::audit_log::{LogWriter, ReadError};
 use skopeo_index_core::audit::FileName;
 use skopeo_index_core::escape::EscapedPath;
 
-use crate::cli::exit::ExitStatus;
 use crate::cli::options::cancel_on_signals;
 use crate::cli::output::{self, CliError};
 
@@ -25,7 +24,7 @@ pub(super) struct Args {
     to: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let log = &args.file;
     // A log that doesn't exist is not created.
     fs::metadata(log).map_err(|error| ReadError::Io {
@@ -44,8 +43,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         checkpoint.size,
         EscapedPath(Path::new(kept.as_str())),
     ));
-    output::line(checkpoint.to_string().trim_end())?;
-    Ok(ExitStatus::Success)
+    output::line(checkpoint.to_string().trim_end())
 }
 
 /// The name in `--to`, which is in the directory of the log: the file is linked, not copied.

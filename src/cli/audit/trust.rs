@@ -11,7 +11,6 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::Escaped;
 
 use crate::cli::exit::ExitStatus;
-use crate::cli::input::file_error;
 use crate::cli::output::{self, CliError};
 
 /// Limit of a file of keys in bytes: some hundreds of them.
@@ -54,9 +53,10 @@ impl KeyArgs {
 
 fn read_keys(file: &Path) -> Result<Vec<VerifierKey>, CliError> {
     let text = String::from_utf8(read(file, MAX_KEYS_FILE)?);
-    let text = text.map_err(|error| CliError::usage(file_error(file, error)))?;
-    VerifierKey::parse_list(&text)
-        .map_err(|(line, error)| CliError::usage(file_error(file, format!("line {line}: {error}"))))
+    let text = text.map_err(|error| CliError::file(ExitStatus::Usage, file, error))?;
+    VerifierKey::parse_list(&text).map_err(|(line, error)| {
+        CliError::file(ExitStatus::Usage, file, format!("line {line}: {error}"))
+    })
 }
 
 /// Which checkpoints are trusted.
@@ -117,7 +117,7 @@ impl SignatureCheck {
 
 pub(super) fn read_checkpoint(file: &Path) -> Result<SavedCheckpoint, CliError> {
     SavedCheckpoint::parse(&read(file, MAX_NOTE_LEN)?)
-        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))
+        .map_err(|error| CliError::file(ExitStatus::Usage, file, Escaped(&error.to_string())))
 }
 
 /// Reads a proof, or a record, which is shorter.
@@ -128,7 +128,7 @@ pub(super) fn read_proof(file: &Path) -> Result<Vec<u8>, CliError> {
 fn read(file: &Path, max: usize) -> Result<Vec<u8>, CliError> {
     open_nonblocking(file)
         .and_then(|opened| read_all(opened, max, None))
-        .map_err(|error| CliError::usage(file_error(file, error)))
+        .map_err(|error| CliError::file(ExitStatus::Usage, file, error))
 }
 
 /// The key that checkpoints are signed with.

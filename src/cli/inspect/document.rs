@@ -21,7 +21,7 @@ use crate::cli::cache::CacheLocation;
 use crate::cli::debug::DebugRunner;
 use crate::cli::exit::ExitStatus;
 use crate::cli::hint::{AskedBy, HintContext};
-use crate::cli::input::{self, file_error};
+use crate::cli::input;
 use crate::cli::output::{self, CliError, of_io};
 use crate::cli::progress::retry_note;
 use crate::cli::{PROGRAM, shell};
@@ -122,7 +122,7 @@ fn read_file(
         Some(reason) if !text.starts_with(['.', '/']) => Some(format!("as an image: {reason}")),
         _ => None,
     };
-    Err(CliError::new(of_io(&error), file_error(path, error)).hint(hint))
+    Err(CliError::file(of_io(&error), path, error).hint(hint))
 }
 
 /// Reads an object of the cache, if it is there, and rehashes it.
@@ -137,12 +137,13 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Option<Document>
             CacheEntry::File { content },
         ) => Ok(Some(content.as_slice().to_vec().into())),
         _ => {
-            let message = file_error(&store.object(digest), "corrupt object");
+            let object = store.object(digest);
             let verify = [PROGRAM, "verify", "--quarantine"].map(OsString::from);
             let argv = verify.into_iter().chain(cache.option());
             let command = shell::command_line(argv.chain([digest.to_string().into()]));
             let hint = format!("`{command}` moves it to quarantine");
-            Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
+            let error = CliError::file(ExitStatus::CacheCorrupt, &object, "corrupt object");
+            Err(error.hint(Some(hint)))
         }
     }
 }

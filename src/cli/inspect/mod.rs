@@ -46,7 +46,7 @@ pub(super) struct Args {
     images: ImageArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     args.images.reject_stdin(Some(args.object.as_ref()))?;
     let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
     let document = document::read(args, &cancel)?;
@@ -65,15 +65,14 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         }
     };
     match (&args.platform, args.format) {
-        _ if args.raw => {}
+        _ if args.raw => Ok(()),
         (Some(platform), Format::Json) => {
-            output::json_line(&manifest_json(platform.select(&index)?))?;
+            output::json_line(&manifest_json(platform.select(&index)?))
         }
-        (Some(platform), Format::Text) => output::line(platform.select(&index)?.digest())?,
-        (None, Format::Json) => print_json(&index, digest, size)?,
-        (None, Format::Text) => print_table(&index, digest, size)?,
+        (Some(platform), Format::Text) => output::line(platform.select(&index)?.digest()),
+        (None, Format::Json) => print_json(&index, digest, size),
+        (None, Format::Text) => print_table(&index, digest, size),
     }
-    Ok(ExitStatus::Success)
 }
 
 /// Why a document is not an index, as a JSON object. A document that is too large was not

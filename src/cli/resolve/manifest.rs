@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     };
     if requests.is_empty() {
         let text = format!("no items of {SOURCE}, nothing to resolve");
-        display.note(&input::file_error(path, text));
+        display.note(&output::file_error(path, text));
         return Ok(ExitStatus::Success);
     }
     let work = |at, request: &Request| {

@@ -138,13 +138,13 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
 fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<String>, CliError> {
     let bytes = input::read_input(file, cancel)?;
     let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| CliError::usage(input::file_error(file, "not UTF-8")))?;
+    let text = text.map_err(|_| CliError::file(ExitStatus::Usage, file, "not UTF-8"))?;
     let lines = text.lines().map(str::trim);
     let images = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let images: Vec<_> = images.take(MAX_ITEMS + 1).map(str::to_owned).collect();
     if images.len() > MAX_ITEMS {
         let reason = format!("more than {MAX_ITEMS} images");
-        return Err(CliError::usage(input::file_error(file, reason)));
+        return Err(CliError::file(ExitStatus::Usage, file, reason));
     }
     Ok(images)
 }
