@@ -1,5 +1,6 @@
 //! Hints: what to do about a failure, decided by its kind.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -10,6 +11,8 @@ use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
 use skopeo_index_core::request::{ImageName, Location};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
+use super::exit::ExitStatus;
+use super::output::CliError;
 use super::typed::resolve_command;
 
 /// What was asked for, and how.
@@ -58,8 +61,14 @@ impl<'a> HintContext<'a> {
         }
     }
 
+    /// The error of a failed effect on an image, which messages call `shown`.
+    pub(super) fn error(&self, shown: impl Display, error: &EffectError) -> CliError {
+        CliError::new(ExitStatus::of_error(error), format!("{shown}: {error}"))
+            .hint(self.of_error(error))
+    }
+
     /// What to do about a failed effect.
-    pub(super) fn of_error(&self, error: &EffectError) -> Option<String> {
+    fn of_error(&self, error: &EffectError) -> Option<String> {
         let EffectError::Command { kind, .. } = error else {
             return None;
         };

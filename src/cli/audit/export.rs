@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use serde_json::Value;
-use skopeo_index::audit_log::{OpenRuns, ReadError, read_intact_log, read_lines};
+use skopeo_index::audit_log::{OpenRuns, read_intact_log};
 use skopeo_index::dsse::EnvelopeKey;
 use skopeo_index::os::NewFile;
-use skopeo_index_core::audit::{CompactRange, Entry, LogId, Record, VerifierId, statement};
+use skopeo_index_core::audit::{Entry, LogId, Record, VerifierId, statement};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
 
+use super::read_records;
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
 
@@ -120,13 +121,9 @@ fn write_statements(
     let log = &args.file;
     let checkpoint = read_intact_log(log)?;
     let verifier = args.verifier(&checkpoint.origin)?;
-    let (mut runs, mut range) = (OpenRuns::default(), CompactRange::default());
+    let mut runs = OpenRuns::default();
     let (mut written, mut skipped) = (0_u64, 0_u64);
-    read_lines(log, |line| {
-        if range.size() == checkpoint.size {
-            return Ok(());
-        }
-        range.push(line.leaf_hash());
+    read_records(log, &checkpoint, |line| {
         if let Some(record) = line.record()
             && let Some(origin) = runs.fetch_end(record)
             && let Entry::Transition { request, .. } = &record.entry
@@ -140,11 +137,8 @@ fn write_statements(
                 None => skipped += 1,
             }
         }
-        Ok::<_, CliError>(())
+        Ok(())
     })?;
-    if range.root() != checkpoint.root {
-        return Err(ReadError::Changed(log.to_owned()).into());
-    }
     if skipped > 0 {
         output::print_stderr(&format!(
             "skipped {skipped} {} without a verdict on the index (see `audit show --failed`)",

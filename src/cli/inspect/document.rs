@@ -184,17 +184,14 @@ fn fetch(
     };
     let context = HintContext::new(options, &location, name, by);
     let bytes = fetched.map_err(|error| {
-        let mut hint = context.of_error(&error);
+        let mut failed = context.error(reference, &error);
         let is_cancelled = matches!(error, EffectError::Cancelled { .. });
         if !is_cancelled && reference.to_string() == name.without_tag() {
             let read_as = "no such file, so it was taken for the name of an image";
-            hint = Some(hint.map_or(read_as.to_owned(), |hint| format!("{read_as}; {hint}")));
+            let hint = failed.hint.map(|hint| format!("{read_as}; {hint}"));
+            failed.hint = hint.or(Some(read_as.to_owned()));
         }
-        CliError::new(
-            ExitStatus::of_error(&error),
-            format!("{reference}: {error}"),
-        )
-        .hint(hint)
+        failed
     })?;
     let bytes = bytes.as_slice().to_vec();
     let actual = Digest::of(&bytes);

@@ -17,7 +17,7 @@ use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::audit::Checkpoint;
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::index::MediaType;
-use skopeo_index_core::machine::{EffectError, Failed, Outcome, State};
+use skopeo_index_core::machine::{Committed, EffectError, Failed, ManifestBytes, Outcome, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 use summary::{Cancelled, RunSummary, cancel_reason};
@@ -187,6 +187,28 @@ impl Progress<'_> {
         self.display.error(&message, None, "cancelled", json);
     }
 
+    fn committed(&self, request: &Request, committed: &Committed<ManifestBytes>, done: usize) {
+        let name = short(request);
+        if let Display::Plain = self.display {
+            let media_type = match committed.index().media_type {
+                MediaType::OciImageIndex => "OCI index",
+                MediaType::DockerManifestList => "Docker manifest list",
+            };
+            self.display.note(&format!(
+                "{} {name}: {media_type}, {} manifests, {} ({done}/{})",
+                committed.provenance().as_str(),
+                committed.index().manifests,
+                DecimalBytes(committed.size()),
+                self.total,
+            ));
+        }
+        if let Some(moved) = committed.quarantined() {
+            self.display.note(&format!(
+                "replaced {name}: the object in the cache was corrupt and is now {moved}"
+            ));
+        }
+    }
+
     fn failed(&self, request: &Request, failed: &Failed) {
         let hint = hint::of_failed(failed, self.options);
         let json = json!({
@@ -246,33 +268,12 @@ impl Observer for Progress<'_> {
             summary.count(id, report);
             summary.done()
         };
-        let request = &report.request;
         self.display.ended(id, report.result.is_ok());
-        if let (Display::Plain, Ok(committed)) = (&self.display, &report.result) {
-            let media_type = match committed.index().media_type {
-                MediaType::OciImageIndex => "OCI index",
-                MediaType::DockerManifestList => "Docker manifest list",
-            };
-            self.display.note(&format!(
-                "{} {}: {media_type}, {} manifests, {} ({done}/{})",
-                committed.provenance().as_str(),
-                short(request),
-                committed.index().manifests,
-                DecimalBytes(committed.size()),
-                self.total,
-            ));
-        }
         match &report.result {
-            Ok(committed) => {
-                if let Some(name) = committed.quarantined() {
-                    let name = format!("the object in the cache was corrupt and is now {name}");
-                    self.display
-                        .note(&format!("replaced {}: {name}", short(request)));
-                }
-            }
+            Ok(committed) => self.committed(&report.request, committed, done),
             // A cancellation is shown once, at the end.
             Err(failed) if cancel_reason(failed.cause()).is_some() => {}
-            Err(failed) => self.failed(request, failed),
+            Err(failed) => self.failed(&report.request, failed),
         }
     }
 }

@@ -206,10 +206,7 @@ impl Resolver<'_> {
         let note = |attempt, error: &_| print(&retry_note(shown, attempt, error));
         let bytes = fetch::resolve(&skopeo, location, name, images.retry(), self.cancel, &note);
         let context = HintContext::new(self.options, location, name, AskedBy::Tag);
-        let bytes = bytes.map_err(|error| {
-            let message = format!("{shown}: {error}");
-            CliError::new(ExitStatus::of_error(&error), message).hint(context.of_error(&error))
-        })?;
+        let bytes = bytes.map_err(|error| context.error(shown, &error))?;
         let index = Index::parse(&bytes).map_err(|reason| {
             let message = format!("{shown}: not an image index: {reason}");
             let hint = context.of_not_an_index(&reason);
