@@ -95,7 +95,9 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
         .iter()
         .filter_map(|r| dropped_tag_note(r))
         .collect();
-    let images = requests.iter().map(|r| (r.location(), r.name()));
+    // Offline, nothing uses credentials.
+    let images = requests.iter().filter(|_| !args.run.offline);
+    let images = images.map(|r| (r.location(), r.name()));
     let login = args.images.log_in(images, &cancel)?;
     let options = &login.options;
     let inputs = args.run.gate_inputs(skopeo_args, options);

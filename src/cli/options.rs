@@ -178,7 +178,7 @@ pub(super) struct RunArgs {
     method: MethodArg,
     /// Never contact a registry; fail if something is not in the cache
     #[arg(long, env = "SKOPEO_INDEX_OFFLINE", action = ArgAction::SetTrue, value_parser = boolean)]
-    offline: bool,
+    pub(super) offline: bool,
     #[command(flatten)]
     pub(super) verifiers: VerifierArgs,
     /// Append a record of every transition to this log
