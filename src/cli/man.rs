@@ -240,7 +240,7 @@ impl Page {
 
     fn files(&self, roff: &mut Roff) {
         let mut files: Vec<(&str, &str)> = Vec::new();
-        if self.has_option("cache") && self.has_option("store") {
+        if self.has_option("store") {
             files.push(("~/.cache/skopeo-index", "Default cache directory."));
         }
         if self.has_option("authfile") {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
+use skopeo_index::os::CancelToken;
 use skopeo_index::store::{NameRecord, NameRecords, Store};
 use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::digest::Digest;
@@ -49,7 +50,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let message = "nothing says what to keep; pass --keep-manifest FILE or --older-than TIME";
         return Err(CliError::usage(message));
     }
-    let keep = digests_to_keep(&args.keep_manifest)?;
+    let cancel = options::cancel_token(None)?;
+    let keep = digests_to_keep(&args.keep_manifest, &cancel)?;
     if keep.is_empty() && args.older_than.is_none() {
         // It may be another file than was meant.
         let message = format!(
@@ -77,7 +79,6 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut result = Ok(());
     if args.yes && !records.is_empty() {
         let digests: Vec<Digest> = unused.iter().map(|object| object.digest).collect();
-        let cancel = options::cancel_token(None)?;
         let removed;
         (removed, result) = store.prune(&digests, is_unused, &cancel);
         // Others were used in the meantime.
@@ -88,11 +89,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 /// The digests of the manifests' items.
-fn digests_to_keep(manifests: &[PathBuf]) -> Result<HashSet<Digest>, CliError> {
-    let cancel = options::cancel_token(None)?;
+fn digests_to_keep(
+    manifests: &[PathBuf],
+    cancel: &CancelToken,
+) -> Result<HashSet<Digest>, CliError> {
     let mut keep = HashSet::new();
     for path in manifests {
-        let items = input::manifest_items(path, &cancel)?;
+        let items = input::manifest_items(path, cancel)?;
         for (key, _) in items.iter() {
             let digest = key.parse::<Digest>().map_err(|error| {
                 let reason = format!("item {}: {error}", quote(key));

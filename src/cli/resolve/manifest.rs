@@ -1,10 +1,8 @@
 //! `skopeo-index resolve --manifest`: brings the digests of an osbuild manifest up to date.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use skopeo_index::os::{CancelToken, lock_dir, replace_file};
-use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::osbuild::{PinError, Pins, SOURCE};
 use skopeo_index_core::request::Request;
@@ -83,37 +81,33 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     if new.len() < requests.len() {
         return Ok(status);
     }
-    let pairs = requests
-        .iter()
-        .map(Request::digest)
-        .zip(new.iter().map(Request::digest));
-    let digests: BTreeMap<Digest, Digest> = pairs.collect();
-    let replaced = pins.replace(&digests);
-    let replaced = replaced.map_err(|error| {
+    let pairs = || requests.iter().zip(&new);
+    let digests = pairs().map(|(old, new)| (old.digest(), new.digest()));
+    let replaced = pins.replace(&digests.collect()).map_err(|error| {
         let (PinError::Duplicate(digest) | PinError::Shared(digest)) = error else {
             return CliError::file(ExitStatus::Usage, path, error);
         };
-        let has_digest =
-            |(old, new): &(&Request, &Request)| old.digest() == digest || new.digest() == digest;
-        let items = requests.iter().zip(&new).filter(has_digest);
+        let items = pairs().filter(|(old, new)| [old.digest(), new.digest()].contains(&digest));
         let items: Vec<String> = items.map(|(old, _)| old.to_string()).collect();
         let reason = format!("{error} ({}); nothing was written", items.join(", "));
         CliError::file(ExitStatus::Usage, path, reason)
     })?;
-    let changed = requests.iter().zip(&new).filter(|(old, new)| old != new);
-    let mut count = 0;
-    for (old, new) in changed {
+    let changed: Vec<_> = pairs().filter(|(old, new)| old != new).collect();
+    for (old, new) in &changed {
         output::line(&format!("-{}\n+{}", with_tag(old), with_tag(new)))?;
-        count += 1;
     }
-    display.note(&format!("{count} of {} digests changed", requests.len()));
-    if count > 0 && pins.has_images() {
+    let (count, total) = (changed.len(), requests.len());
+    display.note(&format!("{count} of {total} digests changed"));
+    if changed.is_empty() {
+        return Ok(ExitStatus::Success);
+    }
+    if pins.has_images() {
         display.note("images of org.osbuild.skopeo stay as they are: update them as well");
     }
-    if count > 0 && args.manifest.check {
+    if args.manifest.check {
         return Ok(ExitStatus::Other);
     }
-    if count > 0 && args.manifest.write {
+    if args.manifest.write {
         write(path, &json, &replaced, cancel)?;
     }
     Ok(ExitStatus::Success)
