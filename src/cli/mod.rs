@@ -44,7 +44,7 @@ use std::process::ExitCode;
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Parser, Subcommand};
-use skopeo_index::os::best_effort;
+use skopeo_index::os::WriteError;
 use skopeo_index_core::osbuild::SOURCE;
 
 use exit::ExitStatus;
@@ -135,9 +135,11 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
             output::print_stderr(error.to_string().trim_end());
             return CliError::silent(ExitStatus::Usage);
         }
-        // Help names every variable. The exit status says enough where stdout is closed.
-        best_effort(parse(&|_| false).err().unwrap_or(error).print());
-        CliError::silent(ExitStatus::Success)
+        // Help names every variable.
+        match parse(&|_| false).err().unwrap_or(error).print() {
+            Ok(()) => CliError::silent(ExitStatus::Success),
+            Err(error) => WriteError::from(error).into(),
+        }
     })
 }
 
