@@ -24,23 +24,12 @@ const MAX_PASSWORD: usize = 64 << 10;
 pub(super) struct CredentialOptions {
     /// User for the registry of the images; a password that is not given is asked for
     #[arg(long, value_name = "USER[:PASSWORD]")]
-    creds: Option<Creds>,
+    creds: Option<String>,
     /// Read the password of --creds USER from stdin
     #[arg(long, requires = "creds")]
     password_stdin: bool,
 }
 
-/// A user, and maybe a password. Any text is one, so that no error shows it.
-#[derive(Clone)]
-struct Creds(String);
-
-impl From<String> for Creds {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-/// The credentials of the command line.
 pub(super) struct CredentialArgs {
     user: Option<(String, Password)>,
 }
@@ -58,7 +47,7 @@ impl ExclusiveOptions for CredentialArgs {
         options: CredentialOptions,
         on_command_line: &dyn Fn(&str) -> bool,
     ) -> Result<Self, &'static str> {
-        let Some(Creds(creds)) = options.creds else {
+        let Some(creds) = options.creds else {
             return Ok(Self { user: None });
         };
         if on_command_line("authfile") {

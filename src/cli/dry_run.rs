@@ -138,7 +138,6 @@ impl DryRun<'_> {
         }
     }
 
-    /// The commands of a miss.
     fn commands(&self, request: &Request, method: Method) -> Vec<Vec<OsString>> {
         let mut options = self.options.clone();
         let is_private = |file: &&mut PathBuf| PrivateAuthFile::is_path(file);

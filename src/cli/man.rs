@@ -65,7 +65,6 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     output::bytes(page.text().into_bytes())
 }
 
-/// A man page.
 struct Page {
     command: Command,
     name: String,

@@ -50,7 +50,6 @@ use skopeo_index_core::osbuild::SOURCE;
 use exit::ExitStatus;
 use output::CliError;
 
-/// Name of the program.
 const PROGRAM: &str = "skopeo-index";
 
 /// Fetches container image indexes by digest, and verifies what lands in the cache
@@ -85,7 +84,6 @@ enum CliCommand {
 }
 
 /// Runs the command line and returns its exit status.
-#[must_use]
 pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let result = if is_service(&args) {

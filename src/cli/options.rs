@@ -217,7 +217,6 @@ impl RunArgs {
         GateInputs::from_process(options, method, skopeo.program())
     }
 
-    /// The labels of the run.
     pub(super) fn labels(&self) -> Result<Labels, CliError> {
         let labels = Labels::new(self.labels.iter().cloned());
         labels.map_err(|error| CliError::usage(format!("--label: {error}")))
@@ -239,7 +238,6 @@ impl RunArgs {
     }
 }
 
-/// Format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// Human-readable text

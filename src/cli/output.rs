@@ -64,7 +64,6 @@ impl CliError {
         Self { hint, ..self }
     }
 
-    /// Prints it on stderr.
     pub(super) fn print(&self) {
         if let Some(message) = &self.message {
             print_stderr(&error_text(message, self.hint.as_deref()));

@@ -96,7 +96,6 @@ impl Trust {
 }
 
 impl SignatureCheck {
-    /// Prints it for people.
     pub(super) fn print(&self) -> Result<(), CliError> {
         match self {
             Self::SignedBy(names) => output::line(&format!(

@@ -39,7 +39,6 @@ pub(super) enum ProgressMode {
     None,
 }
 
-/// Options of progress.
 #[derive(Debug, clap::Args)]
 pub(super) struct ProgressArgs {
     /// How progress is shown
