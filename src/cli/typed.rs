@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::LazyLock;
 
-use clap::CommandFactory;
 use clap::parser::ValueSource;
+use clap::{Arg, Command, CommandFactory};
 use skopeo_index_core::request::{ImageName, Location, TlsVerify};
 
 use super::options::REGISTRY_HEADING;
@@ -39,22 +39,30 @@ pub(super) fn resolve_command(location: &Location, name: &ImageName) -> String {
     shell::command_line(argv)
 }
 
-/// This command line, with commands in place of some of its words.
+/// This command line, with commands in place of some of its arguments.
 pub(super) fn command_with(replaced: &[(&str, String)]) -> String {
+    let command = Cli::command();
+    let args = command.get_subcommands().flat_map(Command::get_arguments);
+    let takes_word = |arg: &&Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
+    let options = args.filter(takes_word).filter_map(Arg::get_long);
+    let options: Vec<String> = options.map(|long| format!("--{long}")).collect();
     let mut words = vec![shell::quote(&program())];
-    let mut is_creds = false;
+    // The option whose value is the next word.
+    let mut option = None;
     for word in std::env::args_os().skip(1) {
-        let command = replaced.iter().find(|(text, _)| word == *text);
+        let is_replaced = |(text, _): &&(&str, _)| option.is_none() && word == *text;
+        let command = replaced.iter().find(is_replaced);
         words.push(match command {
             _ if word == PASSWORD_STDIN => continue,
             Some((_, command)) => format!("\"$({command})\""),
-            None if is_creds => shell::quote(&without_password(&word)),
+            None if option == Some(CREDS) => shell::quote(&without_password(&word)),
             None if word.as_bytes().starts_with(b"--creds=") => {
                 shell::quote(&without_password(&word))
             }
             None => shell::quote(&word),
         });
-        is_creds = word == CREDS;
+        let is_word = |option: &&String| word == option.as_str();
+        option = options.iter().find(is_word).map(String::as_str);
     }
     words.join(" ")
 }
