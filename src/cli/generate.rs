@@ -17,21 +17,16 @@ pub(super) struct Completions {
 }
 
 pub(super) fn completions(args: &Completions) -> Result<(), CliError> {
-    let (mut bytes, mut command) = (Vec::new(), Cli::command());
-    if args.shell != Shell::Bash {
-        clap_complete::generate(args.shell, &mut command, PROGRAM, &mut bytes);
-        return output::bytes(bytes);
-    }
     // With a hyphen in the name, clap_complete's labels don't match each other, and nothing
     // is completed after the first word.
-    let mut command = command.name(BASH_NAME);
-    clap_complete::generate(args.shell, &mut command, BASH_NAME, &mut bytes);
-    let script = String::from_utf8_lossy(&bytes);
-    let registered = script.lines().map(|line| match line.trim_start() {
-        line if line.starts_with("complete -F ") => {
-            line.replace(&format!(" {BASH_NAME}"), &format!(" {PROGRAM}"))
-        }
-        _ => line.to_owned(),
-    });
-    output::bytes(registered.collect::<Vec<_>>().join("\n").into_bytes())
+    let name = match args.shell {
+        Shell::Bash => BASH_NAME,
+        _ => PROGRAM,
+    };
+    let mut bytes = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command().name(name), name, &mut bytes);
+    // The lines that register the function for the program.
+    let (end, program_end) = (format!(" {BASH_NAME}\n"), format!(" {PROGRAM}\n"));
+    let script = String::from_utf8_lossy(&bytes).replace(&end, &program_end);
+    output::bytes(script.into_bytes())
 }

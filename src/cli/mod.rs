@@ -122,22 +122,21 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
         if let Some(tip) = tips::usage_error(&error, args) {
             return tip;
         }
-        let is_long = args.iter().any(|argument| argument == "--version");
-        if error.kind() == ErrorKind::DisplayVersion && is_long {
-            let printed = print_version(error.to_string().trim_end());
-            return printed
-                .err()
-                .unwrap_or(CliError::silent(ExitStatus::Success));
-        }
         if error.use_stderr() {
             output::print_stderr(error.to_string().trim_end());
             return CliError::silent(ExitStatus::Usage);
         }
-        // Help names every variable.
-        match parse(&|_| false).err().unwrap_or(error).print() {
-            Ok(()) => CliError::silent(ExitStatus::Success),
-            Err(error) => WriteError::from(error).into(),
-        }
+        let is_long = args.iter().any(|argument| argument == "--version");
+        let printed = match error.kind() {
+            ErrorKind::DisplayVersion if is_long => print_version(error.to_string().trim_end()),
+            // Help names every variable.
+            _ => {
+                let help = parse(&|_| false).err().unwrap_or(error);
+                help.print().map_err(|error| WriteError::from(error).into())
+            }
+        };
+        let success = CliError::silent(ExitStatus::Success);
+        printed.err().unwrap_or(success)
     })
 }
 
