@@ -67,7 +67,7 @@ pub(super) struct Args {
 
 pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     if args.dry_run {
-        args.images.skip_prompt();
+        args.images.credentials.0.skip_prompt();
     }
     let skopeo_args = &args.images.skopeo;
     let signing_key = args.signing.read()?;
@@ -81,7 +81,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     let cancel = cancel_on_signals(skopeo_args.deadline)?;
     let binary = skopeo_args.binary();
     let manifest = args.manifest.as_deref();
-    args.images.reject_stdin(manifest)?;
+    args.images.credentials.0.reject_stdin(manifest)?;
     let requests = input::requests(&args.references, manifest, &args.images, &cancel)?;
     if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
         let text = format!("no items of {SOURCE}, nothing to fetch");

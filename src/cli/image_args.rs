@@ -1,7 +1,5 @@
 //! Options of commands that access images.
 
-use std::path::Path;
-
 use skopeo_index::fetch::RetryPolicy;
 use skopeo_index::os::CancelToken;
 use skopeo_index_core::request::{ImageName, Location, Reference};
@@ -19,7 +17,7 @@ pub(super) struct ImageArgs {
     locations: Exclusive<LocationDefaults>,
     // Before `skopeo`, which takes the options that these can't be combined with.
     #[command(flatten)]
-    credentials: Exclusive<CredentialArgs>,
+    pub(super) credentials: Exclusive<CredentialArgs>,
     #[command(flatten)]
     pub(super) skopeo: SkopeoArgs,
 }
@@ -39,16 +37,6 @@ impl ImageArgs {
             ));
         }
         text.parse().map_err(|error| format!("{error}"))
-    }
-
-    /// Fails if both the password and something else are on stdin.
-    pub(super) fn reject_stdin(&self, input: Option<&Path>) -> Result<(), CliError> {
-        self.credentials.0.reject_stdin(input)
-    }
-
-    /// Lets nothing ask for the password of credentials that are not used.
-    pub(super) fn skip_prompt(&mut self) {
-        self.credentials.0.skip_prompt();
     }
 
     /// The options of skopeo for these images, with the credentials of the command line.

@@ -32,7 +32,7 @@ impl KeyArgs {
 
     pub(super) fn read(&self) -> Result<Trust, CliError> {
         if self.is_empty() {
-            return Ok(Trust::Unchecked);
+            return Ok(Trust(None));
         }
         let mut keys = Vec::new();
         for text in &self.keys {
@@ -47,7 +47,7 @@ impl KeyArgs {
         }
         let keys = VerifierKeys::new(keys);
         let keys = keys.map_err(|error| CliError::usage(format!("--key: {error}")))?;
-        Ok(Trust::Keys(keys))
+        Ok(Trust(Some(keys)))
     }
 }
 
@@ -59,13 +59,9 @@ fn read_keys(file: &Path) -> Result<Vec<VerifierKey>, CliError> {
     })
 }
 
-/// Which checkpoints are trusted.
-pub(super) enum Trust {
-    /// Those that one of these keys has signed.
-    Keys(VerifierKeys),
-    /// All: they are kept in a trusted place.
-    Unchecked,
-}
+/// The keys of which one must have signed a checkpoint. Without keys, all checkpoints are
+/// trusted: they are kept in a trusted place.
+pub(super) struct Trust(Option<VerifierKeys>);
 
 /// What is known of the signatures of a checkpoint that is used.
 pub(super) enum SignatureCheck {
@@ -82,7 +78,7 @@ impl Trust {
         file: &Path,
         checkpoint: &SavedCheckpoint,
     ) -> Result<SignatureCheck, CliError> {
-        let Self::Keys(keys) = self else {
+        let Some(keys) = &self.0 else {
             return Ok(SignatureCheck::NotChecked);
         };
         let signers = checkpoint.verify(keys, is_valid_signature);

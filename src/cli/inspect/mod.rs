@@ -47,7 +47,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    args.images.reject_stdin(Some(args.object.as_ref()))?;
+    args.images
+        .credentials
+        .0
+        .reject_stdin(Some(args.object.as_ref()))?;
     let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
     let document = document::read(args, &cancel)?;
     let (digest, size) = (Digest::of(&document.bytes), document.bytes.len());

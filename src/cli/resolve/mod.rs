@@ -81,10 +81,13 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     }
     let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
     if let Some(path) = args.manifest.path()? {
-        args.images.reject_stdin(Some(path))?;
+        args.images.credentials.0.reject_stdin(Some(path))?;
         return manifest::run(args, path, &cancel);
     }
-    args.images.reject_stdin(args.file.as_deref())?;
+    args.images
+        .credentials
+        .0
+        .reject_stdin(args.file.as_deref())?;
     let mut texts = args.names.clone();
     if let Some(file) = &args.file {
         texts.extend(read_list(file, &cancel)?);
