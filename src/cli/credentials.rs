@@ -1,7 +1,6 @@
 //! `--creds` and `--password-stdin`.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -19,36 +18,18 @@ use super::output::CliError;
 /// Limit of a password in bytes: a service account's key has some 2,400.
 const MAX_PASSWORD: usize = 64 << 10;
 
-// No variable: skopeo would inherit it.
-#[derive(Debug, clap::Args)]
+// No variable: skopeo would inherit it. No `Debug`: it would show a password.
+#[derive(clap::Args)]
 #[command(next_help_heading = REGISTRY_HEADING)]
 pub(super) struct CredentialOptions {
     /// User for the registry of the images; a password that is not given is asked for
     #[arg(long, value_name = "USER[:PASSWORD]")]
-    creds: Option<Creds>,
+    creds: Option<String>,
     /// Read the password of --creds USER from stdin
     #[arg(long, requires = "creds")]
     password_stdin: bool,
 }
 
-/// A user, and maybe a password. Any text is one, so that no error shows it.
-#[derive(Clone)]
-struct Creds(String);
-
-impl From<String> for Creds {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Creds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Creds")
-    }
-}
-
-/// The credentials of the command line.
-#[derive(Debug)]
 pub(super) struct CredentialArgs {
     user: Option<(String, Password)>,
 }
@@ -59,12 +40,6 @@ enum Password {
     Prompt,
 }
 
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password")
-    }
-}
-
 impl ExclusiveOptions for CredentialArgs {
     type Options = CredentialOptions;
 
@@ -72,7 +47,7 @@ impl ExclusiveOptions for CredentialArgs {
         options: CredentialOptions,
         on_command_line: &dyn Fn(&str) -> bool,
     ) -> Result<Self, &'static str> {
-        let Some(Creds(creds)) = options.creds else {
+        let Some(creds) = options.creds else {
             return Ok(Self { user: None });
         };
         if on_command_line("authfile") {
@@ -110,6 +85,13 @@ impl CredentialArgs {
         }
     }
 
+    /// Takes any password for one that would be asked for, where it is not used.
+    pub(super) fn skip_prompt(&mut self) {
+        if let Some((_, password @ Password::Prompt)) = &mut self.user {
+            *password = Password::Given("-".to_owned());
+        }
+    }
+
     /// The options of skopeo for these images. Credentials are for one registry, and no
     /// other gets them.
     pub(super) fn log_in<'a>(
@@ -118,35 +100,38 @@ impl CredentialArgs {
         images: impl IntoIterator<Item = (&'a Location, &'a ImageName)>,
         cancel: &CancelToken,
     ) -> Result<Login, CliError> {
-        let (mut options, mut credentials) = (skopeo.options(), None);
-        if let Some((user, password)) = &self.user {
-            let in_registry =
-                |(location, _): &(&Location, _)| matches!(location, Location::Docker { .. });
-            let images = images.into_iter().filter(in_registry);
-            let domain = |(_, name)| Repository::of(name).domain().to_owned();
-            let domains: BTreeSet<String> = images.map(domain).collect();
-            let mut domains = domains.iter();
-            if let Some(domain) = domains.next() {
-                if let Some(other) = domains.next() {
-                    return Err(CliError::usage(format!(
-                        "--creds is for one registry, but the images are in {domain} and \
-                         {other}: pass --authfile FILE"
-                    )));
-                }
-                let password = read_password(user, password, domain, cancel)?;
-                let invalid = || CliError::usage("--creds: user or password is empty or has a NUL");
-                let file = Credentials::new(user, &password).ok_or_else(invalid)?;
-                let file = PrivateAuthFile::new(&file.auth_file(domain)).map_err(|error| {
-                    CliError::other(format!("cannot create the credentials file: {error}"))
-                })?;
-                options.authfile = Some(file.path());
-                credentials = Some(file);
+        let mut login = Login {
+            options: skopeo.options(),
+            _credentials: None,
+        };
+        let Some((user, password)) = &self.user else {
+            return Ok(login);
+        };
+        let in_registry =
+            |(location, _): &(&Location, _)| matches!(location, Location::Docker { .. });
+        let images = images.into_iter().filter(in_registry);
+        let domain = |(_, name)| Repository::of(name).domain().to_owned();
+        let domains = BTreeSet::from_iter(images.map(domain));
+        let mut domains = domains.iter();
+        let domain = match (domains.next(), domains.next()) {
+            (Some(domain), Some(other)) => {
+                return Err(CliError::usage(format!(
+                    "--creds is for one registry, but the images are in {domain} and {other}: \
+                     pass --authfile FILE"
+                )));
             }
-        }
-        Ok(Login {
-            options,
-            _credentials: credentials,
-        })
+            (Some(domain), None) => domain,
+            (None, _) => return Ok(login),
+        };
+        let password = read_password(user, password, domain, cancel)?;
+        let invalid = || CliError::usage("--creds: user or password is empty or has a NUL");
+        let credentials = Credentials::new(user, &password).ok_or_else(invalid)?;
+        let file = PrivateAuthFile::new(&credentials.auth_file(domain)).map_err(|error| {
+            CliError::other(format!("cannot create the credentials file: {error}"))
+        })?;
+        login.options.authfile = Some(file.path());
+        login._credentials = Some(file);
+        Ok(login)
     }
 }
 

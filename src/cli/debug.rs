@@ -1,5 +1,6 @@
 //! `--debug`.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 
@@ -33,7 +34,8 @@ impl CommandRunner for DebugRunner<'_> {
         let result = self.skopeo.run(command, options, limits, cancel);
         if options.debug == SkopeoDebug::On {
             let argv = command.argv(options, limits.timeout);
-            let line = shell::command_line(self.program(), &argv);
+            let program = std::iter::once(self.program().as_os_str());
+            let line = shell::command_line(program.chain(argv.iter().map(OsString::as_os_str)));
             (self.print)(&format!("{line} ({})", seconds(started.elapsed())));
             match &result {
                 Ok(output) if output.exit != Exit::Status(0) => self.print_stderr(&output.stderr),

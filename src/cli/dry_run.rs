@@ -1,17 +1,17 @@
 //! `skopeo-index fetch --dry-run`: reads the cache, and changes nothing.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use skopeo_index::fetch::{Engine, EngineChoice, EngineUse};
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::Registry;
-use skopeo_index::skopeo::CommandRunner;
+use skopeo_index::skopeo::{CommandRunner, PrivateAuthFile};
 use skopeo_index::store::Store;
-use skopeo_index_core::machine::{Network, ObjectStatus};
+use skopeo_index_core::machine::{Method, Network, ObjectStatus};
 use skopeo_index_core::request::Request;
-use skopeo_index_core::skopeo::{SkopeoOptions, method_commands};
+use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions, method_commands};
 use skopeo_index_core::verifier::VerifierCommand;
 
 use super::exit::ExitStatus;
@@ -22,6 +22,9 @@ use super::shell;
 /// Stands for the directory of an attempt (method copy).
 const STAGING: &str = "STAGING";
 
+/// Stands for the private credentials file of `--creds`, which is gone with this process.
+const AUTHFILE: &str = "AUTHFILE";
+
 /// How requests would be fetched.
 pub(super) struct DryRun<'a> {
     pub(super) run: &'a RunArgs,
@@ -31,6 +34,15 @@ pub(super) struct DryRun<'a> {
     pub(super) format: Format,
 }
 
+/// How a miss would be fetched.
+struct Plan {
+    engine: EngineUse,
+    /// What the registry client would request.
+    url: Option<String>,
+    /// The commands of skopeo, with its path.
+    commands: Vec<Vec<OsString>>,
+}
+
 impl DryRun<'_> {
     pub(super) fn run(
         &self,
@@ -38,6 +50,7 @@ impl DryRun<'_> {
         requests: &[Request],
         cancel: &CancelToken,
     ) -> Result<ExitStatus, CliError> {
+        let policy = self.run.policy(self.skopeo.attempts());
         for request in requests {
             cancel
                 .cancelled()
@@ -48,119 +61,97 @@ impl DryRun<'_> {
                 ObjectStatus::Missing => ("missing", true),
                 ObjectStatus::Corrupt => ("corrupt", true),
             };
-            let policy = self.run.policy(self.skopeo.attempts());
-            match (
-                self.format,
-                is_fetched && policy.network == Network::Allowed,
-            ) {
-                (Format::Json, true) => output::json_line(&self.json(request, cache))?,
-                (Format::Json, false) => output::json_line(&self.base_json(request, cache))?,
-                (Format::Text, true) => {
-                    let how = self.text(request);
-                    output::line(&format!("{cache}\t{request}\t{how}{}", self.verifiers()))?;
-                }
-                (Format::Text, false) => {
-                    output::line(&format!("{cache}\t{request}{}", self.verifiers()))?;
-                }
+            let is_fetched = is_fetched && policy.network == Network::Allowed;
+            let plan = is_fetched.then(|| self.plan(request, policy.method));
+            match self.format {
+                Format::Json => output::json_line(&self.json(request, cache, plan))?,
+                Format::Text => output::line(&self.text(request, cache, plan))?,
             }
         }
         Ok(ExitStatus::Success)
     }
 
-    /// A column for each verifier.
-    fn verifiers(&self) -> String {
-        let column = |command: &VerifierCommand| {
-            let arguments = command.words().iter().skip(1).map(OsString::from);
-            let arguments: Vec<_> = arguments.collect();
-            let line = shell::command_line(Path::new(command.program()), &arguments);
-            format!("\tverifier: {line}")
-        };
-        self.run.verifiers().commands().map(column).collect()
-    }
-
-    fn base_json(&self, request: &Request, cache: &str) -> Value {
+    fn json(&self, request: &Request, cache: &str, plan: Option<Plan>) -> Value {
         let mut json = json!({
             "reference": request.to_string(), "source": request.skopeo_source(),
             "cache": cache, "commands": [],
         });
-        let verifiers: Vec<_> = self.run.verifiers().commands().collect();
+        let verifiers: Vec<_> = self.run.verifiers.commands().collect();
         if !verifiers.is_empty() {
             json["verifiers"] = json!(verifiers);
         }
-        json
-    }
-
-    fn json(&self, request: &Request, cache: &str) -> Value {
-        let mut json = self.base_json(request, cache);
-        let (engine, url) = self.plan(request);
-        json["engine"] = output::engine_json(&engine);
-        if let Some(url) = url {
-            json["url"] = url.into();
-        } else if engine.engine == Engine::Skopeo {
-            let binary = self.skopeo.binary();
-            let commands = self.commands(request);
-            let commands = commands.iter().map(|argv| words(binary.program(), argv));
-            json["commands"] = commands.collect();
+        if let Some(plan) = plan {
+            let word = |word: &OsString| Value::from(word.to_string_lossy());
+            let words = |argv: &Vec<OsString>| argv.iter().map(word).collect::<Value>();
+            json["engine"] = json!(plan.engine);
+            json["commands"] = plan.commands.iter().map(words).collect();
+            if let Some(url) = plan.url {
+                json["url"] = url.into();
+            }
         }
         json
     }
 
-    /// The request or the commands, and why it is not the request.
-    fn text(&self, request: &Request) -> String {
-        let (engine, url) = self.plan(request);
-        let how = match (engine.engine, url) {
-            (_, Some(url)) => format!("GET {url}"),
-            (Engine::Registry, None) => "-".to_owned(),
-            (Engine::Skopeo, None) => {
-                let binary = self.skopeo.binary();
-                let commands = self.commands(request);
-                let lines = commands
-                    .iter()
-                    .map(|argv| shell::command_line(binary.program(), argv));
-                lines.collect::<Vec<_>>().join(" && ")
-            }
+    /// Columns: the object in the cache, the request, how it would be fetched, why not by the
+    /// registry client, and each verifier.
+    fn text(&self, request: &Request, cache: &str, plan: Option<Plan>) -> String {
+        let mut columns = vec![cache.to_owned(), request.to_string()];
+        if let Some(plan) = plan {
+            let commands: Vec<_> = plan.commands.iter().map(shell::command_line).collect();
+            columns.push(match plan.url {
+                Some(url) => format!("GET {url}"),
+                None if commands.is_empty() => "-".to_owned(),
+                None => commands.join(" && "),
+            });
+            columns.extend(plan.engine.reason.map(|reason| format!("({reason})")));
+        }
+        let verifier = |command: &VerifierCommand| {
+            format!("verifier: {}", shell::command_line(command.words()))
         };
-        let reason = engine.reason.map(|reason| format!("\t({reason})"));
-        how + &reason.unwrap_or_default()
+        columns.extend(self.run.verifiers.commands().map(verifier));
+        columns.join("\t")
     }
 
-    /// The engine of a miss, and the URL that the registry client would request.
-    fn plan(&self, request: &Request) -> (EngineUse, Option<String>) {
-        let ask = |otherwise| match self.registry.first_url(request) {
-            Ok(url) => (EngineUse::chosen(Engine::Registry), Some(url)),
-            Err(refusal) => {
-                let engine = EngineUse {
-                    engine: otherwise,
-                    reason: Some(refusal.to_string()),
-                };
-                (engine, None)
-            }
+    fn plan(&self, request: &Request, method: Method) -> Plan {
+        let (engine, reason, url) = match self.run.engine.engine {
+            EngineChoice::Only(Engine::Skopeo) => (Engine::Skopeo, None, None),
+            choice => match self.registry.first_url(request) {
+                Ok(url) => (Engine::Registry, None, Some(url)),
+                Err(refusal) => {
+                    let engine = match choice {
+                        EngineChoice::Auto => Engine::Skopeo,
+                        EngineChoice::Only(engine) => engine,
+                    };
+                    (engine, Some(refusal.to_string()), None)
+                }
+            },
         };
-        match self.run.engine() {
-            EngineChoice::Auto => ask(Engine::Skopeo),
-            EngineChoice::Only(Engine::Registry) => ask(Engine::Registry),
-            EngineChoice::Only(Engine::Skopeo) => (EngineUse::chosen(Engine::Skopeo), None),
+        let commands = match engine {
+            Engine::Registry => Vec::new(),
+            Engine::Skopeo => self.commands(request, method),
+        };
+        let engine = EngineUse { engine, reason };
+        Plan {
+            engine,
+            url,
+            commands,
         }
     }
 
-    /// The commands of a miss.
-    fn commands(&self, request: &Request) -> Vec<Vec<OsString>> {
-        let policy = self.run.policy(self.skopeo.attempts());
-        let dir = Path::new(STAGING);
-        let file = &dir.join("manifest.json");
-        let commands = method_commands(policy.method, request, dir, file);
-        let timeout = self.skopeo.command_timeout();
-        let argv = commands
-            .iter()
-            .map(|command| command.argv(self.options, timeout));
-        argv.collect()
+    fn commands(&self, request: &Request, method: Method) -> Vec<Vec<OsString>> {
+        let mut options = self.options.clone();
+        let is_private = |file: &&mut PathBuf| PrivateAuthFile::is_path(file);
+        if let Some(file) = options.authfile.as_mut().filter(is_private) {
+            *file = AUTHFILE.into();
+        }
+        let (binary, dir) = (self.skopeo.binary(), Path::new(STAGING));
+        let argv = |command: &SkopeoCommand<'_>| {
+            let mut argv = command.argv(&options, self.skopeo.command_timeout);
+            argv.insert(0, binary.program().into());
+            argv
+        };
+        let file = dir.join("manifest.json");
+        let commands = method_commands(method, request, dir, &file);
+        commands.iter().map(argv).collect()
     }
-}
-
-fn words(program: &Path, argv: &[OsString]) -> Vec<String> {
-    let program = std::iter::once(program.as_os_str());
-    let words = program.chain(argv.iter().map(OsString::as_os_str));
-    words
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect()
 }

@@ -66,7 +66,6 @@ impl ExitStatus {
     }
 
     /// The status of a failed fetch.
-    #[must_use]
     pub(super) const fn of_cause(cause: &Cause) -> Self {
         match cause {
             Cause::NotAnIndex { .. } => Self::NotAnIndex,
@@ -85,7 +84,6 @@ impl ExitStatus {
     }
 
     /// The status of a failed effect.
-    #[must_use]
     pub(super) const fn of_error(error: &EffectError) -> Self {
         match error {
             EffectError::Command { kind, .. } => match kind {

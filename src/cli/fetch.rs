@@ -21,14 +21,14 @@ use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::image_args::ImageArgs;
 use super::input;
-use super::options::{Format, RunArgs};
+use super::options::{Format, RunArgs, cancel_on_signals};
 use super::output::{self, CliError, json_line};
 use super::progress::{Progress, ProgressArgs};
 
 /// Fetch indexes into a cache
 ///
 /// Prints the path of each object, in the order of the request.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Args {
     #[arg(
         value_name = "NAME@DIGEST",
@@ -65,7 +65,10 @@ pub(super) struct Args {
     images: ImageArgs,
 }
 
-pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
+    if args.dry_run {
+        args.images.credentials.0.skip_prompt();
+    }
     let skopeo_args = &args.images.skopeo;
     let signing_key = args.signing.read()?;
     if signing_key.is_some() && args.checkpoint.is_none() {
@@ -75,15 +78,15 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     }
     let labels = args.run.labels()?;
     let started = Instant::now();
-    let cancel = skopeo_args.cancel_on_signals()?;
+    let cancel = cancel_on_signals(skopeo_args.deadline)?;
     let binary = skopeo_args.binary();
     let manifest = args.manifest.as_deref();
-    args.images.reject_stdin(manifest)?;
+    args.images.credentials.0.reject_stdin(manifest)?;
     let requests = input::requests(&args.references, manifest, &args.images, &cancel)?;
     if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
         let text = format!("no items of {SOURCE}, nothing to fetch");
         let display = args.progress.display(0);
-        display.note(&input::file_error(manifest, text));
+        display.note(&output::file_error(manifest, text));
         return Ok(ExitStatus::Success);
     }
     let store = args.cache.0.open()?;
@@ -92,11 +95,13 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         .iter()
         .filter_map(|r| dropped_tag_note(r))
         .collect();
-    let images = requests.iter().map(|r| (r.location(), r.name()));
+    // Offline, nothing uses credentials.
+    let images = requests.iter().filter(|_| !args.run.offline);
+    let images = images.map(|r| (r.location(), r.name()));
     let login = args.images.log_in(images, &cancel)?;
     let options = &login.options;
     let inputs = args.run.gate_inputs(skopeo_args, options);
-    let timeout = skopeo_args.command_timeout();
+    let timeout = skopeo_args.command_timeout;
     let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
     let registry = Registry::new(&inputs, client);
     if args.dry_run {
@@ -111,7 +116,7 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
         return dry_run.run(&store, &requests, &cancel);
     }
 
-    let verifiers = args.run.verifiers().find(options)?;
+    let verifiers = args.run.verifiers.find(options)?;
     let progress = Progress {
         display: args.progress.display(distinct.len()),
         total: distinct.len(),
@@ -123,11 +128,12 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
 
     let log = args
         .run
-        .audit_log()
+        .audit_log
+        .as_deref()
         .map(|log| LogWriter::open(log, &cancel));
     let log = log
         .transpose()?
-        .map(|log| log.with_origin(args.run.origin().cloned()));
+        .map(|log| log.with_origin(args.run.origin.clone()));
     let runner = DebugRunner {
         skopeo: &binary,
         print: &note,
@@ -138,14 +144,15 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
             store: &store,
             source: args
                 .run
-                .engine()
+                .engine
+                .engine
                 .source(&registry, skopeo, skopeo_args.attempts()),
             verifiers: verifiers.as_deref(),
-            retry_delay: skopeo_args.retry_delay(),
+            retry_delay: skopeo_args.retry_delay,
             cancel: &cancel,
         },
         policy: args.run.policy(skopeo_args.attempts()),
-        jobs: args.run.jobs(),
+        jobs: args.run.jobs.jobs,
         log: log.as_ref(),
         labels: &labels,
         display: &progress,
@@ -164,7 +171,10 @@ pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
     // A checkpoint takes reading the whole log.
     let shown = log.as_ref().filter(|_| !progress.display.is_none());
     let checkpoint = shown.and_then(|log| log.checkpoint().ok());
-    progress.finish(started.elapsed(), args.run.audit_log().zip(checkpoint));
+    progress.finish(
+        started.elapsed(),
+        args.run.audit_log.as_deref().zip(checkpoint),
+    );
     printed?;
     ended?;
     if let (Some(log), Some(to)) = (&log, &args.checkpoint) {

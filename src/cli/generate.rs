@@ -3,7 +3,6 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::exit::ExitStatus;
 use super::output::{self, CliError};
 use super::{Cli, PROGRAM};
 
@@ -17,27 +16,17 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-pub(super) fn completions(args: &Completions) -> Result<ExitStatus, CliError> {
-    let (mut bytes, mut command) = (Vec::new(), Cli::command());
-    if args.shell != Shell::Bash {
-        clap_complete::generate(args.shell, &mut command, PROGRAM, &mut bytes);
-        return write(bytes);
-    }
+pub(super) fn completions(args: &Completions) -> Result<(), CliError> {
     // With a hyphen in the name, clap_complete's labels don't match each other, and nothing
     // is completed after the first word.
-    let mut command = command.name(BASH_NAME);
-    clap_complete::generate(args.shell, &mut command, BASH_NAME, &mut bytes);
-    let script = String::from_utf8_lossy(&bytes);
-    let registered = script.lines().map(|line| match line.trim_start() {
-        line if line.starts_with("complete -F ") => {
-            line.replace(&format!(" {BASH_NAME}"), &format!(" {PROGRAM}"))
-        }
-        _ => line.to_owned(),
-    });
-    write(registered.collect::<Vec<_>>().join("\n").into_bytes())
-}
-
-fn write(bytes: Vec<u8>) -> Result<ExitStatus, CliError> {
-    output::bytes(bytes)?;
-    Ok(ExitStatus::Success)
+    let name = match args.shell {
+        Shell::Bash => BASH_NAME,
+        _ => PROGRAM,
+    };
+    let mut bytes = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command().name(name), name, &mut bytes);
+    // The lines that register the function for the program.
+    let (end, program_end) = (format!(" {BASH_NAME}\n"), format!(" {PROGRAM}\n"));
+    let script = String::from_utf8_lossy(&bytes).replace(&end, &program_end);
+    output::bytes(script.into_bytes())
 }

@@ -1,15 +1,18 @@
 //! Hints: what to do about a failure, decided by its kind.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use skopeo_index::skopeo::{PrivateAuthFile, auth_files};
+use skopeo_index::skopeo::{PrivateAuthFile, auth_files, read_auth_file};
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
 use skopeo_index_core::request::{ImageName, Location};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
+use super::exit::ExitStatus;
+use super::output::CliError;
 use super::typed::resolve_command;
 
 /// What was asked for, and how.
@@ -58,8 +61,14 @@ impl<'a> HintContext<'a> {
         }
     }
 
+    /// The error of a failed effect on an image, which messages call `shown`.
+    pub(super) fn error(&self, shown: impl Display, error: &EffectError) -> CliError {
+        CliError::new(ExitStatus::of_error(error), format!("{shown}: {error}"))
+            .hint(self.of_error(error))
+    }
+
     /// What to do about a failed effect.
-    pub(super) fn of_error(&self, error: &EffectError) -> Option<String> {
+    fn of_error(&self, error: &EffectError) -> Option<String> {
         let EffectError::Command { kind, .. } = error else {
             return None;
         };
@@ -197,17 +206,15 @@ fn has_creds(options: &SkopeoOptions) -> bool {
     authfile.is_some_and(PrivateAuthFile::is_path)
 }
 
-/// Reads a credentials file, if it is a regular file of JSON.
-fn read_auth_file(file: &Path) -> Option<Value> {
-    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    let bytes = is_file.then(|| std::fs::read(file).ok()).flatten()?;
-    serde_json::from_slice(&bytes).ok()
+/// The JSON of a credentials file.
+fn parse_auth_file(file: &Path) -> Option<Value> {
+    serde_json::from_slice(&read_auth_file(file)?).ok()
 }
 
 /// The credential helpers that credentials files name.
 fn credential_helpers(options: &SkopeoOptions) -> String {
     let helpers = auth_files(options).into_iter().filter_map(|file| {
-        let json = read_auth_file(&file)?;
+        let json = parse_auth_file(&file)?;
         let by_registry = json["credHelpers"].as_object().into_iter();
         let helpers = by_registry.flat_map(|helpers| helpers.values());
         let names: Vec<String> = helpers
@@ -230,7 +237,7 @@ fn credential_helpers(options: &SkopeoOptions) -> String {
 /// The files where credentials were looked for, and which are missing or not valid.
 fn searched(options: &SkopeoOptions) -> String {
     let describe = |file: PathBuf| {
-        let state = match (file.exists(), read_auth_file(&file)) {
+        let state = match (file.exists(), parse_auth_file(&file)) {
             (false, _) => " (missing)",
             (true, None) => " (not valid)",
             (true, Some(_)) => "",

@@ -1,7 +1,5 @@
 //! Options of commands that access images.
 
-use std::path::Path;
-
 use skopeo_index::fetch::RetryPolicy;
 use skopeo_index::os::CancelToken;
 use skopeo_index_core::request::{ImageName, Location, Reference};
@@ -13,13 +11,13 @@ use super::options::SkopeoArgs;
 use super::output::CliError;
 
 /// Where images are, and how they are accessed.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct ImageArgs {
     #[command(flatten)]
     locations: Exclusive<LocationDefaults>,
     // Before `skopeo`, which takes the options that these can't be combined with.
     #[command(flatten)]
-    credentials: Exclusive<CredentialArgs>,
+    pub(super) credentials: Exclusive<CredentialArgs>,
     #[command(flatten)]
     pub(super) skopeo: SkopeoArgs,
 }
@@ -41,11 +39,6 @@ impl ImageArgs {
         text.parse().map_err(|error| format!("{error}"))
     }
 
-    /// Fails if both the password and something else are on stdin.
-    pub(super) fn reject_stdin(&self, input: Option<&Path>) -> Result<(), CliError> {
-        self.credentials.0.reject_stdin(input)
-    }
-
     /// The options of skopeo for these images, with the credentials of the command line.
     pub(super) fn log_in<'a>(
         &self,
@@ -59,7 +52,7 @@ impl ImageArgs {
     pub(super) const fn retry(&self) -> RetryPolicy {
         RetryPolicy {
             attempts: self.skopeo.attempts(),
-            delay: self.skopeo.retry_delay(),
+            delay: self.skopeo.retry_delay,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What to fetch: references and manifests, parsed before anything is done.
 
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
 use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
-use skopeo_index_core::escape::{Escaped, EscapedPath, quote};
+use skopeo_index_core::escape::{Escaped, quote};
 use skopeo_index_core::osbuild::parse_manifest;
 use skopeo_index_core::request::{Items, Request, TlsVerify};
 
+use super::exit::ExitStatus;
 use super::image_args::ImageArgs;
 use super::output::CliError;
 use super::typed::{command_with, resolve_command};
@@ -109,7 +109,7 @@ pub(super) fn item_requests(
 /// Reads a manifest or a list.
 pub(super) fn read_input(path: &Path, cancel: &CancelToken) -> Result<Vec<u8>, CliError> {
     read(path, MAX_INPUT_SIZE, Some(cancel)).map_err(|error| {
-        let unreadable = || CliError::usage(file_error(path, error));
+        let unreadable = || CliError::file(ExitStatus::Usage, path, error);
         cancel.cancelled().map_or_else(unreadable, CliError::from)
     })
 }
@@ -121,10 +121,11 @@ pub(super) fn parsed_manifest<T>(
 ) -> Result<T, CliError> {
     parsed.map_err(|error| {
         let reason = Escaped(&error.to_string()).to_string();
-        CliError::usage(match error.is_data() {
-            true => file_error(path, reason),
-            false => file_error(path, format_args!("{NOT_JSON} ({reason})")),
-        })
+        let reason = match error.is_data() {
+            true => reason,
+            false => format!("{NOT_JSON} ({reason})"),
+        };
+        CliError::file(ExitStatus::Usage, path, reason)
     })
 }
 
@@ -143,9 +144,4 @@ pub(super) fn read(path: &Path, max: usize, cancel: Option<&CancelToken>) -> io:
     } else {
         read_all(open_nonblocking(path)?, max, cancel)
     }
-}
-
-/// An error of a file that the command line names.
-pub(super) fn file_error(path: &Path, error: impl Display) -> String {
-    format!("{}: {error}", EscapedPath(path))
 }

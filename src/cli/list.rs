@@ -6,7 +6,6 @@ use skopeo_index::units::DecimalBytes;
 
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
-use super::exit::ExitStatus;
 use super::object::Object;
 use super::options::Format;
 use super::output::{self, CliError};
@@ -26,7 +25,7 @@ pub(super) struct Args {
 
 const HEAD: [&str; 5] = ["DIGEST", "SIZE", "LAST USED", "NAMES", "PLATFORMS"];
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let store = args.cache.0.open_existing()?;
     let records = store.name_records().unwrap_or_else(|error| {
         output::print_stderr(&format!("could not read names: {error}"));
@@ -48,8 +47,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             }
         }
     }
-    table.map_or(Ok(()), |mut table| table.print())?;
-    Ok(ExitStatus::Success)
+    table.map_or(Ok(()), |mut table| table.print())
 }
 
 fn row(object: &Object, record: Option<&NameRecord>) -> [String; 5] {

@@ -3,6 +3,7 @@
 use skopeo_index_core::request::{Location, Reference, StorageLocation, TlsVerify, Transport};
 
 use super::exclusive::ExclusiveOptions;
+use super::options::REGISTRY_HEADING;
 
 /// Transport and storage of references without their own.
 #[derive(Clone, Debug)]
@@ -12,7 +13,7 @@ pub(super) struct LocationDefaults {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Registry and skopeo")]
+#[command(next_help_heading = REGISTRY_HEADING)]
 pub(super) struct LocationOptions {
     /// Transport of references without one: docker, containers-storage [default: docker]
     #[arg(long, env = "SKOPEO_INDEX_TRANSPORT")]

@@ -44,7 +44,7 @@ pub(super) struct Args {
     dir: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let pages = pages();
     if let Some(dir) = &args.dir {
         for page in &pages {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             let written = fs::create_dir_all(dir).and_then(|()| fs::write(&file, page.text()));
             written.map_err(|error| CliError::file(ExitStatus::Other, &file, error))?;
         }
-        return Ok(ExitStatus::Success);
+        return Ok(());
     }
     let words: Vec<_> = args.command.iter().map(String::as_str).collect();
     let name = match words.as_slice() {
@@ -62,11 +62,9 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let page = pages.iter().find(|page| page.name == name);
     let page = page
         .ok_or_else(|| CliError::usage(format!("no such command: {}", quote(&words.join(" ")))))?;
-    output::bytes(page.text().into_bytes())?;
-    Ok(ExitStatus::Success)
+    output::bytes(page.text().into_bytes())
 }
 
-/// A man page.
 struct Page {
     command: Command,
     name: String,
@@ -241,7 +239,7 @@ impl Page {
 
     fn files(&self, roff: &mut Roff) {
         let mut files: Vec<(&str, &str)> = Vec::new();
-        if self.has_option("cache") && self.has_option("store") {
+        if self.has_option("store") {
             files.push(("~/.cache/skopeo-index", "Default cache directory."));
         }
         if self.has_option("authfile") {

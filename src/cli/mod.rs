@@ -44,17 +44,16 @@ use std::process::ExitCode;
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Parser, Subcommand};
-use skopeo_index::os::best_effort;
+use skopeo_index::os::WriteError;
 use skopeo_index_core::osbuild::SOURCE;
 
 use exit::ExitStatus;
 use output::CliError;
 
-/// Name of the program.
 const PROGRAM: &str = "skopeo-index";
 
 /// Fetches container image indexes by digest, and verifies what lands in the cache
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
 #[command(disable_version_flag = true)]
 struct Cli {
@@ -66,7 +65,7 @@ struct Cli {
     subcommand: CliCommand,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum CliCommand {
     Fetch(fetch::Args),
     Resolve(resolve::Args),
@@ -85,11 +84,11 @@ enum CliCommand {
 }
 
 /// Runs the command line and returns its exit status.
-#[must_use]
 pub(crate) fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let result = if is_service(&args) {
-        parse(&args).and_then(|args| service::run(&args))
+        let served = parse(&args).and_then(|args| service::run(&args));
+        served.map(|()| ExitStatus::Success)
     } else {
         parse(&args).and_then(run_command)
     };
@@ -123,21 +122,21 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
         if let Some(tip) = tips::usage_error(&error, args) {
             return tip;
         }
-        let is_long = args.iter().any(|argument| argument == "--version");
-        if error.kind() == ErrorKind::DisplayVersion && is_long {
-            let printed = version::long(error.to_string().trim_end());
-            let printed = printed.and_then(|version| output::line(&version));
-            return printed
-                .err()
-                .unwrap_or(CliError::silent(ExitStatus::Success));
-        }
         if error.use_stderr() {
             output::print_stderr(error.to_string().trim_end());
             return CliError::silent(ExitStatus::Usage);
         }
-        // Help names every variable. The exit status says enough where stdout is closed.
-        best_effort(parse(&|_| false).err().unwrap_or(error).print());
-        CliError::silent(ExitStatus::Success)
+        let is_long = args.iter().any(|argument| argument == "--version");
+        let printed = match error.kind() {
+            ErrorKind::DisplayVersion if is_long => print_version(error.to_string().trim_end()),
+            // Help names every variable.
+            _ => {
+                let help = parse(&|_| false).err().unwrap_or(error);
+                help.print().map_err(|error| WriteError::from(error).into())
+            }
+        };
+        let success = CliError::silent(ExitStatus::Success);
+        printed.err().unwrap_or(success)
     })
 }
 
@@ -152,21 +151,22 @@ fn without_variables(command: Command, is_unset: &dyn Fn(&OsStr) -> bool) -> Com
 
 fn run_command(cli: Cli) -> Result<ExitStatus, CliError> {
     match cli.subcommand {
-        CliCommand::Fetch(args) => fetch::run(args),
-        CliCommand::Resolve(args) => resolve::run(&args),
+        CliCommand::Fetch(args) => return fetch::run(args),
+        CliCommand::Resolve(args) => return resolve::run(&args),
+        CliCommand::Verify(args) => return verify::run(&args),
+        CliCommand::Audit(args) => return audit::run(&args),
         CliCommand::Inspect(args) => inspect::run(&args),
-        CliCommand::Verify(args) => verify::run(&args),
         CliCommand::List(args) => list::run(&args),
         CliCommand::Prune(args) => prune::run(&args),
-        CliCommand::Audit(args) => audit::run(&args),
         CliCommand::Schema(args) => schema::run(&args),
         CliCommand::States(args) => states::run(&args),
         CliCommand::Completions(args) => generate::completions(&args),
         CliCommand::Man(args) => man::run(&args),
-        CliCommand::Version => {
-            let version = Cli::command().render_version();
-            output::line(&version::long(version.trim_end())?)?;
-            Ok(ExitStatus::Success)
-        }
-    }
+        CliCommand::Version => print_version(Cli::command().render_version().trim_end()),
+    }?;
+    Ok(ExitStatus::Success)
+}
+
+fn print_version(name_and_version: &str) -> Result<(), CliError> {
+    output::line(&version::long(name_and_version)?)
 }

@@ -8,7 +8,6 @@ use skopeo_index_core::machine::ObjectStatus;
 use super::exit::ExitStatus;
 use super::output::CliError;
 
-/// An object of the cache.
 pub(super) struct Object {
     pub(super) digest: Digest,
     /// What it is, or why it can't be read.

@@ -1,12 +1,12 @@
 //! Options that several subcommands share, and the osbuild service by the environment.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, Args, ValueEnum};
-use skopeo_index::fetch::{Engine, EngineChoice};
+use skopeo_index::fetch::EngineChoice;
 use skopeo_index::os::CancelToken;
 use skopeo_index::registry::{GateInputs, SkopeoProgram};
 use skopeo_index::skopeo::{CommandRunner, Skopeo, SkopeoBinary};
@@ -22,7 +22,7 @@ use super::verifiers::VerifierArgs;
 /// Default number of concurrent fetches. They mostly wait for a registry: `make bench`
 /// measures that 32 are enough behind 50 ms of latency, and no slower than fewer on a
 /// loopback.
-const DEFAULT_JOBS: usize = 32;
+const DEFAULT_JOBS: &str = "32";
 
 /// The skopeo that is run unless another is chosen.
 pub(super) const DEFAULT_SKOPEO: &str = "skopeo";
@@ -52,7 +52,7 @@ pub(super) struct SkopeoArgs {
         long, value_name = "DURATION", env = "SKOPEO_INDEX_COMMAND_TIMEOUT",
         default_value = "2m", value_parser = timeout
     )]
-    command_timeout: Duration,
+    pub(super) command_timeout: Duration,
     /// Number of retries after a transient failure
     #[arg(long, value_name = "N", env = "SKOPEO_INDEX_RETRY_TIMES", default_value_t = 2,
           value_parser = clap::value_parser!(u32).range(..=100))]
@@ -62,13 +62,13 @@ pub(super) struct SkopeoArgs {
         long, value_name = "DURATION", env = "SKOPEO_INDEX_RETRY_DELAY",
         default_value = "1s", value_parser = delay
     )]
-    retry_delay: Duration,
+    pub(super) retry_delay: Duration,
     /// Timeout for the whole run
     #[arg(
         long, value_name = "DURATION", env = "SKOPEO_INDEX_DEADLINE",
         value_parser = positive_duration
     )]
-    deadline: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
     /// skopeo program: a path, or a name on PATH
     #[arg(
         long,
@@ -83,11 +83,8 @@ pub(super) struct SkopeoArgs {
 }
 
 impl SkopeoArgs {
-    pub(super) const fn tls_verify(&self) -> TlsVerify {
-        match self.tls_verify {
-            None => TlsVerify::Unset,
-            Some(tls_verify) => tls_verify,
-        }
+    pub(super) fn tls_verify(&self) -> TlsVerify {
+        self.tls_verify.unwrap_or_default()
     }
 
     pub(super) fn options(&self) -> SkopeoOptions {
@@ -126,31 +123,19 @@ impl SkopeoArgs {
         }
     }
 
-    pub(super) const fn command_timeout(&self) -> Duration {
-        self.command_timeout
-    }
-
-    pub(super) const fn retry_delay(&self) -> Duration {
-        self.retry_delay
-    }
-
     pub(super) const fn attempts(&self) -> Attempts {
         NonZeroU32::MIN.saturating_add(self.retry_times)
     }
+}
 
-    pub(super) const fn deadline(&self) -> Option<Duration> {
-        self.deadline
-    }
-
-    /// A token that is cancelled at the deadline, and by SIGINT and SIGTERM.
-    /// Waits for a reader of the output obey it.
-    pub(super) fn cancel_on_signals(&self) -> Result<Arc<CancelToken>, CliError> {
-        let cancel = Arc::new(cancel_token(self.deadline)?);
-        let handled = cancel.on_signals();
-        handled.map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
-        output::cancel_with(&cancel);
-        Ok(cancel)
-    }
+/// A token that is cancelled at the deadline, and by SIGINT and SIGTERM. Waits for a reader
+/// of the output obey it.
+pub(super) fn cancel_on_signals(deadline: Option<Duration>) -> Result<Arc<CancelToken>, CliError> {
+    let cancel = Arc::new(cancel_token(deadline)?);
+    let handled = cancel.on_signals();
+    handled.map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
+    output::cancel_with(&cancel);
+    Ok(cancel)
 }
 
 pub(super) fn cancel_token(deadline: Option<Duration>) -> Result<CancelToken, CliError> {
@@ -163,7 +148,10 @@ pub(super) fn cancel_token(deadline: Option<Duration>) -> Result<CancelToken, Cl
 #[derive(Debug, Args)]
 pub(super) struct JobsArgs {
     /// Number of concurrent fetches
-    #[arg(short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS", default_value_t = NonZeroUsize::new(DEFAULT_JOBS).unwrap_or(NonZeroUsize::MIN), value_parser = jobs)]
+    #[arg(
+        short, long, value_name = "N", env = "SKOPEO_INDEX_JOBS",
+        default_value = DEFAULT_JOBS, value_parser = jobs
+    )]
     pub(super) jobs: NonZeroUsize,
 }
 
@@ -174,42 +162,32 @@ pub(super) struct EngineArgs {
     /// process for each index; `auto` uses the registry client where it does what skopeo
     /// would
     #[arg(long, value_enum, env = "SKOPEO_INDEX_ENGINE", default_value = "auto")]
-    engine: EngineArg,
-}
-
-impl EngineArgs {
-    pub(super) const fn choice(&self) -> EngineChoice {
-        match self.engine {
-            EngineArg::Auto => EngineChoice::Auto,
-            EngineArg::Registry => EngineChoice::Only(Engine::Registry),
-            EngineArg::Skopeo => EngineChoice::Only(Engine::Skopeo),
-        }
-    }
+    pub(super) engine: EngineChoice,
 }
 
 /// How requests are fetched.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
-    jobs: JobsArgs,
+    pub(super) jobs: JobsArgs,
     #[command(flatten)]
-    engine: EngineArgs,
+    pub(super) engine: EngineArgs,
     /// How to run skopeo: `raw` uses `skopeo inspect --raw`; `copy` runs the three commands
     /// that osbuild's Python source runs
     #[arg(long, value_enum, env = "SKOPEO_INDEX_METHOD", default_value = "raw")]
     method: MethodArg,
     /// Never contact a registry; fail if something is not in the cache
     #[arg(long, env = "SKOPEO_INDEX_OFFLINE", action = ArgAction::SetTrue, value_parser = boolean)]
-    offline: bool,
+    pub(super) offline: bool,
     #[command(flatten)]
-    verifiers: VerifierArgs,
+    pub(super) verifiers: VerifierArgs,
     /// Append a record of every transition to this log
     #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_AUDIT_LOG")]
-    audit_log: Option<PathBuf>,
+    pub(super) audit_log: Option<PathBuf>,
     /// Origin of a new log, in its checkpoints: a URL without scheme, such as
     /// example.com/builds [default: a random name]
     #[arg(long, value_name = "ORIGIN", env = "SKOPEO_INDEX_ORIGIN", requires = "audit_log", value_parser = origin)]
-    origin: Option<LogId>,
+    pub(super) origin: Option<LogId>,
     /// Label of the run in the audit log, such as job=1234; can be repeated, and may be
     /// several with commas
     #[arg(
@@ -228,13 +206,6 @@ enum MethodArg {
     Copy,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum EngineArg {
-    Auto,
-    Registry,
-    Skopeo,
-}
-
 impl RunArgs {
     /// What decides whether the registry client may be used.
     pub(super) fn gate_inputs<'a>(
@@ -246,27 +217,6 @@ impl RunArgs {
         GateInputs::from_process(options, method, skopeo.program())
     }
 
-    pub(super) const fn engine(&self) -> EngineChoice {
-        self.engine.choice()
-    }
-
-    pub(super) const fn jobs(&self) -> NonZeroUsize {
-        self.jobs.jobs
-    }
-
-    pub(super) fn audit_log(&self) -> Option<&Path> {
-        self.audit_log.as_deref()
-    }
-
-    pub(super) const fn origin(&self) -> Option<&LogId> {
-        self.origin.as_ref()
-    }
-
-    pub(super) const fn verifiers(&self) -> &VerifierArgs {
-        &self.verifiers
-    }
-
-    /// The labels of the run.
     pub(super) fn labels(&self) -> Result<Labels, CliError> {
         let labels = Labels::new(self.labels.iter().cloned());
         labels.map_err(|error| CliError::usage(format!("--label: {error}")))
@@ -288,7 +238,6 @@ impl RunArgs {
     }
 }
 
-/// Format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// Human-readable text

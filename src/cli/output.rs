@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogError, ReadError};
-use skopeo_index::fetch::{EngineUse, FetchReport};
+use skopeo_index::fetch::FetchReport;
 use skopeo_index::os::{CancelToken, LineWriter, Priority, Rows, WriteError, best_effort};
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
@@ -19,7 +19,6 @@ use skopeo_index_core::escape::{self, EscapedPath, json_path, printable};
 use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
 
 use super::exit::ExitStatus;
-use super::input::file_error;
 
 /// Why a subcommand failed.
 #[derive(Clone, Debug)]
@@ -65,7 +64,6 @@ impl CliError {
         Self { hint, ..self }
     }
 
-    /// Prints it on stderr.
     pub(super) fn print(&self) {
         if let Some(message) = &self.message {
             print_stderr(&error_text(message, self.hint.as_deref()));
@@ -119,6 +117,11 @@ impl From<ReadError> for CliError {
         };
         Self::new(status, error.to_string())
     }
+}
+
+/// Text about a file that the command line names.
+pub(super) fn file_error(path: &Path, error: impl Display) -> String {
+    format!("{}: {error}", EscapedPath(path))
 }
 
 /// The status of a file that can't be read.
@@ -280,12 +283,9 @@ pub(super) fn bytes(bytes: Vec<u8>) -> Result<(), CliError> {
 
 /// The result of a fetch as a JSON object.
 pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
-    let digest = report.request.digest();
-    let mut json = json!({
-        "reference": report.request.to_string(), "digest": digest,
-        "source": report.request.skopeo_source(),
-    });
-    let more = match &report.result {
+    let request = &report.request;
+    let digest = request.digest();
+    let mut json = match &report.result {
         Ok(committed) => json!({
             "success": true,
             "path": json_path(&cache.join(digest.to_string())),
@@ -295,7 +295,6 @@ pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
             "mediaType": committed.index().media_type,
             "manifests": committed.index().manifests,
             "platforms": committed.index().platforms,
-            "quarantined": committed.quarantined(),
         }),
         Err(failed) => json!({
             "success": false,
@@ -305,18 +304,16 @@ pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
             "cause": failed.cause(),
         }),
     };
-    let engine = report.engine.as_ref().map(engine_json);
-    if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
-        json.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
-        json.extend(engine.map(|engine| ("engine".to_owned(), engine)));
+    json["reference"] = request.to_string().into();
+    json["source"] = request.skopeo_source().into();
+    json["digest"] = json!(digest);
+    if let Ok(committed) = &report.result
+        && let Some(name) = committed.quarantined()
+    {
+        json["quarantined"] = name.into();
+    }
+    if let Some(engine) = &report.engine {
+        json["engine"] = json!(engine);
     }
     json
-}
-
-/// The engine of a fetch, and why, as a JSON object.
-pub(super) fn engine_json(engine: &EngineUse) -> Value {
-    match &engine.reason {
-        Some(reason) => json!({ "name": engine.engine.as_str(), "reason": reason }),
-        None => json!({ "name": engine.engine.as_str() }),
-    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
+use skopeo_index::os::CancelToken;
 use skopeo_index::store::{NameRecord, NameRecords, Store};
 use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::digest::Digest;
@@ -14,7 +15,7 @@ use skopeo_index_core::osbuild::SOURCE;
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
-use super::input::{self, file_error};
+use super::input;
 use super::list;
 use super::object::Object;
 use super::options::{self, Format};
@@ -44,12 +45,13 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if args.keep_manifest.is_empty() && args.older_than.is_none() {
         let message = "nothing says what to keep; pass --keep-manifest FILE or --older-than TIME";
         return Err(CliError::usage(message));
     }
-    let keep = digests_to_keep(&args.keep_manifest)?;
+    let cancel = options::cancel_token(None)?;
+    let keep = digests_to_keep(&args.keep_manifest, &cancel)?;
     if keep.is_empty() && args.older_than.is_none() {
         // It may be another file than was meant.
         let message = format!(
@@ -74,32 +76,36 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             unused.extend(object.index().is_some().then_some(object));
         }
     }
+    let mut result = Ok(());
     if args.yes && !records.is_empty() {
         let digests: Vec<Digest> = unused.iter().map(|object| object.digest).collect();
-        let cancel = options::cancel_token(None)?;
-        let removed = store.prune(&digests, is_unused, &cancel)?;
+        let removed;
+        (removed, result) = store.prune(&digests, is_unused, &cancel);
         // Others were used in the meantime.
         unused.retain(|object| removed.contains(&object.digest));
     }
     print(args, &store, &unused, &records, objects.len())?;
-    Ok(ExitStatus::Success)
+    Ok(result?)
 }
 
 /// The digests of the manifests' items.
-fn digests_to_keep(manifests: &[PathBuf]) -> Result<HashSet<Digest>, CliError> {
-    let cancel = options::cancel_token(None)?;
+fn digests_to_keep(
+    manifests: &[PathBuf],
+    cancel: &CancelToken,
+) -> Result<HashSet<Digest>, CliError> {
     let mut keep = HashSet::new();
     for path in manifests {
-        let items = input::manifest_items(path, &cancel)?;
+        let items = input::manifest_items(path, cancel)?;
         for (key, _) in items.iter() {
             let digest = key.parse::<Digest>().map_err(|error| {
-                CliError::usage(file_error(path, format!("item {}: {error}", quote(key))))
+                let reason = format!("item {}: {error}", quote(key));
+                CliError::file(ExitStatus::Usage, path, reason)
             });
             keep.insert(digest?);
         }
         if items.iter().next().is_none() {
             let note = format!("no items of {SOURCE}, nothing to keep");
-            output::print_stderr(&file_error(path, note));
+            output::print_stderr(&output::file_error(path, note));
         }
     }
     Ok(keep)

@@ -3,7 +3,6 @@
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
-use super::exit::ExitStatus;
 use super::output::{self, CliError};
 use super::table::Table;
 
@@ -44,12 +43,11 @@ const SCHEMAS: [(&str, &str); 14] = schemas![
     "envelope",
 ];
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     match args.name.as_deref() {
-        Some(name) => output::line(&format!("{:#}", bundle(name)?))?,
-        None => list()?,
+        Some(name) => output::line(&format!("{:#}", bundle(name)?)),
+        None => list(),
     }
-    Ok(ExitStatus::Success)
 }
 
 fn list() -> Result<(), CliError> {

@@ -6,7 +6,6 @@ use clap::Parser;
 use skopeo_index::os::ignore_signals;
 use skopeo_index::osbuild::{Channel, ReplyFormat, Service};
 
-use super::exit::ExitStatus;
 use super::options::{RunArgs, SkopeoArgs};
 use super::output::CliError;
 
@@ -32,7 +31,7 @@ pub(super) struct Args {
     skopeo: SkopeoArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let labels = args.run.labels()?;
     let id = &args.service_id;
     let channel = Channel::inherited(args.service_fd).map_err(|error| {
@@ -46,23 +45,22 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let of_host = || ReplyFormat::of_host(python_path.as_deref());
     let options = args.skopeo.options();
     let binary = args.skopeo.binary();
-    let verifiers = args.run.verifiers().find(&options)?;
+    let verifiers = args.run.verifiers.find(&options)?;
     let service = Service {
         skopeo: args.skopeo.skopeo(&binary, &options),
-        engine: args.run.engine(),
+        engine: args.run.engine.engine,
         gate: &args.run.gate_inputs(&args.skopeo, &options),
         verifiers: verifiers.as_deref(),
-        retry_delay: args.skopeo.retry_delay(),
+        retry_delay: args.skopeo.retry_delay,
         policy: args.run.policy(args.skopeo.attempts()),
         tls_verify: args.skopeo.tls_verify(),
-        jobs: args.run.jobs(),
-        deadline: args.skopeo.deadline(),
+        jobs: args.run.jobs.jobs,
+        deadline: args.skopeo.deadline,
         reply: args.reply.unwrap_or_else(of_host),
-        audit_log: args.run.audit_log(),
-        origin: args.run.origin(),
+        audit_log: args.run.audit_log.as_deref(),
+        origin: args.run.origin.as_ref(),
         labels: &labels,
     };
     let served = service.serve(&channel);
-    served.map_err(|error| CliError::other(error.to_string()))?;
-    Ok(ExitStatus::Success)
+    served.map_err(|error| CliError::other(error.to_string()))
 }

@@ -1,13 +1,11 @@
 //! Commands as a shell reads them.
 
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::ffi::OsStr;
 
 /// A command line that a shell reads back as these words.
-pub(super) fn command_line(program: &Path, argv: &[OsString]) -> String {
-    let program = std::iter::once(program.as_os_str());
-    let words = program.chain(argv.iter().map(OsString::as_os_str));
-    words.map(quote).collect::<Vec<_>>().join(" ")
+pub(super) fn command_line<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> String {
+    let words = words.into_iter().map(|word| quote(word.as_ref()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A word: bare, or as `'…'`, or as `$'…'` (POSIX 2024) where it has characters other
@@ -47,9 +45,7 @@ mod tests {
             "ä\u{1b}\n1",
             "~",
         ];
-        let argv: Vec<OsString> = words.iter().map(Into::into).collect();
-        let argv = [&["%s|".into()], argv.as_slice()].concat();
-        let line = command_line(Path::new("printf"), &argv);
+        let line = command_line(["printf", "%s|"].iter().chain(&words));
         assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')), "{line}");
         let shell = std::process::Command::new("bash")
             .args(["-c", &line])

@@ -3,7 +3,6 @@
 use clap::ValueEnum;
 use skopeo_index_core::machine::{State, TABLE, TableRow};
 
-use super::exit::ExitStatus;
 use super::output::{self, CliError};
 use super::table::Table;
 
@@ -25,14 +24,12 @@ enum StatesFormat {
 /// The states in which a fetch ends.
 const FINAL: [State; 2] = [State::Committed, State::Failed];
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    let lines = match args.format {
-        StatesFormat::Text => text()?,
-        StatesFormat::Mermaid => mermaid(),
-        StatesFormat::Dot => dot(),
-    };
-    output::line(&lines.join("\n"))?;
-    Ok(ExitStatus::Success)
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    match args.format {
+        StatesFormat::Text => print_table(),
+        StatesFormat::Mermaid => output::line(&mermaid().join("\n")),
+        StatesFormat::Dot => output::line(&dot().join("\n")),
+    }
 }
 
 /// `Outcome [condition]`, as in UML.
@@ -44,19 +41,16 @@ fn label(row: &TableRow) -> String {
     }
 }
 
-fn text() -> Result<Vec<String>, CliError> {
+fn print_table() -> Result<(), CliError> {
     let mut table = Table::new(["STATE", "OUTCOME", "NEXT"]);
     for row in TABLE {
         table.push([row.from.to_string(), label(row), row.to.to_string()])?;
     }
-    let mut lines = table.take_lines();
-    let [committed, failed] = FINAL;
-    lines.push(String::new());
-    lines.push(format!(
-        "A fetch begins in {} and ends in {committed} or {failed}.",
-        State::Pending
-    ));
-    Ok(lines)
+    table.print()?;
+    let ([committed, failed], first) = (FINAL, State::Pending);
+    output::line(&format!(
+        "\nA fetch begins in {first} and ends in {committed} or {failed}."
+    ))
 }
 
 fn mermaid() -> Vec<String> {

@@ -36,12 +36,6 @@ impl<const N: usize> Table<N> {
 
     /// Prints the rows that were not printed yet.
     pub(super) fn print(&mut self) -> Result<(), CliError> {
-        let lines = self.take_lines();
-        lines.iter().try_for_each(|line| output::line(line))
-    }
-
-    /// The lines that were not printed yet.
-    pub(super) fn take_lines(&mut self) -> Vec<String> {
         for row in &self.rows {
             for (width, cell) in self.widths[..N - 1].iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count().min(MAX_CELL));
@@ -52,10 +46,8 @@ impl<const N: usize> Table<N> {
             let cells: Vec<_> = cells.map(|(cell, w)| format!("{cell:w$}")).collect();
             cells.join("  ").trim_end().to_owned()
         };
-        std::mem::take(&mut self.rows)
-            .into_iter()
-            .map(pad)
-            .collect()
+        let mut rows = std::mem::take(&mut self.rows).into_iter();
+        rows.try_for_each(|row| output::line(&pad(row)))
     }
 }
 

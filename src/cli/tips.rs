@@ -8,34 +8,17 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::output::CliError;
 
 /// Options of skopeo, podman, crane and docker, and what to use here.
-const FOREIGN_OPTIONS: &[(&[&str], &str)] = &[
+const FOREIGN_OPTIONS: [(&str, &str); 3] = [
     (
-        &[
-            "--username",
-            "--password",
-            "--registry-token",
-            "--src-creds",
-        ],
+        "--username --password --registry-token --src-creds",
         "pass --creds USER --password-stdin, or --authfile FILE",
     ),
     (
-        &[
-            "--insecure",
-            "--insecure-registry",
-            "--plain-http",
-            "--src-tls-verify",
-        ],
+        "--insecure --insecure-registry --plain-http --src-tls-verify",
         "use --tls-verify=false",
     ),
     (
-        &[
-            "--platform",
-            "--override-arch",
-            "--override-os",
-            "--arch",
-            "--os",
-            "--all",
-        ],
+        "--platform --override-arch --override-os --arch --os --all",
         "an index lists every platform and is fetched whole; `skopeo-index inspect --platform` \
          prints the digest of one",
     ),
@@ -53,9 +36,8 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliE
     let argument = text(ContextKind::InvalidArg)?;
     if error.kind() == ErrorKind::UnknownArgument {
         let name = argument.split('=').next().unwrap_or(argument);
-        let (_, tip) = FOREIGN_OPTIONS
-            .iter()
-            .find(|(names, _)| names.contains(&name))?;
+        let is_here = |(names, _): &(&str, _)| names.split(' ').any(|known| known == name);
+        let (_, tip) = FOREIGN_OPTIONS.into_iter().find(is_here)?;
         return Some(CliError::usage(format!(
             "unexpected argument '{name}'; {tip}"
         )));

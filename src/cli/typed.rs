@@ -2,11 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::sync::LazyLock;
 
-use clap::CommandFactory;
 use clap::parser::ValueSource;
+use clap::{Arg, Command, CommandFactory};
 use skopeo_index_core::request::{ImageName, Location, TlsVerify};
 
 use super::options::REGISTRY_HEADING;
@@ -26,7 +25,7 @@ const LEFT_OUT: [&str; 4] = [
 
 /// `skopeo-index resolve` of an image.
 pub(super) fn resolve_command(location: &Location, name: &ImageName) -> String {
-    let mut argv = vec!["resolve".into()];
+    let mut argv = vec![program(), "resolve".into()];
     argv.extend_from_slice(&REGISTRY_OPTIONS);
     argv.extend(match location {
         Location::Docker { tls_verify } => match tls_verify {
@@ -36,29 +35,34 @@ pub(super) fn resolve_command(location: &Location, name: &ImageName) -> String {
         },
         Location::ContainersStorage { .. } => None,
     });
-    argv.push(match location {
-        Location::Docker { .. } => name.as_str().into(),
-        Location::ContainersStorage { .. } => location.skopeo_source(name).into(),
-    });
-    shell::command_line(Path::new(&program()), &argv)
+    argv.push(location.reference(name).into());
+    shell::command_line(argv)
 }
 
-/// This command line, with commands in place of some of its words.
+/// This command line, with commands in place of some of its arguments.
 pub(super) fn command_with(replaced: &[(&str, String)]) -> String {
+    let command = Cli::command();
+    let args = command.get_subcommands().flat_map(Command::get_arguments);
+    let takes_word = |arg: &&Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
+    let options = args.filter(takes_word).filter_map(Arg::get_long);
+    let options: Vec<String> = options.map(|long| format!("--{long}")).collect();
     let mut words = vec![shell::quote(&program())];
-    let mut is_creds = false;
+    // The option whose value is the next word.
+    let mut option = None;
     for word in std::env::args_os().skip(1) {
-        let command = replaced.iter().find(|(text, _)| word == *text);
+        let is_replaced = |(text, _): &&(&str, _)| option.is_none() && word == *text;
+        let command = replaced.iter().find(is_replaced);
         words.push(match command {
             _ if word == PASSWORD_STDIN => continue,
             Some((_, command)) => format!("\"$({command})\""),
-            None if is_creds => shell::quote(&without_password(&word)),
+            None if option == Some(CREDS) => shell::quote(&without_password(&word)),
             None if word.as_bytes().starts_with(b"--creds=") => {
                 shell::quote(&without_password(&word))
             }
             None => shell::quote(&word),
         });
-        is_creds = word == CREDS;
+        let is_word = |option: &&String| word == option.as_str();
+        option = options.iter().find(is_word).map(String::as_str);
     }
     words.join(" ")
 }

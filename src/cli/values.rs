@@ -12,7 +12,6 @@ const MAX_JOBS: usize = 1000;
 /// Maximum of timeouts and delays; a longer one is a typing error.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Parses a boolean.
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),

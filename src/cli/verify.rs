@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use skopeo_index::store::{QuarantineOutcome, Store};
+use skopeo_index::store::QuarantineOutcome;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, json_path};
 use skopeo_index_core::machine::ObjectStatus;
@@ -89,12 +89,18 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         true => store.objects()?,
         false => args.digests.clone(),
     };
+    let cancel = options::cancel_token(None)?;
     let (mut counts, mut status) = (Counts::default(), ExitStatus::Success);
     for digest in digests {
         let object = Object::check(&store, digest)?;
         *counts.of(&object) += 1;
         let quarantined = match &object.status {
-            Ok(ObjectStatus::Corrupt) if args.quarantine => quarantine(&store, digest)?,
+            Ok(ObjectStatus::Corrupt) if args.quarantine => {
+                match store.quarantine(digest, &cancel)? {
+                    QuarantineOutcome::Quarantined(name) => Some(name),
+                    QuarantineOutcome::Kept(_) => None,
+                }
+            }
             _ => None,
         };
         // Another source's object, unless its digest was given.
@@ -172,13 +178,5 @@ impl Counts {
             Ok(ObjectStatus::Missing) => &mut self.missing,
             Err(_) => &mut self.unreadable,
         }
-    }
-}
-
-fn quarantine(store: &Store, digest: Digest) -> Result<Option<String>, CliError> {
-    let cancel = options::cancel_token(None)?;
-    match store.quarantine(digest, &cancel)? {
-        QuarantineOutcome::Quarantined(name) => Ok(Some(name)),
-        QuarantineOutcome::Kept(_) => Ok(None),
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use serde::Serialize;
 use skopeo_index_core::machine::Attempts;
 
 use super::ByteSource;
@@ -15,6 +18,23 @@ pub enum EngineChoice {
     Auto,
     /// One engine, whatever happens.
     Only(Engine),
+}
+
+impl ValueEnum for EngineChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Auto,
+            Self::Only(Engine::Registry),
+            Self::Only(Engine::Skopeo),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Auto => "auto",
+            Self::Only(engine) => engine.as_str(),
+        }))
+    }
 }
 
 impl EngineChoice {
@@ -39,7 +59,8 @@ impl EngineChoice {
 }
 
 /// What fetches manifest bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// The registry client of this program.
     Registry,
@@ -48,11 +69,13 @@ pub enum Engine {
 }
 
 /// The engine of a fetch, and why it is that one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EngineUse {
     /// The engine.
+    #[serde(rename = "name")]
     pub engine: Engine,
     /// Why the registry client was not used, or not alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::{GetRandomFlags, getrandom};
+use tempfile::NamedTempFile;
 
 use super::{CancelToken, best_effort, timespec};
 
@@ -123,35 +124,68 @@ pub(crate) fn parent_dir(path: &Path) -> Option<&Path> {
     })
 }
 
-/// Puts a file with this content in place of another one or none, atomically and durably.
-/// It keeps the permissions, and if possible the owner, of the file that it replaces.
+/// A file that takes the place of another one or none, atomically and durably, once it is
+/// complete. It keeps the permissions, and if possible the owner, of the file that it
+/// replaces.
+pub struct NewFile<'p> {
+    path: &'p Path,
+    file: NamedTempFile,
+}
+
+impl<'p> NewFile<'p> {
+    /// An empty file.
+    ///
+    /// # Errors
+    /// Also where the name is that of something else than a file.
+    pub fn create(path: &'p Path) -> io::Result<Self> {
+        let existing = match std::fs::symlink_metadata(path) {
+            Ok(existing) if !existing.is_file() => {
+                return Err(io::Error::other("not a regular file"));
+            }
+            existing => existing.ok(),
+        };
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.permissions(Permissions::from_mode(0o666));
+        let file = builder.tempfile_in(parent_dir(path).unwrap_or(path))?;
+        if let Some(existing) = existing {
+            // Only root may give a file away.
+            best_effort(fchown(
+                file.as_file(),
+                Some(existing.uid()),
+                Some(existing.gid()),
+            ));
+            file.as_file().set_permissions(existing.permissions())?;
+        }
+        Ok(Self { path, file })
+    }
+
+    /// Appends to it.
+    ///
+    /// # Errors
+    /// Those of write(2).
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// Those of fsync(2) and rename(2).
+    pub fn finish(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(self.path)?;
+        sync_dir(parent_dir(self.path).unwrap_or(self.path))
+    }
+}
+
+/// Puts a file with this content in place of another one or none, as [`NewFile`] does.
 ///
 /// # Errors
-/// Also where the name is that of something else than a file.
+/// Those of [`NewFile`].
 pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let existing = match std::fs::symlink_metadata(path) {
-        Ok(existing) if !existing.is_file() => {
-            return Err(io::Error::other("not a regular file"));
-        }
-        existing => existing.ok(),
-    };
-    let dir = parent_dir(path).unwrap_or(path);
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.permissions(Permissions::from_mode(0o666));
-    let mut file = builder.tempfile_in(dir)?;
-    if let Some(existing) = existing {
-        // Only root may give a file away.
-        best_effort(fchown(
-            file.as_file(),
-            Some(existing.uid()),
-            Some(existing.gid()),
-        ));
-        file.as_file().set_permissions(existing.permissions())?;
-    }
+    let mut file = NewFile::create(path)?;
     file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_dir(dir)
+    file.finish()
 }
 
 /// Creates a file that only its owner can read, durably.

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fs::{File, TryLockError};
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,16 @@ use super::{CancelToken, best_effort};
 /// How often a contended lock is tried.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
+/// How long to wait for the lock of a directory: its holder replaces a file there.
+const DIR_LOCK_TIMEOUT: LockTimeout = LockTimeout {
+    running: Duration::from_secs(10),
+    cancelled: Duration::ZERO,
+};
+
 /// A locked file, unlocked explicitly on drop. Closing is not enough: a child between
 /// fork and exec shares the open file description.
 #[derive(Debug)]
-pub(crate) struct FileLock<F: Borrow<File>>(pub(crate) F);
+pub struct FileLock<F: Borrow<File>>(pub(crate) F);
 
 impl<F: Borrow<File>> Drop for FileLock<F> {
     fn drop(&mut self) {
@@ -40,6 +47,24 @@ pub(crate) enum LockAttempt {
     /// Another process holds it.
     TimedOut,
     Cancelled(CancelReason),
+}
+
+/// Takes the lock of a directory, for a process that replaces a file there; `None` where the
+/// file system has no locks of directories (NFS).
+///
+/// # Errors
+/// Where another process keeps the lock, the wait is cancelled, or the directory can't be
+/// opened.
+pub fn lock_dir(dir: &Path, cancel: &CancelToken) -> io::Result<Option<FileLock<File>>> {
+    let dir = File::open(dir)?;
+    match acquire(&dir, DIR_LOCK_TIMEOUT, cancel) {
+        Ok(LockAttempt::Acquired) => Ok(Some(FileLock(dir))),
+        Ok(LockAttempt::TimedOut) => Err(io::Error::other(
+            "another process keeps its directory locked (see `lslocks`)",
+        )),
+        Ok(LockAttempt::Cancelled(reason)) => Err(io::Error::other(reason.to_string())),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Takes a file's lock, if no other process holds it.

@@ -89,7 +89,7 @@ pub fn auth_files_of(options: &SkopeoOptions, host: &Host) -> Vec<(PathBuf, Auth
 pub fn redactor(options: &SkopeoOptions) -> Redactor {
     let files: Vec<Vec<u8>> = auth_files(options)
         .iter()
-        .filter_map(|file| read_file(file))
+        .filter_map(|file| read_auth_file(file))
         .collect();
     let proxies = PROXIES.into_iter().flat_map(|name| {
         let lower = name.to_ascii_lowercase();
@@ -99,7 +99,9 @@ pub fn redactor(options: &SkopeoOptions) -> Redactor {
     Redactor::of_auth_files(files.iter().map(Vec::as_slice), passwords)
 }
 
-fn read_file(path: &Path) -> Option<Vec<u8>> {
+/// Reads a credentials file, if it is a regular file, and not too large for one.
+#[must_use]
+pub fn read_auth_file(path: &Path) -> Option<Vec<u8>> {
     read_all(open_regular(path).ok()?, MAX_AUTH_FILE, None).ok()
 }
 

@@ -5,14 +5,13 @@
 //! Only `list` and `prune` read them: a lost or corrupt line is an index without names, and
 //! the next run that uses the index writes it again.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, SystemTime};
 
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
-use skopeo_index_core::request::{Location, Reference, Request};
+use skopeo_index_core::request::{Reference, Request};
 
 use super::{Dir, DiskError, Store};
 use crate::os::CancelToken;
@@ -87,14 +86,9 @@ impl NameRecord {
     }
 }
 
-/// The name of a request, as a user would give it, without the digest.
-fn name(request: &Request) -> Cow<'_, str> {
-    match request.location() {
-        Location::Docker { .. } => request.name().as_str().into(),
-        storage @ Location::ContainersStorage { .. } => {
-            storage.skopeo_source(request.name()).into()
-        }
-    }
+/// The name of a request, without the digest.
+fn name(request: &Request) -> String {
+    request.location().reference(request.name())
 }
 
 fn now() -> u64 {
@@ -155,43 +149,46 @@ impl Store {
     }
 
     /// Removes those of `digests` that have a name record and are unused, durably, and the
-    /// records of indexes that are not in the cache. Returns the removed ones. The cache's
-    /// lock is held: `is_unused` sees what other runs have recorded in the meantime.
+    /// records of indexes that are not in the cache. Returns the removed ones, also where
+    /// something fails after that. The cache's lock is held: `is_unused` sees what other runs
+    /// have recorded in the meantime.
     pub fn prune(
         &self,
         digests: &[Digest],
         is_unused: impl Fn(&NameRecord) -> bool,
         cancel: &CancelToken,
-    ) -> Result<BTreeSet<Digest>, DiskError> {
-        self.update_names(cancel, |records| {
+    ) -> (BTreeSet<Digest>, Result<(), DiskError>) {
+        let mut removed = BTreeSet::new();
+        let result = self.update_names(cancel, |records| {
             let is_unused = |digest: &&Digest| records.get(digest).is_some_and(&is_unused);
-            let unused: BTreeSet<_> = digests.iter().filter(is_unused).copied().collect();
             let root = self.make_root()?;
-            for digest in &unused {
+            for digest in digests.iter().filter(is_unused) {
                 self.disk.remove(root, &digest.to_string())?;
+                removed.insert(*digest);
             }
             // After a crash, an object that is there still has its record.
             self.sync_root()?;
             let present = BTreeSet::from_iter(self.objects()?);
             records.retain(|digest, _| present.contains(digest));
-            Ok(unused)
-        })
+            Ok(())
+        });
+        (removed, result)
     }
 
     /// Changes the records under the cache's lock, and writes them durably, in place of the
     /// old ones.
-    fn update_names<T>(
+    fn update_names(
         &self,
         cancel: &CancelToken,
-        update: impl FnOnce(&mut NameRecords) -> Result<T, DiskError>,
-    ) -> Result<T, DiskError> {
+        update: impl FnOnce(&mut NameRecords) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
         let private = self.make_private()?;
         let _guard = self.lock(private, cancel)?;
         let entry = self.read_names(private)?;
         let mut records = parse(&entry);
         let is_file = entry != CacheEntry::NotAFile;
         drop(entry);
-        let result = update(&mut records)?;
+        update(&mut records)?;
         let text = serialize(&records);
         if text.len() > MAX_SIZE {
             return Err(DiskError::Io {
@@ -204,8 +201,7 @@ impl Store {
             // A rename can't replace a directory.
             self.disk.remove(private, FILE)?;
         }
-        self.disk.replace(private, FILE, text.as_bytes())?;
-        Ok(result)
+        self.disk.replace(private, FILE, text.as_bytes())
     }
 
     fn read_names(&self, private: &Dir) -> Result<CacheEntry<ManifestBytes>, DiskError> {

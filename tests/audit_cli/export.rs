@@ -1,6 +1,7 @@
 //! `audit export`.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -314,4 +315,15 @@ fn export_replaces_output_file_atomically() {
     let content = fs::read_to_string(&to).expect("a file");
     assert!(content.contains("PASSED"), "{content}");
     assert_eq!(entries(), 1);
+
+    // Such as /dev/stdout, where that is a file.
+    let link = cache.beside("link");
+    symlink("out/statements", &link).expect("a link");
+    fs::write(&to, "before").expect("a file");
+    fs::set_permissions(&to, fs::Permissions::from_mode(0o640)).expect("a file");
+    export(&log, &link.display().to_string()).assert_status(0);
+    assert!(link.is_symlink());
+    assert_eq!(fs::read_to_string(&to).expect("a file"), content);
+    let mode = fs::metadata(&to).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o640);
 }

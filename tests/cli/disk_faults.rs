@@ -44,3 +44,22 @@ fn disk_full_fails_and_leaves_nothing() {
         .assert_says("No space left on device");
     assert_eq!(left, [""; 0]);
 }
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_of_every_command() {
+    let cache = Cache::new();
+    for args in [
+        &["--help"][..],
+        &["-V"],
+        &["fetch", "--help"],
+        &["--version"],
+        &["states"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = cache.command(args);
+        let output = command.stdout(full.expect("a device")).output();
+        RunOutput::from(output.expect("the binary"))
+            .assert_status(1)
+            .assert_says("cannot write to stdout: No space left on device");
+    }
+}

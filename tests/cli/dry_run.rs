@@ -91,3 +91,20 @@ fn dry_run_names_the_engine_and_the_reason_against_the_client() {
     let engine = serde_json::json!({ "name": "skopeo", "reason": "--method copy" });
     assert_eq!(by_skopeo["engine"], engine);
 }
+
+#[test]
+fn dry_run_with_creds_asks_for_no_password_and_prints_a_placeholder() {
+    let reference = reference();
+    let skopeo = format!("{} --debug --command-timeout=125s", skopeo_path());
+    let command = format!(
+        "{skopeo} inspect --raw --authfile=AUTHFILE --tls-verify=false docker://{reference}"
+    );
+    for creds in ["--creds=alice", "--creds=alice:secret"] {
+        assert_eq!(
+            dry_run(&[creds, &reference]).stdout,
+            format!("missing\t{reference}\t{command}\n")
+        );
+        let by_client = dry_run(&[creds, "--engine=auto", &reference]);
+        assert!(by_client.stdout.contains("\tGET "), "{by_client:#?}");
+    }
+}

@@ -37,6 +37,18 @@ fn command_in_hint_keeps_the_options_that_were_given() {
 }
 
 #[test]
+fn option_value_that_equals_a_reference_stays_in_the_command() {
+    let cache = Cache::new();
+    let output = cache.run(["fetch", "--cache", "localhost/app", "localhost/app"]);
+    output.assert_status(2);
+    let command = command_of(&output);
+    assert!(
+        command.contains(" fetch --cache localhost/app \"$("),
+        "{command}"
+    );
+}
+
+#[test]
 fn command_for_a_tag_fetches_when_it_is_pasted() {
     let (registry, cache) = (Registry::start(), Cache::new());
     registry.put_as("latest", samples::oci_index(1));

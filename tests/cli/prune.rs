@@ -238,6 +238,28 @@ fn prune_killed_at_any_call_leaves_intact_cache_that_can_be_pruned_again() {
 }
 
 #[test]
+fn prune_that_cannot_write_names_says_what_it_has_removed() {
+    let scene = Scene::new();
+    let prune = scene.cache.command(["prune", "--older-than=0s", "--yes"]);
+    let trace = scene.cache.beside("trace").display().to_string();
+    let full = "inject=/^rename:error=ENOSPC";
+    let output = wrap(&["strace", "-qqfo", &trace, "-e", full], &prune).output();
+    let output = RunOutput::from(output.expect("strace; `make setup` installs it"));
+    output
+        .assert_status(1)
+        .assert_says("names: No space left on device");
+    assert_eq!(scene.cache.objects(), [""; 0]);
+    assert!(output.stdout.contains("\n3 removed, "), "{output:#?}");
+    for digest in &scene.digests {
+        let line = format!("removed\t{digest}\t");
+        assert!(output.stdout.contains(&line), "{output:#?}");
+    }
+    scene.prune(&["--older-than=0s", "--yes"]).assert_status(0);
+    let names = fs::read_to_string(scene.names()).expect("names");
+    assert_eq!(names, "");
+}
+
+#[test]
 fn prune_during_fetches_leaves_only_intact_objects() {
     let scene = Scene::new();
     let of = |digest: &String| format!("{}/app@{digest}", scene.registry.address());

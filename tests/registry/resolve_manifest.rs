@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use test_support::loopback::{Registry, digest, samples};
-use test_support::program::harness::{Cache, RunOutput};
+use test_support::program::harness::{Cache, RunOutput, wrap};
 
 /// A registry, and a manifest with two items of it. Only that of `app` is out of date.
 struct Scene {
@@ -138,6 +138,40 @@ fn written_manifest_keeps_its_mode_and_links_to_it() {
     assert_eq!(scene.names(), names, "no file is left over");
 }
 
+/// Both have compared the file with what they read before one of them replaces it.
+#[test]
+fn concurrent_writes_of_one_manifest_replace_it_once() {
+    let scene = Scene::new();
+    let trace = scene.cache.beside("trace").display().to_string();
+    let delay = "inject=/^rename:delay_enter=2000000";
+    let write = scene.cache.command(["resolve", "--write", "--manifest"]);
+    let mut command = wrap(&["strace", "-qqfo", &trace, "-e", delay], &write);
+    command.arg(scene.file());
+    let run = |mut command: std::process::Command| -> RunOutput {
+        let output = command.output();
+        output.expect("strace; `make setup` installs it").into()
+    };
+    let mut again = wrap(&["env"], &write);
+    again.arg(scene.file());
+    let (first, second) = std::thread::scope(|scope| {
+        let first = scope.spawn(|| run(command));
+        // Until the first run has its new file.
+        while scene.names().len() < 4 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        (run(again), first.join().expect("a run"))
+    });
+    let (written, refused) = match first.status {
+        Some(0) => (first, second),
+        _ => (second, first),
+    };
+    written.assert_status(0);
+    refused
+        .assert_status(1)
+        .assert_says("changed while its tags were resolved; nothing was written");
+    assert_eq!(scene.read(), scene.manifest(&scene.new));
+}
+
 #[test]
 fn failure_of_one_item_writes_nothing() {
     let scene = Scene::new();
@@ -145,7 +179,8 @@ fn failure_of_one_item_writes_nothing() {
     scene.write(&manifest);
     for args in [vec![], vec!["--check"], vec!["--write"]] {
         let output = scene.resolve(&args);
-        output.assert_status(13).assert_says("other:v3: not found");
+        let error = format!("error: {}/other:v3: not found", scene.registry.address());
+        output.assert_status(13).assert_says(&error);
         assert_eq!(
             (output.stdout, scene.read()),
             (String::new(), manifest.clone())

@@ -291,11 +291,9 @@ fn prune_removes_unused_recorded_indexes_and_stale_records() {
     record(&store, "localhost/gone", digest(3));
     let is_old = |record: &NameRecord| record.names() == ["localhost/0"];
     let all = [0, 1, 2, 3].map(digest);
-    let removed = store.prune(&all, is_old, &never_cancelled());
-    assert_eq!(
-        removed.expect("a working disk"),
-        BTreeSet::from([digest(0)])
-    );
+    let (removed, result) = store.prune(&all, is_old, &never_cancelled());
+    result.expect("a working disk");
+    assert_eq!(removed, BTreeSet::from([digest(0)]));
     let mut left = [digest(1), digest(2)];
     left.sort();
     assert_eq!(store.objects().expect("a list"), left);
@@ -311,7 +309,7 @@ fn prune_disk_fault_or_crash_at_any_call_leaves_what_is_kept() {
             let dir = temp_dir();
             let store = three_indexes(dir.path().to_owned());
             let (faulty, disk) = faulty_cache(dir.path().to_owned(), n, fault);
-            let prune = |store: &Store| store.prune(&[digest(0)], |_| true, &never_cancelled());
+            let prune = |store: &Store| store.prune(&[digest(0)], |_| true, &never_cancelled()).1;
             let pruned = catch_crash(|| prune(&faulty).is_ok());
             let is_pruned = !store.object(digest(0)).exists();
             assert!(is_pruned || !pruned.unwrap_or(false), "{fault:?} at {n}");

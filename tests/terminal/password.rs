@@ -1,7 +1,7 @@
 //! A password that is asked for.
 
 use test_support::loopback::{Behaviour, Registry, samples};
-use test_support::program::harness::{Cache, wrap};
+use test_support::program::harness::{Cache, RunOutput, wrap};
 
 use crate::screen::{self, Stdout};
 
@@ -44,4 +44,19 @@ fn password_without_a_terminal_names_password_stdin() {
         stderr.contains("hint: pass it on stdin, with --password-stdin"),
         "{stderr}"
     );
+}
+
+#[test]
+fn password_is_not_asked_for_offline() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let reference = format!("{}/app@{digest}", registry.address());
+    let offline = ["fetch", "--offline", "--creds=alice", &reference];
+    let run = || {
+        let mut command = wrap(&["setsid", "-w"], &cache.command(offline));
+        RunOutput::from(command.output().expect("the binary"))
+    };
+    run().assert_status(13);
+    cache.fetch(&[&reference]).assert_status(0);
+    run().assert_status(0);
 }

@@ -110,6 +110,16 @@ impl Location {
         }
     }
 
+    /// A name without a digest as a user types it: with the transport, unless that is the
+    /// default.
+    #[must_use]
+    pub fn reference(&self, name: &ImageName) -> String {
+        match self {
+            Self::Docker { .. } => name.to_string(),
+            Self::ContainersStorage { .. } => self.skopeo_source(name),
+        }
+    }
+
     /// skopeo's SOURCE argument for a name without a digest: `docker://NAME:TAG`.
     #[must_use]
     pub fn skopeo_source(&self, name: &ImageName) -> String {

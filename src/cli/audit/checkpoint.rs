@@ -7,7 +7,6 @@ use skopeo_index::signing::{SigningKey, sign_with};
 use skopeo_index_core::audit::{Checkpoint, KeyName, NoteError, SavedCheckpoint};
 
 use super::trust::SigningArgs;
-use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
 
 /// Create a key that checkpoints are signed with, and print its verifier key
@@ -22,10 +21,9 @@ pub(super) struct KeygenArgs {
     name: KeyName,
 }
 
-pub(super) fn keygen(args: &KeygenArgs) -> Result<ExitStatus, CliError> {
+pub(super) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
     let key = SigningKey::create(args.name.clone(), &args.file)?;
-    output::line(&key.verifier_key().to_string())?;
-    Ok(ExitStatus::Success)
+    output::line(&key.verifier_key().to_string())
 }
 
 /// Print the log's size and Merkle root, to store elsewhere
@@ -37,11 +35,10 @@ pub(super) struct CheckpointArgs {
     signing: SigningArgs,
 }
 
-pub(super) fn checkpoint(args: &CheckpointArgs) -> Result<ExitStatus, CliError> {
+pub(super) fn checkpoint(args: &CheckpointArgs) -> Result<(), CliError> {
     let key = args.signing.read()?;
     let saved = sign(key.as_ref(), read_intact_log(&args.file)?, &args.file)?;
-    output::bytes(saved.to_string().into_bytes())?;
-    Ok(ExitStatus::Success)
+    output::bytes(saved.to_string().into_bytes())
 }
 
 /// Signs a checkpoint of a log, if there is a key.
@@ -71,7 +68,7 @@ pub(super) struct TilesArgs {
     signing: SigningArgs,
 }
 
-pub(super) fn tiles(args: &TilesArgs) -> Result<ExitStatus, CliError> {
+pub(super) fn tiles(args: &TilesArgs) -> Result<(), CliError> {
     let key = args.signing.read()?;
     let checkpoint =
         write_tiles(&args.file, &args.dir, key.as_ref()).map_err(|error| match error {
@@ -79,6 +76,5 @@ pub(super) fn tiles(args: &TilesArgs) -> Result<ExitStatus, CliError> {
             error => CliError::other(error.to_string()),
         })?;
     let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);
-    output::line(&format!("{origin}: tiles of {size} records"))?;
-    Ok(ExitStatus::Success)
+    output::line(&format!("{origin}: tiles of {size} records"))
 }

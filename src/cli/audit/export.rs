@@ -1,19 +1,20 @@
 //! `skopeo-index audit export`.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use serde_json::Value;
-use skopeo_index::audit_log::{OpenRuns, ReadError, read_intact_log, read_lines};
+use skopeo_index::audit_log::{OpenRuns, read_intact_log};
 use skopeo_index::dsse::EnvelopeKey;
-use skopeo_index_core::audit::{CompactRange, Entry, LogId, Record, VerifierId, statement};
+use skopeo_index::os::NewFile;
+use skopeo_index_core::audit::{Entry, LogId, Record, VerifierId, statement};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
-use tempfile::NamedTempFile;
 
+use super::read_records;
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
 
@@ -71,7 +72,7 @@ impl Args {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let key = args.signing_key.as_deref().map(EnvelopeKey::read);
     let key = key.transpose()?;
     let line = |statement: &Value| -> Result<Vec<u8>, CliError> {
@@ -83,23 +84,17 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     };
     let log = &args.file;
     let Some(to) = &args.output else {
-        write_statements(args, |statement| output::bytes(line(statement)?))?;
-        return Ok(ExitStatus::Success);
+        return write_statements(args, |statement| output::bytes(line(statement)?));
     };
     let failed = |error: io::Error| CliError::file(ExitStatus::Other, to, error);
     check_output(to, log)?;
-    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    // Permissions as the umask has it.
-    let builder = builder.permissions(Permissions::from_mode(0o666));
-    let file = builder.tempfile_in(dir.unwrap_or(Path::new(".")));
-    let mut file: NamedTempFile = file.map_err(failed)?;
+    // A link to the file stays.
+    let target = to.canonicalize().unwrap_or_else(|_| to.clone());
+    let mut file = NewFile::create(&target).map_err(failed)?;
     write_statements(args, |statement| {
         file.write_all(&line(statement)?).map_err(failed)
     })?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(to).map_err(|error| failed(error.error))?;
-    Ok(ExitStatus::Success)
+    file.finish().map_err(failed)
 }
 
 /// Refuses to replace the log itself, or something other than a file.
@@ -126,13 +121,9 @@ fn write_statements(
     let log = &args.file;
     let checkpoint = read_intact_log(log)?;
     let verifier = args.verifier(&checkpoint.origin)?;
-    let (mut runs, mut range) = (OpenRuns::default(), CompactRange::default());
+    let mut runs = OpenRuns::default();
     let (mut written, mut skipped) = (0_u64, 0_u64);
-    read_lines(log, |line| {
-        if range.size() == checkpoint.size {
-            return Ok(());
-        }
-        range.push(line.leaf_hash());
+    read_records(log, &checkpoint, |line| {
         if let Some(record) = line.record()
             && let Some(origin) = runs.fetch_end(record)
             && let Entry::Transition(transition) = &record.entry
@@ -146,11 +137,8 @@ fn write_statements(
                 None => skipped += 1,
             }
         }
-        Ok::<_, CliError>(())
+        Ok(())
     })?;
-    if range.root() != checkpoint.root {
-        return Err(ReadError::Changed(log.to_owned()).into());
-    }
     if skipped > 0 {
         output::print_stderr(&format!(
             "skipped {skipped} {} without a verdict on the index (see `audit show --failed`)",

@@ -9,7 +9,11 @@ mod show;
 mod trust;
 mod verify;
 
+use std::path::Path;
+
 use clap::Subcommand;
+use skopeo_index::audit_log::{ReadError, read_lines};
+use skopeo_index_core::audit::{Checkpoint, CompactRange, ParsedLine};
 
 pub(super) use self::trust::SigningArgs;
 use super::exit::ExitStatus;
@@ -39,13 +43,34 @@ enum AuditCommand {
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     match &args.subcommand {
-        AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Verify(args) => return verify::run(args),
+        AuditCommand::Show(args) => return show::run(args),
         AuditCommand::Rotate(args) => rotate::run(args),
-        AuditCommand::Show(args) => show::run(args),
         AuditCommand::Checkpoint(args) => checkpoint::checkpoint(args),
         AuditCommand::Keygen(args) => checkpoint::keygen(args),
         AuditCommand::Prove(args) => prove::run(args),
         AuditCommand::Tiles(args) => checkpoint::tiles(args),
         AuditCommand::Export(args) => export::run(args),
+    }?;
+    Ok(ExitStatus::Success)
+}
+
+/// Passes the records of a checkpoint to `take`, and not those that another process appends.
+fn read_records(
+    log: &Path,
+    checkpoint: &Checkpoint,
+    mut take: impl FnMut(&ParsedLine) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let mut tree = CompactRange::default();
+    read_lines(log, |line| {
+        if tree.size() == checkpoint.size {
+            return Ok(());
+        }
+        tree.push(line.leaf_hash());
+        take(line)
+    })?;
+    if tree.root() != checkpoint.root {
+        return Err(ReadError::Changed(log.to_owned()).into());
     }
+    Ok(())
 }

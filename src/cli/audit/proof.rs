@@ -11,66 +11,53 @@ use skopeo_index_core::escape::Escaped;
 use super::trust::{Trust, read_checkpoint, read_proof};
 use super::verify::Args;
 use crate::cli::exit::ExitStatus;
-use crate::cli::input::file_error;
 use crate::cli::options::Format;
 use crate::cli::output::{self, CliError};
 
 /// Checks a proof against a checkpoint that is trusted.
-pub(super) fn check(file: &Path, args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn check(file: &Path, args: &Args) -> Result<(), CliError> {
     let trust = args.keys.read()?;
     let proof = Proof::parse(&read_proof(file)?)
-        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))?;
+        .map_err(|error| CliError::file(ExitStatus::Usage, file, Escaped(&error.to_string())))?;
+    let found = proof.checkpoint();
     let given = args.checkpoint.as_deref();
     let given = given.map(|file| Ok::<_, CliError>((file, read_checkpoint(file)?)));
     let given = given.transpose()?;
-    let signature = match &given {
-        Some((file, checkpoint)) => trust.check(file, checkpoint)?,
-        None => trust.check(file, proof.checkpoint())?,
+    let (of, trusted) = given
+        .as_ref()
+        .map_or((file, found), |(of, given)| (of, given));
+    let signature = trust.check(of, trusted)?;
+    let result = match &proof {
+        _ if trusted.checkpoint() != found.checkpoint() => Err(ProofError::Mismatch),
+        Proof::Inclusion(proof) => check_inclusion(proof, args)?,
+        Proof::Consistency(proof) => check_consistency(proof, &trust, args)?,
     };
-    let result = match (&given, proof.checkpoint()) {
-        (Some((_, given)), found) if given.checkpoint() != found.checkpoint() => {
-            Err(ProofError::Mismatch)
-        }
-        _ => match &proof {
-            Proof::Inclusion(proof) => check_inclusion(proof, args)?,
-            Proof::Consistency(proof) => check_consistency(proof, &trust, args)?,
-        },
-    };
-    let Checkpoint { origin, size, .. } = proof.checkpoint().checkpoint();
-    let record = match &proof {
-        Proof::Inclusion(proof) => Some(proof.index),
-        Proof::Consistency(_) => None,
+    let Checkpoint { origin, size, .. } = found.checkpoint();
+    let origin = origin.as_str();
+    let (record, proven) = match &proof {
+        Proof::Inclusion(InclusionProof { index, .. }) => (
+            Some(index),
+            format!("record {index} is in the log {origin} of {size} records"),
+        ),
+        Proof::Consistency(ConsistencyProof { old_size, .. }) => (
+            None,
+            format!("the log {origin} of {size} records extends that of {old_size}"),
+        ),
     };
     match args.format {
         Format::Json => output::json_line(&json!({
             "record": record.filter(|_| result.is_ok()),
-            "log": origin.as_str(), "records": size, "signature": signature.json(),
+            "log": origin, "records": size, "signature": signature.json(),
             "intact": result.is_ok(), "error": result.as_ref().err().map(ToString::to_string),
         }))?,
-        Format::Text => {
-            if result.is_ok() {
-                let origin = origin.as_str();
-                output::line(&match &proof {
-                    Proof::Inclusion(proof) => {
-                        let index = proof.index;
-                        format!("record {index} is in the log {origin} of {size} records")
-                    }
-                    Proof::Consistency(proof) => {
-                        let old = proof.old_size;
-                        format!("the log {origin} of {size} records extends that of {old}")
-                    }
-                })?;
-                signature.print()?;
-            }
+        Format::Text if result.is_ok() => {
+            output::line(&proven)?;
+            signature.print()?;
         }
+        Format::Text => {}
     }
-    match result {
-        Ok(()) => Ok(ExitStatus::Success),
-        Err(error) => Err(CliError::new(
-            ExitStatus::AuditBroken,
-            file_error(file, Escaped(&error.to_string())),
-        )),
-    }
+    result
+        .map_err(|error| CliError::file(ExitStatus::AuditBroken, file, Escaped(&error.to_string())))
 }
 
 fn check_inclusion(

@@ -1,14 +1,13 @@
 //! `skopeo-index audit prove`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ArgGroup;
-use skopeo_index::audit_log::{ReadError, read_extended_log, read_lines};
-use skopeo_index_core::audit::{
-    Checkpoint, CompactRange, ConsistencyProof, InclusionProof, NodeHash, ParsedLine, PathBuilder,
-};
+use skopeo_index::audit_log::read_extended_log;
+use skopeo_index_core::audit::{ConsistencyProof, InclusionProof, PathBuilder};
 
 use super::checkpoint::sign;
+use super::read_records;
 use super::trust::{SigningArgs, read_checkpoint};
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
@@ -29,62 +28,39 @@ pub(super) struct Args {
     signing: SigningArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let key = args.signing.read()?;
     let earlier = args.from.as_deref().map(read_checkpoint).transpose()?;
     let earlier = earlier.as_ref().map(|saved| saved.checkpoint());
     let checkpoint = read_extended_log(&args.file, earlier)?;
     let signed = sign(key.as_ref(), checkpoint.clone(), &args.file)?;
-    let proof = match (args.seq, earlier) {
-        (Some(seq), _) if seq >= checkpoint.size => {
+    let old_size = earlier.map_or(0, |earlier| earlier.size);
+    let mut builder = match args.seq {
+        Some(seq) if seq >= checkpoint.size => {
             let reason = format!("no record {seq}");
             return Err(CliError::file(ExitStatus::NotFound, &args.file, reason));
         }
-        (Some(index), _) => InclusionProof {
+        Some(seq) => PathBuilder::inclusion(seq, checkpoint.size),
+        None => PathBuilder::consistency(old_size, checkpoint.size),
+    };
+    read_records(&args.file, &checkpoint, |line| {
+        builder.push(line.leaf_hash());
+        Ok(())
+    })?;
+    let (path, checkpoint) = (builder.into_path(), signed);
+    let proof = match args.seq {
+        Some(index) => InclusionProof {
             index,
-            path: path(
-                &args.file,
-                &checkpoint,
-                PathBuilder::inclusion(index, checkpoint.size),
-            )?,
-            checkpoint: signed,
+            path,
+            checkpoint,
         }
         .to_string(),
-        (None, earlier) => {
-            let old_size = earlier.map_or(0, |earlier| earlier.size);
-            ConsistencyProof {
-                old_size,
-                path: path(
-                    &args.file,
-                    &checkpoint,
-                    PathBuilder::consistency(old_size, checkpoint.size),
-                )?,
-                checkpoint: signed,
-            }
-            .to_string()
+        None => ConsistencyProof {
+            old_size,
+            path,
+            checkpoint,
         }
+        .to_string(),
     };
-    output::bytes(proof.into_bytes())?;
-    Ok(ExitStatus::Success)
-}
-
-/// Computes a path from the log as it was verified.
-fn path(
-    log: &Path,
-    checkpoint: &Checkpoint,
-    mut builder: PathBuilder,
-) -> Result<Vec<NodeHash>, CliError> {
-    let mut tree = CompactRange::default();
-    read_lines(log, |line: &ParsedLine| {
-        // Another process may append.
-        if tree.size() < checkpoint.size {
-            tree.push(line.leaf_hash());
-            builder.push(line.leaf_hash());
-        }
-        Ok::<_, CliError>(())
-    })?;
-    if tree.root() != checkpoint.root {
-        return Err(ReadError::Changed(log.to_owned()).into());
-    }
-    Ok(builder.into_path())
+    output::bytes(proof.into_bytes())
 }

@@ -7,8 +7,7 @@ use skopeo_index::audit_log::{LogWriter, ReadError};
 use skopeo_index_core::audit::FileName;
 use skopeo_index_core::escape::EscapedPath;
 
-use crate::cli::exit::ExitStatus;
-use crate::cli::options::cancel_token;
+use crate::cli::options::cancel_on_signals;
 use crate::cli::output::{self, CliError};
 
 /// End a log and continue it in a new one
@@ -25,17 +24,14 @@ pub(super) struct Args {
     to: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let log = &args.file;
     // A log that doesn't exist is not created.
     fs::metadata(log).map_err(|error| ReadError::Io {
         path: log.to_owned(),
         error,
     })?;
-    let cancel = cancel_token(None)?;
-    cancel
-        .on_signals()
-        .map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
+    let cancel = cancel_on_signals(None)?;
     let name = match &args.to {
         Some(to) => kept_name(log, to)?,
         None => first_free_name(log)?,
@@ -47,8 +43,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         checkpoint.size,
         EscapedPath(Path::new(kept.as_str())),
     ));
-    output::line(checkpoint.to_string().trim_end())?;
-    Ok(ExitStatus::Success)
+    output::line(checkpoint.to_string().trim_end())
 }
 
 /// The name in `--to`, which is in the directory of the log: the file is linked, not copied.

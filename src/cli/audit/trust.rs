@@ -11,7 +11,6 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::Escaped;
 
 use crate::cli::exit::ExitStatus;
-use crate::cli::input::file_error;
 use crate::cli::output::{self, CliError};
 
 /// Limit of a file of keys in bytes: some hundreds of them.
@@ -33,7 +32,7 @@ impl KeyArgs {
 
     pub(super) fn read(&self) -> Result<Trust, CliError> {
         if self.is_empty() {
-            return Ok(Trust::Unchecked);
+            return Ok(Trust(None));
         }
         let mut keys = Vec::new();
         for text in &self.keys {
@@ -48,24 +47,21 @@ impl KeyArgs {
         }
         let keys = VerifierKeys::new(keys);
         let keys = keys.map_err(|error| CliError::usage(format!("--key: {error}")))?;
-        Ok(Trust::Keys(keys))
+        Ok(Trust(Some(keys)))
     }
 }
 
 fn read_keys(file: &Path) -> Result<Vec<VerifierKey>, CliError> {
     let text = String::from_utf8(read(file, MAX_KEYS_FILE)?);
-    let text = text.map_err(|error| CliError::usage(file_error(file, error)))?;
-    VerifierKey::parse_list(&text)
-        .map_err(|(line, error)| CliError::usage(file_error(file, format!("line {line}: {error}"))))
+    let text = text.map_err(|error| CliError::file(ExitStatus::Usage, file, error))?;
+    VerifierKey::parse_list(&text).map_err(|(line, error)| {
+        CliError::file(ExitStatus::Usage, file, format!("line {line}: {error}"))
+    })
 }
 
-/// Which checkpoints are trusted.
-pub(super) enum Trust {
-    /// Those that one of these keys has signed.
-    Keys(VerifierKeys),
-    /// All: they are kept in a trusted place.
-    Unchecked,
-}
+/// The keys of which one must have signed a checkpoint. Without keys, all checkpoints are
+/// trusted: they are kept in a trusted place.
+pub(super) struct Trust(Option<VerifierKeys>);
 
 /// What is known of the signatures of a checkpoint that is used.
 pub(super) enum SignatureCheck {
@@ -82,7 +78,7 @@ impl Trust {
         file: &Path,
         checkpoint: &SavedCheckpoint,
     ) -> Result<SignatureCheck, CliError> {
-        let Self::Keys(keys) = self else {
+        let Some(keys) = &self.0 else {
             return Ok(SignatureCheck::NotChecked);
         };
         let signers = checkpoint.verify(keys, is_valid_signature);
@@ -96,7 +92,6 @@ impl Trust {
 }
 
 impl SignatureCheck {
-    /// Prints it for people.
     pub(super) fn print(&self) -> Result<(), CliError> {
         match self {
             Self::SignedBy(names) => output::line(&format!(
@@ -117,7 +112,7 @@ impl SignatureCheck {
 
 pub(super) fn read_checkpoint(file: &Path) -> Result<SavedCheckpoint, CliError> {
     SavedCheckpoint::parse(&read(file, MAX_NOTE_LEN)?)
-        .map_err(|error| CliError::usage(file_error(file, Escaped(&error.to_string()))))
+        .map_err(|error| CliError::file(ExitStatus::Usage, file, Escaped(&error.to_string())))
 }
 
 /// Reads a proof, or a record, which is shorter.
@@ -128,7 +123,7 @@ pub(super) fn read_proof(file: &Path) -> Result<Vec<u8>, CliError> {
 fn read(file: &Path, max: usize) -> Result<Vec<u8>, CliError> {
     open_nonblocking(file)
         .and_then(|opened| read_all(opened, max, None))
-        .map_err(|error| CliError::usage(file_error(file, error)))
+        .map_err(|error| CliError::file(ExitStatus::Usage, file, error))
 }
 
 /// The key that checkpoints are signed with.

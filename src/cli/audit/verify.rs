@@ -85,7 +85,7 @@ impl FindingPrinter {
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     match &args.proof {
-        Some(proof) => proof::check(proof, args),
+        Some(proof) => proof::check(proof, args).map(|()| ExitStatus::Success),
         None => verify(args),
     }
 }

@@ -21,10 +21,10 @@ use crate::cli::cache::CacheLocation;
 use crate::cli::debug::DebugRunner;
 use crate::cli::exit::ExitStatus;
 use crate::cli::hint::{AskedBy, HintContext};
-use crate::cli::input::{self, file_error};
+use crate::cli::input;
 use crate::cli::output::{self, CliError, of_io};
 use crate::cli::progress::retry_note;
-use crate::cli::shell;
+use crate::cli::{PROGRAM, shell};
 
 /// A document, and what it is.
 pub(super) struct Document {
@@ -122,7 +122,7 @@ fn read_file(
         Some(reason) if !text.starts_with(['.', '/']) => Some(format!("as an image: {reason}")),
         _ => None,
     };
-    Err(CliError::new(of_io(&error), file_error(path, error)).hint(hint))
+    Err(CliError::file(of_io(&error), path, error).hint(hint))
 }
 
 /// Reads an object of the cache, if it is there, and rehashes it.
@@ -137,15 +137,13 @@ fn read_object(digest: Digest, cache: &CacheLocation) -> Result<Option<Document>
             CacheEntry::File { content },
         ) => Ok(Some(content.as_slice().to_vec().into())),
         _ => {
-            let message = file_error(&store.object(digest), "corrupt object");
-            let verify = ["verify".into(), "--quarantine".into()].into_iter();
-            let argv = verify
-                .chain(cache.option())
-                .chain([digest.to_string().into()]);
-            let argv: Vec<OsString> = argv.collect();
-            let command = shell::command_line(Path::new("skopeo-index"), &argv);
+            let object = store.object(digest);
+            let verify = [PROGRAM, "verify", "--quarantine"].map(OsString::from);
+            let argv = verify.into_iter().chain(cache.option());
+            let command = shell::command_line(argv.chain([digest.to_string().into()]));
             let hint = format!("`{command}` moves it to quarantine");
-            Err(CliError::new(ExitStatus::CacheCorrupt, message).hint(Some(hint)))
+            let error = CliError::file(ExitStatus::CacheCorrupt, &object, "corrupt object");
+            Err(error.hint(Some(hint)))
         }
     }
 }
@@ -173,14 +171,11 @@ fn fetch(
         let client =
             RegistryClient::new(Arc::clone(cancel), skopeo.command_timeout, options.clone());
         let registry = Registry::new(&inputs, client);
-        let source = args
-            .engine
-            .choice()
-            .source(&registry, skopeo, retry.attempts);
+        let source = args.engine.engine.source(&registry, skopeo, retry.attempts);
         let request = Request::new(name.clone(), location.clone(), digest);
         let fetched = fetch::fetch_manifest(&source, &request, retry, cancel, &note);
         (AskedBy::Digest, fetched)
-    } else if args.engine.choice() == EngineChoice::Only(Engine::Registry) {
+    } else if args.engine.engine == EngineChoice::Only(Engine::Registry) {
         let message = format!("{reference}: --engine registry fetches by digest only");
         return Err(CliError::usage(message));
     } else {
@@ -189,17 +184,14 @@ fn fetch(
     };
     let context = HintContext::new(options, &location, name, by);
     let bytes = fetched.map_err(|error| {
-        let mut hint = context.of_error(&error);
+        let mut failed = context.error(reference, &error);
         let is_cancelled = matches!(error, EffectError::Cancelled { .. });
         if !is_cancelled && reference.to_string() == name.without_tag() {
             let read_as = "no such file, so it was taken for the name of an image";
-            hint = Some(hint.map_or(read_as.to_owned(), |hint| format!("{read_as}; {hint}")));
+            let hint = failed.hint.map(|hint| format!("{read_as}; {hint}"));
+            failed.hint = hint.or(Some(read_as.to_owned()));
         }
-        CliError::new(
-            ExitStatus::of_error(&error),
-            format!("{reference}: {error}"),
-        )
-        .hint(hint)
+        failed
     })?;
     let bytes = bytes.as_slice().to_vec();
     let actual = Digest::of(&bytes);

@@ -13,14 +13,14 @@ use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::image_args::ImageArgs;
-use super::options::{EngineArgs, Format};
+use super::options::{EngineArgs, Format, cancel_on_signals};
 use super::output::{self, CliError};
 use super::table::{Table, cell};
 
 /// Show an index's platforms, digests and sizes
 ///
 /// Reads stdin, a file, the cache or a registry, and stores nothing.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Args {
     #[arg(
         value_name = "FILE|DIGEST|NAME[:TAG]",
@@ -46,9 +46,12 @@ pub(super) struct Args {
     images: ImageArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
-    args.images.reject_stdin(Some(args.object.as_ref()))?;
-    let cancel = args.images.skopeo.cancel_on_signals()?;
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    args.images
+        .credentials
+        .0
+        .reject_stdin(Some(args.object.as_ref()))?;
+    let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
     let document = document::read(args, &cancel)?;
     let (digest, size) = (Digest::of(&document.bytes), document.bytes.len());
     if args.raw {
@@ -65,15 +68,14 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         }
     };
     match (&args.platform, args.format) {
-        _ if args.raw => {}
+        _ if args.raw => Ok(()),
         (Some(platform), Format::Json) => {
-            output::json_line(&manifest_json(platform.select(&index)?))?;
+            output::json_line(&manifest_json(platform.select(&index)?))
         }
-        (Some(platform), Format::Text) => output::line(platform.select(&index)?.digest())?,
-        (None, Format::Json) => print_json(&index, digest, size)?,
-        (None, Format::Text) => print_table(&index, digest, size)?,
+        (Some(platform), Format::Text) => output::line(platform.select(&index)?.digest()),
+        (None, Format::Json) => print_json(&index, digest, size),
+        (None, Format::Text) => print_table(&index, digest, size),
     }
-    Ok(ExitStatus::Success)
 }
 
 /// Why a document is not an index, as a JSON object. A document that is too large was not

@@ -17,7 +17,7 @@ use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::audit::Checkpoint;
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::index::MediaType;
-use skopeo_index_core::machine::{EffectError, Failed, Outcome, State};
+use skopeo_index_core::machine::{Committed, EffectError, Failed, ManifestBytes, Outcome, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 use summary::{Cancelled, RunSummary, cancel_reason};
@@ -39,7 +39,6 @@ pub(super) enum ProgressMode {
     None,
 }
 
-/// Options of progress.
 #[derive(Debug, clap::Args)]
 pub(super) struct ProgressArgs {
     /// How progress is shown
@@ -187,6 +186,28 @@ impl Progress<'_> {
         self.display.error(&message, None, "cancelled", json);
     }
 
+    fn committed(&self, request: &Request, committed: &Committed<ManifestBytes>, done: usize) {
+        let name = short(request);
+        if let Display::Plain = self.display {
+            let media_type = match committed.index().media_type {
+                MediaType::OciImageIndex => "OCI index",
+                MediaType::DockerManifestList => "Docker manifest list",
+            };
+            self.display.note(&format!(
+                "{} {name}: {media_type}, {} manifests, {} ({done}/{})",
+                committed.provenance().as_str(),
+                committed.index().manifests,
+                DecimalBytes(committed.size()),
+                self.total,
+            ));
+        }
+        if let Some(moved) = committed.quarantined() {
+            self.display.note(&format!(
+                "replaced {name}: the object in the cache was corrupt and is now {moved}"
+            ));
+        }
+    }
+
     fn failed(&self, request: &Request, failed: &Failed) {
         let hint = hint::of_failed(failed, self.options);
         let json = json!({
@@ -246,64 +267,39 @@ impl Observer for Progress<'_> {
             summary.count(id, report);
             summary.done()
         };
-        let request = &report.request;
         self.display.ended(id, report.result.is_ok());
-        if let (Display::Plain, Ok(committed)) = (&self.display, &report.result) {
-            let media_type = match committed.index().media_type {
-                MediaType::OciImageIndex => "OCI index",
-                MediaType::DockerManifestList => "Docker manifest list",
-            };
-            self.display.note(&format!(
-                "{} {}: {media_type}, {} manifests, {} ({done}/{})",
-                committed.provenance().as_str(),
-                short(request),
-                committed.index().manifests,
-                DecimalBytes(committed.size()),
-                self.total,
-            ));
-        }
         match &report.result {
-            Ok(committed) => {
-                if let Some(name) = committed.quarantined() {
-                    let name = format!("the object in the cache was corrupt and is now {name}");
-                    self.display
-                        .note(&format!("replaced {}: {name}", short(request)));
-                }
-            }
+            Ok(committed) => self.committed(&report.request, committed, done),
             // A cancellation is shown once, at the end.
             Err(failed) if cancel_reason(failed.cause()).is_some() => {}
-            Err(failed) => self.failed(request, failed),
+            Err(failed) => self.failed(&report.request, failed),
         }
     }
 }
 
 fn transition_json(id: FetchId, request: &Request, transition: &Transition) -> Value {
-    let mut json = json!({
-        "item": id.0, "reference": request.to_string(), "source": request.skopeo_source(),
-    });
-    if let (Value::Object(json), Ok(Value::Object(event))) =
-        (&mut json, serde_json::to_value(&transition.event))
-    {
-        json.extend(event);
-        let trace = &transition.trace;
-        if let Some(command) = &trace.command {
-            json.insert("argv".to_owned(), json!(command.argv));
-            json.insert("milliseconds".to_owned(), json!(command.milliseconds));
-        }
-        let exchange = trace.exchange.as_ref().map(|exchange| json!(exchange));
-        json.extend(exchange.map(|exchange| ("registry".to_owned(), exchange)));
-        let engine = trace.engine.as_ref().map(output::engine_json);
-        json.extend(engine.map(|engine| ("engine".to_owned(), engine)));
+    let mut json = json!(transition.event);
+    json["item"] = id.0.into();
+    json["reference"] = request.to_string().into();
+    json["source"] = request.skopeo_source().into();
+    let trace = &transition.trace;
+    if let Some(command) = &trace.command {
+        json["argv"] = json!(command.argv);
+        json["milliseconds"] = command.milliseconds.into();
+    }
+    if let Some(exchange) = &trace.exchange {
+        json["registry"] = json!(exchange);
+    }
+    if let Some(engine) = &trace.engine {
+        json["engine"] = json!(engine);
     }
     json
 }
 
-/// Writes an event to stderr.
+/// Writes an event, a JSON object, to stderr.
 fn print_event(priority: Priority, event: &str, mut value: Value) {
-    if let Value::Object(map) = &mut value {
-        map.insert("event".to_owned(), event.into());
-        map.insert("time".to_owned(), now().into());
-    }
+    value["event"] = event.into();
+    value["time"] = now().into();
     output::print_stderr_json(priority, &value);
 }
 

@@ -25,7 +25,6 @@ pub(in crate::cli) struct Cancelled {
 }
 
 impl RunSummary {
-    /// Adds a report.
     pub(super) fn count(&mut self, id: FetchId, report: &FetchReport) {
         match &report.result {
             Err(failed) => {

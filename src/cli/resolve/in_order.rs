@@ -17,8 +17,11 @@ pub(super) fn map_in_order<I: Sync, T: Send>(
 ) {
     let (next, (sender, results)) = (AtomicUsize::new(0), mpsc::channel());
     let drain = |sender: &mpsc::Sender<_>| {
-        let take = || next.fetch_add(1, Ordering::Relaxed);
-        while let Some((at, item)) = Some(take()).and_then(|at| Some((at, items.get(at)?))) {
+        let take = || {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            Some((at, items.get(at)?))
+        };
+        while let Some((at, item)) = take() {
             // The receiver lives as long as the workers.
             best_effort(sender.send((at, work(at, item))));
         }

@@ -1,10 +1,8 @@
 //! `skopeo-index resolve --manifest`: brings the digests of an osbuild manifest up to date.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use skopeo_index::os::{CancelToken, replace_file};
-use skopeo_index_core::digest::Digest;
+use skopeo_index::os::{CancelToken, lock_dir, replace_file};
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::osbuild::{PinError, Pins, SOURCE};
 use skopeo_index_core::request::Request;
@@ -65,11 +63,11 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     };
     if requests.is_empty() {
         let text = format!("no items of {SOURCE}, nothing to resolve");
-        display.note(&input::file_error(path, text));
+        display.note(&output::file_error(path, text));
         return Ok(ExitStatus::Success);
     }
     let work = |at, request: &Request| {
-        let shown = request.location().skopeo_source(request.name());
+        let shown = request.location().reference(request.name());
         resolver.resolve(at, &shown, request.location(), request.name())
     };
     let (mut status, mut new) = (ExitStatus::Success, Vec::new());
@@ -83,49 +81,52 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     if new.len() < requests.len() {
         return Ok(status);
     }
-    let pairs = requests
-        .iter()
-        .map(Request::digest)
-        .zip(new.iter().map(Request::digest));
-    let digests: BTreeMap<Digest, Digest> = pairs.collect();
-    let replaced = pins.replace(&digests);
-    let replaced = replaced.map_err(|error| {
+    let pairs = || requests.iter().zip(&new);
+    let digests = pairs().map(|(old, new)| (old.digest(), new.digest()));
+    let replaced = pins.replace(&digests.collect()).map_err(|error| {
         let (PinError::Duplicate(digest) | PinError::Shared(digest)) = error else {
             return CliError::file(ExitStatus::Usage, path, error);
         };
-        let has_digest =
-            |(old, new): &(&Request, &Request)| old.digest() == digest || new.digest() == digest;
-        let items = requests.iter().zip(&new).filter(has_digest);
+        let items = pairs().filter(|(old, new)| [old.digest(), new.digest()].contains(&digest));
         let items: Vec<String> = items.map(|(old, _)| old.to_string()).collect();
         let reason = format!("{error} ({}); nothing was written", items.join(", "));
         CliError::file(ExitStatus::Usage, path, reason)
     })?;
-    let changed = requests.iter().zip(&new).filter(|(old, new)| old != new);
-    let mut count = 0;
-    for (old, new) in changed {
+    let changed: Vec<_> = pairs().filter(|(old, new)| old != new).collect();
+    for (old, new) in &changed {
         output::line(&format!("-{}\n+{}", with_tag(old), with_tag(new)))?;
-        count += 1;
     }
-    display.note(&format!("{count} of {} digests changed", requests.len()));
-    if count > 0 && pins.has_images() {
+    let (count, total) = (changed.len(), requests.len());
+    display.note(&format!("{count} of {total} digests changed"));
+    if changed.is_empty() {
+        return Ok(ExitStatus::Success);
+    }
+    if pins.has_images() {
         display.note("images of org.osbuild.skopeo stay as they are: update them as well");
     }
-    if count > 0 && args.manifest.check {
+    if args.manifest.check {
         return Ok(ExitStatus::Other);
     }
-    if count > 0 && args.manifest.write {
+    if args.manifest.write {
         write(path, &json, &replaced, cancel)?;
     }
     Ok(ExitStatus::Success)
 }
 
-/// Replaces a manifest's file, atomically. A link to it stays.
+/// Replaces a manifest's file, atomically, unless another process has changed it. A link to
+/// it stays.
 fn write(path: &Path, old: &[u8], new: &[u8], cancel: &CancelToken) -> Result<(), CliError> {
+    let failed = |error| match cancel.cancelled() {
+        Some(reason) => reason.into(),
+        None => CliError::other(format!("cannot write {}: {error}", EscapedPath(path))),
+    };
+    let target = path.canonicalize().map_err(failed)?;
+    let dir = target.parent().unwrap_or(&target);
+    // No other run writes the file between the comparison and the rename.
+    let _lock = lock_dir(dir, cancel).map_err(failed)?;
     if input::read_input(path, cancel)? != old {
         let reason = "changed while its tags were resolved; nothing was written";
         return Err(CliError::file(ExitStatus::Other, path, reason));
     }
-    let target = path.canonicalize();
-    let written = target.and_then(|target| replace_file(&target, new));
-    written.map_err(|error| CliError::other(format!("cannot write {}: {error}", EscapedPath(path))))
+    replace_file(&target, new).map_err(failed)
 }

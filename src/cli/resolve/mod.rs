@@ -23,14 +23,14 @@ use super::exit::ExitStatus;
 use super::hint::{AskedBy, HintContext};
 use super::image_args::ImageArgs;
 use super::input;
-use super::options::JobsArgs;
+use super::options::{JobsArgs, cancel_on_signals};
 use super::output::{self, CliError};
 use super::progress::{Display, ProgressArgs, retry_note};
 
 /// Resolve tags to the digests of their indexes, in the form `fetch` accepts
 ///
 /// Results are in the order of the input.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(super) struct Args {
     /// Images to resolve
     #[arg(value_name = "NAME[:TAG]", required_unless_present_any = ["file", "manifest"])]
@@ -79,12 +79,15 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             "--keep-tag: items of an osbuild manifest have names without tags",
         ));
     }
-    let cancel = args.images.skopeo.cancel_on_signals()?;
+    let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
     if let Some(path) = args.manifest.path()? {
-        args.images.reject_stdin(Some(path))?;
+        args.images.credentials.0.reject_stdin(Some(path))?;
         return manifest::run(args, path, &cancel);
     }
-    args.images.reject_stdin(args.file.as_deref())?;
+    args.images
+        .credentials
+        .0
+        .reject_stdin(args.file.as_deref())?;
     let mut texts = args.names.clone();
     if let Some(file) = &args.file {
         texts.extend(read_list(file, &cancel)?);
@@ -138,13 +141,13 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
 fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<String>, CliError> {
     let bytes = input::read_input(file, cancel)?;
     let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| CliError::usage(input::file_error(file, "not UTF-8")))?;
+    let text = text.map_err(|_| CliError::file(ExitStatus::Usage, file, "not UTF-8"))?;
     let lines = text.lines().map(str::trim);
     let images = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let images: Vec<_> = images.take(MAX_ITEMS + 1).map(str::to_owned).collect();
     if images.len() > MAX_ITEMS {
         let reason = format!("more than {MAX_ITEMS} images");
-        return Err(CliError::usage(input::file_error(file, reason)));
+        return Err(CliError::file(ExitStatus::Usage, file, reason));
     }
     Ok(images)
 }
@@ -206,10 +209,7 @@ impl Resolver<'_> {
         let note = |attempt, error: &_| print(&retry_note(shown, attempt, error));
         let bytes = fetch::resolve(&skopeo, location, name, images.retry(), self.cancel, &note);
         let context = HintContext::new(self.options, location, name, AskedBy::Tag);
-        let bytes = bytes.map_err(|error| {
-            let message = format!("{shown}: {error}");
-            CliError::new(ExitStatus::of_error(&error), message).hint(context.of_error(&error))
-        })?;
+        let bytes = bytes.map_err(|error| context.error(shown, &error))?;
         let index = Index::parse(&bytes).map_err(|reason| {
             let message = format!("{shown}: not an image index: {reason}");
             let hint = context.of_not_an_index(&reason);
@@ -245,13 +245,13 @@ impl Resolved {
     fn item(&self) -> Value {
         let name = self.request.name();
         let image = match self.request.location() {
-            Location::Docker { tls_verify } => match tls_verify {
-                TlsVerify::Unset => json!({ "name": name.without_tag() }),
-                TlsVerify::ItemTrue | TlsVerify::Always => {
-                    json!({ "name": name.without_tag(), "tls-verify": true })
+            Location::Docker { tls_verify } => {
+                let mut image = json!({ "name": name.without_tag() });
+                if *tls_verify != TlsVerify::Unset {
+                    image["tls-verify"] = (*tls_verify != TlsVerify::Never).into();
                 }
-                TlsVerify::Never => json!({ "name": name.without_tag(), "tls-verify": false }),
-            },
+                image
+            }
             Location::ContainersStorage { location } => json!({
                 "name": name,
                 "containers-transport": Transport::ContainersStorage,
