@@ -59,6 +59,12 @@ pub enum LogError {
         Escaped(&.0.to_string_lossy())
     )]
     Truncated(PathBuf),
+    /// The log was rotated, and this is the path that it is kept at.
+    #[error(
+        "{}: this log was rotated; append to the one that continues it",
+        Escaped(&.0.to_string_lossy())
+    )]
+    Rotated(PathBuf),
     /// The clock was never set: no verification would accept its times.
     #[error("refusing to record the time {}: set the system clock", .0.as_str())]
     Clock(Timestamp),

@@ -11,11 +11,11 @@
 //! step 1, the next writer or rotation does the other steps.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
-use skopeo_index_core::audit::{Checkpoint, PreviousLog, Rotation, RunId};
+use skopeo_index_core::audit::{Checkpoint, FileName, PreviousLog, Rotation, RunId};
 
 use super::LogError;
 use super::end::{LogEnd, Newline, genesis};
@@ -40,8 +40,12 @@ impl LogFile {
         let checkpoint = self.read_tree(None)?.checkpoint;
         // Otherwise another process has completed it.
         if let Some(path) = self.real_path()? {
-            self.keep_as(&path, &path.with_file_name(rotation.file.as_str()))?;
-            self.replace(&path, rotation, checkpoint.clone(), run)?;
+            let (kept, next) = names(&path, &rotation.file)?;
+            if kept == path {
+                return Err(LogError::Rotated(path));
+            }
+            self.keep_as(&path, &kept)?;
+            self.replace(&path, &next, rotation, checkpoint.clone(), run)?;
         }
         Ok(checkpoint)
     }
@@ -77,20 +81,18 @@ impl LogFile {
     fn replace(
         &self,
         path: &Path,
+        next_path: &Path,
         rotation: &Rotation,
         checkpoint: Checkpoint,
         run: &RunId,
     ) -> Result<(), LogError> {
-        let mut new_path = path.to_owned().into_os_string();
-        new_path.push(".next");
-        let new_path = PathBuf::from(new_path);
-        match fs::remove_file(&new_path) {
+        match fs::remove_file(next_path) {
             // Of a rotation that was interrupted.
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(LogError::context("remove", &new_path)(error)),
+            Err(error) => return Err(LogError::context("remove", next_path)(error)),
         }
-        let next = LogFile::create(&new_path)?;
+        let next = LogFile::create(next_path)?;
         let metadata = self.file.metadata().map_err(self.context("stat"))?;
         // A log that root rotates stays its owner's. Others can't give a file away.
         best_effort(fchown(
@@ -104,9 +106,25 @@ impl LogFile {
         let previous = PreviousLog::new(rotation.file.clone(), checkpoint);
         next.extend(end, run, genesis(Some(previous)))?;
         next.file.sync_all().map_err(next.context("sync"))?;
-        let renamed = fs::rename(&new_path, path);
+        let renamed = fs::rename(next_path, path);
         renamed.map_err(self.context("replace"))?;
         let dir = dir_of(path);
         sync_dir(dir).map_err(self.context("sync the directory of"))
     }
+}
+
+/// The path that a log is kept at, and the one that the next log is written at before it gets
+/// the old one's.
+///
+/// # Errors
+/// Where these are the same, so that the log would be lost.
+pub(super) fn names(log: &Path, kept: &FileName) -> Result<(PathBuf, PathBuf), LogError> {
+    let kept = log.with_file_name(kept.as_str());
+    let mut next = log.as_os_str().to_owned();
+    next.push(".next");
+    if kept == next {
+        let taken = io::Error::other("the next log is written at this name");
+        return Err(LogError::context("keep the rotated log as", &kept)(taken));
+    }
+    Ok((kept, next.into()))
 }

@@ -11,6 +11,7 @@ use skopeo_index_core::audit::{Checkpoint, Entry, FileName, LogId, Rotation, Run
 use super::LogError;
 use super::end::WriterState;
 use super::file::LogFile;
+use super::rotate::names;
 use crate::os::{
     CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, acquire, ancestors, best_effort,
     is_unsyncable, parent_dir, random_bytes, sync_dir,
@@ -128,10 +129,12 @@ impl<'c> LogWriter<'c> {
             Some(rotation) => rotation,
             None => {
                 let real = log.real_path()?.unwrap_or_else(|| log.path.clone());
-                let kept = real.with_file_name(file.as_str());
-                if kept.symlink_metadata().is_ok() {
-                    let exists = io::Error::from(io::ErrorKind::AlreadyExists);
-                    return Err(LogError::context("keep the rotated log as", &kept)(exists));
+                let (kept, next) = names(&real, &file)?;
+                for (path, operation) in [(kept, "keep the rotated log as"), (next, "create")] {
+                    if path.symlink_metadata().is_ok() {
+                        let exists = io::Error::from(io::ErrorKind::AlreadyExists);
+                        return Err(LogError::context(operation, &path)(exists));
+                    }
                 }
                 let next = random_bytes().and_then(|random| {
                     let next = end.log.next(random);
