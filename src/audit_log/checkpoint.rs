@@ -13,7 +13,7 @@ use skopeo_index_core::audit::{
 };
 
 use super::{LogError, LogWriter, file::LogFile};
-use crate::os::{open_nonblocking, read_all, replace_file};
+use crate::os::{open_regular, read_all, replace_file};
 use crate::signing::{SigningKey, sign_with};
 
 impl LogWriter<'_> {
@@ -127,9 +127,9 @@ fn parse_genesis(line: &[u8]) -> Option<(LogId, Option<PreviousLog>)> {
     }
 }
 
-/// Reads a checkpoint; `None` where there is no file.
+/// Reads the checkpoint that a new one is to replace; `None` where there is no file.
 pub(super) fn read_saved_checkpoint(path: &Path) -> io::Result<Option<SavedCheckpoint>> {
-    let bytes = match open_nonblocking(path) {
+    let bytes = match open_regular(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => read_all(file?, MAX_NOTE_LEN, None)?,
     };
