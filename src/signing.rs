@@ -1,6 +1,5 @@
 //! Ed25519 signatures of checkpoints. The core has the formats, ring the cryptography.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -8,9 +7,11 @@ use skopeo_index_core::audit::{
     Checkpoint, KeyError, KeyName, NoteError, NoteSignature, SavedCheckpoint, SecretKey,
     VerifierKey,
 };
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::EscapedPath;
 
-use crate::os::{create_secret_file, open_nonblocking, random_bytes, read_all};
+use crate::os::{
+    PathContext, PathError, create_secret_file, open_nonblocking, random_bytes, read_all,
+};
 
 /// Limit of a file with a secret key in bytes: longer than any key with its name.
 const MAX_SECRET_FILE: usize = 1024;
@@ -19,17 +20,10 @@ const MAX_SECRET_FILE: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum SigningKeyError {
     /// The system refused.
-    #[error("cannot {operation} {}: {error}", Escaped(&.path.to_string_lossy()))]
-    Io {
-        /// The operation, as an infinitive.
-        operation: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The content is not a key.
-    #[error("{}: {error}", Escaped(&.path.to_string_lossy()))]
+    #[error("{}: {error}", EscapedPath(.path))]
     Key {
         /// The file.
         path: PathBuf,
@@ -39,7 +33,7 @@ pub enum SigningKeyError {
     /// A PEM file has no ECDSA P-256 key.
     #[error(
         "{}: not an ECDSA P-256 key in PKCS#8; convert one with: openssl pkcs8 -topk8 -nocrypt",
-        Escaped(&.path.to_string_lossy())
+        EscapedPath(.path)
     )]
     Pem {
         /// The file.
@@ -105,8 +99,7 @@ impl SigningKey {
     /// # Errors
     /// Where the file exists or can't be written.
     pub fn create(name: KeyName, path: &Path) -> Result<Self, SigningKeyError> {
-        let seed: [u8; 32] =
-            random_bytes().map_err(|error| SigningKeyError::io("create", path, error))?;
+        let seed: [u8; 32] = random_bytes().context("create", path)?;
         let key = Self::from_seed(name, &seed).map_err(|error| SigningKeyError::Key {
             path: path.to_owned(),
             error,
@@ -117,8 +110,7 @@ impl SigningKey {
             seed,
         };
         let text = secret.to_secret_text() + "\n";
-        create_secret_file(path, text.as_bytes())
-            .map_err(|error| SigningKeyError::io("create", path, error))?;
+        create_secret_file(path, text.as_bytes()).context("create", path)?;
         Ok(key)
     }
 
@@ -148,21 +140,9 @@ impl SigningKey {
 }
 
 /// Reads a file with a secret key.
-pub(crate) fn read_secret_file(path: &Path) -> Result<Vec<u8>, SigningKeyError> {
-    open_nonblocking(path)
-        .and_then(|file| read_all(file, MAX_SECRET_FILE, None))
-        .map_err(|error| SigningKeyError::io("read", path, error))
-}
-
-impl SigningKeyError {
-    fn io(operation: &'static str, path: &Path, error: io::Error) -> Self {
-        let path = path.to_owned();
-        Self::Io {
-            operation,
-            path,
-            error,
-        }
-    }
+pub(crate) fn read_secret_file(path: &Path) -> Result<Vec<u8>, PathError> {
+    let read = open_nonblocking(path).and_then(|file| read_all(file, MAX_SECRET_FILE, None));
+    read.context("read", path)
 }
 
 /// Signs a checkpoint, if there is a key.

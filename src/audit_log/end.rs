@@ -11,7 +11,7 @@ use skopeo_index_core::audit::{
 
 use super::writer::LOCK_TIMEOUT;
 use super::{LogError, file::LogFile};
-use crate::os::LockTimeout;
+use crate::os::{LockTimeout, PathContext};
 
 /// What a writer knows of its log.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl LogFile {
         // At most a record's length, since it was written.
         let mut line = vec![0; usize::try_from(end.length - from).unwrap_or(0)];
         let read = self.file.read_exact_at(&mut line, *from);
-        read.map_err(self.context("read"))?;
+        read.context("read", &self.path)?;
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         Ok(leaf_hash(line) == end.prev)
     }
@@ -127,7 +127,7 @@ impl LogFile {
             Newline::Missing => "\n",
         };
         let text = format!("{before}{line}\n");
-        let newline = self.write(text.as_bytes()).map_err(self.context("write"))?;
+        let newline = self.write(text.as_bytes()).context("write", &self.path)?;
         let written = match newline {
             Newline::Written => text.len(),
             Newline::Missing => text.len() - 1,

@@ -7,14 +7,15 @@ use skopeo_index_core::audit::{Finding, FindingKind, Objects};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::ObjectStatus;
 
-use crate::store::{DiskError, Store};
+use crate::os::PathError;
+use crate::store::Store;
 
 /// Reports committed objects that are no longer intact, and indexes in the cache without
 /// a record.
 ///
 /// # Errors
 /// Where the cache can't be read, and those of `report`.
-pub fn check_objects<E: From<DiskError>>(
+pub fn check_objects<E: From<PathError>>(
     committed: &BTreeMap<String, Objects>,
     cache: &Path,
     mut report: impl FnMut(Finding) -> Result<(), E>,

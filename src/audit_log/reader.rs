@@ -13,10 +13,10 @@ use skopeo_index_core::audit::{
     LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
     Verifier, VerifierRecord,
 };
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::State;
 
-use crate::os::{is_unsyncable, open_regular};
+use crate::os::{PathContext, PathError, allow_unsyncable, open_regular};
 
 /// Bytes of lines that a thread parses at once.
 const BATCH_SIZE: usize = 1 << 20;
@@ -28,15 +28,10 @@ const BATCH_LINES: usize = 1 << 13;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The system refused.
-    #[error("cannot read {}: {error}", Escaped(&.path.to_string_lossy()))]
-    Io {
-        /// The log.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// Verification found something worse than a note.
-    #[error("{}: {}", Escaped(&.path.to_string_lossy()), Escaped(&.finding.to_string()))]
+    #[error("{}: {}", EscapedPath(.path), Escaped(&.finding.to_string()))]
     NotIntact {
         /// The log.
         path: PathBuf,
@@ -44,7 +39,7 @@ pub enum ReadError {
         finding: Box<Finding>,
     },
     /// The log changed between verification and use.
-    #[error("{}: the log was changed while it was read", Escaped(&.0.to_string_lossy()))]
+    #[error("{}: the log was changed while it was read", EscapedPath(.0))]
     Changed(PathBuf),
 }
 
@@ -85,10 +80,7 @@ pub fn read_lines<E: From<ReadError>>(
     log: &Path,
     mut take: impl FnMut(&ParsedLine) -> Result<(), E>,
 ) -> Result<u64, E> {
-    let unreadable = |error| ReadError::Io {
-        path: log.to_owned(),
-        error,
-    };
+    let unreadable = |error: io::Error| ReadError::from(PathError::new("read", log, error));
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let file = open_regular(log).map_err(unreadable)?;
     let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
@@ -205,13 +197,8 @@ pub fn read_extended_log(
 /// # Errors
 /// Where the system refuses.
 pub fn sync_log(log: &Path) -> Result<(), ReadError> {
-    match open_regular(log).and_then(|log| log.sync_data()) {
-        Err(error) if !is_unsyncable(error.kind()) => Err(ReadError::Io {
-            path: log.to_owned(),
-            error,
-        }),
-        _ => Ok(()),
-    }
+    let synced = open_regular(log).and_then(|log| log.sync_data());
+    Ok(allow_unsyncable(synced).context("sync", log)?)
 }
 
 /// Whether a log with this finding is not intact.

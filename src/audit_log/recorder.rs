@@ -1,7 +1,6 @@
 //! Writes the records of one run.
 
 use std::collections::HashSet;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,7 @@ use skopeo_index_core::verifier::Verifiers;
 
 use super::{LogError, LogWriter, invocation};
 use crate::fetch::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
-use crate::os::{Host, random_bytes};
+use crate::os::{Host, PathContext, random_bytes};
 
 /// Writes the records of one run.
 pub struct Recorder<'l> {
@@ -45,9 +44,9 @@ impl<'l> Recorder<'l> {
         identify: Option<Identify<'l>>,
         verifiers: Verifiers,
     ) -> Result<Self, LogError> {
-        let context = |error: io::Error| LogError::context("begin a run of", cache)(error);
-        let run = RunId::from_random(random_bytes().map_err(context)?);
-        let cache = std::path::absolute(cache).map_err(context)?;
+        let random = random_bytes().context("begin a run of", cache)?;
+        let run = RunId::from_random(random);
+        let cache = std::path::absolute(cache).context("begin a run of", cache)?;
         let info = RunInfo {
             cache: cache.display().to_string(),
             invocation: invocation(&Host::from_process(), labels),

@@ -15,7 +15,7 @@ use skopeo_index_core::audit::{
 
 use super::end::{Appended, LogEnd, Newline, genesis};
 use super::{LogError, file::LogFile};
-use crate::os::random_bytes;
+use crate::os::{PathContext, random_bytes};
 
 /// How much of a log's end is read at first: many records. Where none of it is one, four
 /// times as much is read, and so on.
@@ -77,7 +77,7 @@ impl LogFile {
             (Some(last), _) => last,
             (None, Some(origin)) => LogEnd::empty(origin.clone()),
             (None, None) => {
-                let id = random_bytes().map_err(self.context("name"))?;
+                let id = random_bytes().context("name", &self.path)?;
                 LogEnd::empty(LogId::from_random(id))
             }
         };
@@ -122,9 +122,9 @@ impl LogFile {
         let mut tail = Tail::default();
         let mut lines = self.lines(from, to);
         if !is_whole {
-            lines.next_line().map_err(self.context("read"))?;
+            lines.next_line().context("read", &self.path)?;
         }
-        while let Some(line) = lines.next_line().map_err(self.context("read"))? {
+        while let Some(line) = lines.next_line().context("read", &self.path)? {
             let (newline, short) = match line {
                 LogLine::Line(line) => (Newline::Written, Ok(line)),
                 LogLine::Torn(line) => (Newline::Missing, Ok(line)),

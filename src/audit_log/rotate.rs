@@ -21,7 +21,7 @@ use super::LogError;
 use super::end::{LogEnd, Newline, genesis};
 use super::file::LogFile;
 use super::writer::dir_of;
-use crate::os::{best_effort, sync_dir};
+use crate::os::{PathContext, PathError, best_effort, sync_dir};
 
 impl LogFile {
     /// Does what is left of a rotation of this log, whose last record is written. Returns its
@@ -34,9 +34,9 @@ impl LogFile {
     ) -> Result<Checkpoint, LogError> {
         if end.newline == Newline::Missing {
             let written = (&self.file).write_all(b"\n");
-            written.map_err(self.context("write"))?;
+            written.context("write", &self.path)?;
         }
-        self.file.sync_data().map_err(self.context("sync"))?;
+        self.file.sync_data().context("sync", &self.path)?;
         let checkpoint = self.read_tree(None)?.checkpoint;
         // Otherwise another process has completed it.
         if let Some(path) = self.real_path()? {
@@ -51,29 +51,29 @@ impl LogFile {
     }
 
     /// The path of this file without links; `None` if another file is at it.
-    pub(super) fn real_path(&self) -> Result<Option<PathBuf>, LogError> {
+    pub(super) fn real_path(&self) -> Result<Option<PathBuf>, PathError> {
         match fs::canonicalize(&self.path) {
             Ok(path) => Ok(self.is_at(&path)?.then_some(path)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.context("resolve")(error)),
+            Err(error) => Err(PathError::new("resolve", &self.path, error)),
         }
     }
 
     /// Whether a path names this file.
-    fn is_at(&self, path: &Path) -> Result<bool, LogError> {
-        let own = self.file.metadata().map_err(self.context("stat"))?;
+    fn is_at(&self, path: &Path) -> Result<bool, PathError> {
+        let own = self.file.metadata().context("stat", &self.path)?;
         match fs::symlink_metadata(path) {
             Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(LogError::context("stat", path)(error)),
+            Err(error) => Err(PathError::new("stat", path, error)),
         }
     }
 
     /// Gives the file another name, unless it has it.
-    fn keep_as(&self, path: &Path, kept: &Path) -> Result<(), LogError> {
+    fn keep_as(&self, path: &Path, kept: &Path) -> Result<(), PathError> {
         match fs::hard_link(path, kept) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_at(kept)? => Ok(()),
-            linked => linked.map_err(LogError::context("keep the rotated log as", kept)),
+            linked => linked.context("keep the rotated log as", kept),
         }
     }
 
@@ -90,10 +90,10 @@ impl LogFile {
             // Of a rotation that was interrupted.
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(LogError::context("remove", next_path)(error)),
+            Err(error) => return Err(PathError::new("remove", next_path, error).into()),
         }
         let next = LogFile::create(next_path)?;
-        let metadata = self.file.metadata().map_err(self.context("stat"))?;
+        let metadata = self.file.metadata().context("stat", &self.path)?;
         // A log that root rotates stays its owner's. Others can't give a file away.
         best_effort(fchown(
             &next.file,
@@ -101,15 +101,15 @@ impl LogFile {
             Some(metadata.gid()),
         ));
         let copied = next.file.set_permissions(metadata.permissions());
-        copied.map_err(next.context("chmod"))?;
+        copied.context("chmod", &next.path)?;
         let end = LogEnd::empty(rotation.next.clone());
         let previous = PreviousLog::new(rotation.file.clone(), checkpoint);
         next.extend(end, run, genesis(Some(previous)))?;
-        next.file.sync_all().map_err(next.context("sync"))?;
+        next.file.sync_all().context("sync", &next.path)?;
         let renamed = fs::rename(next_path, path);
-        renamed.map_err(self.context("replace"))?;
+        renamed.context("replace", &self.path)?;
         let dir = dir_of(path);
-        sync_dir(dir).map_err(self.context("sync the directory of"))
+        Ok(sync_dir(dir).context("sync the directory of", &self.path)?)
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) fn names(log: &Path, kept: &FileName) -> Result<(PathBuf, PathBuf), L
     next.push(".next");
     if kept == next {
         let taken = io::Error::other("the next log is written at this name");
-        return Err(LogError::context("keep the rotated log as", &kept)(taken));
+        return Err(PathError::new("keep the rotated log as", &kept, taken).into());
     }
     Ok((kept, next.into()))
 }

@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 use skopeo_index_core::audit::{
     Checkpoint, LineReader, LogLine, SavedCheckpoint, Tile, TileBuilder,
 };
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::EscapedPath;
 
 use super::checkpoint::read_saved_checkpoint;
 use super::{ReadError, read_extended_log, sync_log};
 use crate::os::{
-    FileLock, LockAttempt, best_effort, is_unsyncable, open_nofollow, open_regular, parent_dir,
-    replace_file, sync_dir, try_acquire,
+    FileLock, LockAttempt, PathContext, PathError, allow_unsyncable, best_effort, open_nofollow,
+    open_regular, parent_dir, replace_file, sync_dir, try_acquire,
 };
 use crate::signing::{SigningKey, sign_with};
 
@@ -41,15 +41,10 @@ pub enum TilesError {
     #[error(transparent)]
     Log(#[from] ReadError),
     /// The system refused.
-    #[error("cannot write tiles to {}: {error}", Escaped(&.dir.to_string_lossy()))]
-    Io {
-        /// The directory.
-        dir: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A torn line is too long for a tile: entries have 16 bits for their length.
-    #[error("{}: record {at} is too long for a tile", Escaped(&.log.to_string_lossy()))]
+    #[error("{}: record {at} is too long for a tile", EscapedPath(.log))]
     LongLine {
         /// The log.
         log: PathBuf,
@@ -57,7 +52,7 @@ pub enum TilesError {
         at: u64,
     },
     /// Another process writes tiles there.
-    #[error("{}: another process writes tiles there", Escaped(&.0.to_string_lossy()))]
+    #[error("{}: another process writes tiles there", EscapedPath(.0))]
     Locked(PathBuf),
 }
 
@@ -71,10 +66,7 @@ pub fn write_tiles(
     dir: &Path,
     key: Option<&SigningKey>,
 ) -> Result<Checkpoint, TilesError> {
-    let failed = |error| TilesError::Io {
-        dir: dir.to_owned(),
-        error,
-    };
+    let failed = |error: io::Error| PathError::new("write tiles to", dir, error);
     let temporary = dir.join(".tmp");
     fs::create_dir_all(&temporary).map_err(failed)?;
     // Its files are removed: a link to another directory is refused.
@@ -112,17 +104,9 @@ fn write_changed(
     from: u64,
     writer: &mut TileWriter<'_>,
 ) -> Result<(), TilesError> {
-    let unreadable = |error| ReadError::Io {
-        path: log.to_owned(),
-        error,
-    };
-    let dir = writer.dir;
-    let mut take = |tile: Tile| {
-        let written = writer.write(&tile);
-        written.map_err(|error| TilesError::Io {
-            dir: dir.to_owned(),
-            error,
-        })
+    let unreadable = |error: io::Error| ReadError::from(PathError::new("read", log, error));
+    let mut take = |tile: Tile| -> Result<(), TilesError> {
+        Ok(writer.write(&tile).context("write tiles to", writer.dir)?)
     };
     let file = open_regular(log).map_err(unreadable)?;
     let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
@@ -219,10 +203,7 @@ impl TileWriter<'_> {
         self.publish()?;
         self.dirs.iter().try_for_each(|dir| sync_dir(dir))?;
         // The directory itself may be new.
-        match parent_dir(self.dir).map_or(Ok(()), sync_dir) {
-            Err(error) if !is_unsyncable(error.kind()) => Err(error),
-            _ => Ok(()),
-        }
+        allow_unsyncable(parent_dir(self.dir).map_or(Ok(()), sync_dir))
     }
 
     /// "Logs […] MAY delete any partial tile once the corresponding full tile is […]

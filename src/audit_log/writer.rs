@@ -13,8 +13,8 @@ use super::end::WriterState;
 use super::file::LogFile;
 use super::rotate::names;
 use crate::os::{
-    CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, acquire, ancestors, best_effort,
-    is_unsyncable, parent_dir, random_bytes, sync_dir,
+    CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, PathContext, PathError, acquire,
+    allow_unsyncable, ancestors, best_effort, parent_dir, random_bytes, sync_dir,
 };
 
 /// How long to wait for the lock. Its holder writes a record. A cancelled run waits long
@@ -51,15 +51,9 @@ impl<'c> LogWriter<'c> {
     /// Where the system refuses, or the path is not a regular file.
     pub fn open(path: &Path, cancel: &'c CancelToken) -> Result<Self, LogError> {
         let file = LogFile::open_or_create(path)?;
-        let context = |operation| LogError::context(operation, path);
-        sync_dir(dir_of(path)).map_err(context("sync the directory of"))?;
+        sync_dir(dir_of(path)).context("sync the directory of", path)?;
         for dir in ancestors(path).iter().skip(1) {
-            match sync_dir(dir) {
-                Err(error) if !is_unsyncable(error.kind()) => {
-                    return Err(LogError::context("sync", dir)(error));
-                }
-                _ => {}
-            }
+            allow_unsyncable(sync_dir(dir)).context("sync", dir)?;
         }
         Ok(Self {
             current: Mutex::new(Arc::new(file)),
@@ -122,7 +116,7 @@ impl<'c> LogWriter<'c> {
     pub fn rotate(&self, file: FileName) -> Result<(Checkpoint, FileName), LogError> {
         let (mut state, log) = (self.state(), self.current());
         let _lock = self.lock(&log, &mut state)?;
-        let run = random_bytes().map_err(log.context("rotate"))?;
+        let run = random_bytes().context("rotate", &log.path)?;
         let run = RunId::from_random(run);
         let mut end = log.end(None, &run, self.required_origin.as_ref())?;
         let rotation = match end.rotation.clone() {
@@ -133,14 +127,14 @@ impl<'c> LogWriter<'c> {
                 for (path, operation) in [(kept, "keep the rotated log as"), (next, "create")] {
                     if path.symlink_metadata().is_ok() {
                         let exists = io::Error::from(io::ErrorKind::AlreadyExists);
-                        return Err(LogError::context(operation, &path)(exists));
+                        return Err(PathError::new(operation, &path, exists).into());
                     }
                 }
                 let next = random_bytes().and_then(|random| {
                     let next = end.log.next(random);
                     next.map_err(io::Error::other)
                 });
-                let next = next.map_err(log.context("rotate"))?;
+                let next = next.context("rotate", &log.path)?;
                 let rotation = Rotation { file, next };
                 end = log.extend(end, &run, Entry::Rotated(rotation.clone()))?.end;
                 rotation
@@ -161,7 +155,7 @@ impl<'c> LogWriter<'c> {
             log.file.sync_data().map_err(|error| {
                 // Only the first error counts.
                 best_effort(self.sync_error.set(error.to_string()));
-                log.context("sync")(error)
+                PathError::new("sync", &log.path, error).into()
             })
         })
     }
@@ -193,7 +187,7 @@ impl<'c> LogWriter<'c> {
         state: &mut WriterState,
     ) -> Result<FileLock<&'f File>, LogError> {
         let attempt = acquire(&log.file, state.lock_timeout, self.cancel);
-        match attempt.map_err(log.context("lock"))? {
+        match attempt.context("lock", &log.path)? {
             LockAttempt::Acquired => {
                 state.lock_timeout = LOCK_TIMEOUT;
                 Ok(FileLock(&log.file))

@@ -108,9 +108,20 @@ pub(crate) fn ancestors(path: &Path) -> Vec<PathBuf> {
     ancestors
 }
 
-/// Whether an ancestor that can't be synced for this reason may belong to another user.
-pub(crate) fn is_unsyncable(kind: ErrorKind) -> bool {
-    UNSYNCABLE.contains(&kind)
+/// Whether what can't be synced for this reason may belong to another user.
+pub(crate) fn is_unsyncable(error: &io::Error) -> bool {
+    UNSYNCABLE.contains(&error.kind())
+}
+
+/// The result of a sync, which succeeds also where something may belong to another user.
+pub(crate) fn allow_unsyncable(synced: io::Result<()>) -> io::Result<()> {
+    synced.or_else(|error| {
+        if is_unsyncable(&error) {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// The directory that a path is in: `.` for a bare name, `None` for the root.

@@ -8,6 +8,7 @@ mod group_commit;
 mod host;
 mod line_writer;
 mod lock;
+mod path_error;
 mod process;
 mod prompt;
 mod rows;
@@ -16,13 +17,15 @@ mod syncfs;
 pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
 pub use descendants::Descendants;
 pub(crate) use file::{
-    ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
+    allow_unsyncable, ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir,
+    random_bytes, sync_dir,
 };
 pub use file::{open_nonblocking, open_regular, read_all, replace_file};
 pub(crate) use group_commit::GroupCommit;
 pub use host::{Host, config_home};
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
 pub(crate) use lock::{FileLock, LockAttempt, LockTimeout, acquire, try_acquire};
+pub use path_error::{PathContext, PathError};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};
 pub use prompt::prompt_secret;
 pub use rows::Rows;

@@ -22,7 +22,7 @@ use super::disk::{
 use super::open_dir::{
     OBJECT_MODE, SAFE, check_private, entries, open_nameless, proc_path, remove_all, replace,
 };
-use crate::os::{self, FileLock, LockAttempt, LockTimeout};
+use crate::os::{self, FileLock, LockAttempt, LockTimeout, PathContext, PathError};
 
 /// How long to wait for the cache's lock: its holder makes a handful of calls.
 const LOCK_TIMEOUT: LockTimeout = LockTimeout {
@@ -40,29 +40,14 @@ const NAME_TRIES: u32 = 64;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
-/// Adds operation and path to an error.
-trait IoContext<T> {
-    fn context(self, operation: &'static str, path: &Path) -> Result<T, DiskError>;
-}
-
-impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
-    fn context(self, operation: &'static str, path: &Path) -> Result<T, DiskError> {
-        self.map_err(|error| DiskError::Io {
-            operation,
-            path: path.to_owned(),
-            error: error.into(),
-        })
-    }
-}
-
 impl Disk for RealDisk {
-    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError> {
+    fn open_dir(&self, path: &Path) -> Result<Dir, PathError> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty()).context("open", path)?;
         Ok(Dir::open(path.to_owned(), fd))
     }
 
-    fn make_dir(&self, path: &Path) -> Result<(), DiskError> {
+    fn make_dir(&self, path: &Path) -> Result<(), PathError> {
         match fs::DirBuilder::new().mode(0o777).create(path) {
             Ok(()) => {
                 // A umask that takes our own access would make it useless.
@@ -82,11 +67,11 @@ impl Disk for RealDisk {
         os::ancestors(path)
     }
 
-    fn sync_path(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_path(&self, path: &Path) -> Result<(), PathError> {
         os::sync_dir(path).context("sync", path)
     }
 
-    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         let path = parent.path().join(name);
         let flags = OFlags::DIRECTORY | SAFE;
         let opened = parent
@@ -105,7 +90,7 @@ impl Disk for RealDisk {
         Ok(Dir::open(path, dir.into()))
     }
 
-    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         let path = parent.path().join(name);
         match parent.fd().and_then(|dir| mkdirat(dir, name, PRIVATE_MODE)) {
             Ok(()) => self.restore_mode(parent, name)?,
@@ -115,7 +100,7 @@ impl Disk for RealDisk {
         self.open_private_dir(parent, name)
     }
 
-    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError> {
         for _ in 0..NAME_TRIES {
             let random = os::random_bytes::<3>().context("name a directory in", parent.path())?;
             let name = format!("{prefix}{}", hex(&random));
@@ -132,7 +117,7 @@ impl Disk for RealDisk {
                 Err(error) => return Err(error).context("create a directory in", parent.path()),
             }
         }
-        Err(DiskError::contended("create a directory in", parent.path()))
+        Err(PathError::contended("create a directory in", parent.path()))
     }
 
     fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
@@ -144,7 +129,8 @@ impl Disk for RealDisk {
         let file = File::from(opened.context("open", &path)?);
         let metadata = file.metadata().context("stat", &path)?;
         if !metadata.is_file() {
-            return Err(io::Error::other("not a regular file")).context("lock", &path);
+            let not_a_file = io::Error::other("not a regular file");
+            return Err(PathError::new("lock", &path, not_a_file).into());
         }
         if metadata.mode() & 0o600 != 0o600 {
             // The umask took our own access from a new file.
@@ -165,7 +151,7 @@ impl Disk for RealDisk {
         }
     }
 
-    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError> {
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, PathError> {
         let path = dir.path().join(name);
         let (fd, nameless) = match open_nameless(dir) {
             Ok(fd) => (fd, true),
@@ -188,7 +174,7 @@ impl Disk for RealDisk {
         })
     }
 
-    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, PathError> {
         let path = to.path().join(name);
         let Some(fd) = &file.nameless else {
             return rename(CWD, &file.path, to, name, &path);
@@ -204,7 +190,7 @@ impl Disk for RealDisk {
         }
     }
 
-    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, DiskError> {
+    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, PathError> {
         let path = dir.path().join(name);
         let flags = OFlags::RDONLY | SAFE;
         let opened = dir
@@ -244,13 +230,13 @@ impl Disk for RealDisk {
         })
     }
 
-    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError> {
+    fn sync_file(&self, file: &OpenFile) -> Result<(), PathError> {
         let opened = file.file.as_ref().ok_or(Errno::BADF);
         let opened = opened.context("sync", &file.path)?;
         opened.sync_all().context("sync", &file.path)
     }
 
-    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, DiskError> {
+    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, PathError> {
         let (fd, path) = (dir.fd().context("sync", dir.path())?, dir.path());
         let device = fstat(fd).context("stat", path)?.st_dev;
         // Another file system may be mounted at an object's name.
@@ -274,7 +260,7 @@ impl Disk for RealDisk {
         of_dir.is_ok() && of_dir == of_path
     }
 
-    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
+    fn sync_dir(&self, dir: &Dir) -> Result<(), PathError> {
         let synced = dir.fd().and_then(rustix::fs::fsync);
         synced.context("sync", dir.path())
     }
@@ -283,21 +269,21 @@ impl Disk for RealDisk {
         &self,
         (from, name): (&Dir, &str),
         (to, new_name): (&Dir, &str),
-    ) -> Result<RenameOutcome, DiskError> {
+    ) -> Result<RenameOutcome, PathError> {
         let path = to.path().join(new_name);
         let from = from.fd().context("rename to", &path)?;
         rename(from, name, to, new_name, &path)
     }
 
-    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), PathError> {
         replace(dir, name, bytes).context("write", &dir.path().join(name))
     }
 
-    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, PathError> {
         entries(dir).context("list", dir.path())
     }
 
-    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError> {
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), PathError> {
         let removed = remove_all(dir, OsStr::new(name));
         removed.context("remove", &dir.path().join(name))
     }
@@ -306,7 +292,7 @@ impl Disk for RealDisk {
 impl RealDisk {
     /// Gives a new directory our own access, where the umask took it. It can't be opened
     /// before, and a link in its place must not be followed.
-    fn restore_mode(&self, parent: &Dir, name: &str) -> Result<(), DiskError> {
+    fn restore_mode(&self, parent: &Dir, name: &str) -> Result<(), PathError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let restore = || {
             let dir = openat(parent.fd()?, name, flags, Mode::empty())?;
@@ -326,7 +312,7 @@ fn rename(
     to: &Dir,
     new_name: &str,
     path: &Path,
-) -> Result<RenameOutcome, DiskError> {
+) -> Result<RenameOutcome, PathError> {
     let to = to.fd().context("rename to", path)?;
     match renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(RenameOutcome::Renamed),

@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
 
-use crate::os::best_effort;
+use crate::os::{PathError, best_effort};
 
 use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
 
@@ -43,13 +43,13 @@ impl Store {
     /// [`Staging`] was made.
     pub(super) fn in_staging<T>(
         &self,
-        action: impl FnOnce(&Dir) -> Result<T, DiskError>,
-    ) -> Result<T, DiskError> {
+        action: impl FnOnce(&Dir) -> Result<T, PathError>,
+    ) -> Result<T, PathError> {
         // Not held during the action: fetches write at the same time.
         let dir = self.staging_dir().as_ref().map(|own| Arc::clone(&own.dir));
         match dir {
             Some(dir) => action(&dir),
-            None => Err(DiskError::contended("use staging in", self.root())),
+            None => Err(PathError::contended("use staging in", self.root())),
         }
     }
 
@@ -81,7 +81,7 @@ impl Store {
 
     /// Creates the directory of an attempt, in place of that of the attempt before: all
     /// attempts together take no more space than one.
-    pub fn new_attempt_dir(&self, staging: &Staging, attempt: u32) -> Result<PathBuf, DiskError> {
+    pub fn new_attempt_dir(&self, staging: &Staging, attempt: u32) -> Result<PathBuf, PathError> {
         self.in_staging(|dir| {
             if attempt > 1 {
                 self.disk.remove(dir, &attempt_name(staging, attempt - 1))?;
@@ -97,7 +97,7 @@ impl Store {
         &self,
         staging: &Staging,
         attempt: u32,
-    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+    ) -> Result<CacheEntry<ManifestBytes>, PathError> {
         let copy = self.in_staging(|dir| {
             self.disk
                 .open_private_dir(dir, &attempt_name(staging, attempt))
@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// Removes what a fetch has staged in its attempts.
-    pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), DiskError> {
+    pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), PathError> {
         self.in_staging(|dir| {
             self.disk.remove(dir, &object_name(staging))?;
             (1..=attempts)
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Removes this process's staging directory.
-    pub fn remove_staging_dir(&self) -> Result<(), DiskError> {
+    pub fn remove_staging_dir(&self) -> Result<(), PathError> {
         match self.staging_dir().take() {
             Some(staging_dir) => self.disk.remove(self.make_private()?, &staging_dir.name),
             None => Ok(()),
@@ -153,7 +153,7 @@ impl Store {
     /// Applies `action` to each stale staging directory.
     fn for_each_stale(
         &self,
-        action: impl Fn(&Dir, &str) -> Result<(), DiskError>,
+        action: impl Fn(&Dir, &str) -> Result<(), PathError>,
     ) -> Result<Vec<String>, DiskError> {
         let (mut stale, mut first_error) = (Vec::new(), None);
         let Some(private) = self.open_private()? else {
@@ -179,12 +179,12 @@ impl Store {
         &self,
         private: &Dir,
         name: &str,
-        action: impl Fn(&Dir, &str) -> Result<(), DiskError>,
+        action: impl Fn(&Dir, &str) -> Result<(), PathError>,
     ) -> Result<Liveness, DiskError> {
         let dir = self.disk.open_private_dir(private, name)?;
         match self.disk.lock(&dir, "lock", LockWait::Try)? {
             TryLock::Contended | TryLock::Unlinked => Ok(Liveness::Alive),
-            TryLock::Acquired(_guard) => action(private, name).map(|()| Liveness::Stale),
+            TryLock::Acquired(_guard) => Ok(action(private, name).map(|()| Liveness::Stale)?),
         }
     }
 
@@ -211,10 +211,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        Err(DiskError::contended(
-            "create a directory in",
-            private.path(),
-        ))
+        Err(PathError::contended("create a directory in", private.path()).into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::Builder;
 
 use super::{DiskError, FileSystemSync, OpenFile, Store};
-use crate::os::{CancelToken, best_effort, is_unsyncable};
+use crate::os::{CancelToken, PathError, best_effort, is_unsyncable};
 
 /// Threads that fsync the files of a batch: the kernel merges the cache flushes of
 /// concurrent fsyncs, and a disk gains little from more.
@@ -33,20 +33,21 @@ impl Store {
         let synced = synced.inspect_err(|_| best_effort(self.file_system_sync_failed.set(())));
         match synced? {
             FileSystemSync::Done => {
-                self.sync_ancestors(|dir| !self.disk.is_on_file_system_of(root, dir))
+                self.sync_ancestors(|dir| !self.disk.is_on_file_system_of(root, dir))?;
             }
             FileSystemSync::Unavailable => {
                 self.sync_files(files, cancel)?;
-                self.sync_root()
+                self.sync_root()?;
             }
         }
+        Ok(())
     }
 
     /// Fsyncs each file, in several threads where there are many.
     fn sync_files(&self, files: &[OpenFile], cancel: &CancelToken) -> Result<(), DiskError> {
         let sync_file = |file: &OpenFile| match cancel.cancelled() {
             Some(reason) => Err(DiskError::Cancelled(reason)),
-            None => self.disk.sync_file(file),
+            None => Ok(self.disk.sync_file(file)?),
         };
         let sync = |files: &[OpenFile]| files.iter().try_for_each(sync_file);
         let per_thread = files.len().div_ceil(SYNC_THREADS).max(MIN_FILES_PER_THREAD);
@@ -73,7 +74,7 @@ impl Store {
     }
 
     /// Makes the cache's entries durable, and those of its ancestors.
-    pub(super) fn sync_root(&self) -> Result<(), DiskError> {
+    pub(super) fn sync_root(&self) -> Result<(), PathError> {
         let root = self.make_root()?;
         self.root_syncs.sync(|| {
             self.sync_ancestors(|_| true)?;
@@ -83,7 +84,7 @@ impl Store {
 
     /// Makes the entries of the cache's ancestors durable, once per process: their creator
     /// may not have synced. `needs_sync` says which are not durable yet.
-    fn sync_ancestors(&self, needs_sync: impl Fn(&Path) -> bool) -> Result<(), DiskError> {
+    fn sync_ancestors(&self, needs_sync: impl Fn(&Path) -> bool) -> Result<(), PathError> {
         if self.ancestors_synced.get().is_some() {
             return Ok(());
         }
@@ -91,7 +92,7 @@ impl Store {
         ancestors.retain(|dir| needs_sync(dir));
         for dir in &ancestors {
             match self.disk.sync_path(dir) {
-                Err(DiskError::Io { error, .. }) if is_unsyncable(error.kind()) => {}
+                Err(error) if is_unsyncable(&error.error) => {}
                 synced => synced?,
             }
         }

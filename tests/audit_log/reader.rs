@@ -7,7 +7,7 @@ use std::path::Path;
 use skopeo_index::audit_log::{
     OpenRuns, ReadError, check_objects, read_intact_log, read_lines, verify_log,
 };
-use skopeo_index::store::DiskError;
+use skopeo_index::os::PathError;
 use skopeo_index_core::audit::{
     Entry, Finding, FindingKind, KeepObjects, LogSummary, MAX_RECORD_LEN, Objects, Record,
     leaf_hash,
@@ -70,7 +70,7 @@ fn verify_log_finds_what_the_verifier_finds_in_memory() {
 fn read_intact_log_returns_the_checkpoint_or_the_first_bad_finding() {
     let (_dir, path) = log_path();
     let missing = read_intact_log(&path);
-    assert!(matches!(missing, Err(ReadError::Io { .. })), "{missing:?}");
+    assert!(matches!(missing, Err(ReadError::Io(_))), "{missing:?}");
 
     let [log, _] = logs();
     fs::write(&path, log).expect("a log");
@@ -105,7 +105,7 @@ fn object_findings(committed: &BTreeMap<String, Objects>, cache: &Path) -> Vec<F
     let mut findings = Vec::new();
     let checked = check_objects(committed, cache, |finding| {
         findings.push(finding.kind);
-        Ok::<_, DiskError>(())
+        Ok::<_, PathError>(())
     });
     checked.expect("a cache");
     findings

@@ -258,7 +258,7 @@ fn rotation_to_a_name_that_exists_leaves_the_log_as_it_is() {
         let before = fs::read(&path).expect("a log");
         fs::write(dir.path().join(taken), "other").expect("a file");
         let error = rotate(&path, "log.1").expect_err("the name is taken");
-        assert!(matches!(error, LogError::Io { .. }), "{error}");
+        assert!(matches!(error, LogError::Io(_)), "{error}");
         assert_eq!(fs::read(&path).expect("a log"), before);
         assert_eq!(
             fs::read_to_string(dir.path().join(taken)).expect("a file"),
