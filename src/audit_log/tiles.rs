@@ -23,8 +23,8 @@ use skopeo_index_core::escape::EscapedPath;
 use super::checkpoint::read_saved_checkpoint;
 use super::{ReadError, read_extended_log, sync_log};
 use crate::os::{
-    FileLock, LockAttempt, PathContext, PathError, allow_unsyncable, best_effort, open_nofollow,
-    open_regular, parent_dir, replace_file, sync_dir, try_acquire,
+    PathContext, PathError, allow_unsyncable, best_effort, open_nofollow, open_regular, parent_dir,
+    replace_file, sync_dir, try_acquire,
 };
 use crate::signing::{SigningKey, sign_with};
 
@@ -71,10 +71,9 @@ pub fn write_tiles(
     fs::create_dir_all(&temporary).map_err(failed)?;
     // Its files are removed: a link to another directory is refused.
     let lock = open_nofollow(OpenOptions::new().read(true), &temporary).map_err(failed)?;
-    let LockAttempt::Acquired = try_acquire(&lock).map_err(failed)? else {
+    let Some(_lock) = try_acquire(lock).map_err(failed)? else {
         return Err(TilesError::Locked(dir.to_owned()));
     };
-    let _lock = FileLock(&lock);
     let saved = read_saved_checkpoint(&dir.join("checkpoint")).map_err(failed)?;
     let earlier = saved.as_ref().map(SavedCheckpoint::checkpoint);
     let checkpoint = read_extended_log(log, earlier)?;

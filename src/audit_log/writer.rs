@@ -188,9 +188,9 @@ impl<'c> LogWriter<'c> {
     ) -> Result<FileLock<&'f File>, LogError> {
         let attempt = acquire(&log.file, state.lock_timeout, self.cancel);
         match attempt.context("lock", &log.path)? {
-            LockAttempt::Acquired => {
+            LockAttempt::Acquired(lock) => {
                 state.lock_timeout = LOCK_TIMEOUT;
-                Ok(FileLock(&log.file))
+                Ok(lock)
             }
             LockAttempt::TimedOut => {
                 state.lock_timeout.running = Duration::ZERO;

@@ -35,33 +35,36 @@ pub(crate) struct LockTimeout {
 }
 
 /// The result of waiting for a lock.
-pub(crate) enum LockAttempt {
-    Acquired,
+pub(crate) enum LockAttempt<F: Borrow<File>> {
+    Acquired(FileLock<F>),
     /// Another process holds it.
     TimedOut,
     Cancelled(CancelReason),
 }
 
-/// Takes a file's lock, if no other process holds it.
-pub(crate) fn try_acquire(file: &File) -> io::Result<LockAttempt> {
+fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
-        Ok(()) => Ok(LockAttempt::Acquired),
-        Err(TryLockError::WouldBlock) => Ok(LockAttempt::TimedOut),
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
+/// Takes a file's lock; `None` if another process holds it.
+pub(crate) fn try_acquire<F: Borrow<File>>(file: F) -> io::Result<Option<FileLock<F>>> {
+    Ok(try_lock(file.borrow())?.then(|| FileLock(file)))
+}
+
 /// Waits for a file's lock.
-pub(crate) fn acquire(
-    file: &File,
+pub(crate) fn acquire<F: Borrow<File>>(
+    file: F,
     timeout: LockTimeout,
     cancel: &CancelToken,
-) -> io::Result<LockAttempt> {
+) -> io::Result<LockAttempt<F>> {
     let begun = Instant::now();
-    loop {
-        match try_acquire(file)? {
-            LockAttempt::TimedOut if begun.elapsed() < timeout.running => {}
-            attempt => return Ok(attempt),
+    while !try_lock(file.borrow())? {
+        if begun.elapsed() >= timeout.running {
+            return Ok(LockAttempt::TimedOut);
         }
         if let Some(reason) = cancel.sleep(LOCK_POLL_INTERVAL) {
             if begun.elapsed() >= timeout.cancelled {
@@ -70,4 +73,5 @@ pub(crate) fn acquire(
             thread::sleep(LOCK_POLL_INTERVAL);
         }
     }
+    Ok(LockAttempt::Acquired(FileLock(file)))
 }

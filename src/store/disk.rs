@@ -40,8 +40,14 @@ pub trait Disk: Send + Sync {
     fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError>;
 
     /// Takes the lock of a file, which is created if missing. The lock ends when the
-    /// guard is dropped or the process ends.
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError>;
+    /// guard is dropped or the process ends. `None` if a live process holds it, or if the
+    /// file was removed before it was locked, so that the lock would protect nothing.
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError>;
 
     /// Writes a new file, mode 0644, and makes its bytes durable. It is nameless where the
     /// file system can do that, and has the given name elsewhere.
@@ -196,16 +202,6 @@ pub enum LockWait<'a> {
     Try,
     /// Up to the lock timeout, or until cancelled.
     Blocking(&'a CancelToken),
-}
-
-/// The result of taking a lock.
-pub enum TryLock {
-    /// Held until the guard is dropped.
-    Acquired(LockGuard),
-    /// A live process holds it.
-    Contended,
-    /// The file was removed before it was locked, so the lock protects nothing.
-    Unlinked,
 }
 
 /// Holds a lock until dropped.

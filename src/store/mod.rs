@@ -31,7 +31,7 @@ use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Placement, Staging};
 
 pub use disk::{
     Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
-    StagedFile, TryLock,
+    StagedFile,
 };
 pub use names::{NameRecord, NameRecords};
 pub use real_disk::RealDisk;
@@ -295,15 +295,10 @@ impl Store {
 
     /// Takes the cache's lock.
     fn lock(&self, private: &Dir, cancel: &CancelToken) -> Result<LockGuard, DiskError> {
-        match self
-            .disk
-            .lock(private, "lock", LockWait::Blocking(cancel))?
-        {
-            TryLock::Acquired(guard) => Ok(guard),
-            TryLock::Contended | TryLock::Unlinked => {
-                Err(PathError::contended("lock", &private.path().join("lock")).into())
-            }
-        }
+        let wait = LockWait::Blocking(cancel);
+        let guard = self.disk.lock(private, "lock", wait)?;
+        let path = private.path().join("lock");
+        guard.ok_or_else(|| PathError::contended("lock", &path).into())
     }
 }
 

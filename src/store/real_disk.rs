@@ -16,13 +16,13 @@ use skopeo_index_core::digest::hex;
 use skopeo_index_core::machine::CacheEntry;
 
 use super::disk::{
-    Dir, Disk, DiskError, FileSystemSync, LockWait, OpenFile, ReadFile, RenameOutcome, StagedFile,
-    TryLock,
+    Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
+    StagedFile,
 };
 use super::open_dir::{
     OBJECT_MODE, SAFE, check_private, entries, open_nameless, proc_path, remove_all, replace,
 };
-use crate::os::{self, FileLock, LockAttempt, LockTimeout, PathContext, PathError};
+use crate::os::{self, LockAttempt, LockTimeout, PathContext, PathError};
 
 /// How long to wait for the cache's lock: its holder makes a handful of calls.
 const LOCK_TIMEOUT: LockTimeout = LockTimeout {
@@ -120,7 +120,12 @@ impl Disk for RealDisk {
         Err(PathError::contended("create a directory in", parent.path()))
     }
 
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError> {
         let path = dir.path().join(name);
         let flags = OFlags::CREATE | OFlags::RDWR | SAFE;
         let opened = dir
@@ -136,18 +141,21 @@ impl Disk for RealDisk {
             // The umask took our own access from a new file.
             fchmod(&file, Mode::RUSR | Mode::WUSR).context("chmod", &path)?;
         }
-        let attempt = match wait {
-            LockWait::Blocking(cancel) => os::acquire(&file, LOCK_TIMEOUT, cancel),
-            LockWait::Try => os::try_acquire(&file),
+        let lock = match wait {
+            LockWait::Try => os::try_acquire(file).context("lock", &path)?,
+            LockWait::Blocking(cancel) => {
+                let attempt = os::acquire(file, LOCK_TIMEOUT, cancel);
+                match attempt.context("lock", &path)? {
+                    LockAttempt::Acquired(lock) => Some(lock),
+                    LockAttempt::TimedOut => None,
+                    LockAttempt::Cancelled(reason) => return Err(DiskError::Cancelled(reason)),
+                }
+            }
         };
-        match attempt.context("lock", &path)? {
-            LockAttempt::TimedOut => return Ok(TryLock::Contended),
-            LockAttempt::Cancelled(reason) => return Err(DiskError::Cancelled(reason)),
-            LockAttempt::Acquired => {}
-        }
-        match file.metadata().context("stat", &path)?.nlink() {
-            0 => Ok(TryLock::Unlinked),
-            _ => Ok(TryLock::Acquired(Box::new(FileLock(file)))),
+        let Some(lock) = lock else { return Ok(None) };
+        match lock.0.metadata().context("stat", &path)?.nlink() {
+            0 => Ok(None),
+            _ => Ok(Some(Box::new(lock))),
         }
     }
 

@@ -9,7 +9,7 @@ use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
 
 use crate::os::{PathError, best_effort};
 
-use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
+use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store};
 
 /// Name prefix of staging directories.
 const PREFIX: &str = "staging-";
@@ -164,8 +164,8 @@ impl Store {
                 continue;
             };
             match self.if_stale(private, name, &action) {
-                Ok(Liveness::Stale) => stale.push(format!("{PRIVATE_DIR}/{name}")),
-                Ok(Liveness::Alive) => {}
+                Ok(true) => stale.push(format!("{PRIVATE_DIR}/{name}")),
+                Ok(false) => {}
                 // Another process sweeps it at the same time.
                 Err(error)
                     if error.is(ErrorKind::NotFound) || error.is(ErrorKind::DirectoryNotEmpty) => {}
@@ -175,29 +175,32 @@ impl Store {
         first_error.map_or(Ok(stale), Err)
     }
 
+    /// Applies `action` to a staging directory if its process has ended; returns whether it
+    /// has.
     fn if_stale(
         &self,
         private: &Dir,
         name: &str,
         action: impl Fn(&Dir, &str) -> Result<(), PathError>,
-    ) -> Result<Liveness, DiskError> {
+    ) -> Result<bool, DiskError> {
         let dir = self.disk.open_private_dir(private, name)?;
-        match self.disk.lock(&dir, "lock", LockWait::Try)? {
-            TryLock::Contended | TryLock::Unlinked => Ok(Liveness::Alive),
-            TryLock::Acquired(_guard) => Ok(action(private, name).map(|()| Liveness::Stale)?),
+        let guard = self.disk.lock(&dir, "lock", LockWait::Try)?;
+        if guard.is_some() {
+            action(private, name)?;
         }
+        Ok(guard.is_some())
     }
 
     fn create_staging_dir(&self) -> Result<StagingDir, DiskError> {
         let private = self.make_private()?;
         for _ in 0..CREATE_TRIES {
-            let (name, dir) = match self.disk.make_unique_dir(private, PREFIX) {
-                // Another process removed it as stale before it was opened.
-                Err(error) if error.is(ErrorKind::NotFound) => continue,
-                made => made?,
-            };
-            match self.disk.lock(&dir, "lock", LockWait::Try) {
-                Ok(TryLock::Acquired(lock)) => {
+            let made = self.disk.make_unique_dir(private, PREFIX);
+            let locked = made.map_err(DiskError::from).and_then(|(name, dir)| {
+                let lock = self.disk.lock(&dir, "lock", LockWait::Try)?;
+                Ok((name, dir, lock))
+            });
+            match locked {
+                Ok((name, dir, Some(lock))) => {
                     return Ok(StagingDir {
                         dir: Arc::new(dir),
                         name,
@@ -205,8 +208,8 @@ impl Store {
                         _lock: lock,
                     });
                 }
-                // Another process removed it as stale.
-                Ok(TryLock::Contended | TryLock::Unlinked) => {}
+                // Another process removed it as stale, before it was opened or locked.
+                Ok((.., None)) => {}
                 Err(error) if error.is(ErrorKind::NotFound) => {}
                 Err(error) => return Err(error),
             }
@@ -228,10 +231,4 @@ pub(super) fn object_name(staging: &Staging) -> String {
 
 fn attempt_name(staging: &Staging, attempt: u32) -> String {
     format!("{}.attempt-{attempt}", number(staging))
-}
-
-/// Whether the process of a staging directory is alive.
-enum Liveness {
-    Alive,
-    Stale,
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use skopeo_index::os::PathError;
 use skopeo_index::store::{
     Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
-    StagedFile, TryLock,
+    StagedFile,
 };
 use skopeo_index_core::machine::CacheEntry;
 
@@ -131,7 +131,12 @@ impl Disk for Simulation {
         unreachable!("the names are unlimited")
     }
 
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError> {
         let path = in_dir(dir, name);
         let file = match self.call(Call::OpenLock(path)) {
             Ok(Answer::Opened(file)) => file,
@@ -147,18 +152,17 @@ impl Disk for Simulation {
             LockWait::Blocking(_) => LockMode::Blocking,
         };
         if mode == LockMode::Try && self.has(SeededBug::SweptWithoutLock) {
-            return Ok(TryLock::Acquired(Box::new(())));
+            return Ok(Some(Box::new(())));
         }
         Ok(match self.call(Call::Lock(file, mode))? {
-            Answer::Contended => TryLock::Contended,
-            Answer::Unlinked => TryLock::Unlinked,
+            Answer::Contended | Answer::Unlinked => None,
             _ => {
                 self.script().locks.push(file);
                 if mode == LockMode::Blocking && self.has(SeededBug::LockedTwice) {
                     self.call(Call::Lock(file, mode))?;
                 }
                 let guard: LockGuard = Box::new(SimulatedLock(self.clone(), file));
-                TryLock::Acquired(guard)
+                Some(guard)
             }
         })
     }

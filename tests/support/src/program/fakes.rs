@@ -15,8 +15,8 @@ use skopeo_index::fetch::{ByteSource, Executor, FetchReport, Observer, Performer
 use skopeo_index::os::{CancelToken, PathError};
 use skopeo_index::skopeo::{CommandRunner, Skopeo};
 use skopeo_index::store::{
-    Dir, Disk, DiskError, FileSystemSync, LockWait, OpenFile, ReadFile, RealDisk, RenameOutcome,
-    StagedFile, Store, TryLock,
+    Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RealDisk,
+    RenameOutcome, StagedFile, Store,
 };
 use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::digest::Digest;
@@ -335,7 +335,12 @@ impl Disk for FaultyDisk {
     fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError> {
         self.call(parent.path(), || RealDisk.make_unique_dir(parent, prefix))
     }
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError> {
         self.call(&dir.path().join(name), || RealDisk.lock(dir, name, wait))
     }
     fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, PathError> {
