@@ -36,7 +36,8 @@ pub trait Disk: Send + Sync {
     /// Opens a private directory, which is created if missing.
     fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError>;
 
-    /// Creates a private directory with a new name that begins with `prefix`.
+    /// Creates a private directory with a random name that begins with `prefix`. It may be
+    /// taken.
     fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError>;
 
     /// Takes the lock of a file, which is created if missing. The lock ends when the
@@ -122,7 +123,7 @@ impl Dir {
 pub struct StagedFile {
     pub(super) path: PathBuf,
     /// Its descriptor, where it has no name.
-    pub(super) nameless: Option<OwnedFd>,
+    pub(super) nameless: Option<File>,
 }
 
 impl StagedFile {

@@ -210,7 +210,8 @@ impl Store {
                 }
                 // Another process removed it as stale, before it was opened or locked.
                 Ok((.., None)) => {}
-                Err(error) if error.is(ErrorKind::NotFound) => {}
+                Err(error)
+                    if error.is(ErrorKind::NotFound) || error.is(ErrorKind::AlreadyExists) => {}
                 Err(error) => return Err(error),
             }
         }
