@@ -12,7 +12,6 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind};
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::{
@@ -23,8 +22,8 @@ use skopeo_index_core::escape::EscapedPath;
 use super::checkpoint::read_saved_checkpoint;
 use super::{ReadError, read_extended_log, sync_log};
 use crate::os::{
-    PathContext, PathError, allow_unsyncable, best_effort, open_nofollow, open_regular, parent_dir,
-    replace_file, sync_dir, try_acquire,
+    PathContext, PathError, allow_unsyncable, best_effort, for_each_in_parallel, open_nofollow,
+    open_regular, parent_dir, replace_file, sync_dir, try_acquire,
 };
 use crate::signing::{SigningKey, sign_with};
 
@@ -167,21 +166,7 @@ impl TileWriter<'_> {
     /// Makes the batch durable, and renames its files.
     fn publish(&mut self) -> io::Result<()> {
         let files: Vec<_> = (0..self.batch.len()).map(|n| self.temporary(n)).collect();
-        let per_thread = files.len().div_ceil(SYNC_THREADS).max(1);
-        let sync = |files: &[PathBuf]| {
-            files
-                .iter()
-                .try_for_each(|file| File::open(file)?.sync_all())
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = files
-                .chunks(per_thread)
-                .map(|files| scope.spawn(move || sync(files)))
-                .collect();
-            let mut threads = threads.into_iter();
-            threads
-                .try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-        })?;
+        for_each_in_parallel(&files, SYNC_THREADS, 1, |file| File::open(file)?.sync_all())?;
         for (file, name) in files.iter().zip(std::mem::take(&mut self.batch)) {
             let parents = name.ancestors().skip(1);
             let parents = parents.take_while(|parent| parent.starts_with(self.dir));

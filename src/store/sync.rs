@@ -1,10 +1,9 @@
 //! Makes objects that are in the cache already durable, with their names.
 
 use std::path::Path;
-use std::thread::Builder;
 
 use super::{DiskError, FileSystemSync, OpenFile, Store};
-use crate::os::{CancelToken, PathError, best_effort, is_unsyncable};
+use crate::os::{CancelToken, PathError, best_effort, for_each_in_parallel, is_unsyncable};
 
 /// Threads that fsync the files of a batch: the kernel merges the cache flushes of
 /// concurrent fsyncs, and a disk gains little from more.
@@ -23,6 +22,10 @@ impl Store {
             return Err(DiskError::Cancelled(reason));
         }
         let root = self.make_root()?;
+        let sync_file = |file: &OpenFile| match cancel.cancelled() {
+            Some(reason) => Err(DiskError::Cancelled(reason)),
+            None => Ok(self.disk.sync_file(file)?),
+        };
         // Linux reports a failed write-back to each descriptor once. What it lost is
         // unknown; an fsync reports it for each file.
         let is_reliable = self.file_system_sync_failed.get().is_none();
@@ -36,41 +39,11 @@ impl Store {
                 self.sync_ancestors(|dir| !self.disk.is_on_file_system_of(root, dir))?;
             }
             FileSystemSync::Unavailable => {
-                self.sync_files(files, cancel)?;
+                for_each_in_parallel(files, SYNC_THREADS, MIN_FILES_PER_THREAD, sync_file)?;
                 self.sync_root()?;
             }
         }
         Ok(())
-    }
-
-    /// Fsyncs each file, in several threads where there are many.
-    fn sync_files(&self, files: &[OpenFile], cancel: &CancelToken) -> Result<(), DiskError> {
-        let sync_file = |file: &OpenFile| match cancel.cancelled() {
-            Some(reason) => Err(DiskError::Cancelled(reason)),
-            None => Ok(self.disk.sync_file(file)?),
-        };
-        let sync = |files: &[OpenFile]| files.iter().try_for_each(sync_file);
-        let per_thread = files.len().div_ceil(SYNC_THREADS).max(MIN_FILES_PER_THREAD);
-        std::thread::scope(|scope| {
-            let mut parts = files.chunks(per_thread);
-            let own = parts.next().unwrap_or_default();
-            let spawned: Vec<_> = parts
-                .map(|part| (part, Builder::new().spawn_scoped(scope, move || sync(part))))
-                .collect();
-            let mut result = sync(own);
-            for (part, spawned) in spawned {
-                let synced = match spawned {
-                    // A sync that panicked has not succeeded.
-                    Ok(thread) => thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                    // The system has no more threads.
-                    Err(_) => sync(part),
-                };
-                result = result.and(synced);
-            }
-            result
-        })
     }
 
     /// Makes the cache's entries durable, and those of its ancestors.
