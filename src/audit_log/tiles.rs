@@ -20,7 +20,7 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::EscapedPath;
 
 use super::checkpoint::read_saved_checkpoint;
-use super::{ReadError, read_extended_log, sync_log};
+use super::{ReadError, read_intact_log, sync_log};
 use crate::os::{
     PathContext, PathError, allow_unsyncable, best_effort, for_each_in_parallel, open_nofollow,
     open_regular, parent_dir, replace_file, sync_dir, try_acquire,
@@ -75,7 +75,7 @@ pub fn write_tiles(
     };
     let saved = read_saved_checkpoint(&dir.join("checkpoint")).map_err(failed)?;
     let earlier = saved.as_ref().map(SavedCheckpoint::checkpoint);
-    let checkpoint = read_extended_log(log, earlier)?;
+    let checkpoint = read_intact_log(log, earlier)?;
     let mut writer = TileWriter {
         dir,
         temporary,

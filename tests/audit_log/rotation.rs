@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde_json::Value;
-use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_chain};
+use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_logs};
 use skopeo_index_core::audit::{Checkpoint, FileName, FindingKind, KeepObjects, Labels, Severity};
 use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::{lines, rechain, unseal, verify};
@@ -38,8 +38,8 @@ fn rotate(path: &Path, to: &str) -> Result<Checkpoint, LogError> {
 /// The codes of all findings of a chain.
 fn codes(logs: &[PathBuf], checkpoint: Option<Checkpoint>) -> Vec<&'static str> {
     let mut codes = Vec::new();
-    let summary = verify_chain(logs, checkpoint, KeepObjects::No, |_, finding| {
-        codes.push(finding.kind.code());
+    let summary = verify_logs(logs, checkpoint, KeepObjects::No, |_, _, findings| {
+        codes.extend(findings.iter().map(|finding| finding.kind.code()));
         Ok::<_, ReadError>(())
     });
     summary.expect("logs that can be read");

@@ -39,7 +39,7 @@ pub(super) struct CheckpointArgs {
 
 pub(super) fn checkpoint(args: &CheckpointArgs) -> Result<ExitStatus, CliError> {
     let key = args.signing.read()?;
-    let saved = sign(key.as_ref(), read_intact_log(&args.file)?, &args.file)?;
+    let saved = sign(key.as_ref(), read_intact_log(&args.file, None)?, &args.file)?;
     output::bytes(saved.to_string().into_bytes())?;
     Ok(ExitStatus::Success)
 }

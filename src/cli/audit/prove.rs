@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
-use skopeo_index::audit_log::{ReadError, read_extended_log, read_lines};
+use skopeo_index::audit_log::{ReadError, read_intact_log, read_lines};
 use skopeo_index_core::audit::{
     Checkpoint, CompactRange, ConsistencyProof, InclusionProof, NodeHash, ParsedLine, PathBuilder,
 };
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let key = args.signing.read()?;
     let earlier = args.from.as_deref().map(read_checkpoint).transpose()?;
     let earlier = earlier.as_ref().map(|saved| saved.checkpoint());
-    let checkpoint = read_extended_log(&args.file, earlier)?;
+    let checkpoint = read_intact_log(&args.file, earlier)?;
     let signed = sign(key.as_ref(), checkpoint.clone(), &args.file)?;
     let proof = match (args.seq, earlier) {
         (Some(seq), _) if seq >= checkpoint.size => {
