@@ -1,11 +1,11 @@
 //! Ed25519 signatures of checkpoints. The core has the formats, ring the cryptography.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use skopeo_index_core::audit::{
-    Checkpoint, KeyError, KeyName, NoteError, NoteSignature, SavedCheckpoint, SecretKey,
-    VerifierKey,
+    Checkpoint, KeyError, KeyName, NoteSignature, SavedCheckpoint, SecretKey, VerifierKey,
 };
 use skopeo_index_core::escape::EscapedPath;
 
@@ -124,19 +124,6 @@ impl SigningKey {
     pub(crate) fn sign_message(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sign(message).as_ref().to_vec()
     }
-
-    /// Signs a checkpoint.
-    ///
-    /// # Errors
-    /// Never for a checkpoint: it is a text that a note can have.
-    pub fn sign(&self, checkpoint: Checkpoint) -> Result<SavedCheckpoint, NoteError> {
-        let signature = NoteSignature {
-            name: self.verifier_key.name().clone(),
-            id: self.verifier_key.id(),
-            signature: self.sign_message(checkpoint.to_string().as_bytes()),
-        };
-        SavedCheckpoint::signed(checkpoint, signature)
-    }
 }
 
 /// Reads a file with a secret key.
@@ -148,15 +135,20 @@ pub(crate) fn read_secret_file(path: &Path) -> Result<Vec<u8>, PathError> {
 /// Signs a checkpoint, if there is a key.
 ///
 /// # Errors
-/// Those of [`SigningKey::sign`].
-pub fn sign_with(
+/// Never for a checkpoint: it is a text that a note can have.
+pub fn sign_checkpoint(
     key: Option<&SigningKey>,
     checkpoint: Checkpoint,
-) -> Result<SavedCheckpoint, NoteError> {
-    match key {
-        Some(key) => key.sign(checkpoint),
-        None => Ok(SavedCheckpoint::unsigned(checkpoint)),
-    }
+) -> io::Result<SavedCheckpoint> {
+    let Some(key) = key else {
+        return Ok(SavedCheckpoint::unsigned(checkpoint));
+    };
+    let signature = NoteSignature {
+        name: key.verifier_key.name().clone(),
+        id: key.verifier_key.id(),
+        signature: key.sign_message(checkpoint.to_string().as_bytes()),
+    };
+    SavedCheckpoint::signed(checkpoint, signature).map_err(io::Error::other)
 }
 
 /// Whether an Ed25519 signature of a message is valid.

@@ -14,7 +14,7 @@ use skopeo_index_core::audit::{
 
 use super::{LogError, LogWriter, file::LogFile};
 use crate::os::{PathContext, open_regular, read_all, replace_file};
-use crate::signing::{SigningKey, sign_with};
+use crate::signing::{SigningKey, sign_checkpoint};
 
 impl LogWriter<'_> {
     /// The checkpoint of all lines, whichever process wrote them. A torn line is not
@@ -37,8 +37,7 @@ impl LogWriter<'_> {
         let checkpoint = self.checkpoint_after(earlier)?;
         // Also the records of other processes: no crash may take back what is signed.
         self.sync()?;
-        let saved = sign_with(key, checkpoint).map_err(io::Error::other);
-        let saved = saved.context("sign", to)?;
+        let saved = sign_checkpoint(key, checkpoint).context("sign", to)?;
         Ok(replace_file(to, saved.to_string().as_bytes()).context("write", to)?)
     }
 

@@ -9,27 +9,8 @@ use skopeo_index_core::audit::{
     Timestamp, leaf_hash,
 };
 
-use super::writer::LOCK_TIMEOUT;
 use super::{LogError, file::LogFile};
-use crate::os::{LockTimeout, PathContext};
-
-/// What a writer knows of its log.
-#[derive(Debug)]
-pub(super) struct WriterState {
-    /// The record that it wrote last; `None` before the first.
-    pub(super) last: Option<Appended>,
-    /// How long it waits for the lock.
-    pub(super) lock_timeout: LockTimeout,
-}
-
-impl Default for WriterState {
-    fn default() -> Self {
-        Self {
-            last: None,
-            lock_timeout: LOCK_TIMEOUT,
-        }
-    }
-}
+use crate::os::PathContext;
 
 /// A record that this process wrote.
 #[derive(Debug)]

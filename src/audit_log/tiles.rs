@@ -25,7 +25,7 @@ use crate::os::{
     PathContext, PathError, allow_unsyncable, best_effort, for_each_in_parallel, open_nofollow,
     open_regular, parent_dir, replace_file, sync_dir, try_acquire,
 };
-use crate::signing::{SigningKey, sign_with};
+use crate::signing::{SigningKey, sign_checkpoint};
 
 /// Files that are fsynced together: a tile has at most 16 MiB, an ordinary one a third.
 const BATCH_FILES: usize = 64;
@@ -88,9 +88,8 @@ pub fn write_tiles(
     write_changed(log, &checkpoint, from, &mut writer)?;
     writer.finish().map_err(failed)?;
     sync_log(log)?;
-    let saved = sign_with(key, checkpoint.clone()).map_err(io::Error::other);
-    let saved = saved.map_err(failed)?.to_string();
-    replace_file(&dir.join("checkpoint"), saved.as_bytes()).map_err(failed)?;
+    let saved = sign_checkpoint(key, checkpoint.clone()).map_err(failed)?;
+    replace_file(&dir.join("checkpoint"), saved.to_string().as_bytes()).map_err(failed)?;
     writer.remove_partial_tiles();
     Ok(checkpoint)
 }

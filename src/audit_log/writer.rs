@@ -9,7 +9,7 @@ use std::time::Duration;
 use skopeo_index_core::audit::{Checkpoint, Entry, FileName, LogId, Rotation, RunId};
 
 use super::LogError;
-use super::end::WriterState;
+use super::end::Appended;
 use super::file::LogFile;
 use super::rotate::names;
 use crate::os::{
@@ -19,7 +19,7 @@ use crate::os::{
 
 /// How long to wait for the lock. Its holder writes a record. A cancelled run waits long
 /// enough to record how it ended, and too short to look like a hang.
-pub(super) const LOCK_TIMEOUT: LockTimeout = LockTimeout {
+const LOCK_TIMEOUT: LockTimeout = LockTimeout {
     running: Duration::from_secs(10),
     cancelled: Duration::from_millis(100),
 };
@@ -44,6 +44,15 @@ pub struct LogWriter<'c> {
     sync_error: OnceLock<String>,
 }
 
+/// What a writer knows of its log.
+#[derive(Debug)]
+struct WriterState {
+    /// The record that it wrote last; `None` before the first.
+    last: Option<Appended>,
+    /// How long it waits for the lock.
+    lock_timeout: LockTimeout,
+}
+
 impl<'c> LogWriter<'c> {
     /// Opens a log, or creates an empty one. `cancel` ends waits for its lock.
     ///
@@ -59,7 +68,10 @@ impl<'c> LogWriter<'c> {
             current: Mutex::new(Arc::new(file)),
             required_origin: None,
             cancel,
-            state: Mutex::default(),
+            state: Mutex::new(WriterState {
+                last: None,
+                lock_timeout: LOCK_TIMEOUT,
+            }),
             syncs: GroupCommit::default(),
             sync_error: OnceLock::new(),
         })

@@ -23,6 +23,7 @@ mod sync;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use skopeo_index_core::digest::Digest;
@@ -58,9 +59,9 @@ pub struct Store {
     staging_dir: Mutex<Option<StagingDir>>,
     root_syncs: GroupCommit,
     /// Set once the cache's ancestor directories are synced.
-    ancestors_synced: OnceLock<()>,
+    ancestors_synced: AtomicBool,
     /// Set by the first failed sync of the file system.
-    file_system_sync_failed: OnceLock<()>,
+    file_system_sync_failed: AtomicBool,
 }
 
 /// The result of quarantining an object.
@@ -83,8 +84,8 @@ impl Store {
             private: OnceLock::new(),
             staging_dir: Mutex::default(),
             root_syncs: GroupCommit::default(),
-            ancestors_synced: OnceLock::new(),
-            file_system_sync_failed: OnceLock::new(),
+            ancestors_synced: AtomicBool::new(false),
+            file_system_sync_failed: AtomicBool::new(false),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Makes objects that are in the cache already durable, with their names.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::{DiskError, FileSystemSync, OpenFile, Store};
-use crate::os::{CancelToken, PathError, best_effort, for_each_in_parallel, is_unsyncable};
+use crate::os::{CancelToken, PathError, for_each_in_parallel, is_unsyncable};
 
 /// Threads that fsync the files of a batch: the kernel merges the cache flushes of
 /// concurrent fsyncs, and a disk gains little from more.
@@ -28,13 +29,12 @@ impl Store {
         };
         // Linux reports a failed write-back to each descriptor once. What it lost is
         // unknown; an fsync reports it for each file.
-        let is_reliable = self.file_system_sync_failed.get().is_none();
-        let synced = match is_reliable {
-            true => self.disk.sync_file_system(root, files),
-            false => Ok(FileSystemSync::Unavailable),
+        let has_failed = &self.file_system_sync_failed;
+        let synced = match has_failed.load(Ordering::Relaxed) {
+            true => Ok(FileSystemSync::Unavailable),
+            false => self.disk.sync_file_system(root, files),
         };
-        let synced = synced.inspect_err(|_| best_effort(self.file_system_sync_failed.set(())));
-        match synced? {
+        match synced.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))? {
             FileSystemSync::Done => {
                 self.sync_ancestors(|dir| !self.disk.is_on_file_system_of(root, dir))?;
             }
@@ -58,7 +58,7 @@ impl Store {
     /// Makes the entries of the cache's ancestors durable, once per process: their creator
     /// may not have synced. `needs_sync` says which are not durable yet.
     fn sync_ancestors(&self, needs_sync: impl Fn(&Path) -> bool) -> Result<(), PathError> {
-        if self.ancestors_synced.get().is_some() {
+        if self.ancestors_synced.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut ancestors = self.disk.ancestors(&self.path);
@@ -69,8 +69,7 @@ impl Store {
                 synced => synced?,
             }
         }
-        // Another thread may have set it.
-        best_effort(self.ancestors_synced.set(()));
+        self.ancestors_synced.store(true, Ordering::Release);
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use skopeo_index::audit_log::{TilesError, read_intact_log, sync_log, write_tiles};
-use skopeo_index::signing::{SigningKey, sign_with};
-use skopeo_index_core::audit::{Checkpoint, KeyName, NoteError, SavedCheckpoint};
+use skopeo_index::signing::{SigningKey, sign_checkpoint};
+use skopeo_index_core::audit::{Checkpoint, KeyName, SavedCheckpoint};
 
 use super::trust::SigningArgs;
 use crate::cli::exit::ExitStatus;
@@ -53,8 +53,7 @@ pub(super) fn sign(
     if key.is_some() {
         sync_log(log)?;
     }
-    let saved = sign_with(key, checkpoint);
-    saved.map_err(|error: NoteError| CliError::other(error.to_string()))
+    sign_checkpoint(key, checkpoint).map_err(|error| CliError::other(error.to_string()))
 }
 
 /// Write the log as C2SP tlog-tiles, for a static web server
