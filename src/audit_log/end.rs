@@ -26,8 +26,8 @@ pub(super) struct Appended {
 pub(super) struct LogEnd {
     /// Length of the file. A longer one has records of other processes.
     pub(super) length: u64,
-    /// Whether the last line has its newline.
-    pub(super) newline: Newline,
+    /// Whether the last line lacks its newline, which precedes the next record's line then.
+    pub(super) lacks_newline: bool,
     /// Sequence number of the next record.
     pub(super) seq: u64,
     /// Leaf hash of the last line.
@@ -37,20 +37,12 @@ pub(super) struct LogEnd {
     pub(super) rotation: Option<Rotation>,
 }
 
-/// Whether a line has its newline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Newline {
-    Written,
-    /// The next record's line is preceded by it.
-    Missing,
-}
-
 impl LogEnd {
     /// The end of a log without lines.
     pub(super) const fn empty(log: LogId) -> Self {
         Self {
             length: 0,
-            newline: Newline::Written,
+            lacks_newline: false,
             seq: 0,
             prev: [0; 32],
             log,
@@ -103,43 +95,34 @@ impl LogFile {
             let (path, length) = (self.path.clone(), line.len());
             return Err(LogError::TooLong { path, length });
         }
-        let before = match end.newline {
-            Newline::Written => "",
-            Newline::Missing => "\n",
-        };
+        let before = if end.lacks_newline { "\n" } else { "" };
         let text = format!("{before}{line}\n");
-        let newline = self.write(text.as_bytes()).context("write", &self.path)?;
-        let written = match newline {
-            Newline::Written => text.len(),
-            Newline::Missing => text.len() - 1,
-        };
-        let end_of_line = LogEnd {
+        let written = self.write(&text).context("write", &self.path)?;
+        let from = end.length + before.len() as u64;
+        let end = LogEnd {
             length: end.length + written as u64,
-            newline,
+            lacks_newline: written < text.len(),
             seq: end.seq + 1,
             prev: leaf_hash(line.as_bytes()),
-            log: record.log,
-            rotation: None,
+            ..LogEnd::empty(record.log)
         };
-        Ok(Appended {
-            from: end.length + before.len() as u64,
-            end: end_of_line,
-        })
+        Ok(Appended { from, end })
     }
 
-    /// Writes to the end of the file, which O_APPEND finds. A line that lacks nothing but its
-    /// newline is a record: its next reader would find it there.
-    fn write(&self, mut text: &[u8]) -> io::Result<Newline> {
-        while !text.is_empty() {
-            match (&self.file).write(text) {
+    /// Writes to the end of the file, which O_APPEND finds, and returns how much. A line that
+    /// lacks nothing but its newline is a record: its next reader would find it there.
+    fn write(&self, text: &str) -> io::Result<usize> {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            match (&self.file).write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => text = &text[written..],
+                Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) if text == b"\n" => return Ok(Newline::Missing),
+                Err(_) if rest == b"\n" => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(Newline::Written)
+        Ok(text.len() - rest.len())
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use skopeo_index_core::audit::{Checkpoint, FileName, PreviousLog, Rotation, RunId};
 
 use super::LogError;
-use super::end::{LogEnd, Newline, genesis};
+use super::end::{LogEnd, genesis};
 use super::file::LogFile;
 use super::writer::dir_of;
 use crate::os::{PathContext, PathError, best_effort, sync_dir};
@@ -32,7 +32,7 @@ impl LogFile {
         rotation: &Rotation,
         run: &RunId,
     ) -> Result<Checkpoint, LogError> {
-        if end.newline == Newline::Missing {
+        if end.lacks_newline {
             let written = (&self.file).write_all(b"\n");
             written.context("write", &self.path)?;
         }
