@@ -20,8 +20,7 @@ use skopeo_index_core::audit::{Checkpoint, FileName, PreviousLog, Rotation, RunI
 use super::LogError;
 use super::end::{LogEnd, genesis};
 use super::file::LogFile;
-use super::writer::dir_of;
-use crate::os::{PathContext, PathError, best_effort, sync_dir};
+use crate::os::{PathContext, PathError, best_effort, parent_dir, sync_dir};
 
 impl LogFile {
     /// Does what is left of a rotation of this log, whose last record is written. Returns its
@@ -108,8 +107,7 @@ impl LogFile {
         next.file.sync_all().context("sync", &next.path)?;
         let renamed = fs::rename(next_path, path);
         renamed.context("replace", &self.path)?;
-        let dir = dir_of(path);
-        Ok(sync_dir(dir).context("sync the directory of", &self.path)?)
+        Ok(sync_dir(parent_dir(path)).context("sync the directory of", &self.path)?)
     }
 }
 

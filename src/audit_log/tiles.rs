@@ -172,7 +172,7 @@ impl TileWriter<'_> {
             self.dirs.extend(parents.map(Path::to_owned));
             match fs::rename(file, &name) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs::create_dir_all(parent_dir(&name).unwrap_or(&name))?;
+                    fs::create_dir_all(parent_dir(&name))?;
                     fs::rename(file, &name)?;
                 }
                 renamed => renamed?,
@@ -186,7 +186,7 @@ impl TileWriter<'_> {
         self.publish()?;
         self.dirs.iter().try_for_each(|dir| sync_dir(dir))?;
         // The directory itself may be new.
-        allow_unsyncable(parent_dir(self.dir).map_or(Ok(()), sync_dir))
+        allow_unsyncable(sync_dir(parent_dir(self.dir)))
     }
 
     /// "Logs […] MAY delete any partial tile once the corresponding full tile is […]

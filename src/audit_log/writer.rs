@@ -60,7 +60,7 @@ impl<'c> LogWriter<'c> {
     /// Where the system refuses, or the path is not a regular file.
     pub fn open(path: &Path, cancel: &'c CancelToken) -> Result<Self, LogError> {
         let file = LogFile::open_or_create(path)?;
-        sync_dir(dir_of(path)).context("sync the directory of", path)?;
+        sync_dir(parent_dir(path)).context("sync the directory of", path)?;
         for dir in ancestors(path).iter().skip(1) {
             allow_unsyncable(sync_dir(dir)).context("sync", dir)?;
         }
@@ -217,9 +217,4 @@ impl<'c> LogWriter<'c> {
             }
         }
     }
-}
-
-/// The directory of a log.
-pub(super) fn dir_of(log: &Path) -> &Path {
-    parent_dir(log).unwrap_or(log)
 }

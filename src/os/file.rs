@@ -55,13 +55,11 @@ pub fn read_all(file: impl AsFd, max: usize, cancel: Option<&CancelToken>) -> io
     // A blocking descriptor, such as stdin, is read only once it is readable.
     let blocking = !rustix::fs::fcntl_getfl(&file)?.contains(OFlags::NONBLOCK);
     let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-    let mut readable = !blocking;
     loop {
         if let Some(reason) = cancel.and_then(CancelToken::cancelled) {
             return Err(io::Error::new(ErrorKind::Interrupted, reason.to_string()));
         }
-        if !readable {
-            readable = is_readable(&file, cancel)?;
+        if blocking && !is_readable(&file, cancel)? {
             continue;
         }
         match retry_on_intr(|| rustix::io::read(&file, &mut buffer)) {
@@ -71,10 +69,9 @@ pub fn read_all(file: impl AsFd, max: usize, cancel: Option<&CancelToken>) -> io
                 return Err(io::Error::new(ErrorKind::FileTooLarge, message));
             }
             Ok(n) => bytes.extend_from_slice(&buffer[..n]),
-            Err(Errno::AGAIN) => readable = false,
+            Err(Errno::AGAIN) => drop(is_readable(&file, cancel)?),
             Err(error) => return Err(error.into()),
         }
-        readable &= !blocking;
     }
 }
 
@@ -124,14 +121,12 @@ pub(crate) fn allow_unsyncable(synced: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// The directory that a path is in: `.` for a bare name, `None` for the root.
-pub(crate) fn parent_dir(path: &Path) -> Option<&Path> {
-    let parent = path.parent()?;
-    Some(if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
-    })
+/// The directory that a path is in: `.` for a bare name, the root for itself.
+pub(crate) fn parent_dir(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        parent => parent.unwrap_or(path),
+    }
 }
 
 /// Puts a file with this content in place of another one or none, atomically and durably.
@@ -146,7 +141,7 @@ pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
         }
         existing => existing.ok(),
     };
-    let dir = parent_dir(path).unwrap_or(path);
+    let dir = parent_dir(path);
     let mut builder = tempfile::Builder::new();
     let builder = builder.permissions(Permissions::from_mode(0o666));
     let mut file = builder.tempfile_in(dir)?;
@@ -179,7 +174,7 @@ pub(crate) fn create_secret_file(path: &Path, content: &[u8]) -> io::Result<()> 
     let written = file.write_all(content).and_then(|()| file.sync_all());
     // A part of a key is of no use.
     written.inspect_err(|_| best_effort(std::fs::remove_file(path)))?;
-    sync_dir(parent_dir(path).unwrap_or(path))
+    sync_dir(parent_dir(path))
 }
 
 /// Random bytes from getrandom(2): ids must be unique across machines.

@@ -281,11 +281,9 @@ impl Store {
 
     /// Creates a directory and its ancestors, unless they exist, durably.
     fn make_dirs(&self, dir: &Path) -> Result<(), PathError> {
-        let Some(parent) = parent_dir(dir) else {
-            return Ok(());
-        };
+        let parent = parent_dir(dir);
         match self.disk.make_dir(dir) {
-            Err(error) if error.is(ErrorKind::NotFound) => {
+            Err(error) if error.is(ErrorKind::NotFound) && parent != dir => {
                 self.make_dirs(parent)?;
                 self.disk.make_dir(dir)?;
             }
