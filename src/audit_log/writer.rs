@@ -1,7 +1,7 @@
 //! Appends records to a log, under its lock.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -137,10 +137,12 @@ impl<'c> LogWriter<'c> {
                 let real = log.real_path()?.unwrap_or_else(|| log.path.clone());
                 let (kept, next) = names(&real, &file)?;
                 for (path, operation) in [(kept, "keep the rotated log as"), (next, "create")] {
-                    if path.symlink_metadata().is_ok() {
-                        let exists = io::Error::from(io::ErrorKind::AlreadyExists);
-                        return Err(PathError::new(operation, &path, exists).into());
-                    }
+                    let taken = match path.symlink_metadata() {
+                        Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                        Err(error) => error,
+                        Ok(_) => ErrorKind::AlreadyExists.into(),
+                    };
+                    return Err(PathError::new(operation, &path, taken).into());
                 }
                 let next = random_bytes().and_then(|random| {
                     let next = end.log.next(random);

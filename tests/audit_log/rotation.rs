@@ -294,6 +294,19 @@ fn rotation_to_the_name_that_the_next_log_is_written_at_leaves_the_log_as_it_is(
 }
 
 #[test]
+fn rotation_of_a_log_whose_name_has_no_room_leaves_the_log_as_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // With ".next", one byte more than a name may have.
+    let path = dir.path().join("l".repeat(251));
+    run_once(&path);
+    let before = fs::read(&path).expect("a log");
+    let error = rotate(&path, "log.1").expect_err("the next log has no name");
+    assert!(matches!(error, LogError::Io(_)), "{error}");
+    assert_eq!(fs::read(&path).expect("a log"), before);
+    run_once(&path);
+}
+
+#[test]
 fn log_behind_a_symlink_is_rotated_in_its_own_directory() {
     let (dir, path) = log_path();
     run_once(&path);
