@@ -13,6 +13,7 @@ use skopeo_index_core::verifier::Verifiers;
 use crate::audit_log::{Identify, LogError, LogWriter, Recorder};
 use crate::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
 use crate::skopeo::identify;
+use crate::store::DiskError;
 
 /// What a run needs.
 pub struct SessionConfig<'a> {
@@ -45,8 +46,11 @@ impl<'a> Session<'a> {
     /// Where the beginning can't be recorded.
     pub fn begin(mut config: SessionConfig<'a>) -> Result<Self, LogError> {
         let Performer { store, cancel, .. } = config.performer;
-        if let Err(error) = store.sweep() {
-            (config.warn)(&format!("could not clean up after earlier runs: {error}"));
+        match store.sweep() {
+            Err(error) if !is_of_another_user(&error) => {
+                (config.warn)(&format!("could not clean up after earlier runs: {error}"));
+            }
+            _ => {}
         }
         config.jobs = config.jobs.min(max_jobs());
         let begin = |log| {
@@ -103,12 +107,10 @@ impl<'a> Session<'a> {
         });
         let Performer { store, cancel, .. } = self.config.performer;
         match store.record_names(&present, cancel) {
-            // Another user's cache, from which this run only reads.
-            Err(error)
-                if error.is(ErrorKind::PermissionDenied)
-                    || error.is(ErrorKind::ReadOnlyFilesystem) => {}
-            Err(error) => (self.config.warn)(&format!("could not record names: {error}")),
-            Ok(()) => {}
+            Err(error) if !is_of_another_user(&error) => {
+                (self.config.warn)(&format!("could not record names: {error}"));
+            }
+            _ => {}
         }
     }
 
@@ -123,6 +125,11 @@ impl<'a> Session<'a> {
         }
         recorded
     }
+}
+
+/// Whether a cache is another user's, from which this run only reads.
+fn is_of_another_user(error: &DiskError) -> bool {
+    error.is(ErrorKind::PermissionDenied) || error.is(ErrorKind::ReadOnlyFilesystem)
 }
 
 /// How many fetches the limit of open files has room for.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use skopeo_index_core::audit::{
-    Checkpoint, KeyError, KeyName, NoteError, NoteSignature, SavedCheckpoint, SecretKey,
-    VerifierKey,
+    Checkpoint, KeyError, KeyName, NoteSignature, SavedCheckpoint, SecretKey, VerifierKey,
 };
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::EscapedPath;
 
-use crate::os::{create_secret_file, open_nonblocking, random_bytes, read_all};
+use crate::os::{
+    PathContext, PathError, create_secret_file, open_nonblocking, random_bytes, read_all,
+};
 
 /// Limit of a file with a secret key in bytes: longer than any key with its name.
 const MAX_SECRET_FILE: usize = 1024;
@@ -19,17 +20,10 @@ const MAX_SECRET_FILE: usize = 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum SigningKeyError {
     /// The system refused.
-    #[error("cannot {operation} {}: {error}", Escaped(&.path.to_string_lossy()))]
-    Io {
-        /// The operation, as an infinitive.
-        operation: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The content is not a key.
-    #[error("{}: {error}", Escaped(&.path.to_string_lossy()))]
+    #[error("{}: {error}", EscapedPath(.path))]
     Key {
         /// The file.
         path: PathBuf,
@@ -39,7 +33,7 @@ pub enum SigningKeyError {
     /// A PEM file has no ECDSA P-256 key.
     #[error(
         "{}: not an ECDSA P-256 key in PKCS#8; convert one with: openssl pkcs8 -topk8 -nocrypt",
-        Escaped(&.path.to_string_lossy())
+        EscapedPath(.path)
     )]
     Pem {
         /// The file.
@@ -105,8 +99,7 @@ impl SigningKey {
     /// # Errors
     /// Where the file exists or can't be written.
     pub fn create(name: KeyName, path: &Path) -> Result<Self, SigningKeyError> {
-        let seed: [u8; 32] =
-            random_bytes().map_err(|error| SigningKeyError::io("create", path, error))?;
+        let seed: [u8; 32] = random_bytes().context("create", path)?;
         let key = Self::from_seed(name, &seed).map_err(|error| SigningKeyError::Key {
             path: path.to_owned(),
             error,
@@ -117,8 +110,7 @@ impl SigningKey {
             seed,
         };
         let text = secret.to_secret_text() + "\n";
-        create_secret_file(path, text.as_bytes())
-            .map_err(|error| SigningKeyError::io("create", path, error))?;
+        create_secret_file(path, text.as_bytes()).context("create", path)?;
         Ok(key)
     }
 
@@ -132,51 +124,31 @@ impl SigningKey {
     pub(crate) fn sign_message(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sign(message).as_ref().to_vec()
     }
-
-    /// Signs a checkpoint.
-    ///
-    /// # Errors
-    /// Never for a checkpoint: it is a text that a note can have.
-    pub fn sign(&self, checkpoint: Checkpoint) -> Result<SavedCheckpoint, NoteError> {
-        let signature = NoteSignature {
-            name: self.verifier_key.name().clone(),
-            id: self.verifier_key.id(),
-            signature: self.sign_message(checkpoint.to_string().as_bytes()),
-        };
-        SavedCheckpoint::signed(checkpoint, signature)
-    }
 }
 
 /// Reads a file with a secret key.
-pub(crate) fn read_secret_file(path: &Path) -> Result<Vec<u8>, SigningKeyError> {
-    open_nonblocking(path)
-        .and_then(|file| read_all(file, MAX_SECRET_FILE, None))
-        .map_err(|error| SigningKeyError::io("read", path, error))
-}
-
-impl SigningKeyError {
-    fn io(operation: &'static str, path: &Path, error: io::Error) -> Self {
-        let path = path.to_owned();
-        Self::Io {
-            operation,
-            path,
-            error,
-        }
-    }
+pub(crate) fn read_secret_file(path: &Path) -> Result<Vec<u8>, PathError> {
+    let read = open_nonblocking(path).and_then(|file| read_all(file, MAX_SECRET_FILE, None));
+    read.context("read", path)
 }
 
 /// Signs a checkpoint, if there is a key.
 ///
 /// # Errors
-/// Those of [`SigningKey::sign`].
-pub fn sign_with(
+/// Never for a checkpoint: it is a text that a note can have.
+pub fn sign_checkpoint(
     key: Option<&SigningKey>,
     checkpoint: Checkpoint,
-) -> Result<SavedCheckpoint, NoteError> {
-    match key {
-        Some(key) => key.sign(checkpoint),
-        None => Ok(SavedCheckpoint::unsigned(checkpoint)),
-    }
+) -> io::Result<SavedCheckpoint> {
+    let Some(key) = key else {
+        return Ok(SavedCheckpoint::unsigned(checkpoint));
+    };
+    let signature = NoteSignature {
+        name: key.verifier_key.name().clone(),
+        id: key.verifier_key.id(),
+        signature: key.sign_message(checkpoint.to_string().as_bytes()),
+    };
+    SavedCheckpoint::signed(checkpoint, signature).map_err(io::Error::other)
 }
 
 /// Whether an Ed25519 signature of a message is valid.

@@ -25,9 +25,8 @@ use skopeo_index_core::verifier::Verifiers;
 use crate::command::{
     self, CommandLimits, CommandLine, RunError, Stderr, find_program, hash_program,
 };
-use crate::os::CancelToken;
+use crate::os::{CancelToken, PathContext};
 use crate::skopeo::redactor;
-use crate::store::DiskError;
 
 /// Name of a verifier's copy.
 const COPY: &str = "index.json";
@@ -131,11 +130,7 @@ impl VerifierRunner for VerifierPrograms {
             message: format!("the run has no verifier {verifier}"),
         })?;
         let copy = dir.join(COPY);
-        let stdin = write_copy(&copy, content.as_slice()).map_err(|error| DiskError::Io {
-            operation: "write",
-            path: copy.clone(),
-            error,
-        })?;
+        let stdin = write_copy(&copy, content.as_slice()).context("write", &copy)?;
         let arguments = command.arguments(request, &copy.to_string_lossy());
         let argv: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
         let (sha256, started) = (program.sha256(cancel), Instant::now());

@@ -13,8 +13,8 @@ use skopeo_index_core::audit::{
 };
 
 use super::{LogError, LogWriter, file::LogFile};
-use crate::os::{open_nonblocking, read_all, replace_file};
-use crate::signing::{SigningKey, sign_with};
+use crate::os::{PathContext, open_regular, read_all, replace_file};
+use crate::signing::{SigningKey, sign_checkpoint};
 
 impl LogWriter<'_> {
     /// The checkpoint of all lines, whichever process wrote them. A torn line is not
@@ -32,15 +32,13 @@ impl LogWriter<'_> {
     /// Where log or file can't be read or written, or the file has the checkpoint of a log
     /// that neither this one nor one that it continues is an extension of.
     pub fn save_checkpoint(&self, to: &Path, key: Option<&SigningKey>) -> Result<(), LogError> {
-        let context = |operation| LogError::context(operation, to);
-        let earlier = read_saved_checkpoint(to).map_err(context("read"))?;
+        let earlier = read_saved_checkpoint(to).context("read", to)?;
         let earlier = earlier.as_ref().map(SavedCheckpoint::checkpoint);
         let checkpoint = self.checkpoint_after(earlier)?;
         // Also the records of other processes: no crash may take back what is signed.
         self.sync()?;
-        let saved = sign_with(key, checkpoint).map_err(io::Error::other);
-        let saved = saved.map_err(context("sign"))?;
-        replace_file(to, saved.to_string().as_bytes()).map_err(context("write"))
+        let saved = sign_checkpoint(key, checkpoint).context("sign", to)?;
+        Ok(replace_file(to, saved.to_string().as_bytes()).context("write", to)?)
     }
 
     fn checkpoint_after(&self, earlier: Option<&Checkpoint>) -> Result<Checkpoint, LogError> {
@@ -75,7 +73,7 @@ impl LogFile {
         };
         let mut earlier_root = root_at(&range);
         let mut lines = self.lines(0, u64::MAX);
-        while let Some(line) = lines.next_line().map_err(self.context("read"))? {
+        while let Some(line) = lines.next_line().context("read", &self.path)? {
             match line {
                 LogLine::Line(line) => {
                     genesis = genesis.or_else(|| parse_genesis(line));
@@ -108,7 +106,7 @@ impl LogFile {
             if (&previous.log, previous.size) == (&earlier.origin, earlier.size) {
                 return Ok(previous.root == earlier.root);
             }
-            let path = self.path.canonicalize().map_err(self.context("resolve"))?;
+            let path = self.path.canonicalize().context("resolve", &self.path)?;
             let kept = LogFile::open_kept(&path.with_file_name(previous.file.as_str()))?;
             tree = kept.read_tree(Some(earlier))?;
             if PreviousLog::new(previous.file.clone(), tree.checkpoint.clone()) != previous {
@@ -127,9 +125,9 @@ fn parse_genesis(line: &[u8]) -> Option<(LogId, Option<PreviousLog>)> {
     }
 }
 
-/// Reads a checkpoint; `None` where there is no file.
+/// Reads the checkpoint that a new one is to replace; `None` where there is no file.
 pub(super) fn read_saved_checkpoint(path: &Path) -> io::Result<Option<SavedCheckpoint>> {
-    let bytes = match open_nonblocking(path) {
+    let bytes = match open_regular(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => read_all(file?, MAX_NOTE_LEN, None)?,
     };

@@ -9,27 +9,8 @@ use skopeo_index_core::audit::{
     Timestamp, leaf_hash,
 };
 
-use super::writer::LOCK_TIMEOUT;
 use super::{LogError, file::LogFile};
-use crate::os::LockTimeout;
-
-/// What a writer knows of its log.
-#[derive(Debug)]
-pub(super) struct WriterState {
-    /// The record that it wrote last; `None` before the first.
-    pub(super) last: Option<Appended>,
-    /// How long it waits for the lock.
-    pub(super) lock_timeout: LockTimeout,
-}
-
-impl Default for WriterState {
-    fn default() -> Self {
-        Self {
-            last: None,
-            lock_timeout: LOCK_TIMEOUT,
-        }
-    }
-}
+use crate::os::PathContext;
 
 /// A record that this process wrote.
 #[derive(Debug)]
@@ -45,8 +26,8 @@ pub(super) struct Appended {
 pub(super) struct LogEnd {
     /// Length of the file. A longer one has records of other processes.
     pub(super) length: u64,
-    /// Whether the last line has its newline.
-    pub(super) newline: Newline,
+    /// Whether the last line lacks its newline, which precedes the next record's line then.
+    pub(super) lacks_newline: bool,
     /// Sequence number of the next record.
     pub(super) seq: u64,
     /// Leaf hash of the last line.
@@ -56,20 +37,12 @@ pub(super) struct LogEnd {
     pub(super) rotation: Option<Rotation>,
 }
 
-/// Whether a line has its newline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Newline {
-    Written,
-    /// The next record's line is preceded by it.
-    Missing,
-}
-
 impl LogEnd {
     /// The end of a log without lines.
     pub(super) const fn empty(log: LogId) -> Self {
         Self {
             length: 0,
-            newline: Newline::Written,
+            lacks_newline: false,
             seq: 0,
             prev: [0; 32],
             log,
@@ -91,7 +64,7 @@ impl LogFile {
         // At most a record's length, since it was written.
         let mut line = vec![0; usize::try_from(end.length - from).unwrap_or(0)];
         let read = self.file.read_exact_at(&mut line, *from);
-        read.map_err(self.context("read"))?;
+        read.context("read", &self.path)?;
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         Ok(leaf_hash(line) == end.prev)
     }
@@ -122,43 +95,34 @@ impl LogFile {
             let (path, length) = (self.path.clone(), line.len());
             return Err(LogError::TooLong { path, length });
         }
-        let before = match end.newline {
-            Newline::Written => "",
-            Newline::Missing => "\n",
-        };
+        let before = if end.lacks_newline { "\n" } else { "" };
         let text = format!("{before}{line}\n");
-        let newline = self.write(text.as_bytes()).map_err(self.context("write"))?;
-        let written = match newline {
-            Newline::Written => text.len(),
-            Newline::Missing => text.len() - 1,
-        };
-        let end_of_line = LogEnd {
+        let written = self.write(&text).context("write", &self.path)?;
+        let from = end.length + before.len() as u64;
+        let end = LogEnd {
             length: end.length + written as u64,
-            newline,
+            lacks_newline: written < text.len(),
             seq: end.seq + 1,
             prev: leaf_hash(line.as_bytes()),
-            log: record.log,
-            rotation: None,
+            ..LogEnd::empty(record.log)
         };
-        Ok(Appended {
-            from: end.length + before.len() as u64,
-            end: end_of_line,
-        })
+        Ok(Appended { from, end })
     }
 
-    /// Writes to the end of the file, which O_APPEND finds. A line that lacks nothing but its
-    /// newline is a record: its next reader would find it there.
-    fn write(&self, mut text: &[u8]) -> io::Result<Newline> {
-        while !text.is_empty() {
-            match (&self.file).write(text) {
+    /// Writes to the end of the file, which O_APPEND finds, and returns how much. A line that
+    /// lacks nothing but its newline is a record: its next reader would find it there.
+    fn write(&self, text: &str) -> io::Result<usize> {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            match (&self.file).write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => text = &text[written..],
+                Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) if text == b"\n" => return Ok(Newline::Missing),
+                Err(_) if rest == b"\n" => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(Newline::Written)
+        Ok(text.len() - rest.len())
     }
 }
 

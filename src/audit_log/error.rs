@@ -1,29 +1,23 @@
 //! Why a log can't be appended to.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::{LogId, MAX_RECORD_LEN, Timestamp};
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::{CancelReason, EffectError};
+
+use crate::os::PathError;
 
 /// Why a log can't be appended to.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The system refused an operation.
-    #[error("cannot {operation} {}: {error}", Escaped(&.path.to_string_lossy()))]
-    Io {
-        /// The operation, as an infinitive.
-        operation: &'static str,
-        /// The path that it was applied to.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The last line is not a record, so no record can follow it.
     #[error(
         "{}: the last line is not a record ({reason}); run: skopeo-index audit verify",
-        Escaped(&.path.to_string_lossy())
+        EscapedPath(.path)
     )]
     Broken {
         /// The log.
@@ -32,10 +26,10 @@ pub enum LogError {
         reason: String,
     },
     /// Another process holds the lock for longer than a record takes.
-    #[error("{}: locked by another process (see `lslocks`)", Escaped(&.0.to_string_lossy()))]
+    #[error("{}: locked by another process (see `lslocks`)", EscapedPath(.0))]
     Locked(PathBuf),
     /// Another process held the lock until the run was cancelled.
-    #[error("{}: locked by another process: {reason}", Escaped(&.path.to_string_lossy()))]
+    #[error("{}: locked by another process: {reason}", EscapedPath(.path))]
     Cancelled {
         /// The log.
         path: PathBuf,
@@ -45,7 +39,7 @@ pub enum LogError {
     /// An earlier fsync failed: it is not known which records are durable.
     #[error(
         "{}: refusing to append: an earlier fsync failed ({error})",
-        Escaped(&.path.to_string_lossy())
+        EscapedPath(.path)
     )]
     SyncFailed {
         /// The log.
@@ -56,16 +50,22 @@ pub enum LogError {
     /// The records that this run wrote are no longer in the log.
     #[error(
         "{}: refusing to append: the log was truncated or replaced during this run",
-        Escaped(&.0.to_string_lossy())
+        EscapedPath(.0)
     )]
     Truncated(PathBuf),
+    /// The log was rotated, and this is the path that it is kept at.
+    #[error(
+        "{}: this log was rotated; append to the one that continues it",
+        EscapedPath(.0)
+    )]
+    Rotated(PathBuf),
     /// The clock was never set: no verification would accept its times.
     #[error("refusing to record the time {}: set the system clock", .0.as_str())]
     Clock(Timestamp),
     /// The log has another origin than the required one.
     #[error(
         "{}: the log's origin is {}; a log keeps the one that it began with",
-        Escaped(&.path.to_string_lossy()),
+        EscapedPath(.path),
         .origin.as_str()
     )]
     OtherOrigin {
@@ -77,13 +77,13 @@ pub enum LogError {
     /// The log is not an extension of the one that a checkpoint was made of.
     #[error(
         "{}: not the log of the saved checkpoint: it was rewritten, cut or replaced",
-        Escaped(&.0.to_string_lossy())
+        EscapedPath(.0)
     )]
     NotExtended(PathBuf),
     /// The record is longer than a record may be.
     #[error(
         "{}: a record of {length} bytes exceeds {MAX_RECORD_LEN}",
-        Escaped(&.path.to_string_lossy())
+        EscapedPath(.path)
     )]
     TooLong {
         /// The log.
@@ -94,18 +94,6 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Adds operation and path to an error.
-    pub(super) fn context<'p>(
-        operation: &'static str,
-        path: &'p Path,
-    ) -> impl Fn(io::Error) -> Self + Copy + use<'p> {
-        move |error| Self::Io {
-            operation,
-            path: path.to_owned(),
-            error,
-        }
-    }
-
     pub(super) fn broken(path: &Path, reason: &str) -> Self {
         Self::Broken {
             path: path.to_owned(),

@@ -9,7 +9,7 @@ use skopeo_index_core::audit::{LineReader, LogId, RunId};
 
 use super::LogError;
 use super::end::{Appended, LogEnd};
-use crate::os::open_regular;
+use crate::os::{PathContext, PathError, open_regular};
 
 /// A log's file, and the path that it was opened at.
 #[derive(Debug)]
@@ -35,18 +35,18 @@ impl LogFile {
     }
 
     fn open_with(options: &mut OpenOptions, path: &Path) -> Result<Self, LogError> {
-        let context = |operation| LogError::context(operation, path);
         // O_APPEND, which `chattr +a` requires.
         let file = options.append(true).mode(0o644).open(path);
-        let file = file.map_err(context("open"))?;
-        let metadata = file.metadata().map_err(context("stat"))?;
+        let file = file.context("open", path)?;
+        let metadata = file.metadata().context("stat", path)?;
         if !metadata.is_file() {
-            return Err(context("write to")(io::Error::other("not a regular file")));
+            let not_a_file = io::Error::other("not a regular file");
+            return Err(PathError::new("write to", path, not_a_file).into());
         }
         if metadata.mode() & 0o600 != 0o600 {
             // The umask took our own access from a new file.
             let mode = Permissions::from_mode(0o644);
-            file.set_permissions(mode).map_err(context("chmod"))?;
+            file.set_permissions(mode).context("chmod", path)?;
         }
         let path = path.to_owned();
         Ok(Self { file, path })
@@ -54,7 +54,7 @@ impl LogFile {
 
     /// Opens a rotated log for reading.
     pub(super) fn open_kept(path: &Path) -> Result<Self, LogError> {
-        let file = open_regular(path).map_err(LogError::context("read", path))?;
+        let file = open_regular(path).context("read", path)?;
         let path = path.to_owned();
         Ok(Self { file, path })
     }
@@ -67,12 +67,11 @@ impl LogFile {
         run: RunId,
         required_origin: Option<&LogId>,
     ) -> Result<LogEnd, LogError> {
-        let metadata = self.file.metadata().map_err(self.context("stat"))?;
+        let metadata = self.file.metadata().context("stat", &self.path)?;
         // A renamed file is kept; one without a name is lost when it is closed.
         if metadata.nlink() == 0 {
-            return Err(self.context("write to")(io::Error::other(
-                "the file was removed",
-            )));
+            let removed = io::Error::other("the file was removed");
+            return Err(PathError::new("write to", &self.path, removed).into());
         }
         match known {
             Some(known) if known.end.length == metadata.len() => Ok(known.end.clone()),
@@ -84,13 +83,6 @@ impl LogFile {
     pub(super) fn lines(&self, from: u64, to: u64) -> LineReader<BufReader<io::Take<ReadAt<'_>>>> {
         let bytes = ReadAt(&self.file, from).take(to.saturating_sub(from));
         LineReader::new(BufReader::with_capacity(1 << 16, bytes))
-    }
-
-    pub(super) fn context(
-        &self,
-        operation: &'static str,
-    ) -> impl Fn(io::Error) -> LogError + use<'_> {
-        LogError::context(operation, &self.path)
     }
 
     pub(super) fn broken(&self, reason: &str) -> LogError {

@@ -5,7 +5,7 @@
 //!  Transition ─▶ Recorder ─▶ LogWriter ─▶ LOG: record\n record\n … half a rec
 //!                                                                  └── torn line, by a crash,
 //!                                                                      which stays
-//!  LOG ─▶ read_lines, verify_log, read_intact_log ─▶ ParsedLine, Finding
+//!  LOG ─▶ read_lines, verify_logs, read_intact_log ─▶ ParsedLine, Finding
 //! ```
 
 mod checkpoint;
@@ -24,10 +24,7 @@ mod writer;
 pub use error::LogError;
 pub use invocation::invocation;
 pub use objects::check_objects;
-pub use reader::{
-    OpenRuns, ReadError, is_bad, read_extended_log, read_intact_log, read_lines, sync_log,
-    verify_chain, verify_log,
-};
+pub use reader::{OpenRuns, ReadError, is_bad, read_intact_log, read_lines, sync_log, verify_logs};
 pub use recorder::{Identify, Recorder, requires_sync};
 pub use tiles::{TilesError, write_tiles};
 pub use writer::LogWriter;

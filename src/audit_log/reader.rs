@@ -13,10 +13,10 @@ use skopeo_index_core::audit::{
     LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
     TransitionRecord, Verifier, VerifierRecord,
 };
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::State;
 
-use crate::os::{is_unsyncable, open_regular};
+use crate::os::{PathContext, PathError, allow_unsyncable, open_regular};
 
 /// Bytes of lines that a thread parses at once.
 const BATCH_SIZE: usize = 1 << 20;
@@ -28,15 +28,10 @@ const BATCH_LINES: usize = 1 << 13;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The system refused.
-    #[error("cannot read {}: {error}", Escaped(&.path.to_string_lossy()))]
-    Io {
-        /// The log.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// Verification found something worse than a note.
-    #[error("{}: {}", Escaped(&.path.to_string_lossy()), Escaped(&.finding.to_string()))]
+    #[error("{}: {}", EscapedPath(.path), Escaped(&.finding.to_string()))]
     NotIntact {
         /// The log.
         path: PathBuf,
@@ -44,7 +39,7 @@ pub enum ReadError {
         finding: Box<Finding>,
     },
     /// The log changed between verification and use.
-    #[error("{}: the log was changed while it was read", Escaped(&.0.to_string_lossy()))]
+    #[error("{}: the log was changed while it was read", EscapedPath(.0))]
     Changed(PathBuf),
 }
 
@@ -85,10 +80,7 @@ pub fn read_lines<E: From<ReadError>>(
     log: &Path,
     mut take: impl FnMut(&ParsedLine) -> Result<(), E>,
 ) -> Result<u64, E> {
-    let unreadable = |error| ReadError::Io {
-        path: log.to_owned(),
-        error,
-    };
+    let unreadable = |error: io::Error| ReadError::from(PathError::new("read", log, error));
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let file = open_regular(log).map_err(unreadable)?;
     let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
@@ -120,81 +112,47 @@ pub fn read_lines<E: From<ReadError>>(
     })
 }
 
-/// Verifies a log. Passes each line with its findings to `take`, and returns what the log
-/// holds and the findings about the whole.
+/// Verifies a log, or several of which each continues the one before it. Passes each line with
+/// its findings to `take`, and the findings about a whole log without a line.
 ///
 /// # Errors
-/// Where the log can't be read, and those of `take`.
-pub fn verify_log<E: From<ReadError>>(
-    log: &Path,
+/// Where a log can't be read, and those of `take`.
+pub fn verify_logs<E: From<ReadError>>(
+    logs: &[impl AsRef<Path>],
     checkpoint: Option<Checkpoint>,
     keep: KeepObjects,
-    mut take: impl FnMut(&ParsedLine, Vec<Finding>) -> Result<(), E>,
-) -> Result<(LogSummary, Vec<Finding>), E> {
-    let mut verifier = Verifier::new(checkpoint, keep);
-    let torn = read_lines(log, |line| take(line, verifier.check_line(line)))?;
-    Ok(verifier.finish(torn))
-}
-
-/// Verifies logs of which each continues the one before it. Passes each finding with its log
-/// to `report`.
-///
-/// # Errors
-/// Where a log can't be read, and those of `report`.
-pub fn verify_chain<E: From<ReadError>>(
-    logs: &[PathBuf],
-    checkpoint: Option<Checkpoint>,
-    keep: KeepObjects,
-    mut report: impl FnMut(&Path, &Finding) -> Result<(), E>,
+    mut take: impl FnMut(&Path, Option<&ParsedLine>, Vec<Finding>) -> Result<(), E>,
 ) -> Result<LogSummary, E> {
     let mut verifier = Verifier::new(checkpoint, keep);
-    let (mut previous, mut torn) = (None, 0);
-    for log in logs {
-        let mut report = |log: &Path, findings: Vec<Finding>| {
-            findings.iter().try_for_each(|finding| report(log, finding))
-        };
-        if let Some(previous) = previous.replace(log) {
-            report(previous, verifier.next_log(torn))?;
+    let (mut previous, mut torn) = (Path::new(""), 0);
+    for (n, log) in logs.iter().map(AsRef::as_ref).enumerate() {
+        if n > 0 {
+            take(previous, None, verifier.next_log(torn))?;
         }
-        torn = read_lines(log, |line| report(log, verifier.check_line(line)))?;
+        torn = read_lines(log, |line| take(log, Some(line), verifier.check_line(line)))?;
+        previous = log;
     }
     let (summary, findings) = verifier.finish(torn);
-    let last = previous.map_or(Path::new(""), PathBuf::as_path);
-    findings
-        .iter()
-        .try_for_each(|finding| report(last, finding))?;
+    take(previous, None, findings)?;
     Ok(summary)
 }
 
-/// Verifies a log that has to be intact, and returns its checkpoint.
-///
-/// # Errors
-/// Where the log can't be read, or is not intact.
-pub fn read_intact_log(log: &Path) -> Result<Checkpoint, ReadError> {
-    read_extended_log(log, None)
-}
-
-/// Verifies a log that has to be intact and an extension of an earlier one, and returns its
-/// checkpoint.
+/// Verifies a log that has to be intact, and an extension of an earlier one if there is one.
+/// Returns its checkpoint.
 ///
 /// # Errors
 /// Where the log can't be read, is not intact, or is not an extension.
-pub fn read_extended_log(
-    log: &Path,
-    earlier: Option<&Checkpoint>,
-) -> Result<Checkpoint, ReadError> {
-    let check = |findings: &[Finding]| {
-        let bad = findings.iter().find(|finding| is_bad(finding));
+pub fn read_intact_log(log: &Path, earlier: Option<&Checkpoint>) -> Result<Checkpoint, ReadError> {
+    let take = |_: &Path, _: Option<&ParsedLine>, findings: Vec<Finding>| {
+        let bad = findings.into_iter().find(is_bad);
         bad.map_or(Ok(()), |finding| {
             Err(ReadError::NotIntact {
                 path: log.to_owned(),
-                finding: Box::new(finding.clone()),
+                finding: Box::new(finding),
             })
         })
     };
-    let take = |_: &ParsedLine, findings: Vec<Finding>| check(&findings);
-    let (summary, findings) = verify_log(log, earlier.cloned(), KeepObjects::No, take)?;
-    check(&findings)?;
+    let summary = verify_logs(&[log], earlier.cloned(), KeepObjects::No, take)?;
     let changed = || ReadError::Changed(log.to_owned());
     summary.checkpoint.ok_or_else(changed)
 }
@@ -205,13 +163,8 @@ pub fn read_extended_log(
 /// # Errors
 /// Where the system refuses.
 pub fn sync_log(log: &Path) -> Result<(), ReadError> {
-    match open_regular(log).and_then(|log| log.sync_data()) {
-        Err(error) if !is_unsyncable(error.kind()) => Err(ReadError::Io {
-            path: log.to_owned(),
-            error,
-        }),
-        _ => Ok(()),
-    }
+    let synced = open_regular(log).and_then(|log| log.sync_data());
+    Ok(allow_unsyncable(synced).context("sync", log)?)
 }
 
 /// Whether a log with this finding is not intact.

@@ -1,7 +1,6 @@
 //! Writes the records of one run.
 
 use std::collections::HashSet;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +14,7 @@ use skopeo_index_core::verifier::Verifiers;
 
 use super::{LogError, LogWriter, invocation};
 use crate::fetch::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
-use crate::os::{Host, random_bytes};
+use crate::os::{Host, PathContext, random_bytes};
 
 /// Writes the records of one run.
 pub struct Recorder<'l> {
@@ -47,9 +46,9 @@ impl<'l> Recorder<'l> {
         identify: Option<Identify<'l>>,
         verifiers: Verifiers,
     ) -> Result<Self, LogError> {
-        let context = |error: io::Error| LogError::context("begin a run of", cache)(error);
-        let run = RunId::from_random(random_bytes().map_err(context)?);
-        let cache = std::path::absolute(cache).map_err(context)?;
+        let random = random_bytes().context("begin a run of", cache)?;
+        let run = RunId::from_random(random);
+        let cache = std::path::absolute(cache).context("begin a run of", cache)?;
         let info = RunInfo {
             cache: cache.display().to_string(),
             invocation: invocation(&Host::from_process(), labels),
@@ -93,8 +92,13 @@ impl<'l> Recorder<'l> {
         }
     }
 
-    /// Appends the record of a transition.
-    fn append(&self, id: FetchId, request: &Request, transition: &Transition) -> Result<(), Veto> {
+    /// Appends the record of a transition; returns whether it must be made durable.
+    fn append(
+        &self,
+        id: FetchId,
+        request: &Request,
+        transition: &Transition,
+    ) -> Result<bool, Veto> {
         if self.unrecorded().contains(&id) {
             return Err(Veto(EffectError::AuditLog {
                 error: "an earlier record is missing".to_owned(),
@@ -113,10 +117,13 @@ impl<'l> Recorder<'l> {
             None => Ok(()),
         };
         let recorded = identified.and_then(|()| self.log.append(self.run, entry));
-        recorded.map_err(|error| {
-            self.unrecorded().insert(id);
-            Veto(error.into())
-        })
+        match recorded {
+            Ok(()) => Ok(requires_sync(&transition.event)),
+            Err(error) => {
+                self.unrecorded().insert(id);
+                Err(Veto(error.into()))
+            }
+        }
     }
 
     /// Makes all appended records durable. One that can't be synced stays in the log, and
@@ -139,31 +146,25 @@ impl Observer for Recorder<'_> {
         request: &Request,
         transition: &Transition,
     ) -> Result<(), Veto> {
-        self.append(id, request, transition)?;
-        if requires_sync(&transition.event) {
+        if self.append(id, request, transition)? {
             self.sync().map_err(Veto)?;
         }
         Ok(())
     }
 
     fn transitions(&self, batch: &[&FetchTransition<'_>]) -> Vec<Result<(), Veto>> {
-        let append = |made: &&FetchTransition<'_>| {
-            let appended = self.append(made.id, made.request, &made.transition);
-            appended.map(|()| requires_sync(&made.transition.event))
-        };
-        let appended: Vec<_> = batch.iter().map(append).collect();
+        let batch = batch.iter();
+        let appended = batch.map(|made| self.append(made.id, made.request, &made.transition));
+        let appended: Vec<_> = appended.collect();
         let synced = match appended.iter().any(|appended| matches!(appended, Ok(true))) {
             true => self.sync(),
             false => Ok(()),
         };
-        let check = |requires_sync| match requires_sync {
+        let check = |appended: Result<bool, Veto>| match appended? {
             true => synced.clone().map_err(Veto),
             false => Ok(()),
         };
-        appended
-            .into_iter()
-            .map(|appended| appended.and_then(check))
-            .collect()
+        appended.into_iter().map(check).collect()
     }
 
     fn ended(&self, _: FetchId, report: &FetchReport) {

@@ -13,9 +13,9 @@ use skopeo_index_core::audit::{
     leaf_hash,
 };
 
-use super::end::{Appended, LogEnd, Newline, genesis};
+use super::end::{Appended, LogEnd, genesis};
 use super::{LogError, file::LogFile};
-use crate::os::random_bytes;
+use crate::os::{PathContext, random_bytes};
 
 /// How much of a log's end is read at first: many records. Where none of it is one, four
 /// times as much is read, and so on.
@@ -24,14 +24,14 @@ const FIRST_WINDOW: u64 = 64 << 10;
 /// The lines at the end of a log.
 #[derive(Default)]
 struct Tail {
-    /// The end of the last record.
+    /// What follows the last record, if there is one.
     last: Option<LogEnd>,
     /// The lines behind it, which are torn.
     torn: Vec<TornLine>,
     /// The leaf hash of the last of them.
     torn_leaf: NodeHash,
-    /// Whether the last line has its newline.
-    ended: Option<Newline>,
+    /// Whether the last line lacks its newline.
+    lacks_newline: bool,
     /// Whether the first of them may be the start of a log's first record.
     is_log: bool,
     /// Why a line behind the last record is neither a record nor torn.
@@ -77,12 +77,11 @@ impl LogFile {
             (Some(last), _) => last,
             (None, Some(origin)) => LogEnd::empty(origin.clone()),
             (None, None) => {
-                let id = random_bytes().map_err(self.context("name"))?;
+                let id = random_bytes().context("name", &self.path)?;
                 LogEnd::empty(LogId::from_random(id))
             }
         };
-        end.length = length;
-        end.newline = tail.ended.unwrap_or(Newline::Written);
+        (end.length, end.lacks_newline) = (length, tail.lacks_newline);
         if end.rotation.is_some() {
             return Ok(end);
         }
@@ -122,43 +121,41 @@ impl LogFile {
         let mut tail = Tail::default();
         let mut lines = self.lines(from, to);
         if !is_whole {
-            lines.next_line().map_err(self.context("read"))?;
+            lines.next_line().context("read", &self.path)?;
         }
-        while let Some(line) = lines.next_line().map_err(self.context("read"))? {
-            let (newline, short) = match line {
-                LogLine::Line(line) => (Newline::Written, Ok(line)),
-                LogLine::Torn(line) => (Newline::Missing, Ok(line)),
-                LogLine::TooLong(line) => (Newline::Written, Err(line)),
-                LogLine::TornTooLong(line) => (Newline::Missing, Err(line)),
-            };
-            match short.map(|line| (line, Record::parse(line))) {
-                Ok((line, Ok(record))) => {
-                    let seq = record.seq.checked_add(1);
-                    tail = Tail {
-                        last: Some(LogEnd {
-                            length: to,
-                            newline,
+        while let Some(line) = lines.next_line().context("read", &self.path)? {
+            let lacks_newline = matches!(line, LogLine::Torn(_) | LogLine::TornTooLong(_));
+            match line {
+                LogLine::Line(line) | LogLine::Torn(line) => match Record::parse(line) {
+                    Ok(record) => {
+                        let seq = record.seq.checked_add(1);
+                        let end = LogEnd {
                             seq: seq.ok_or_else(|| self.broken("no sequence number follows"))?,
                             prev: leaf_hash(line),
-                            log: record.log,
                             rotation: match record.entry {
                                 Entry::Rotated(rotation) => Some(rotation),
                                 _ => None,
                             },
-                        }),
-                        ..Tail::default()
-                    };
-                }
-                Ok((line, Err(error))) => {
-                    if is_complete(line) {
-                        tail.broken.get_or_insert_with(|| error.to_string());
+                            ..LogEnd::empty(record.log)
+                        };
+                        tail = Tail {
+                            last: Some(end),
+                            ..Tail::default()
+                        };
                     }
-                    tail.is_log |= tail.torn.is_empty() && is_log_start(line);
-                    tail.push(TornLine::of(line), leaf_hash(line));
+                    Err(error) => {
+                        if is_complete(line) {
+                            tail.broken.get_or_insert_with(|| error.to_string());
+                        }
+                        tail.is_log |= tail.torn.is_empty() && is_log_start(line);
+                        tail.push(TornLine::of(line), leaf_hash(line));
+                    }
+                },
+                LogLine::TooLong(long) | LogLine::TornTooLong(long) => {
+                    tail.push(long.torn, long.leaf_hash);
                 }
-                Err(long) => tail.push(long.torn, long.leaf_hash),
             }
-            tail.ended = Some(newline);
+            tail.lacks_newline = lacks_newline;
         }
         Ok(tail)
     }

@@ -11,17 +11,16 @@
 //! step 1, the next writer or rotation does the other steps.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
-use skopeo_index_core::audit::{Checkpoint, PreviousLog, Rotation, RunId};
+use skopeo_index_core::audit::{Checkpoint, FileName, PreviousLog, Rotation, RunId};
 
 use super::LogError;
-use super::end::{LogEnd, Newline, genesis};
+use super::end::{LogEnd, genesis};
 use super::file::LogFile;
-use super::writer::dir_of;
-use crate::os::{best_effort, sync_dir};
+use crate::os::{PathContext, PathError, best_effort, parent_dir, sync_dir};
 
 impl LogFile {
     /// Does what is left of a rotation of this log, whose last record is written. Returns its
@@ -32,44 +31,48 @@ impl LogFile {
         rotation: &Rotation,
         run: RunId,
     ) -> Result<Checkpoint, LogError> {
-        if end.newline == Newline::Missing {
+        if end.lacks_newline {
             let written = (&self.file).write_all(b"\n");
-            written.map_err(self.context("write"))?;
+            written.context("write", &self.path)?;
         }
-        self.file.sync_data().map_err(self.context("sync"))?;
+        self.file.sync_data().context("sync", &self.path)?;
         let checkpoint = self.read_tree(None)?.checkpoint;
         // Otherwise another process has completed it.
         if let Some(path) = self.real_path()? {
-            self.keep_as(&path, &path.with_file_name(rotation.file.as_str()))?;
-            self.replace(&path, rotation, checkpoint.clone(), run)?;
+            let (kept, next) = names(&path, &rotation.file)?;
+            if kept == path {
+                return Err(LogError::Rotated(path));
+            }
+            self.keep_as(&path, &kept)?;
+            self.replace(&path, &next, rotation, checkpoint.clone(), run)?;
         }
         Ok(checkpoint)
     }
 
     /// The path of this file without links; `None` if another file is at it.
-    pub(super) fn real_path(&self) -> Result<Option<PathBuf>, LogError> {
+    pub(super) fn real_path(&self) -> Result<Option<PathBuf>, PathError> {
         match fs::canonicalize(&self.path) {
             Ok(path) => Ok(self.is_at(&path)?.then_some(path)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.context("resolve")(error)),
+            Err(error) => Err(PathError::new("resolve", &self.path, error)),
         }
     }
 
     /// Whether a path names this file.
-    fn is_at(&self, path: &Path) -> Result<bool, LogError> {
-        let own = self.file.metadata().map_err(self.context("stat"))?;
+    fn is_at(&self, path: &Path) -> Result<bool, PathError> {
+        let own = self.file.metadata().context("stat", &self.path)?;
         match fs::symlink_metadata(path) {
             Ok(there) => Ok((own.dev(), own.ino()) == (there.dev(), there.ino())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(LogError::context("stat", path)(error)),
+            Err(error) => Err(PathError::new("stat", path, error)),
         }
     }
 
     /// Gives the file another name, unless it has it.
-    fn keep_as(&self, path: &Path, kept: &Path) -> Result<(), LogError> {
+    fn keep_as(&self, path: &Path, kept: &Path) -> Result<(), PathError> {
         match fs::hard_link(path, kept) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_at(kept)? => Ok(()),
-            linked => linked.map_err(LogError::context("keep the rotated log as", kept)),
+            linked => linked.context("keep the rotated log as", kept),
         }
     }
 
@@ -77,21 +80,19 @@ impl LogFile {
     fn replace(
         &self,
         path: &Path,
+        next_path: &Path,
         rotation: &Rotation,
         checkpoint: Checkpoint,
         run: RunId,
     ) -> Result<(), LogError> {
-        let mut new_path = path.to_owned().into_os_string();
-        new_path.push(".next");
-        let new_path = PathBuf::from(new_path);
-        match fs::remove_file(&new_path) {
+        match fs::remove_file(next_path) {
             // Of a rotation that was interrupted.
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(LogError::context("remove", &new_path)(error)),
+            Err(error) => return Err(PathError::new("remove", next_path, error).into()),
         }
-        let next = LogFile::create(&new_path)?;
-        let metadata = self.file.metadata().map_err(self.context("stat"))?;
+        let next = LogFile::create(next_path)?;
+        let metadata = self.file.metadata().context("stat", &self.path)?;
         // A log that root rotates stays its owner's. Others can't give a file away.
         best_effort(fchown(
             &next.file,
@@ -99,14 +100,29 @@ impl LogFile {
             Some(metadata.gid()),
         ));
         let copied = next.file.set_permissions(metadata.permissions());
-        copied.map_err(next.context("chmod"))?;
+        copied.context("chmod", &next.path)?;
         let end = LogEnd::empty(rotation.next.clone());
         let previous = PreviousLog::new(rotation.file.clone(), checkpoint);
         next.extend(end, run, genesis(Some(previous)))?;
-        next.file.sync_all().map_err(next.context("sync"))?;
-        let renamed = fs::rename(&new_path, path);
-        renamed.map_err(self.context("replace"))?;
-        let dir = dir_of(path);
-        sync_dir(dir).map_err(self.context("sync the directory of"))
+        next.file.sync_all().context("sync", &next.path)?;
+        let renamed = fs::rename(next_path, path);
+        renamed.context("replace", &self.path)?;
+        Ok(sync_dir(parent_dir(path)).context("sync the directory of", &self.path)?)
     }
+}
+
+/// The path that a log is kept at, and the one that the next log is written at before it gets
+/// the old one's.
+///
+/// # Errors
+/// Where these are the same, so that the log would be lost.
+pub(super) fn names(log: &Path, kept: &FileName) -> Result<(PathBuf, PathBuf), LogError> {
+    let kept = log.with_file_name(kept.as_str());
+    let mut next = log.as_os_str().to_owned();
+    next.push(".next");
+    if kept == next {
+        let taken = io::Error::other("the next log is written at this name");
+        return Err(PathError::new("keep the rotated log as", &kept, taken).into());
+    }
+    Ok((kept, next.into()))
 }

@@ -12,21 +12,20 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind};
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::{
     Checkpoint, LineReader, LogLine, SavedCheckpoint, Tile, TileBuilder,
 };
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::EscapedPath;
 
 use super::checkpoint::read_saved_checkpoint;
-use super::{ReadError, read_extended_log, sync_log};
+use super::{ReadError, read_intact_log, sync_log};
 use crate::os::{
-    FileLock, LockAttempt, best_effort, is_unsyncable, open_nofollow, open_regular, parent_dir,
-    replace_file, sync_dir, try_acquire,
+    PathContext, PathError, allow_unsyncable, best_effort, for_each_in_parallel, open_nofollow,
+    open_regular, parent_dir, replace_file, sync_dir, try_acquire,
 };
-use crate::signing::{SigningKey, sign_with};
+use crate::signing::{SigningKey, sign_checkpoint};
 
 /// Files that are fsynced together: a tile has at most 16 MiB, an ordinary one a third.
 const BATCH_FILES: usize = 64;
@@ -41,15 +40,10 @@ pub enum TilesError {
     #[error(transparent)]
     Log(#[from] ReadError),
     /// The system refused.
-    #[error("cannot write tiles to {}: {error}", Escaped(&.dir.to_string_lossy()))]
-    Io {
-        /// The directory.
-        dir: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// A torn line is too long for a tile: entries have 16 bits for their length.
-    #[error("{}: record {at} is too long for a tile", Escaped(&.log.to_string_lossy()))]
+    #[error("{}: record {at} is too long for a tile", EscapedPath(.log))]
     LongLine {
         /// The log.
         log: PathBuf,
@@ -57,7 +51,7 @@ pub enum TilesError {
         at: u64,
     },
     /// Another process writes tiles there.
-    #[error("{}: another process writes tiles there", Escaped(&.0.to_string_lossy()))]
+    #[error("{}: another process writes tiles there", EscapedPath(.0))]
     Locked(PathBuf),
 }
 
@@ -71,21 +65,17 @@ pub fn write_tiles(
     dir: &Path,
     key: Option<&SigningKey>,
 ) -> Result<Checkpoint, TilesError> {
-    let failed = |error| TilesError::Io {
-        dir: dir.to_owned(),
-        error,
-    };
+    let failed = |error: io::Error| PathError::new("write tiles to", dir, error);
     let temporary = dir.join(".tmp");
     fs::create_dir_all(&temporary).map_err(failed)?;
     // Its files are removed: a link to another directory is refused.
     let lock = open_nofollow(OpenOptions::new().read(true), &temporary).map_err(failed)?;
-    let LockAttempt::Acquired = try_acquire(&lock).map_err(failed)? else {
+    let Some(_lock) = try_acquire(lock).map_err(failed)? else {
         return Err(TilesError::Locked(dir.to_owned()));
     };
-    let _lock = FileLock(&lock);
     let saved = read_saved_checkpoint(&dir.join("checkpoint")).map_err(failed)?;
     let earlier = saved.as_ref().map(SavedCheckpoint::checkpoint);
-    let checkpoint = read_extended_log(log, earlier)?;
+    let checkpoint = read_intact_log(log, earlier)?;
     let mut writer = TileWriter {
         dir,
         temporary,
@@ -98,9 +88,8 @@ pub fn write_tiles(
     write_changed(log, &checkpoint, from, &mut writer)?;
     writer.finish().map_err(failed)?;
     sync_log(log)?;
-    let saved = sign_with(key, checkpoint.clone()).map_err(io::Error::other);
-    let saved = saved.map_err(failed)?.to_string();
-    replace_file(&dir.join("checkpoint"), saved.as_bytes()).map_err(failed)?;
+    let saved = sign_checkpoint(key, checkpoint.clone()).map_err(failed)?;
+    replace_file(&dir.join("checkpoint"), saved.to_string().as_bytes()).map_err(failed)?;
     writer.remove_partial_tiles();
     Ok(checkpoint)
 }
@@ -112,17 +101,9 @@ fn write_changed(
     from: u64,
     writer: &mut TileWriter<'_>,
 ) -> Result<(), TilesError> {
-    let unreadable = |error| ReadError::Io {
-        path: log.to_owned(),
-        error,
-    };
-    let dir = writer.dir;
-    let mut take = |tile: Tile| {
-        let written = writer.write(&tile);
-        written.map_err(|error| TilesError::Io {
-            dir: dir.to_owned(),
-            error,
-        })
+    let unreadable = |error: io::Error| ReadError::from(PathError::new("read", log, error));
+    let mut take = |tile: Tile| -> Result<(), TilesError> {
+        Ok(writer.write(&tile).context("write tiles to", writer.dir)?)
     };
     let file = open_regular(log).map_err(unreadable)?;
     let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
@@ -184,28 +165,14 @@ impl TileWriter<'_> {
     /// Makes the batch durable, and renames its files.
     fn publish(&mut self) -> io::Result<()> {
         let files: Vec<_> = (0..self.batch.len()).map(|n| self.temporary(n)).collect();
-        let per_thread = files.len().div_ceil(SYNC_THREADS).max(1);
-        let sync = |files: &[PathBuf]| {
-            files
-                .iter()
-                .try_for_each(|file| File::open(file)?.sync_all())
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = files
-                .chunks(per_thread)
-                .map(|files| scope.spawn(move || sync(files)))
-                .collect();
-            let mut threads = threads.into_iter();
-            threads
-                .try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-        })?;
+        for_each_in_parallel(&files, SYNC_THREADS, 1, |file| File::open(file)?.sync_all())?;
         for (file, name) in files.iter().zip(std::mem::take(&mut self.batch)) {
             let parents = name.ancestors().skip(1);
             let parents = parents.take_while(|parent| parent.starts_with(self.dir));
             self.dirs.extend(parents.map(Path::to_owned));
             match fs::rename(file, &name) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs::create_dir_all(parent_dir(&name).unwrap_or(&name))?;
+                    fs::create_dir_all(parent_dir(&name))?;
                     fs::rename(file, &name)?;
                 }
                 renamed => renamed?,
@@ -219,10 +186,7 @@ impl TileWriter<'_> {
         self.publish()?;
         self.dirs.iter().try_for_each(|dir| sync_dir(dir))?;
         // The directory itself may be new.
-        match parent_dir(self.dir).map_or(Ok(()), sync_dir) {
-            Err(error) if !is_unsyncable(error.kind()) => Err(error),
-            _ => Ok(()),
-        }
+        allow_unsyncable(sync_dir(parent_dir(self.dir)))
     }
 
     /// "Logs […] MAY delete any partial tile once the corresponding full tile is […]

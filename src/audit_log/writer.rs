@@ -1,7 +1,7 @@
 //! Appends records to a log, under its lock.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -9,16 +9,17 @@ use std::time::Duration;
 use skopeo_index_core::audit::{Checkpoint, Entry, FileName, LogId, Rotation, RunId};
 
 use super::LogError;
-use super::end::WriterState;
+use super::end::Appended;
 use super::file::LogFile;
+use super::rotate::names;
 use crate::os::{
-    CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, acquire, ancestors, best_effort,
-    is_unsyncable, parent_dir, random_bytes, sync_dir,
+    CancelToken, FileLock, GroupCommit, LockAttempt, LockTimeout, PathContext, PathError, acquire,
+    allow_unsyncable, ancestors, best_effort, parent_dir, random_bytes, sync_dir,
 };
 
 /// How long to wait for the lock. Its holder writes a record. A cancelled run waits long
 /// enough to record how it ended, and too short to look like a hang.
-pub(super) const LOCK_TIMEOUT: LockTimeout = LockTimeout {
+const LOCK_TIMEOUT: LockTimeout = LockTimeout {
     running: Duration::from_secs(10),
     cancelled: Duration::from_millis(100),
 };
@@ -43,6 +44,15 @@ pub struct LogWriter<'c> {
     sync_error: OnceLock<String>,
 }
 
+/// What a writer knows of its log.
+#[derive(Debug)]
+struct WriterState {
+    /// The record that it wrote last; `None` before the first.
+    last: Option<Appended>,
+    /// How long it waits for the lock.
+    lock_timeout: LockTimeout,
+}
+
 impl<'c> LogWriter<'c> {
     /// Opens a log, or creates an empty one. `cancel` ends waits for its lock.
     ///
@@ -50,21 +60,18 @@ impl<'c> LogWriter<'c> {
     /// Where the system refuses, or the path is not a regular file.
     pub fn open(path: &Path, cancel: &'c CancelToken) -> Result<Self, LogError> {
         let file = LogFile::open_or_create(path)?;
-        let context = |operation| LogError::context(operation, path);
-        sync_dir(dir_of(path)).map_err(context("sync the directory of"))?;
+        sync_dir(parent_dir(path)).context("sync the directory of", path)?;
         for dir in ancestors(path).iter().skip(1) {
-            match sync_dir(dir) {
-                Err(error) if !is_unsyncable(error.kind()) => {
-                    return Err(LogError::context("sync", dir)(error));
-                }
-                _ => {}
-            }
+            allow_unsyncable(sync_dir(dir)).context("sync", dir)?;
         }
         Ok(Self {
             current: Mutex::new(Arc::new(file)),
             required_origin: None,
             cancel,
-            state: Mutex::default(),
+            state: Mutex::new(WriterState {
+                last: None,
+                lock_timeout: LOCK_TIMEOUT,
+            }),
             syncs: GroupCommit::default(),
             sync_error: OnceLock::new(),
         })
@@ -121,23 +128,27 @@ impl<'c> LogWriter<'c> {
     pub fn rotate(&self, file: FileName) -> Result<(Checkpoint, FileName), LogError> {
         let (mut state, log) = (self.state(), self.current());
         let _lock = self.lock(&log, &mut state)?;
-        let run = random_bytes().map_err(log.context("rotate"))?;
+        let run = random_bytes().context("rotate", &log.path)?;
         let run = RunId::from_random(run);
         let mut end = log.end(None, run, self.required_origin.as_ref())?;
         let rotation = match end.rotation.clone() {
             Some(rotation) => rotation,
             None => {
                 let real = log.real_path()?.unwrap_or_else(|| log.path.clone());
-                let kept = real.with_file_name(file.as_str());
-                if kept.symlink_metadata().is_ok() {
-                    let exists = io::Error::from(io::ErrorKind::AlreadyExists);
-                    return Err(LogError::context("keep the rotated log as", &kept)(exists));
+                let (kept, next) = names(&real, &file)?;
+                for (path, operation) in [(kept, "keep the rotated log as"), (next, "create")] {
+                    let taken = match path.symlink_metadata() {
+                        Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                        Err(error) => error,
+                        Ok(_) => ErrorKind::AlreadyExists.into(),
+                    };
+                    return Err(PathError::new(operation, &path, taken).into());
                 }
                 let next = random_bytes().and_then(|random| {
                     let next = end.log.next(random);
                     next.map_err(io::Error::other)
                 });
-                let next = next.map_err(log.context("rotate"))?;
+                let next = next.context("rotate", &log.path)?;
                 let rotation = Rotation { file, next };
                 end = log.extend(end, run, Entry::Rotated(rotation.clone()))?.end;
                 rotation
@@ -158,7 +169,7 @@ impl<'c> LogWriter<'c> {
             log.file.sync_data().map_err(|error| {
                 // Only the first error counts.
                 best_effort(self.sync_error.set(error.to_string()));
-                log.context("sync")(error)
+                PathError::new("sync", &log.path, error).into()
             })
         })
     }
@@ -190,10 +201,10 @@ impl<'c> LogWriter<'c> {
         state: &mut WriterState,
     ) -> Result<FileLock<&'f File>, LogError> {
         let attempt = acquire(&log.file, state.lock_timeout, self.cancel);
-        match attempt.map_err(log.context("lock"))? {
-            LockAttempt::Acquired => {
+        match attempt.context("lock", &log.path)? {
+            LockAttempt::Acquired(lock) => {
                 state.lock_timeout = LOCK_TIMEOUT;
-                Ok(FileLock(&log.file))
+                Ok(lock)
             }
             LockAttempt::TimedOut => {
                 state.lock_timeout.running = Duration::ZERO;
@@ -208,9 +219,4 @@ impl<'c> LogWriter<'c> {
             }
         }
     }
-}
-
-/// The directory of a log.
-pub(super) fn dir_of(log: &Path) -> &Path {
-    parent_dir(log).unwrap_or(log)
 }

@@ -1,12 +1,11 @@
 //! Objects of the cache, rehashed.
 
-use skopeo_index::store::{DiskError, Store};
+use skopeo_index::store::Store;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::IndexSummary;
 use skopeo_index_core::machine::ObjectStatus;
 
 use super::exit::ExitStatus;
-use super::output::CliError;
 
 pub(super) struct Object {
     pub(super) digest: Digest,
@@ -16,13 +15,10 @@ pub(super) struct Object {
 
 impl Object {
     /// Reads and rehashes the object of a digest.
-    pub(super) fn check(store: &Store, digest: Digest) -> Result<Self, CliError> {
-        let status = match store.read(digest) {
-            Ok(entry) => Ok(entry.status(digest)),
-            Err(error @ DiskError::Io { .. }) => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { digest, status })
+    pub(super) fn check(store: &Store, digest: Digest) -> Self {
+        let read = store.read(digest).map(|entry| entry.status(digest));
+        let status = read.map_err(|error| error.to_string());
+        Self { digest, status }
     }
 
     pub(super) const fn exit_status(&self) -> ExitStatus {

@@ -12,7 +12,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogError, ReadError};
 use skopeo_index::fetch::FetchReport;
-use skopeo_index::os::{CancelToken, LineWriter, Priority, Rows, WriteError, best_effort};
+use skopeo_index::os::{
+    CancelToken, LineWriter, PathError, Priority, Rows, WriteError, best_effort,
+};
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
 use skopeo_index_core::escape::{self, EscapedPath, json_path, printable};
@@ -90,6 +92,12 @@ impl From<CancelReason> for CliError {
     }
 }
 
+impl From<PathError> for CliError {
+    fn from(error: PathError) -> Self {
+        Self::other(error.to_string())
+    }
+}
+
 impl From<DiskError> for CliError {
     fn from(error: DiskError) -> Self {
         Self::other(error.to_string())
@@ -111,7 +119,7 @@ impl From<LogError> for CliError {
 impl From<ReadError> for CliError {
     fn from(error: ReadError) -> Self {
         let status = match &error {
-            ReadError::Io { error, .. } => of_io(error),
+            ReadError::Io(error) => of_io(&error.error),
             ReadError::NotIntact { finding, .. } => of_severity(Some(finding.kind.severity())),
             ReadError::Changed(_) => ExitStatus::AuditBroken,
         };

@@ -8,8 +8,8 @@
 //! A hit's outcome is given to the machine once its bytes are durable: no `Committed` is
 //! recorded or reported before. A failed sync fails every hit of its batch.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::thread::Builder;
 use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit};
@@ -20,7 +20,7 @@ use skopeo_index_core::request::Request;
 
 use super::executor::{Group, Miss, conclude, step, unrecorded};
 use super::{Executor, FetchId, FetchReport, FetchTransition, Performer, Trace, Transition, Veto};
-use crate::os::best_effort;
+use crate::os::for_each_in_parallel;
 use crate::store::{OpenFile, ReadFile};
 
 /// Bytes in memory from which on a batch is complete; the last object, of 4 MiB at most,
@@ -73,11 +73,16 @@ impl Executor<'_> {
         }
         let (mut misses, max_files) = (Vec::new(), max_batch_files());
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        let mut report = |batch: &mut Vec<_>, misses: &mut Vec<_>| {
+        let mut report = |batch: &mut Vec<Object<'g, 'r>>, misses: &mut Vec<_>| {
             let is_hit = |object: &Object<'_, '_>| {
                 self.performer.cancel.cancelled().is_none() && object.is_intact()
             };
-            hash(batch, is_hit);
+            // Hashed and parsed once.
+            let Ok(()) =
+                for_each_in_parallel(batch, HASH_THREADS, MIN_OBJECTS_PER_THREAD, |object| {
+                    is_hit(object);
+                    Ok::<_, Infallible>(())
+                });
             let (hits, others): (Vec<_>, Vec<_>) = batch.drain(..).partition(is_hit);
             // Their bytes would wait in memory.
             misses.extend(others.into_iter().map(|Object { group, .. }| Miss {
@@ -219,25 +224,6 @@ fn hit_report(
         engine: None,
         result,
     }
-}
-
-/// Calls `is_hit`, which hashes and parses an object once, in several threads where there
-/// are many. What a thread that can't be started leaves is done when it is asked for.
-fn hash(objects: &[Object<'_, '_>], is_hit: impl Fn(&Object<'_, '_>) -> bool + Copy + Send) {
-    let hash = move |part: &[Object<'_, '_>]| {
-        part.iter().for_each(|object| {
-            is_hit(object);
-        });
-    };
-    let per_thread = objects.len().div_ceil(HASH_THREADS);
-    let mut parts = objects.chunks(per_thread.max(MIN_OBJECTS_PER_THREAD));
-    let own = parts.next().unwrap_or_default();
-    std::thread::scope(|scope| {
-        for part in parts {
-            best_effort(Builder::new().spawn_scoped(scope, move || hash(part)));
-        }
-        hash(own);
-    });
 }
 
 /// How many files of a batch the limit of open files has room for.

@@ -56,13 +56,11 @@ pub fn read_all(file: impl AsFd, max: usize, cancel: Option<&CancelToken>) -> io
     // A blocking descriptor, such as stdin, is read only once it is readable.
     let blocking = !rustix::fs::fcntl_getfl(&file)?.contains(OFlags::NONBLOCK);
     let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-    let mut readable = !blocking;
     loop {
         if let Some(reason) = cancel.and_then(CancelToken::cancelled) {
             return Err(io::Error::new(ErrorKind::Interrupted, reason.to_string()));
         }
-        if !readable {
-            readable = is_readable(&file, cancel)?;
+        if blocking && !is_readable(&file, cancel)? {
             continue;
         }
         match retry_on_intr(|| rustix::io::read(&file, &mut buffer)) {
@@ -72,10 +70,9 @@ pub fn read_all(file: impl AsFd, max: usize, cancel: Option<&CancelToken>) -> io
                 return Err(io::Error::new(ErrorKind::FileTooLarge, message));
             }
             Ok(n) => bytes.extend_from_slice(&buffer[..n]),
-            Err(Errno::AGAIN) => readable = false,
+            Err(Errno::AGAIN) => drop(is_readable(&file, cancel)?),
             Err(error) => return Err(error.into()),
         }
-        readable &= !blocking;
     }
 }
 
@@ -109,19 +106,28 @@ pub(crate) fn ancestors(path: &Path) -> Vec<PathBuf> {
     ancestors
 }
 
-/// Whether an ancestor that can't be synced for this reason may belong to another user.
-pub(crate) fn is_unsyncable(kind: ErrorKind) -> bool {
-    UNSYNCABLE.contains(&kind)
+/// Whether what can't be synced for this reason may belong to another user.
+pub(crate) fn is_unsyncable(error: &io::Error) -> bool {
+    UNSYNCABLE.contains(&error.kind())
 }
 
-/// The directory that a path is in: `.` for a bare name, `None` for the root.
-pub(crate) fn parent_dir(path: &Path) -> Option<&Path> {
-    let parent = path.parent()?;
-    Some(if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
+/// The result of a sync, which succeeds also where something may belong to another user.
+pub(crate) fn allow_unsyncable(synced: io::Result<()>) -> io::Result<()> {
+    synced.or_else(|error| {
+        if is_unsyncable(&error) {
+            Ok(())
+        } else {
+            Err(error)
+        }
     })
+}
+
+/// The directory that a path is in: `.` for a bare name, the root for itself.
+pub(crate) fn parent_dir(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        parent => parent.unwrap_or(path),
+    }
 }
 
 /// A file that takes the place of another one or none, atomically and durably, once it is
@@ -146,7 +152,7 @@ impl<'p> NewFile<'p> {
         };
         let mut builder = tempfile::Builder::new();
         let builder = builder.permissions(Permissions::from_mode(0o666));
-        let file = builder.tempfile_in(parent_dir(path).unwrap_or(path))?;
+        let file = builder.tempfile_in(parent_dir(path))?;
         if let Some(existing) = existing {
             // Only root may give a file away.
             best_effort(fchown(
@@ -174,7 +180,7 @@ impl<'p> NewFile<'p> {
     pub fn finish(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
         self.file.persist(self.path)?;
-        sync_dir(parent_dir(self.path).unwrap_or(self.path))
+        sync_dir(parent_dir(self.path))
     }
 }
 
@@ -202,7 +208,7 @@ pub(crate) fn create_secret_file(path: &Path, content: &[u8]) -> io::Result<()> 
     let written = file.write_all(content).and_then(|()| file.sync_all());
     // A part of a key is of no use.
     written.inspect_err(|_| best_effort(std::fs::remove_file(path)))?;
-    sync_dir(parent_dir(path).unwrap_or(path))
+    sync_dir(parent_dir(path))
 }
 
 /// Random bytes from getrandom(2): ids must be unique across machines.

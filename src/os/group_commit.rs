@@ -28,32 +28,27 @@ impl GroupCommit {
     pub(crate) fn sync<E>(&self, sync: impl Fn() -> Result<(), E>) -> Result<(), E> {
         let mut state = self.state();
         let needed = state.begun + 1;
-        loop {
+        while state.running {
+            let completed = self.completed.wait(state);
+            state = completed.unwrap_or_else(PoisonError::into_inner);
             if state.done >= needed {
                 return Ok(());
             }
-            if state.running {
-                state = self
-                    .completed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            state.begun += 1;
-            state.running = true;
-            let this = state.begun;
-            drop(state);
-            let result = sync();
-            state = self.state();
-            state.running = false;
-            if result.is_ok() {
-                state.done = this;
-            }
-            drop(state);
-            // A failure is not shared: each waiting caller makes its own sync.
-            self.completed.notify_all();
-            return result;
         }
+        state.begun += 1;
+        state.running = true;
+        let this = state.begun;
+        drop(state);
+        let result = sync();
+        let mut state = self.state();
+        state.running = false;
+        if result.is_ok() {
+            state.done = this;
+        }
+        drop(state);
+        // A failure is not shared: each waiting caller makes its own sync.
+        self.completed.notify_all();
+        result
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

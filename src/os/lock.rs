@@ -42,8 +42,8 @@ pub(crate) struct LockTimeout {
 }
 
 /// The result of waiting for a lock.
-pub(crate) enum LockAttempt {
-    Acquired,
+pub(crate) enum LockAttempt<F: Borrow<File>> {
+    Acquired(FileLock<F>),
     /// Another process holds it.
     TimedOut,
     Cancelled(CancelReason),
@@ -56,9 +56,8 @@ pub(crate) enum LockAttempt {
 /// Where another process keeps the lock, the wait is cancelled, or the directory can't be
 /// opened.
 pub fn lock_dir(dir: &Path, cancel: &CancelToken) -> io::Result<Option<FileLock<File>>> {
-    let dir = File::open(dir)?;
-    match acquire(&dir, DIR_LOCK_TIMEOUT, cancel) {
-        Ok(LockAttempt::Acquired) => Ok(Some(FileLock(dir))),
+    match acquire(File::open(dir)?, DIR_LOCK_TIMEOUT, cancel) {
+        Ok(LockAttempt::Acquired(lock)) => Ok(Some(lock)),
         Ok(LockAttempt::TimedOut) => Err(io::Error::other(
             "another process keeps its directory locked (see `lslocks`)",
         )),
@@ -67,26 +66,29 @@ pub fn lock_dir(dir: &Path, cancel: &CancelToken) -> io::Result<Option<FileLock<
     }
 }
 
-/// Takes a file's lock, if no other process holds it.
-pub(crate) fn try_acquire(file: &File) -> io::Result<LockAttempt> {
+fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
-        Ok(()) => Ok(LockAttempt::Acquired),
-        Err(TryLockError::WouldBlock) => Ok(LockAttempt::TimedOut),
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
+/// Takes a file's lock; `None` if another process holds it.
+pub(crate) fn try_acquire<F: Borrow<File>>(file: F) -> io::Result<Option<FileLock<F>>> {
+    Ok(try_lock(file.borrow())?.then(|| FileLock(file)))
+}
+
 /// Waits for a file's lock.
-pub(crate) fn acquire(
-    file: &File,
+pub(crate) fn acquire<F: Borrow<File>>(
+    file: F,
     timeout: LockTimeout,
     cancel: &CancelToken,
-) -> io::Result<LockAttempt> {
+) -> io::Result<LockAttempt<F>> {
     let begun = Instant::now();
-    loop {
-        match try_acquire(file)? {
-            LockAttempt::TimedOut if begun.elapsed() < timeout.running => {}
-            attempt => return Ok(attempt),
+    while !try_lock(file.borrow())? {
+        if begun.elapsed() >= timeout.running {
+            return Ok(LockAttempt::TimedOut);
         }
         if let Some(reason) = cancel.sleep(LOCK_POLL_INTERVAL) {
             if begun.elapsed() >= timeout.cancelled {
@@ -95,4 +97,5 @@ pub(crate) fn acquire(
             thread::sleep(LOCK_POLL_INTERVAL);
         }
     }
+    Ok(LockAttempt::Acquired(FileLock(file)))
 }

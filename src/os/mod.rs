@@ -8,6 +8,8 @@ mod group_commit;
 mod host;
 mod line_writer;
 mod lock;
+mod parallel;
+mod path_error;
 mod process;
 mod prompt;
 mod rows;
@@ -17,13 +19,16 @@ pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec}
 pub use descendants::Descendants;
 pub use file::{NewFile, open_nonblocking, open_regular, read_all, replace_file};
 pub(crate) use file::{
-    ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir, random_bytes, sync_dir,
+    allow_unsyncable, ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir,
+    random_bytes, sync_dir,
 };
 pub(crate) use group_commit::GroupCommit;
 pub use host::{Host, config_home};
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
 pub use lock::{FileLock, lock_dir};
 pub(crate) use lock::{LockAttempt, LockTimeout, acquire, try_acquire};
+pub(crate) use parallel::for_each_in_parallel;
+pub use path_error::{PathContext, PathError};
 pub(crate) use process::{kill_with_parent, take_inherited_fd};
 pub use prompt::prompt_secret;
 pub use rows::Rows;

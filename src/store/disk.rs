@@ -7,10 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use skopeo_index_core::escape::{Escaped, truncate_message};
 use skopeo_index_core::machine::{CacheEntry, CancelReason, EffectError, ManifestBytes};
 
-use crate::os::CancelToken;
+use crate::os::{CancelToken, PathError};
 
 /// The file system as the store uses it. Tests inject faults and crashes here, below the
 /// code under test.
@@ -19,67 +18,74 @@ use crate::os::CancelToken;
 /// nothing waits for the other end of a named pipe.
 pub trait Disk: Send + Sync {
     /// Opens a directory, following links in its path.
-    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError>;
+    fn open_dir(&self, path: &Path) -> Result<Dir, PathError>;
 
     /// Creates a directory, unless it exists. Its parent exists.
-    fn make_dir(&self, path: &Path) -> Result<(), DiskError>;
+    fn make_dir(&self, path: &Path) -> Result<(), PathError>;
 
     /// The directories that lead to `path`, also behind links, nearest first.
     fn ancestors(&self, path: &Path) -> Vec<PathBuf>;
 
     /// Makes the entries of a directory durable, by its path.
-    fn sync_path(&self, path: &Path) -> Result<(), DiskError>;
+    fn sync_path(&self, path: &Path) -> Result<(), PathError>;
 
     /// Opens a private directory: a real directory, ours or root's, not writable by
     /// others. Anything else is an error.
-    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError>;
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError>;
 
     /// Opens a private directory, which is created if missing.
-    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError>;
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError>;
 
-    /// Creates a private directory with a new name that begins with `prefix`.
-    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError>;
+    /// Creates a private directory with a random name that begins with `prefix`. It may be
+    /// taken.
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError>;
 
     /// Takes the lock of a file, which is created if missing. The lock ends when the
-    /// guard is dropped or the process ends.
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError>;
+    /// guard is dropped or the process ends. `None` if a live process holds it, or if the
+    /// file was removed before it was locked, so that the lock would protect nothing.
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError>;
 
     /// Writes a new file, mode 0644, and makes its bytes durable. It is nameless where the
     /// file system can do that, and has the given name elsewhere.
-    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError>;
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, PathError>;
 
     /// Gives a staged file its name, without replacing.
-    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError>;
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, PathError>;
 
     /// Reads a file of at most `max` bytes, and keeps it open. A missing file is
     /// [`CacheEntry::Absent`].
-    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, DiskError>;
+    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, PathError>;
 
     /// Makes the bytes of a file that was read durable.
-    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError>;
+    fn sync_file(&self, file: &OpenFile) -> Result<(), PathError>;
 
     /// Makes the whole file system of a directory durable, if that is cheap and certain to
     /// cover these files.
-    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, DiskError>;
+    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, PathError>;
 
     /// Whether a path is on the file system of a directory.
     fn is_on_file_system_of(&self, dir: &Dir, path: &Path) -> bool;
 
     /// Makes a directory's entries durable.
-    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError>;
+    fn sync_dir(&self, dir: &Dir) -> Result<(), PathError>;
 
     /// Renames without replacing.
-    fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, DiskError>;
+    fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, PathError>;
 
     /// Puts a private file in place of another one or none: after a crash it is one of both,
     /// and whole. The caller holds a lock.
-    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), DiskError>;
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), PathError>;
 
     /// The names in a directory.
-    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError>;
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, PathError>;
 
     /// Removes a file, or a directory with its contents, if it exists.
-    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError>;
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), PathError>;
 }
 
 /// An open directory. It stays the same one when its path is renamed or replaced.
@@ -117,7 +123,7 @@ impl Dir {
 pub struct StagedFile {
     pub(super) path: PathBuf,
     /// Its descriptor, where it has no name.
-    pub(super) nameless: Option<OwnedFd>,
+    pub(super) nameless: Option<File>,
 }
 
 impl StagedFile {
@@ -199,16 +205,6 @@ pub enum LockWait<'a> {
     Blocking(&'a CancelToken),
 }
 
-/// The result of taking a lock.
-pub enum TryLock {
-    /// Held until the guard is dropped.
-    Acquired(LockGuard),
-    /// A live process holds it.
-    Contended,
-    /// The file was removed before it was locked, so the lock protects nothing.
-    Unlinked,
-}
-
 /// Holds a lock until dropped.
 pub type LockGuard = Box<dyn Send + Sync>;
 
@@ -225,15 +221,8 @@ pub enum RenameOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// The system refused it.
-    #[error("cannot {operation} {}: {error}", Escaped(&.path.to_string_lossy()))]
-    Io {
-        /// The operation, as an infinitive.
-        operation: &'static str,
-        /// The path that it was applied to.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] PathError),
     /// The wait was cancelled.
     #[error(transparent)]
     Cancelled(CancelReason),
@@ -243,32 +232,14 @@ impl DiskError {
     /// Whether the system refused it for this reason.
     #[must_use]
     pub fn is(&self, kind: io::ErrorKind) -> bool {
-        matches!(self, Self::Io { error, .. } if error.kind() == kind)
-    }
-
-    /// Gave up after too many conflicts with other processes.
-    pub(super) fn contended(operation: &'static str, path: &Path) -> Self {
-        let error = io::Error::new(io::ErrorKind::ResourceBusy, "too many concurrent changes");
-        Self::Io {
-            operation,
-            path: path.to_owned(),
-            error,
-        }
+        matches!(self, Self::Io(error) if error.is(kind))
     }
 }
 
 impl From<DiskError> for EffectError {
     fn from(error: DiskError) -> Self {
         match error {
-            DiskError::Io {
-                operation,
-                path,
-                error,
-            } => Self::Disk {
-                error: error.to_string(),
-                operation: operation.to_owned(),
-                path: truncate_message(&path.to_string_lossy()),
-            },
+            DiskError::Io(error) => error.into(),
             DiskError::Cancelled(reason) => Self::Cancelled { reason },
         }
     }

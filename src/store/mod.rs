@@ -23,6 +23,7 @@ mod sync;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use skopeo_index_core::digest::Digest;
@@ -31,13 +32,13 @@ use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Placement, Staging};
 
 pub use disk::{
     Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
-    StagedFile, TryLock,
+    StagedFile,
 };
 pub use names::{NameRecord, NameRecords};
 pub use real_disk::RealDisk;
 use staging::{StagingDir, object_name};
 
-use crate::os::{CancelToken, GroupCommit, parent_dir};
+use crate::os::{CancelToken, GroupCommit, PathError, parent_dir};
 
 /// Our private directory in a cache.
 const PRIVATE_DIR: &str = ".skopeo-index";
@@ -58,9 +59,9 @@ pub struct Store {
     staging_dir: Mutex<Option<StagingDir>>,
     root_syncs: GroupCommit,
     /// Set once the cache's ancestor directories are synced.
-    ancestors_synced: OnceLock<()>,
+    ancestors_synced: AtomicBool,
     /// Set by the first failed sync of the file system.
-    file_system_sync_failed: OnceLock<()>,
+    file_system_sync_failed: AtomicBool,
 }
 
 /// The result of quarantining an object.
@@ -83,8 +84,8 @@ impl Store {
             private: OnceLock::new(),
             staging_dir: Mutex::default(),
             root_syncs: GroupCommit::default(),
-            ancestors_synced: OnceLock::new(),
-            file_system_sync_failed: OnceLock::new(),
+            ancestors_synced: AtomicBool::new(false),
+            file_system_sync_failed: AtomicBool::new(false),
         }
     }
 
@@ -107,12 +108,12 @@ impl Store {
     }
 
     /// Opens the cache; `None` where it doesn't exist.
-    fn open_root(&self) -> Result<Option<&Dir>, DiskError> {
+    fn open_root(&self) -> Result<Option<&Dir>, PathError> {
         open_once(&self.root, || self.disk.open_dir(&self.path))
     }
 
     /// Opens the private directory; `None` where it doesn't exist.
-    fn open_private(&self) -> Result<Option<&Dir>, DiskError> {
+    fn open_private(&self) -> Result<Option<&Dir>, PathError> {
         match self.open_root()? {
             Some(root) => open_once(&self.private, || {
                 self.disk.open_private_dir(root, PRIVATE_DIR)
@@ -122,11 +123,11 @@ impl Store {
     }
 
     /// Creates the directory of the cache, unless it exists.
-    pub fn create(&self) -> Result<(), DiskError> {
+    pub fn create(&self) -> Result<(), PathError> {
         self.make_root().map(|_| ())
     }
 
-    fn make_root(&self) -> Result<&Dir, DiskError> {
+    fn make_root(&self) -> Result<&Dir, PathError> {
         if let Some(root) = self.open_root()? {
             return Ok(root);
         }
@@ -135,7 +136,7 @@ impl Store {
         Ok(self.root.get_or_init(|| root))
     }
 
-    fn make_private(&self) -> Result<&Dir, DiskError> {
+    fn make_private(&self) -> Result<&Dir, PathError> {
         let root = self.make_root()?;
         if let Some(private) = self.open_private()? {
             return Ok(private);
@@ -145,12 +146,12 @@ impl Store {
     }
 
     /// Reads an object.
-    pub fn read(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+    pub fn read(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, PathError> {
         Ok(self.open(digest)?.entry)
     }
 
     /// Reads an object, and keeps it open for [`Store::sync_objects`].
-    pub fn open(&self, digest: Digest) -> Result<ReadFile, DiskError> {
+    pub fn open(&self, digest: Digest) -> Result<ReadFile, PathError> {
         match self.open_root()? {
             Some(root) => self.disk.read(root, &digest.to_string(), MAX_MANIFEST_SIZE),
             None => Ok(CacheEntry::Absent.into()),
@@ -159,7 +160,7 @@ impl Store {
 
     /// Reads an object and makes it durable: its writer may have crashed before its
     /// fsync, or never call it (osbuild's Python source).
-    pub fn look_up(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+    pub fn look_up(&self, digest: Digest) -> Result<CacheEntry<ManifestBytes>, PathError> {
         let ReadFile { entry, file } = self.open(digest)?;
         if let Some(file) = file {
             self.disk.sync_file(&file)?;
@@ -217,7 +218,7 @@ impl Store {
                 }
             }
         }
-        Err(DiskError::contended("publish", &self.object(digest)))
+        Err(PathError::contended("publish", &self.object(digest)).into())
     }
 
     /// Moves the object of `digest` to quarantine, if its bytes don't hash to that name.
@@ -248,11 +249,11 @@ impl Store {
                 return Ok(QuarantineOutcome::Quarantined(quarantined_name(&name)));
             }
         }
-        Err(DiskError::contended("quarantine", &self.object(digest)))
+        Err(PathError::contended("quarantine", &self.object(digest)).into())
     }
 
     /// The digests of all objects, of this source and others, sorted.
-    pub fn objects(&self) -> Result<Vec<Digest>, DiskError> {
+    pub fn objects(&self) -> Result<Vec<Digest>, PathError> {
         let digest = |name: OsString| name.to_str()?.parse().ok();
         let names = match self.open_root()? {
             Some(root) => self.disk.list(root)?,
@@ -264,7 +265,7 @@ impl Store {
     }
 
     /// The names of quarantined objects, relative to the cache, sorted.
-    pub fn quarantined(&self) -> Result<Vec<String>, DiskError> {
+    pub fn quarantined(&self) -> Result<Vec<String>, PathError> {
         let Some(private) = self.open_private()? else {
             return Ok(Vec::new());
         };
@@ -279,12 +280,10 @@ impl Store {
     }
 
     /// Creates a directory and its ancestors, unless they exist, durably.
-    fn make_dirs(&self, dir: &Path) -> Result<(), DiskError> {
-        let Some(parent) = parent_dir(dir) else {
-            return Ok(());
-        };
+    fn make_dirs(&self, dir: &Path) -> Result<(), PathError> {
+        let parent = parent_dir(dir);
         match self.disk.make_dir(dir) {
-            Err(error) if error.is(ErrorKind::NotFound) => {
+            Err(error) if error.is(ErrorKind::NotFound) && parent != dir => {
                 self.make_dirs(parent)?;
                 self.disk.make_dir(dir)?;
             }
@@ -295,23 +294,18 @@ impl Store {
 
     /// Takes the cache's lock.
     fn lock(&self, private: &Dir, cancel: &CancelToken) -> Result<LockGuard, DiskError> {
-        match self
-            .disk
-            .lock(private, "lock", LockWait::Blocking(cancel))?
-        {
-            TryLock::Acquired(guard) => Ok(guard),
-            TryLock::Contended | TryLock::Unlinked => {
-                Err(DiskError::contended("lock", &private.path().join("lock")))
-            }
-        }
+        let wait = LockWait::Blocking(cancel);
+        let guard = self.disk.lock(private, "lock", wait)?;
+        let path = private.path().join("lock");
+        guard.ok_or_else(|| PathError::contended("lock", &path).into())
     }
 }
 
 /// Opens a directory once; `None` where it doesn't exist.
 fn open_once(
     opened: &OnceLock<Dir>,
-    open: impl FnOnce() -> Result<Dir, DiskError>,
-) -> Result<Option<&Dir>, DiskError> {
+    open: impl FnOnce() -> Result<Dir, PathError>,
+) -> Result<Option<&Dir>, PathError> {
     if let Some(dir) = opened.get() {
         return Ok(Some(dir));
     }

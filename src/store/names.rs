@@ -14,7 +14,7 @@ use skopeo_index_core::machine::{CacheEntry, ManifestBytes};
 use skopeo_index_core::request::{Reference, Request};
 
 use super::{Dir, DiskError, Store};
-use crate::os::CancelToken;
+use crate::os::{CancelToken, PathError};
 
 /// The file, in the private directory.
 const FILE: &str = "names";
@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// The name records of all indexes, also of those that are not in the cache any more.
-    pub fn name_records(&self) -> Result<NameRecords, DiskError> {
+    pub fn name_records(&self) -> Result<NameRecords, PathError> {
         match self.open_private()? {
             Some(private) => Ok(parse(&self.read_names(private)?)),
             None => Ok(NameRecords::new()),
@@ -191,20 +191,17 @@ impl Store {
         update(&mut records)?;
         let text = serialize(&records);
         if text.len() > MAX_SIZE {
-            return Err(DiskError::Io {
-                operation: "write",
-                path: private.path().join(FILE),
-                error: io::Error::new(ErrorKind::FileTooLarge, "full; `prune` makes room"),
-            });
+            let full = io::Error::new(ErrorKind::FileTooLarge, "full; `prune` makes room");
+            return Err(PathError::new("write", &private.path().join(FILE), full).into());
         }
         if !is_file {
             // A rename can't replace a directory.
             self.disk.remove(private, FILE)?;
         }
-        self.disk.replace(private, FILE, text.as_bytes())
+        Ok(self.disk.replace(private, FILE, text.as_bytes())?)
     }
 
-    fn read_names(&self, private: &Dir) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+    fn read_names(&self, private: &Dir) -> Result<CacheEntry<ManifestBytes>, PathError> {
         Ok(self.disk.read(private, FILE, MAX_SIZE)?.entry)
     }
 }

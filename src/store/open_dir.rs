@@ -2,25 +2,55 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, fchmod, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, chmod, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 use rustix::process::geteuid;
 
 use super::disk::Dir;
 
-/// Flags of every open of a name in a cache: no link is followed, no pipe waited for.
-pub(super) const SAFE: OFlags = OFlags::CLOEXEC
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK);
-
 /// Mode of published objects: other users read the cache.
 pub(super) const OBJECT_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// Mode of private directories.
+const PRIVATE_MODE: Mode = Mode::RWXU;
+
+impl Dir {
+    /// Opens a name in the directory. No link is followed, no pipe waited for.
+    pub(super) fn open_at(
+        &self,
+        name: impl Arg,
+        flags: OFlags,
+        mode: Mode,
+    ) -> rustix::io::Result<File> {
+        let safe = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        Ok(openat(self.fd()?, name, flags | safe, mode)?.into())
+    }
+
+    /// Creates a file, to be written.
+    pub(super) fn create_new(&self, name: &str, mode: Mode) -> rustix::io::Result<File> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
+        self.open_at(name, flags, mode)
+    }
+}
+
+/// Creates a private directory.
+pub(super) fn create_private_dir(parent: &Dir, name: &str) -> rustix::io::Result<()> {
+    mkdirat(parent.fd()?, name, PRIVATE_MODE)?;
+    // The umask may have taken our own access. It can't be opened for reading then, and a link
+    // in its place must not be followed.
+    let dir = parent.open_at(name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    if Mode::from_raw_mode(fstat(&dir)?.st_mode).contains(PRIVATE_MODE) {
+        return Ok(());
+    }
+    chmod(proc_path(&dir), PRIVATE_MODE)
+}
 
 /// The path of an open file, whatever its name is.
 pub(super) fn proc_path(file: &impl AsRawFd) -> String {
@@ -43,37 +73,17 @@ pub(super) fn check_private(metadata: &Metadata) -> io::Result<()> {
 }
 
 /// Opens a file without a name, where it can be linked later.
-pub(super) fn open_nameless(dir: &Dir) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open_nameless(dir: &Dir) -> rustix::io::Result<File> {
     if !Path::new("/proc/self/fd").exists() {
         return Err(Errno::OPNOTSUPP);
     }
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    openat(dir.fd()?, ".", flags, OBJECT_MODE)
-}
-
-/// Puts a private file in place of another one or none. Its bytes are durable before it gets
-/// the name. Two processes must not do it at once.
-pub(super) fn replace(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let new = format!("{name}.new");
-    // What a run that crashed has left.
-    remove_all(dir, OsStr::new(&new))?;
-    let (flags, mode) = (
-        OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | SAFE,
-        Mode::RUSR | Mode::WUSR,
-    );
-    let mut file = File::from(openat(dir.fd()?, &*new, flags, mode)?);
-    // The umask may take our own access.
-    fchmod(&file, mode)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(renameat(dir.fd()?, &*new, dir.fd()?, name)?)
+    dir.open_at(".", OFlags::TMPFILE | OFlags::WRONLY, OBJECT_MODE)
 }
 
 /// The names in a directory.
 pub(super) fn entries(dir: &Dir) -> io::Result<Vec<OsString>> {
     // A description of its own, so that the offset is not shared.
-    let flags = OFlags::DIRECTORY | SAFE;
-    let fd = openat(dir.fd()?, ".", flags, Mode::empty())?;
+    let fd = dir.open_at(".", OFlags::DIRECTORY, Mode::empty())?;
     let mut buffer = Vec::with_capacity(32 << 10);
     let mut raw = RawDir::new(fd, buffer.spare_capacity_mut());
     let mut names = Vec::new();
@@ -88,24 +98,20 @@ pub(super) fn entries(dir: &Dir) -> io::Result<Vec<OsString>> {
 
 /// Removes a name with all that is below it, without following links.
 pub(super) fn remove_all(dir: &Dir, name: &OsStr) -> io::Result<()> {
-    let parent = dir.fd()?;
-    let name = name.as_bytes();
-    match unlinkat(parent, name, AtFlags::empty()) {
+    match unlinkat(dir.fd()?, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(error.into()),
     }
-    let flags = OFlags::DIRECTORY | SAFE;
-    let path = dir.path().join(OsStr::from_bytes(name));
-    let inner = match openat(parent, name, flags, Mode::empty()) {
-        Ok(fd) => Dir::open(path, fd),
+    let inner = match dir.open_at(name, OFlags::DIRECTORY, Mode::empty()) {
+        Ok(inner) => Dir::open(dir.path().join(name), inner.into()),
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     for entry in entries(&inner)? {
         remove_all(&inner, &entry)?;
     }
-    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+    match unlinkat(dir.fd()?, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, mkdirat, openat, renameat_with,
-    syncfs, unlinkat,
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, openat, renameat,
+    renameat_with, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 use skopeo_index_core::digest::hex;
 use skopeo_index_core::machine::CacheEntry;
 
 use super::disk::{
-    Dir, Disk, DiskError, FileSystemSync, LockWait, OpenFile, ReadFile, RenameOutcome, StagedFile,
-    TryLock,
+    Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
+    StagedFile,
 };
 use super::open_dir::{
-    OBJECT_MODE, SAFE, check_private, entries, open_nameless, proc_path, remove_all, replace,
+    OBJECT_MODE, check_private, create_private_dir, entries, open_nameless, proc_path, remove_all,
 };
-use crate::os::{self, FileLock, LockAttempt, LockTimeout};
+use crate::os::{self, LockAttempt, LockTimeout, PathContext, PathError};
 
 /// How long to wait for the cache's lock: its holder makes a handful of calls.
 const LOCK_TIMEOUT: LockTimeout = LockTimeout {
@@ -30,39 +30,21 @@ const LOCK_TIMEOUT: LockTimeout = LockTimeout {
     cancelled: Duration::ZERO,
 };
 
-/// Mode of private directories and of what is in them.
-const PRIVATE_MODE: Mode = Mode::RWXU;
-
-/// Tries to find a free name.
-const NAME_TRIES: u32 = 64;
+/// Mode of files in private directories.
+const PRIVATE_FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 
 /// The machine's own file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
-/// Adds operation and path to an error.
-trait IoContext<T> {
-    fn context(self, operation: &'static str, path: &Path) -> Result<T, DiskError>;
-}
-
-impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
-    fn context(self, operation: &'static str, path: &Path) -> Result<T, DiskError> {
-        self.map_err(|error| DiskError::Io {
-            operation,
-            path: path.to_owned(),
-            error: error.into(),
-        })
-    }
-}
-
 impl Disk for RealDisk {
-    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError> {
+    fn open_dir(&self, path: &Path) -> Result<Dir, PathError> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty()).context("open", path)?;
         Ok(Dir::open(path.to_owned(), fd))
     }
 
-    fn make_dir(&self, path: &Path) -> Result<(), DiskError> {
+    fn make_dir(&self, path: &Path) -> Result<(), PathError> {
         match fs::DirBuilder::new().mode(0o777).create(path) {
             Ok(()) => {
                 // A umask that takes our own access would make it useless.
@@ -82,136 +64,109 @@ impl Disk for RealDisk {
         os::ancestors(path)
     }
 
-    fn sync_path(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_path(&self, path: &Path) -> Result<(), PathError> {
         os::sync_dir(path).context("sync", path)
     }
 
-    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         let path = parent.path().join(name);
-        let flags = OFlags::DIRECTORY | SAFE;
-        let opened = parent
-            .fd()
-            .and_then(|dir| openat(dir, name, flags, Mode::empty()));
-        let fd = match opened {
+        let dir = match parent.open_at(name, OFlags::DIRECTORY, Mode::empty()) {
             // O_DIRECTORY with O_NOFOLLOW says ENOTDIR of a link.
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(io::Error::other("not a directory")).context("use", &path);
             }
             opened => opened.context("open", &path)?,
         };
-        let dir = File::from(fd);
         let metadata = dir.metadata().context("stat", &path)?;
         check_private(&metadata).context("use", &path)?;
         Ok(Dir::open(path, dir.into()))
     }
 
-    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         let path = parent.path().join(name);
-        match parent.fd().and_then(|dir| mkdirat(dir, name, PRIVATE_MODE)) {
-            Ok(()) => self.restore_mode(parent, name)?,
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error).context("create directory", &path),
+        match create_private_dir(parent, name) {
+            Ok(()) | Err(Errno::EXIST) => self.open_private_dir(parent, name),
+            Err(error) => Err(error).context("create directory", &path),
         }
-        self.open_private_dir(parent, name)
     }
 
-    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
-        for _ in 0..NAME_TRIES {
-            let random = os::random_bytes::<3>().context("name a directory in", parent.path())?;
-            let name = format!("{prefix}{}", hex(&random));
-            match parent
-                .fd()
-                .and_then(|dir| mkdirat(dir, &*name, PRIVATE_MODE))
-            {
-                Ok(()) => {
-                    self.restore_mode(parent, &name)?;
-                    let dir = self.open_private_dir(parent, &name)?;
-                    return Ok((name, dir));
-                }
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error).context("create a directory in", parent.path()),
-            }
-        }
-        Err(DiskError::contended("create a directory in", parent.path()))
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError> {
+        let random = os::random_bytes::<3>().context("name a directory in", parent.path())?;
+        let name = format!("{prefix}{}", hex(&random));
+        let created = create_private_dir(parent, &name);
+        created.context("create directory", &parent.path().join(&name))?;
+        let dir = self.open_private_dir(parent, &name)?;
+        Ok((name, dir))
     }
 
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError> {
         let path = dir.path().join(name);
-        let flags = OFlags::CREATE | OFlags::RDWR | SAFE;
-        let opened = dir
-            .fd()
-            .and_then(|dir| openat(dir, name, flags, Mode::RUSR | Mode::WUSR));
-        let file = File::from(opened.context("open", &path)?);
+        let file = dir.open_at(name, OFlags::CREATE | OFlags::RDWR, PRIVATE_FILE_MODE);
+        let file = file.context("open", &path)?;
         let metadata = file.metadata().context("stat", &path)?;
         if !metadata.is_file() {
-            return Err(io::Error::other("not a regular file")).context("lock", &path);
+            let not_a_file = io::Error::other("not a regular file");
+            return Err(PathError::new("lock", &path, not_a_file).into());
         }
         if metadata.mode() & 0o600 != 0o600 {
             // The umask took our own access from a new file.
-            fchmod(&file, Mode::RUSR | Mode::WUSR).context("chmod", &path)?;
+            fchmod(&file, PRIVATE_FILE_MODE).context("chmod", &path)?;
         }
-        let attempt = match wait {
-            LockWait::Blocking(cancel) => os::acquire(&file, LOCK_TIMEOUT, cancel),
-            LockWait::Try => os::try_acquire(&file),
+        let lock = match wait {
+            LockWait::Try => os::try_acquire(file).context("lock", &path)?,
+            LockWait::Blocking(cancel) => {
+                let attempt = os::acquire(file, LOCK_TIMEOUT, cancel);
+                match attempt.context("lock", &path)? {
+                    LockAttempt::Acquired(lock) => Some(lock),
+                    LockAttempt::TimedOut => None,
+                    LockAttempt::Cancelled(reason) => return Err(DiskError::Cancelled(reason)),
+                }
+            }
         };
-        match attempt.context("lock", &path)? {
-            LockAttempt::TimedOut => return Ok(TryLock::Contended),
-            LockAttempt::Cancelled(reason) => return Err(DiskError::Cancelled(reason)),
-            LockAttempt::Acquired => {}
-        }
-        match file.metadata().context("stat", &path)?.nlink() {
-            0 => Ok(TryLock::Unlinked),
-            _ => Ok(TryLock::Acquired(Box::new(FileLock(file)))),
+        let Some(lock) = lock else { return Ok(None) };
+        match lock.0.metadata().context("stat", &path)?.nlink() {
+            0 => Ok(None),
+            _ => Ok(Some(Box::new(lock))),
         }
     }
 
-    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError> {
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, PathError> {
         let path = dir.path().join(name);
-        let (fd, nameless) = match open_nameless(dir) {
-            Ok(fd) => (fd, true),
+        let (file, nameless) = match open_nameless(dir) {
+            Ok(file) => (file, true),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | SAFE;
-                let created = dir
-                    .fd()
-                    .and_then(|dir| openat(dir, name, flags, OBJECT_MODE));
+                let created = dir.create_new(name, OBJECT_MODE);
                 (created.context("create", &path)?, false)
             }
             Err(error) => return Err(error).context("create", &path),
         };
-        fchmod(&fd, OBJECT_MODE).context("chmod", &path)?;
-        let mut file = File::from(fd);
-        file.write_all(bytes).context("write", &path)?;
-        file.sync_all().context("sync", &path)?;
+        write_new(&file, OBJECT_MODE, bytes, &path)?;
         Ok(StagedFile {
             path,
-            nameless: nameless.then(|| file.into()),
+            nameless: nameless.then_some(file),
         })
     }
 
-    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, PathError> {
         let path = to.path().join(name);
-        let Some(fd) = &file.nameless else {
+        let Some(nameless) = &file.nameless else {
             return rename(CWD, &file.path, to, name, &path);
         };
         // The descriptor that was written gets the name: nothing can take its place.
-        let linked = to
-            .fd()
-            .and_then(|to| linkat(CWD, proc_path(fd), to, name, AtFlags::SYMLINK_FOLLOW));
-        match linked {
-            Ok(()) => Ok(RenameOutcome::Renamed),
-            Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
-            Err(error) => Err(error).context("link", &path),
-        }
+        let written = proc_path(nameless);
+        let link = |to| linkat(CWD, written, to, name, AtFlags::SYMLINK_FOLLOW);
+        outcome(to.fd().and_then(link), "link", &path)
     }
 
-    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, DiskError> {
+    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, PathError> {
         let path = dir.path().join(name);
-        let flags = OFlags::RDONLY | SAFE;
-        let opened = dir
-            .fd()
-            .and_then(|dir| openat(dir, name, flags, Mode::empty()));
-        let mut file = match opened {
-            Ok(fd) => File::from(fd),
+        let mut file = match dir.open_at(name, OFlags::RDONLY, Mode::empty()) {
+            Ok(file) => file,
             Err(Errno::NOENT) => return Ok(CacheEntry::Absent.into()),
             // A link; a socket or a device.
             Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => {
@@ -244,13 +199,13 @@ impl Disk for RealDisk {
         })
     }
 
-    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError> {
+    fn sync_file(&self, file: &OpenFile) -> Result<(), PathError> {
         let opened = file.file.as_ref().ok_or(Errno::BADF);
         let opened = opened.context("sync", &file.path)?;
         opened.sync_all().context("sync", &file.path)
     }
 
-    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, DiskError> {
+    fn sync_file_system(&self, dir: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, PathError> {
         let (fd, path) = (dir.fd().context("sync", dir.path())?, dir.path());
         let device = fstat(fd).context("stat", path)?.st_dev;
         // Another file system may be mounted at an object's name.
@@ -274,7 +229,7 @@ impl Disk for RealDisk {
         of_dir.is_ok() && of_dir == of_path
     }
 
-    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
+    fn sync_dir(&self, dir: &Dir) -> Result<(), PathError> {
         let synced = dir.fd().and_then(rustix::fs::fsync);
         synced.context("sync", dir.path())
     }
@@ -283,40 +238,40 @@ impl Disk for RealDisk {
         &self,
         (from, name): (&Dir, &str),
         (to, new_name): (&Dir, &str),
-    ) -> Result<RenameOutcome, DiskError> {
+    ) -> Result<RenameOutcome, PathError> {
         let path = to.path().join(new_name);
         let from = from.fd().context("rename to", &path)?;
         rename(from, name, to, new_name, &path)
     }
 
-    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
-        replace(dir, name, bytes).context("write", &dir.path().join(name))
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), PathError> {
+        let new = format!("{name}.new");
+        let path = dir.path().join(&new);
+        // Of a run that crashed.
+        self.remove(dir, &new)?;
+        let file = dir.create_new(&new, PRIVATE_FILE_MODE);
+        let file = file.context("create", &path)?;
+        write_new(&file, PRIVATE_FILE_MODE, bytes, &path)?;
+        let renamed = dir.fd().and_then(|fd| renameat(fd, &*new, fd, name));
+        renamed.context("rename to", &dir.path().join(name))
     }
 
-    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, PathError> {
         entries(dir).context("list", dir.path())
     }
 
-    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError> {
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), PathError> {
         let removed = remove_all(dir, OsStr::new(name));
         removed.context("remove", &dir.path().join(name))
     }
 }
 
-impl RealDisk {
-    /// Gives a new directory our own access, where the umask took it. It can't be opened
-    /// before, and a link in its place must not be followed.
-    fn restore_mode(&self, parent: &Dir, name: &str) -> Result<(), DiskError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let restore = || {
-            let dir = openat(parent.fd()?, name, flags, Mode::empty())?;
-            if Mode::from_raw_mode(fstat(&dir)?.st_mode).contains(PRIVATE_MODE) {
-                return Ok(());
-            }
-            rustix::fs::chmod(proc_path(&dir), PRIVATE_MODE)
-        };
-        restore().context("chmod", &parent.path().join(name))
-    }
+/// Writes a new file, and makes its bytes durable.
+fn write_new(mut file: &File, mode: Mode, bytes: &[u8], path: &Path) -> Result<(), PathError> {
+    // The umask may have taken bits of it.
+    fchmod(file, mode).context("chmod", path)?;
+    file.write_all(bytes).context("write", path)?;
+    file.sync_all().context("sync", path)
 }
 
 /// Renames without replacing.
@@ -326,21 +281,31 @@ fn rename(
     to: &Dir,
     new_name: &str,
     path: &Path,
-) -> Result<RenameOutcome, DiskError> {
+) -> Result<RenameOutcome, PathError> {
     let to = to.fd().context("rename to", path)?;
     match renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(RenameOutcome::Renamed),
-        Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
         // The file system lacks the flag; link(2) never replaces either.
         Err(Errno::INVAL | Errno::NOSYS) => {
-            match linkat(from, name, to, new_name, AtFlags::empty()) {
-                Ok(()) => unlinkat(from, name, AtFlags::empty())
-                    .context("remove the old name of", path)
-                    .map(|()| RenameOutcome::Renamed),
-                Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
-                Err(error) => Err(error).context("link", path),
+            let linked = linkat(from, name, to, new_name, AtFlags::empty());
+            let outcome = outcome(linked, "link", path)?;
+            if outcome == RenameOutcome::Renamed {
+                let removed = unlinkat(from, name, AtFlags::empty());
+                removed.context("remove the old name of", path)?;
             }
+            Ok(outcome)
         }
-        Err(error) => Err(error).context("rename to", path),
+        renamed => outcome(renamed, "rename to", path),
+    }
+}
+
+fn outcome(
+    renamed: rustix::io::Result<()>,
+    operation: &'static str,
+    path: &Path,
+) -> Result<RenameOutcome, PathError> {
+    match renamed {
+        Ok(()) => Ok(RenameOutcome::Renamed),
+        Err(Errno::EXIST) => Ok(RenameOutcome::TargetExists),
+        Err(error) => Err(error).context(operation, path),
     }
 }

@@ -7,9 +7,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
 
-use crate::os::best_effort;
+use crate::os::{PathError, best_effort};
 
-use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store, TryLock};
+use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store};
 
 /// Name prefix of staging directories.
 const PREFIX: &str = "staging-";
@@ -43,13 +43,13 @@ impl Store {
     /// [`Staging`] was made.
     pub(super) fn in_staging<T>(
         &self,
-        action: impl FnOnce(&Dir) -> Result<T, DiskError>,
-    ) -> Result<T, DiskError> {
+        action: impl FnOnce(&Dir) -> Result<T, PathError>,
+    ) -> Result<T, PathError> {
         // Not held during the action: fetches write at the same time.
         let dir = self.staging_dir().as_ref().map(|own| Arc::clone(&own.dir));
         match dir {
             Some(dir) => action(&dir),
-            None => Err(DiskError::contended("use staging in", self.root())),
+            None => Err(PathError::contended("use staging in", self.root())),
         }
     }
 
@@ -81,7 +81,7 @@ impl Store {
 
     /// Creates the directory of an attempt, in place of that of the attempt before: all
     /// attempts together take no more space than one.
-    pub fn new_attempt_dir(&self, staging: &Staging, attempt: u32) -> Result<PathBuf, DiskError> {
+    pub fn new_attempt_dir(&self, staging: &Staging, attempt: u32) -> Result<PathBuf, PathError> {
         self.in_staging(|dir| {
             if attempt > 1 {
                 self.disk.remove(dir, &attempt_name(staging, attempt - 1))?;
@@ -97,7 +97,7 @@ impl Store {
         &self,
         staging: &Staging,
         attempt: u32,
-    ) -> Result<CacheEntry<ManifestBytes>, DiskError> {
+    ) -> Result<CacheEntry<ManifestBytes>, PathError> {
         let copy = self.in_staging(|dir| {
             self.disk
                 .open_private_dir(dir, &attempt_name(staging, attempt))
@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// Removes what a fetch has staged in its attempts.
-    pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), DiskError> {
+    pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), PathError> {
         self.in_staging(|dir| {
             self.disk.remove(dir, &object_name(staging))?;
             (1..=attempts)
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Removes this process's staging directory.
-    pub fn remove_staging_dir(&self) -> Result<(), DiskError> {
+    pub fn remove_staging_dir(&self) -> Result<(), PathError> {
         match self.staging_dir().take() {
             Some(staging_dir) => self.disk.remove(self.make_private()?, &staging_dir.name),
             None => Ok(()),
@@ -153,7 +153,7 @@ impl Store {
     /// Applies `action` to each stale staging directory.
     fn for_each_stale(
         &self,
-        action: impl Fn(&Dir, &str) -> Result<(), DiskError>,
+        action: impl Fn(&Dir, &str) -> Result<(), PathError>,
     ) -> Result<Vec<String>, DiskError> {
         let (mut stale, mut first_error) = (Vec::new(), None);
         let Some(private) = self.open_private()? else {
@@ -164,8 +164,8 @@ impl Store {
                 continue;
             };
             match self.if_stale(private, name, &action) {
-                Ok(Liveness::Stale) => stale.push(format!("{PRIVATE_DIR}/{name}")),
-                Ok(Liveness::Alive) => {}
+                Ok(true) => stale.push(format!("{PRIVATE_DIR}/{name}")),
+                Ok(false) => {}
                 // Another process sweeps it at the same time.
                 Err(error)
                     if error.is(ErrorKind::NotFound) || error.is(ErrorKind::DirectoryNotEmpty) => {}
@@ -175,29 +175,32 @@ impl Store {
         first_error.map_or(Ok(stale), Err)
     }
 
+    /// Applies `action` to a staging directory if its process has ended; returns whether it
+    /// has.
     fn if_stale(
         &self,
         private: &Dir,
         name: &str,
-        action: impl Fn(&Dir, &str) -> Result<(), DiskError>,
-    ) -> Result<Liveness, DiskError> {
+        action: impl Fn(&Dir, &str) -> Result<(), PathError>,
+    ) -> Result<bool, DiskError> {
         let dir = self.disk.open_private_dir(private, name)?;
-        match self.disk.lock(&dir, "lock", LockWait::Try)? {
-            TryLock::Contended | TryLock::Unlinked => Ok(Liveness::Alive),
-            TryLock::Acquired(_guard) => action(private, name).map(|()| Liveness::Stale),
+        let guard = self.disk.lock(&dir, "lock", LockWait::Try)?;
+        if guard.is_some() {
+            action(private, name)?;
         }
+        Ok(guard.is_some())
     }
 
     fn create_staging_dir(&self) -> Result<StagingDir, DiskError> {
         let private = self.make_private()?;
         for _ in 0..CREATE_TRIES {
-            let (name, dir) = match self.disk.make_unique_dir(private, PREFIX) {
-                // Another process removed it as stale before it was opened.
-                Err(error) if error.is(ErrorKind::NotFound) => continue,
-                made => made?,
-            };
-            match self.disk.lock(&dir, "lock", LockWait::Try) {
-                Ok(TryLock::Acquired(lock)) => {
+            let made = self.disk.make_unique_dir(private, PREFIX);
+            let locked = made.map_err(DiskError::from).and_then(|(name, dir)| {
+                let lock = self.disk.lock(&dir, "lock", LockWait::Try)?;
+                Ok((name, dir, lock))
+            });
+            match locked {
+                Ok((name, dir, Some(lock))) => {
                     return Ok(StagingDir {
                         dir: Arc::new(dir),
                         name,
@@ -205,16 +208,14 @@ impl Store {
                         _lock: lock,
                     });
                 }
-                // Another process removed it as stale.
-                Ok(TryLock::Contended | TryLock::Unlinked) => {}
-                Err(error) if error.is(ErrorKind::NotFound) => {}
+                // Another process removed it as stale, before it was opened or locked.
+                Ok((.., None)) => {}
+                Err(error)
+                    if error.is(ErrorKind::NotFound) || error.is(ErrorKind::AlreadyExists) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(DiskError::contended(
-            "create a directory in",
-            private.path(),
-        ))
+        Err(PathError::contended("create a directory in", private.path()).into())
     }
 }
 
@@ -231,10 +232,4 @@ pub(super) fn object_name(staging: &Staging) -> String {
 
 fn attempt_name(staging: &Staging, attempt: u32) -> String {
     format!("{}.attempt-{attempt}", number(staging))
-}
-
-/// Whether the process of a staging directory is alive.
-enum Liveness {
-    Alive,
-    Stale,
 }

@@ -1,10 +1,10 @@
 //! Makes objects that are in the cache already durable, with their names.
 
 use std::path::Path;
-use std::thread::Builder;
+use std::sync::atomic::Ordering;
 
 use super::{DiskError, FileSystemSync, OpenFile, Store};
-use crate::os::{CancelToken, best_effort, is_unsyncable};
+use crate::os::{CancelToken, PathError, for_each_in_parallel, is_unsyncable};
 
 /// Threads that fsync the files of a batch: the kernel merges the cache flushes of
 /// concurrent fsyncs, and a disk gains little from more.
@@ -23,57 +23,31 @@ impl Store {
             return Err(DiskError::Cancelled(reason));
         }
         let root = self.make_root()?;
-        // Linux reports a failed write-back to each descriptor once. What it lost is
-        // unknown; an fsync reports it for each file.
-        let is_reliable = self.file_system_sync_failed.get().is_none();
-        let synced = match is_reliable {
-            true => self.disk.sync_file_system(root, files),
-            false => Ok(FileSystemSync::Unavailable),
-        };
-        let synced = synced.inspect_err(|_| best_effort(self.file_system_sync_failed.set(())));
-        match synced? {
-            FileSystemSync::Done => {
-                self.sync_ancestors(|dir| !self.disk.is_on_file_system_of(root, dir))
-            }
-            FileSystemSync::Unavailable => {
-                self.sync_files(files, cancel)?;
-                self.sync_root()
-            }
-        }
-    }
-
-    /// Fsyncs each file, in several threads where there are many.
-    fn sync_files(&self, files: &[OpenFile], cancel: &CancelToken) -> Result<(), DiskError> {
         let sync_file = |file: &OpenFile| match cancel.cancelled() {
             Some(reason) => Err(DiskError::Cancelled(reason)),
-            None => self.disk.sync_file(file),
+            None => Ok(self.disk.sync_file(file)?),
         };
-        let sync = |files: &[OpenFile]| files.iter().try_for_each(sync_file);
-        let per_thread = files.len().div_ceil(SYNC_THREADS).max(MIN_FILES_PER_THREAD);
-        std::thread::scope(|scope| {
-            let mut parts = files.chunks(per_thread);
-            let own = parts.next().unwrap_or_default();
-            let spawned: Vec<_> = parts
-                .map(|part| (part, Builder::new().spawn_scoped(scope, move || sync(part))))
-                .collect();
-            let mut result = sync(own);
-            for (part, spawned) in spawned {
-                let synced = match spawned {
-                    // A sync that panicked has not succeeded.
-                    Ok(thread) => thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                    // The system has no more threads.
-                    Err(_) => sync(part),
-                };
-                result = result.and(synced);
+        // Linux reports a failed write-back to each descriptor once. What it lost is
+        // unknown; an fsync reports it for each file.
+        let has_failed = &self.file_system_sync_failed;
+        let synced = match has_failed.load(Ordering::Relaxed) {
+            true => Ok(FileSystemSync::Unavailable),
+            false => self.disk.sync_file_system(root, files),
+        };
+        match synced.inspect_err(|_| has_failed.store(true, Ordering::Relaxed))? {
+            FileSystemSync::Done => {
+                self.sync_ancestors(|dir| !self.disk.is_on_file_system_of(root, dir))?;
             }
-            result
-        })
+            FileSystemSync::Unavailable => {
+                for_each_in_parallel(files, SYNC_THREADS, MIN_FILES_PER_THREAD, sync_file)?;
+                self.sync_root()?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the cache's entries durable, and those of its ancestors.
-    pub(super) fn sync_root(&self) -> Result<(), DiskError> {
+    pub(super) fn sync_root(&self) -> Result<(), PathError> {
         let root = self.make_root()?;
         self.root_syncs.sync(|| {
             self.sync_ancestors(|_| true)?;
@@ -83,20 +57,19 @@ impl Store {
 
     /// Makes the entries of the cache's ancestors durable, once per process: their creator
     /// may not have synced. `needs_sync` says which are not durable yet.
-    fn sync_ancestors(&self, needs_sync: impl Fn(&Path) -> bool) -> Result<(), DiskError> {
-        if self.ancestors_synced.get().is_some() {
+    fn sync_ancestors(&self, needs_sync: impl Fn(&Path) -> bool) -> Result<(), PathError> {
+        if self.ancestors_synced.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut ancestors = self.disk.ancestors(&self.path);
         ancestors.retain(|dir| needs_sync(dir));
         for dir in &ancestors {
             match self.disk.sync_path(dir) {
-                Err(DiskError::Io { error, .. }) if is_unsyncable(error.kind()) => {}
+                Err(error) if is_unsyncable(&error.error) => {}
                 synced => synced?,
             }
         }
-        // Another thread may have set it.
-        best_effort(self.ancestors_synced.set(()));
+        self.ancestors_synced.store(true, Ordering::Release);
         Ok(())
     }
 }

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use skopeo_index::audit_log::{
-    OpenRuns, ReadError, check_objects, read_intact_log, read_lines, verify_log,
+    OpenRuns, ReadError, check_objects, read_intact_log, read_lines, verify_logs,
 };
-use skopeo_index::store::DiskError;
+use skopeo_index::os::PathError;
 use skopeo_index_core::audit::{
     Entry, Finding, FindingKind, KeepObjects, LogSummary, MAX_RECORD_LEN, Objects, Record,
     leaf_hash,
@@ -43,17 +43,15 @@ fn read_lines_of_many_batches_are_in_order_and_the_torn_line_is_measured() {
 /// All findings of a log's file, those of its lines first.
 fn verify_file(path: &Path, keep: KeepObjects) -> (LogSummary, Vec<Finding>) {
     let mut findings = Vec::new();
-    let verified = verify_log(path, None, keep, |_, of_line| {
-        findings.extend(of_line);
+    let verified = verify_logs(&[path], None, keep, |_, _, found| {
+        findings.extend(found);
         Ok::<_, ReadError>(())
     });
-    let (summary, of_log) = verified.expect("a log");
-    findings.extend(of_log);
-    (summary, findings)
+    (verified.expect("a log"), findings)
 }
 
 #[test]
-fn verify_log_finds_what_the_verifier_finds_in_memory() {
+fn verify_logs_finds_what_the_verifier_finds_in_memory() {
     let (_dir, path) = log_path();
     let [log, other] = logs();
     let mut changed = log.clone();
@@ -69,19 +67,19 @@ fn verify_log_finds_what_the_verifier_finds_in_memory() {
 #[test]
 fn read_intact_log_returns_the_checkpoint_or_the_first_bad_finding() {
     let (_dir, path) = log_path();
-    let missing = read_intact_log(&path);
-    assert!(matches!(missing, Err(ReadError::Io { .. })), "{missing:?}");
+    let missing = read_intact_log(&path, None);
+    assert!(matches!(missing, Err(ReadError::Io(_))), "{missing:?}");
 
     let [log, _] = logs();
     fs::write(&path, log).expect("a log");
-    let checkpoint = read_intact_log(&path).expect("an intact log");
+    let checkpoint = read_intact_log(&path, None).expect("an intact log");
     assert_eq!(Some(checkpoint), verify(log, None).0);
 
     let mut changed = log.clone();
     changed[log.len() / 2] ^= 1;
     let line = log[..log.len() / 2].iter().filter(|b| **b == b'\n').count();
     fs::write(&path, changed).expect("a log");
-    let finding = match read_intact_log(&path) {
+    let finding = match read_intact_log(&path, None) {
         Err(ReadError::NotIntact { finding, .. }) => finding,
         other => panic!("{other:?}"),
     };
@@ -92,7 +90,7 @@ fn read_intact_log_returns_the_checkpoint_or_the_first_bad_finding() {
     assert_eq!(finding.at, Some(line as u64));
 
     fs::write(&path, "").expect("a log");
-    let empty = read_intact_log(&path);
+    let empty = read_intact_log(&path, None);
     let is_empty = |finding: &Finding| finding.kind == FindingKind::EmptyLog;
     assert!(
         matches!(&empty, Err(ReadError::NotIntact { finding, .. }) if is_empty(finding)),
@@ -105,7 +103,7 @@ fn object_findings(committed: &BTreeMap<String, Objects>, cache: &Path) -> Vec<F
     let mut findings = Vec::new();
     let checked = check_objects(committed, cache, |finding| {
         findings.push(finding.kind);
-        Ok::<_, DiskError>(())
+        Ok::<_, PathError>(())
     });
     checked.expect("a cache");
     findings

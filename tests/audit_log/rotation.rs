@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde_json::Value;
-use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_chain};
+use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_logs};
 use skopeo_index_core::audit::{Checkpoint, FileName, FindingKind, KeepObjects, Labels, Severity};
 use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::{lines, rechain, unseal, verify};
@@ -38,8 +38,8 @@ fn rotate(path: &Path, to: &str) -> Result<Checkpoint, LogError> {
 /// The codes of all findings of a chain.
 fn codes(logs: &[PathBuf], checkpoint: Option<Checkpoint>) -> Vec<&'static str> {
     let mut codes = Vec::new();
-    let summary = verify_chain(logs, checkpoint, KeepObjects::No, |_, finding| {
-        codes.push(finding.kind.code());
+    let summary = verify_logs(logs, checkpoint, KeepObjects::No, |_, _, findings| {
+        codes.extend(findings.iter().map(|finding| finding.kind.code()));
         Ok::<_, ReadError>(())
     });
     summary.expect("logs that can be read");
@@ -251,17 +251,59 @@ fn rotation_interrupted_after_its_record_is_completed_by_the_next_writer_or_rota
 
 #[test]
 fn rotation_to_a_name_that_exists_leaves_the_log_as_it_is() {
+    // The next log is written at `log.next` first.
+    for taken in ["log.1", "log.next"] {
+        let (dir, path) = log_path();
+        run_once(&path);
+        let before = fs::read(&path).expect("a log");
+        fs::write(dir.path().join(taken), "other").expect("a file");
+        let error = rotate(&path, "log.1").expect_err("the name is taken");
+        assert!(matches!(error, LogError::Io(_)), "{error}");
+        assert_eq!(fs::read(&path).expect("a log"), before);
+        assert_eq!(
+            fs::read_to_string(dir.path().join(taken)).expect("a file"),
+            "other"
+        );
+    }
+}
+
+#[test]
+fn rotated_log_at_its_kept_name_is_not_written_to_and_stays() {
+    let (_dir, logs, _) = chain();
+    let before = logs.each_ref().map(|log| fs::read(log).expect("a log"));
+    for kept in &logs[..2] {
+        let error = rotate(kept, "log.9").expect_err("it is rotated");
+        assert!(matches!(error, LogError::Rotated(_)), "{error}");
+        let cancel = never_cancelled();
+        let writer = LogWriter::open(kept, &cancel).expect("a log");
+        let error = record_empty_run(&writer).expect_err("it is rotated");
+        assert!(matches!(error, LogError::Rotated(_)), "{error}");
+    }
+    assert_eq!(logs.map(|log| fs::read(log).expect("a log")), before);
+}
+
+#[test]
+fn rotation_to_the_name_that_the_next_log_is_written_at_leaves_the_log_as_it_is() {
     let (dir, path) = log_path();
     run_once(&path);
     let before = fs::read(&path).expect("a log");
-    fs::write(dir.path().join("log.1"), "other").expect("a file");
-    let error = rotate(&path, "log.1").expect_err("the name is taken");
-    assert!(matches!(error, LogError::Io { .. }), "{error}");
+    let error = rotate(&path, "log.next").expect_err("the log would be lost");
+    assert!(error.to_string().contains("log.next"), "{error}");
     assert_eq!(fs::read(&path).expect("a log"), before);
-    assert_eq!(
-        fs::read_to_string(dir.path().join("log.1")).expect("a file"),
-        "other"
-    );
+    assert!(!dir.path().join("log.next").exists());
+}
+
+#[test]
+fn rotation_of_a_log_whose_name_has_no_room_leaves_the_log_as_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // With ".next", one byte more than a name may have.
+    let path = dir.path().join("l".repeat(251));
+    run_once(&path);
+    let before = fs::read(&path).expect("a log");
+    let error = rotate(&path, "log.1").expect_err("the next log has no name");
+    assert!(matches!(error, LogError::Io(_)), "{error}");
+    assert_eq!(fs::read(&path).expect("a log"), before);
+    run_once(&path);
 }
 
 #[test]

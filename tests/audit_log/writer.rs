@@ -60,7 +60,7 @@ fn append_to_a_moved_log_follows_it_and_to_a_removed_log_fails() {
     fs::remove_file(&moved).expect("a log");
     let error = record_empty_run(&log).expect_err("the records would be lost");
     assert!(
-        matches!(&error, LogError::Io { error, .. } if error.to_string().contains("removed")),
+        matches!(&error, LogError::Io(error) if error.to_string().contains("removed")),
         "{error}"
     );
 }

@@ -34,6 +34,30 @@ fn named_pipe_without_a_writer_is_empty() {
 }
 
 #[test]
+fn checkpoint_at_a_named_pipe_with_a_silent_writer_is_refused() {
+    let cache = Cache::new();
+    let [pipe, log] = ["pipe", "log"].map(|name| cache.beside(name).display().to_string());
+    loopback::run("mkfifo", &[&pipe]);
+    let mut both_ends = std::fs::File::options();
+    let _writer = both_ends
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .expect("a pipe");
+    let reference = format!("localhost/app@{}", loopback::digest(b"missing"));
+    let mut command = std::process::Command::new("timeout");
+    command
+        .args(["--signal=KILL", "20"])
+        .arg(test_support::program::binary())
+        .args(["fetch", "--offline", "--skopeo=true", &reference])
+        .args(["--audit-log", &log, "--checkpoint", &pipe])
+        .env("SKOPEO_INDEX_CACHE", cache.path());
+    RunOutput::from(command.output().expect("timeout"))
+        .assert_status(1)
+        .assert_says("not a regular file");
+}
+
+#[test]
 fn silent_stdin_ends_at_the_deadline_and_by_a_signal() {
     let cache = Cache::new();
     let run = |args: &[&str], wrapper: &[&str]| {

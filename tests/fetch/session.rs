@@ -21,7 +21,8 @@ use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
 use test_support::audit_log::verify;
 use test_support::loopback::samples;
 use test_support::program::fakes::{
-    MockSkopeo, POLICY, empty_cache, failed, never_cancelled, printed, request, skopeo,
+    Fault, FaultyDisk, MockSkopeo, POLICY, empty_cache, failed, never_cancelled, printed, request,
+    skopeo,
 };
 use test_support::program::staging_dirs;
 
@@ -238,6 +239,25 @@ fn session_log_truncated_during_the_run_vetoes_fetches_and_fails_the_end() {
     assert_eq!(*scene.display.0.lock().expect("no panic"), []);
     assert_eq!(staging_dirs(scene.store.root()), [""; 0]);
     assert_eq!(fs::read(&scene.log).expect("a log"), b"");
+}
+
+#[test]
+fn cache_of_another_user_is_not_swept_and_needs_no_warning() {
+    const EIO: i32 = 5;
+    const EACCES: i32 = 13;
+    const EROFS: i32 = 30;
+    for (errno, warnings) in [(EACCES, 0), (EROFS, 0), (EIO, 1)] {
+        let (mut scene, mock) = (Scene::new(), skopeo_with_empty_index());
+        // The second call opens the private directory.
+        let disk = FaultyDisk::new(2, Fault::Errno(errno));
+        scene.store = Store::new(scene.store.root().to_owned(), disk);
+        let options = SkopeoOptions::default();
+        let source = ByteSource::Skopeo(skopeo(&mock, &options));
+        let (_, ended) = scene.run(source, None, &[], || ());
+        ended.expect("no log");
+        let shown = scene.warnings.into_inner().expect("no panic");
+        assert_eq!(shown.len(), warnings, "{shown:?}");
+    }
 }
 
 #[test]

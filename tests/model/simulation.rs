@@ -5,16 +5,15 @@ mod disk;
 
 use std::io::ErrorKind;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use skopeo_index::audit_log::requires_sync;
 use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
-use skopeo_index::os::{CancelToken, best_effort};
+use skopeo_index::os::{CancelToken, PathError, best_effort};
 use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
 use skopeo_index::skopeo::CommandRunner;
-use skopeo_index::store::DiskError;
 use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::audit::{ExchangeRecord, VerifierRecord};
 use skopeo_index_core::machine::{EffectError, FailureKind, ManifestBytes, Outcome, State};
@@ -91,7 +90,7 @@ impl Simulation {
         self.script().bug == Some(bug)
     }
 
-    fn call(&self, call: Call) -> Result<Answer, DiskError> {
+    fn call(&self, call: Call) -> Result<Answer, PathError> {
         let mut script = self.script();
         if script.crashed {
             return Err(error_of(&call, ErrorKind::Interrupted));
@@ -108,12 +107,8 @@ impl Simulation {
     }
 }
 
-fn error_of(call: &Call, kind: ErrorKind) -> DiskError {
-    DiskError::Io {
-        operation: "simulate",
-        path: PathBuf::from(format!("{call:?}")),
-        error: kind.into(),
-    }
+fn error_of(call: &Call, kind: ErrorKind) -> PathError {
+    PathError::new("simulate", Path::new(&format!("{call:?}")), kind)
 }
 
 fn text(path: &Path) -> Text {

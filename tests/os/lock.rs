@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use skopeo_index::os::CancelToken;
-use skopeo_index::store::{Disk, DiskError, LockGuard, LockWait, RealDisk, TryLock};
+use skopeo_index::store::{Disk, DiskError, LockGuard, LockWait, RealDisk};
 use skopeo_index_core::machine::CancelReason;
 use test_support::program::fakes::never_cancelled;
 
@@ -29,20 +29,20 @@ fn wait_until_contended<T>(waiter: &ScopedJoinHandle<'_, T>, file: &Path) {
     }
 }
 
-fn lock(file: &Path, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+fn lock(file: &Path, wait: LockWait<'_>) -> Result<Option<LockGuard>, DiskError> {
     let dir = RealDisk.open_dir(file.parent().expect("a directory"))?;
     RealDisk.lock(&dir, "lock", wait)
 }
 
 fn acquire(file: &Path) -> LockGuard {
     match lock(file, LockWait::Try) {
-        Ok(TryLock::Acquired(guard)) => guard,
+        Ok(Some(guard)) => guard,
         _ => panic!("the lock is free"),
     }
 }
 
 fn is_contended(file: &Path) -> bool {
-    matches!(lock(file, LockWait::Try), Ok(TryLock::Contended))
+    matches!(lock(file, LockWait::Try), Ok(None))
 }
 
 fn lock_file() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -64,10 +64,7 @@ fn lock_contended_is_acquired_by_the_waiter_once_released() {
             assert!(is_contended(&file));
         }
         drop(guard);
-        assert!(matches!(
-            waiter.join().expect("no panic"),
-            Ok(TryLock::Acquired(_))
-        ));
+        assert!(matches!(waiter.join().expect("no panic"), Ok(Some(_))));
     });
 }
 
@@ -84,13 +81,13 @@ fn lock_dropped_is_released_though_a_forked_child_shares_the_file() {
 }
 
 #[test]
-fn lock_never_released_times_out_as_contended() {
+fn lock_never_released_times_out() {
     let deadline = Instant::now() + Duration::from_secs(600);
     let cancel = CancelToken::new(Some(deadline)).expect("a pipe");
     let (_dir, file) = lock_file();
     let _guard = acquire(&file);
     let attempt = lock(&file, LockWait::Blocking(&cancel));
-    assert!(matches!(attempt, Ok(TryLock::Contended)));
+    assert!(matches!(attempt, Ok(None)));
 }
 
 #[test]
@@ -109,7 +106,7 @@ fn lock_wait_cancelled_returns_the_reason() {
 }
 
 #[test]
-fn lock_file_removed_while_waiting_is_unlinked() {
+fn lock_file_removed_while_waiting_is_not_acquired() {
     let ((_dir, file), cancel) = (lock_file(), never_cancelled());
     let guard = acquire(&file);
     std::thread::scope(|scope| {
@@ -117,9 +114,6 @@ fn lock_file_removed_while_waiting_is_unlinked() {
         wait_until_contended(&waiter, &file);
         fs::remove_file(&file).expect("the lock's file");
         drop(guard);
-        assert!(matches!(
-            waiter.join().expect("no panic"),
-            Ok(TryLock::Unlinked)
-        ));
+        assert!(matches!(waiter.join().expect("no panic"), Ok(None)));
     });
 }

@@ -54,9 +54,9 @@ fn faulty_cache(root: PathBuf, n: usize, fault: Fault) -> (Store, Arc<FaultyDisk
 }
 
 /// The errno with which the system refused a call.
-fn errno<T>(result: Result<T, DiskError>) -> Option<i32> {
-    match result.err()? {
-        DiskError::Io { error, .. } => error.raw_os_error(),
+fn errno<T>(result: Result<T, impl Into<DiskError>>) -> Option<i32> {
+    match result.err()?.into() {
+        DiskError::Io(error) => error.error.raw_os_error(),
         DiskError::Cancelled(_) => None,
     }
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use skopeo_index::audit_log::{TilesError, read_intact_log, sync_log, write_tiles};
-use skopeo_index::signing::{SigningKey, sign_with};
-use skopeo_index_core::audit::{Checkpoint, KeyName, NoteError, SavedCheckpoint};
+use skopeo_index::signing::{SigningKey, sign_checkpoint};
+use skopeo_index_core::audit::{Checkpoint, KeyName, SavedCheckpoint};
 
 use super::trust::SigningArgs;
 use crate::cli::output::{self, CliError};
@@ -37,7 +37,7 @@ pub(super) struct CheckpointArgs {
 
 pub(super) fn checkpoint(args: &CheckpointArgs) -> Result<(), CliError> {
     let key = args.signing.read()?;
-    let saved = sign(key.as_ref(), read_intact_log(&args.file)?, &args.file)?;
+    let saved = sign(key.as_ref(), read_intact_log(&args.file, None)?, &args.file)?;
     output::bytes(saved.to_string().into_bytes())
 }
 
@@ -50,8 +50,7 @@ pub(super) fn sign(
     if key.is_some() {
         sync_log(log)?;
     }
-    let saved = sign_with(key, checkpoint);
-    saved.map_err(|error: NoteError| CliError::other(error.to_string()))
+    sign_checkpoint(key, checkpoint).map_err(|error| CliError::other(error.to_string()))
 }
 
 /// Write the log as C2SP tlog-tiles, for a static web server

@@ -119,7 +119,7 @@ fn write_statements(
     mut write: impl FnMut(&Value) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let log = &args.file;
-    let checkpoint = read_intact_log(log)?;
+    let checkpoint = read_intact_log(log, None)?;
     let verifier = args.verifier(&checkpoint.origin)?;
     let mut runs = OpenRuns::default();
     let (mut written, mut skipped) = (0_u64, 0_u64);

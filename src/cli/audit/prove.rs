@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ArgGroup;
-use skopeo_index::audit_log::read_extended_log;
+use skopeo_index::audit_log::read_intact_log;
 use skopeo_index_core::audit::{ConsistencyProof, InclusionProof, PathBuilder};
 
 use super::checkpoint::sign;
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let key = args.signing.read()?;
     let earlier = args.from.as_deref().map(read_checkpoint).transpose()?;
     let earlier = earlier.as_ref().map(|saved| saved.checkpoint());
-    let checkpoint = read_extended_log(&args.file, earlier)?;
+    let checkpoint = read_intact_log(&args.file, earlier)?;
     let signed = sign(key.as_ref(), checkpoint.clone(), &args.file)?;
     let old_size = earlier.map_or(0, |earlier| earlier.size);
     let mut builder = match args.seq {

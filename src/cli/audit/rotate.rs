@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use skopeo_index::audit_log::{LogWriter, ReadError};
+use skopeo_index::os::PathContext;
 use skopeo_index_core::audit::FileName;
 use skopeo_index_core::escape::EscapedPath;
 
@@ -27,10 +28,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let log = &args.file;
     // A log that doesn't exist is not created.
-    fs::metadata(log).map_err(|error| ReadError::Io {
-        path: log.to_owned(),
-        error,
-    })?;
+    fs::metadata(log)
+        .context("read", log)
+        .map_err(ReadError::from)?;
     let cancel = cancel_on_signals(None)?;
     let name = match &args.to {
         Some(to) => kept_name(log, to)?,
@@ -56,10 +56,8 @@ fn kept_name(log: &Path, to: &Path) -> Result<FileName, CliError> {
 }
 
 fn first_free_name(log: &Path) -> Result<FileName, CliError> {
-    let log = fs::canonicalize(log).map_err(|error| ReadError::Io {
-        path: log.to_owned(),
-        error,
-    })?;
+    let log = fs::canonicalize(log).context("read", log);
+    let log = log.map_err(ReadError::from)?;
     for n in 1_u32.. {
         let name = file_name(&log, &format!(".{n}"))?;
         if log

@@ -1,10 +1,10 @@
 //! `skopeo-index audit show`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
-use skopeo_index::audit_log::{OpenRuns, is_bad, verify_log};
+use skopeo_index::audit_log::{OpenRuns, is_bad, verify_logs};
 use skopeo_index_core::audit::{
     Entry, FetchEngine, FetchOrigin, Finding, Invocation, KeepObjects, ParsedLine, Record,
     SourceInfo, TransitionRecord,
@@ -50,16 +50,13 @@ const HEAD: [&str; 9] = [
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let (mut runs, mut table, mut worst) = (OpenRuns::default(), Table::new(HEAD), None);
-    let mut warn = |findings: &[Finding]| {
+    let take = |log: &Path, line: Option<&ParsedLine>, findings: Vec<Finding>| {
         for finding in findings.iter().filter(|finding| is_bad(finding)) {
             worst = worst.max(Some(finding.kind.severity()));
             let finding = Escaped(&finding.to_string()).to_string();
-            output::print_stderr(&format!("{}: {finding}", EscapedPath(&args.file)));
+            output::print_stderr(&format!("{}: {finding}", EscapedPath(log)));
         }
-    };
-    let take = |line: &ParsedLine, findings: Vec<Finding>| {
-        warn(&findings);
-        let Some(record) = line.record() else {
+        let Some(record) = line.and_then(ParsedLine::record) else {
             return Ok(());
         };
         match (runs.fetch_end(record), &record.entry) {
@@ -80,11 +77,10 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             _ => Ok(()),
         }
     };
-    let (_, findings) = verify_log::<CliError>(&args.file, None, KeepObjects::No, take)?;
+    verify_logs::<CliError>(&[&args.file], None, KeepObjects::No, take)?;
     if args.format == ShowFormat::Table {
         table.print()?;
     }
-    warn(&findings);
     Ok(of_severity(worst))
 }
 

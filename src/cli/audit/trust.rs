@@ -145,7 +145,7 @@ impl From<SigningKeyError> for CliError {
     fn from(error: SigningKeyError) -> Self {
         let status = match &error {
             SigningKeyError::Key { .. } | SigningKeyError::Pem { .. } => ExitStatus::Usage,
-            SigningKeyError::Io { .. } => ExitStatus::Other,
+            SigningKeyError::Io(_) => ExitStatus::Other,
         };
         Self::new(status, error.to_string())
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use skopeo_index::audit_log::{check_objects, verify_chain};
+use skopeo_index::audit_log::{check_objects, verify_logs};
 use skopeo_index_core::audit::{Finding, KeepObjects, Severity};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
@@ -111,8 +111,10 @@ fn verify(args: &Args) -> Result<ExitStatus, CliError> {
         worst: None,
         count: 0,
     };
-    let summary = verify_chain(logs, checkpoint, keep, |log, finding| {
-        printer.print((logs.len() > 1).then_some(log), finding)
+    let summary = verify_logs(logs, checkpoint, keep, |log, _, findings| {
+        let log = (logs.len() > 1).then_some(log);
+        let mut findings = findings.iter();
+        findings.try_for_each(|finding| printer.print(log, finding))
     })?;
     if let Some(cache) = cache {
         check_objects(&summary.committed, cache, |finding| {

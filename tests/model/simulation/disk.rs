@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use skopeo_index::os::PathError;
 use skopeo_index::store::{
     Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RenameOutcome,
-    StagedFile, TryLock,
+    StagedFile,
 };
 use skopeo_index_core::machine::CacheEntry;
 
@@ -47,7 +48,7 @@ impl Drop for SimulatedLock {
 }
 
 impl Simulation {
-    fn make(&self, dir: Text) -> Result<Made, DiskError> {
+    fn make(&self, dir: Text) -> Result<Made, PathError> {
         match self.call(Call::MakeDir(dir)) {
             Ok(_) => Ok(Made::New),
             Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(Made::Existing),
@@ -55,7 +56,7 @@ impl Simulation {
         }
     }
 
-    fn rename_path(&self, from: Text, to: Text) -> Result<RenameOutcome, DiskError> {
+    fn rename_path(&self, from: Text, to: Text) -> Result<RenameOutcome, PathError> {
         match self.call(Call::Rename(from, to)) {
             Ok(_) => Ok(RenameOutcome::Renamed),
             Err(error) if error.is(ErrorKind::AlreadyExists) => Ok(RenameOutcome::TargetExists),
@@ -63,9 +64,9 @@ impl Simulation {
         }
     }
 
-    fn remove_all(&self, path: Text) -> Result<(), DiskError> {
-        let allow_missing = |removed| match removed {
-            Err(DiskError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => Ok(()),
+    fn remove_all(&self, path: Text) -> Result<(), PathError> {
+        let allow_missing = |removed: Result<(), PathError>| match removed {
+            Err(error) if error.is(ErrorKind::NotFound) => Ok(()),
             other => other,
         };
         match self.call(Call::Unlink(path)) {
@@ -82,12 +83,12 @@ impl Simulation {
 }
 
 impl Disk for Simulation {
-    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError> {
+    fn open_dir(&self, path: &Path) -> Result<Dir, PathError> {
         self.call(Call::OpenDir(text(path)))?;
         Ok(Dir::simulated(path.to_owned()))
     }
 
-    fn make_dir(&self, dir: &Path) -> Result<(), DiskError> {
+    fn make_dir(&self, dir: &Path) -> Result<(), PathError> {
         self.make(text(dir)).map(drop)
     }
 
@@ -95,14 +96,14 @@ impl Disk for Simulation {
         path.ancestors().skip(1).map(Into::into).collect()
     }
 
-    fn sync_path(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_path(&self, path: &Path) -> Result<(), PathError> {
         if self.has(SeededBug::DirectoryNeverSynced) {
             return Ok(());
         }
         self.call(Call::SyncDir(text(path))).map(drop)
     }
 
-    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         match self.open_dir(&parent.path().join(name)) {
             Err(error)
                 if error.is(ErrorKind::NotADirectory) && self.has(SeededBug::LinkFollowed) =>
@@ -113,12 +114,12 @@ impl Disk for Simulation {
         }
     }
 
-    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         self.make(in_dir(parent, name))?;
         self.open_private_dir(parent, name)
     }
 
-    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError> {
         let process = self.script().name;
         for n in 0.. {
             let name = format!("{prefix}{process}{n}");
@@ -130,15 +131,20 @@ impl Disk for Simulation {
         unreachable!("the names are unlimited")
     }
 
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError> {
         let path = in_dir(dir, name);
         let file = match self.call(Call::OpenLock(path)) {
             Ok(Answer::Opened(file)) => file,
             Err(error) if error.is(ErrorKind::InvalidInput) && self.has(SeededBug::PipeAwaited) => {
                 self.call(Call::AwaitPipe(path))?;
-                return Err(error);
+                return Err(error.into());
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
             Ok(_) => unreachable!("the answer to OpenLock is Opened or Error"),
         };
         let mode = match wait {
@@ -146,23 +152,22 @@ impl Disk for Simulation {
             LockWait::Blocking(_) => LockMode::Blocking,
         };
         if mode == LockMode::Try && self.has(SeededBug::SweptWithoutLock) {
-            return Ok(TryLock::Acquired(Box::new(())));
+            return Ok(Some(Box::new(())));
         }
         Ok(match self.call(Call::Lock(file, mode))? {
-            Answer::Contended => TryLock::Contended,
-            Answer::Unlinked => TryLock::Unlinked,
+            Answer::Contended | Answer::Unlinked => None,
             _ => {
                 self.script().locks.push(file);
                 if mode == LockMode::Blocking && self.has(SeededBug::LockedTwice) {
                     self.call(Call::Lock(file, mode))?;
                 }
                 let guard: LockGuard = Box::new(SimulatedLock(self.clone(), file));
-                TryLock::Acquired(guard)
+                Some(guard)
             }
         })
     }
 
-    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError> {
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, PathError> {
         let (file, bytes) = (in_dir(dir, name), str::from_utf8(bytes).expect("UTF-8"));
         self.call(Call::Create(file))?;
         self.call(Call::Write(file, intern(bytes)))?;
@@ -172,7 +177,7 @@ impl Disk for Simulation {
         Ok(StagedFile::named(file.into()))
     }
 
-    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, PathError> {
         let (from, to) = (text(file.path()), in_dir(to, name));
         if self.has(SeededBug::WrittenInPlace)
             && let Answer::File(_, bytes) = self.call(Call::Read(from))?
@@ -189,7 +194,7 @@ impl Disk for Simulation {
         Ok(outcome)
     }
 
-    fn read(&self, dir: &Dir, name: &str, _: usize) -> Result<ReadFile, DiskError> {
+    fn read(&self, dir: &Dir, name: &str, _: usize) -> Result<ReadFile, PathError> {
         Ok(match self.call(Call::Read(in_dir(dir, name)))? {
             Answer::File((path, number), bytes) => {
                 let content = Vec::from(bytes).into();
@@ -205,14 +210,14 @@ impl Disk for Simulation {
         })
     }
 
-    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError> {
+    fn sync_file(&self, file: &OpenFile) -> Result<(), PathError> {
         if self.has(SeededBug::FileNeverSynced) {
             return Ok(());
         }
         self.call(Call::SyncOpened(file_id(file))).map(drop)
     }
 
-    fn sync_file_system(&self, _: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, DiskError> {
+    fn sync_file_system(&self, _: &Dir, files: &[OpenFile]) -> Result<FileSystemSync, PathError> {
         let skipped = files.first().map(file_id);
         let skipped = skipped.filter(|_| self.has(SeededBug::SyncSkipsFile));
         let call = Call::SyncFileSystem { skipped };
@@ -231,7 +236,7 @@ impl Disk for Simulation {
         true
     }
 
-    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
+    fn sync_dir(&self, dir: &Dir) -> Result<(), PathError> {
         self.sync_path(dir.path())
     }
 
@@ -239,22 +244,22 @@ impl Disk for Simulation {
         &self,
         (from, name): (&Dir, &str),
         (to, new_name): (&Dir, &str),
-    ) -> Result<RenameOutcome, DiskError> {
+    ) -> Result<RenameOutcome, PathError> {
         self.rename_path(in_dir(from, name), in_dir(to, new_name))
     }
 
-    fn replace(&self, _: &Dir, _: &str, _: &[u8]) -> Result<(), DiskError> {
+    fn replace(&self, _: &Dir, _: &str, _: &[u8]) -> Result<(), PathError> {
         unreachable!("names are outside the model")
     }
 
-    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, PathError> {
         let Answer::Names(names) = self.call(Call::List(text(dir.path())))? else {
             unreachable!("the answer to List is Names or Error")
         };
         Ok(names.into_iter().map(OsString::from).collect())
     }
 
-    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError> {
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), PathError> {
         self.remove_all(in_dir(dir, name))
     }
 }

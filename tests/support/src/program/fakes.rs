@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
-use skopeo_index::os::CancelToken;
+use skopeo_index::os::{CancelToken, PathError};
 use skopeo_index::skopeo::{CommandRunner, Skopeo};
 use skopeo_index::store::{
-    Dir, Disk, DiskError, FileSystemSync, LockWait, OpenFile, ReadFile, RealDisk, RenameOutcome,
-    StagedFile, Store, TryLock,
+    Dir, Disk, DiskError, FileSystemSync, LockGuard, LockWait, OpenFile, ReadFile, RealDisk,
+    RenameOutcome, StagedFile, Store,
 };
 use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::digest::Digest;
@@ -290,18 +290,15 @@ impl FaultyDisk {
         self.calls() >= self.fails_at
     }
 
-    fn call<T>(
+    fn call<T, E: From<PathError>>(
         &self,
         path: &Path,
-        call: impl FnOnce() -> Result<T, DiskError>,
-    ) -> Result<T, DiskError> {
+        call: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let n = 1 + self.calls.fetch_add(1, Ordering::SeqCst);
         let refuse = |errno| {
-            Err(DiskError::Io {
-                operation: "use",
-                path: path.to_owned(),
-                error: io::Error::from_raw_os_error(errno),
-            })
+            let error = io::Error::from_raw_os_error(errno);
+            Err(PathError::new("use", path, error).into())
         };
         match self.fault {
             Fault::Crash if n >= self.fails_at => crash(),
@@ -313,70 +310,75 @@ impl FaultyDisk {
 }
 
 impl Disk for FaultyDisk {
-    fn open_dir(&self, path: &Path) -> Result<Dir, DiskError> {
+    fn open_dir(&self, path: &Path) -> Result<Dir, PathError> {
         self.call(path, || RealDisk.open_dir(path))
     }
-    fn make_dir(&self, path: &Path) -> Result<(), DiskError> {
+    fn make_dir(&self, path: &Path) -> Result<(), PathError> {
         self.call(path, || RealDisk.make_dir(path))
     }
     fn ancestors(&self, path: &Path) -> Vec<PathBuf> {
         RealDisk.ancestors(path)
     }
-    fn sync_path(&self, path: &Path) -> Result<(), DiskError> {
+    fn sync_path(&self, path: &Path) -> Result<(), PathError> {
         self.call(path, || RealDisk.sync_path(path))
     }
-    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn open_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         self.call(&parent.path().join(name), || {
             RealDisk.open_private_dir(parent, name)
         })
     }
-    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, DiskError> {
+    fn make_private_dir(&self, parent: &Dir, name: &str) -> Result<Dir, PathError> {
         self.call(&parent.path().join(name), || {
             RealDisk.make_private_dir(parent, name)
         })
     }
-    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), DiskError> {
+    fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError> {
         self.call(parent.path(), || RealDisk.make_unique_dir(parent, prefix))
     }
-    fn lock(&self, dir: &Dir, name: &str, wait: LockWait<'_>) -> Result<TryLock, DiskError> {
+    fn lock(
+        &self,
+        dir: &Dir,
+        name: &str,
+        wait: LockWait<'_>,
+    ) -> Result<Option<LockGuard>, DiskError> {
         self.call(&dir.path().join(name), || RealDisk.lock(dir, name, wait))
     }
-    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, DiskError> {
+    fn stage(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<StagedFile, PathError> {
         self.call(&dir.path().join(name), || RealDisk.stage(dir, name, bytes))
     }
-    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, DiskError> {
+    fn publish(&self, file: &StagedFile, to: &Dir, name: &str) -> Result<RenameOutcome, PathError> {
         let object = to.path().join(name);
         (self.before_publishing)(file.path(), &object);
         let published = self.call(&object, || RealDisk.publish(file, to, name));
         (self.after_publishing)(file.path(), &object);
         published
     }
-    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, DiskError> {
+    fn read(&self, dir: &Dir, name: &str, max: usize) -> Result<ReadFile, PathError> {
         self.call(&dir.path().join(name), || RealDisk.read(dir, name, max))
     }
-    fn sync_file(&self, file: &OpenFile) -> Result<(), DiskError> {
+    fn sync_file(&self, file: &OpenFile) -> Result<(), PathError> {
         self.call(file.path(), || RealDisk.sync_file(file))
     }
-    fn sync_file_system(&self, dir: &Dir, _: &[OpenFile]) -> Result<FileSystemSync, DiskError> {
+    fn sync_file_system(&self, dir: &Dir, _: &[OpenFile]) -> Result<FileSystemSync, PathError> {
         self.call(dir.path(), || Ok(self.file_system_sync))
     }
     fn is_on_file_system_of(&self, dir: &Dir, path: &Path) -> bool {
         RealDisk.is_on_file_system_of(dir, path)
     }
-    fn sync_dir(&self, dir: &Dir) -> Result<(), DiskError> {
+    fn sync_dir(&self, dir: &Dir) -> Result<(), PathError> {
         self.call(dir.path(), || RealDisk.sync_dir(dir))
     }
-    fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, DiskError> {
+    fn rename(&self, from: (&Dir, &str), to: (&Dir, &str)) -> Result<RenameOutcome, PathError> {
         self.call(&to.0.path().join(to.1), || RealDisk.rename(from, to))
     }
-    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> Result<(), PathError> {
         let path = dir.path().join(name);
         self.call(&path, || RealDisk.replace(dir, name, bytes))
     }
-    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, DiskError> {
+    fn list(&self, dir: &Dir) -> Result<Vec<OsString>, PathError> {
         self.call(dir.path(), || RealDisk.list(dir))
     }
-    fn remove(&self, dir: &Dir, name: &str) -> Result<(), DiskError> {
+    fn remove(&self, dir: &Dir, name: &str) -> Result<(), PathError> {
         self.call(&dir.path().join(name), || RealDisk.remove(dir, name))
     }
 }
