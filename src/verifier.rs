@@ -6,7 +6,6 @@
 //!
 //! What a verifier does to its copy changes nothing: the bytes in memory are committed.
 
-use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -136,8 +135,7 @@ impl VerifierRunner for VerifierPrograms {
             path: copy.clone(),
             error,
         })?;
-        let arguments = command.arguments(request, &copy.to_string_lossy());
-        let argv: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+        let argv = command.arguments(request, copy.as_os_str());
         let (sha256, started) = (program.sha256(cancel), Instant::now());
         let line = CommandLine {
             program: &program.path,
