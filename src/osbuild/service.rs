@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
 use skopeo_index_core::audit::{Labels, LogId};
 use skopeo_index_core::escape::truncate;
 use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network, Provenance};
@@ -188,8 +186,8 @@ impl Service<'_> {
                 ));
             });
             session.end().map_err(io::Error::other)?;
-            Ok::<_, io::Error>(results)
-        })?
+            Ok(results)
+        })
     }
 }
 
@@ -197,33 +195,33 @@ impl Service<'_> {
 fn until_hung_up<T>(
     channel: &Channel,
     cancel: &CancelToken,
-    work: impl FnOnce() -> T,
+    work: impl FnOnce() -> io::Result<T>,
 ) -> io::Result<T> {
-    let (working, done) = pipe_with(PipeFlags::CLOEXEC)?;
-    Ok(thread::scope(|scope| {
-        scope.spawn(|| {
-            let (host, working) = (channel.as_fd(), working);
-            loop {
-                // Only a hang-up wakes the thread, not a call that waits in the socket.
-                let mut fds = [
-                    PollFd::new(&host, PollFlags::RDHUP),
-                    PollFd::new(&working, PollFlags::IN),
-                ];
-                if poll(&mut fds, None).is_err() {
-                    continue;
-                }
-                if !fds[0].revents().is_empty() {
-                    return cancel.cancel(CancelReason::HungUp);
-                }
-                if !fds[1].revents().is_empty() {
-                    return;
-                }
+    let (working, done) = io::pipe()?;
+    let watch = || {
+        loop {
+            // Only a hang-up wakes the thread, not a call that waits in the socket.
+            let mut fds = [
+                PollFd::new(channel, PollFlags::RDHUP),
+                PollFd::new(&working, PollFlags::IN),
+            ];
+            if poll(&mut fds, None).is_err() {
+                continue;
             }
-        });
+            if !fds[0].revents().is_empty() {
+                return cancel.cancel(CancelReason::HungUp);
+            }
+            if !fds[1].revents().is_empty() {
+                return;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        thread::Builder::new().spawn_scoped(scope, watch)?;
         let result = work();
         drop(done);
         result
-    }))
+    })
 }
 
 /// A line for each item, on the host's progress display.
