@@ -115,10 +115,8 @@ impl Performer<'_> {
                 }
             }
             Effect::Backoff { attempt } => {
-                match self.cancel.sleep(backoff(self.retry_delay, *attempt)) {
-                    None => Outcome::BackoffElapsed,
-                    Some(reason) => return Err(EffectError::Cancelled { reason }),
-                }
+                self.cancel.sleep(backoff(self.retry_delay, *attempt))?;
+                Outcome::BackoffElapsed
             }
             Effect::Authenticate {
                 request,

@@ -91,9 +91,7 @@ fn with_retries<T>(
             return Err(error);
         }
         on_retry(attempt, &error);
-        if let Some(reason) = cancel.sleep(backoff(retry.delay, attempt)) {
-            return Err(EffectError::Cancelled { reason });
-        }
+        cancel.sleep(backoff(retry.delay, attempt))?;
         attempt += 1;
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn acquire(
             LockAttempt::TimedOut if begun.elapsed() < timeout.running => {}
             attempt => return Ok(attempt),
         }
-        if let Some(reason) = cancel.sleep(LOCK_POLL_INTERVAL) {
+        if let Err(reason) = cancel.sleep(LOCK_POLL_INTERVAL) {
             if begun.elapsed() >= timeout.cancelled {
                 return Ok(LockAttempt::Cancelled(reason));
             }

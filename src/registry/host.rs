@@ -48,8 +48,7 @@ impl Host {
             let message = format!("the registry asks to wait {left}, longer than the timeout");
             return Err(failure(FailureKind::RateLimited, &message));
         }
-        let cancelled = cancel.sleep(left);
-        cancelled.map_or(Ok(()), |reason| Err(EffectError::Cancelled { reason }))
+        Ok(cancel.sleep(left)?)
     }
 
     pub(super) fn not_before(&self) -> MutexGuard<'_, Option<Instant>> {

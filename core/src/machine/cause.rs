@@ -142,6 +142,7 @@ pub enum EffectError {
     #[error("{reason}")]
     Cancelled {
         /// Who or what cancelled it.
+        #[from]
         reason: CancelReason,
     },
     /// The audit log could not be written, so the transition must not be acted on.
