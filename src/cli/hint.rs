@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use skopeo_index::os::read_config_file;
 use skopeo_index::skopeo::{PrivateAuthFile, auth_files};
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
@@ -199,9 +200,7 @@ fn has_creds(options: &SkopeoOptions) -> bool {
 
 /// Reads a credentials file, if it is a regular file of JSON.
 fn read_auth_file(file: &Path) -> Option<Value> {
-    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    let bytes = is_file.then(|| std::fs::read(file).ok()).flatten()?;
-    serde_json::from_slice(&bytes).ok()
+    serde_json::from_slice(&read_config_file(file).ok()?).ok()
 }
 
 /// The credential helpers that credentials files name.
