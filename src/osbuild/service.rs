@@ -21,7 +21,7 @@ use crate::fetch::{
     ByteSource, EngineChoice, FetchId, FetchReport, Observer, Performer, Transition, Veto,
 };
 use crate::os::{CancelToken, best_effort};
-use crate::registry::{GateInputs, Registry, RegistryClient};
+use crate::registry::{GateInputs, RegistryClient};
 use crate::session::{Session, SessionConfig};
 use crate::skopeo::Skopeo;
 use crate::store::Store;
@@ -145,9 +145,7 @@ impl Service<'_> {
             .deadline
             .and_then(|time| Instant::now().checked_add(time));
         let cancel = Arc::new(CancelToken::new(deadline)?);
-        let (timeout, options) = (self.skopeo.command_timeout, self.skopeo.options);
-        let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
-        let registry = Registry::new(self.gate, client);
+        let registry = RegistryClient::new(self.gate, &cancel, self.skopeo.command_timeout);
         let source = match from {
             Some(cache) => ByteSource::Cache(cache),
             None => self.engine.source(&registry, self.skopeo, policy.attempts),
