@@ -1,5 +1,6 @@
 //! The service: answers calls until the host closes the connection.
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -13,13 +14,11 @@ use skopeo_index_core::audit::{Labels, LogId};
 use skopeo_index_core::escape::truncate;
 use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network, Provenance};
 use skopeo_index_core::osbuild::{Call, FILES, ItemBatch, ItemResult, ItemResults, exception};
-use skopeo_index_core::request::{Items, Request, TlsVerify};
+use skopeo_index_core::request::{Items, TlsVerify};
 
 use super::{Channel, ChannelError, ReplyFormat};
 use crate::audit_log::LogWriter;
-use crate::fetch::{
-    ByteSource, EngineChoice, FetchId, FetchReport, Observer, Performer, Transition, Veto,
-};
+use crate::fetch::{ByteSource, EngineChoice, FetchId, FetchReport, Observer, Performer};
 use crate::os::{CancelToken, best_effort};
 use crate::registry::{GateInputs, RegistryClient};
 use crate::session::{Session, SessionConfig};
@@ -131,7 +130,7 @@ impl Service<'_> {
         from: Option<&Store>,
         policy: FetchPolicy,
         channel: &Channel,
-    ) -> io::Result<ItemResults> {
+    ) -> Result<ItemResults, Box<dyn Error>> {
         let ItemBatch {
             requests,
             mut results,
@@ -152,10 +151,11 @@ impl Service<'_> {
         };
         let store = Store::at(cache.join(FILES));
         until_hung_up(channel, &cancel, || {
-            store.create().map_err(io::Error::other)?;
+            store.create()?;
             let log = self.audit_log.map(|log| LogWriter::open(log, &cancel));
-            let log = log.transpose().map_err(io::Error::other)?;
-            let log = log.map(|log| log.with_origin(self.origin.cloned()));
+            let log = log
+                .transpose()?
+                .map(|log| log.with_origin(self.origin.cloned()));
             let display = StatusLines {
                 total: requests.len(),
                 done: AtomicUsize::new(0),
@@ -175,15 +175,14 @@ impl Service<'_> {
                 labels: self.labels,
                 display: &display,
                 warn: &print_status,
-            });
-            let session = session.map_err(io::Error::other)?;
+            })?;
             session.fetch_and_record_names(&requests, |report| {
                 results.push(ItemResult::of_fetch(
                     report.request.digest(),
                     &report.result,
                 ));
             });
-            session.end().map_err(io::Error::other)?;
+            session.end()?;
             Ok(results)
         })
     }
@@ -193,8 +192,8 @@ impl Service<'_> {
 fn until_hung_up<T>(
     channel: &Channel,
     cancel: &CancelToken,
-    work: impl FnOnce() -> io::Result<T>,
-) -> io::Result<T> {
+    work: impl FnOnce() -> Result<T, Box<dyn Error>>,
+) -> Result<T, Box<dyn Error>> {
     let (working, done) = io::pipe()?;
     let watch = || {
         loop {
@@ -231,10 +230,6 @@ struct StatusLines {
 }
 
 impl Observer for StatusLines {
-    fn transition(&self, _: FetchId, _: &Request, _: &Transition) -> Result<(), Veto> {
-        Ok(())
-    }
-
     fn ended(&self, _: FetchId, report: &FetchReport) {
         let done = 1 + self.done.fetch_add(1, Ordering::Relaxed);
         let (name, digest) = (report.request.name(), report.request.digest().to_string());
