@@ -4,7 +4,6 @@
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 
-use rustix::process::{Resource, getrlimit};
 use skopeo_index_core::audit::{Labels, SourceInfo};
 use skopeo_index_core::machine::FetchPolicy;
 use skopeo_index_core::request::Request;
@@ -12,6 +11,7 @@ use skopeo_index_core::verifier::Verifiers;
 
 use crate::audit_log::{Identify, LogError, LogWriter, Recorder};
 use crate::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
+use crate::os::available_descriptors;
 use crate::skopeo::identify;
 use crate::store::DiskError;
 
@@ -136,12 +136,8 @@ fn is_of_another_user(error: &DiskError) -> bool {
 fn max_jobs() -> NonZeroUsize {
     /// Descriptors of a running command: two pipes with both ends, a pidfd, /dev/null, the
     /// pipe of exec, and an object that is written or read.
-    const PER_JOB: u64 = 9;
-    /// Descriptors of the process itself.
-    const RESERVED: u64 = 24;
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let jobs = limit.saturating_sub(RESERVED) / PER_JOB;
-    let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
+    const PER_JOB: usize = 9;
+    let jobs = available_descriptors() / PER_JOB;
     NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN)
 }
 

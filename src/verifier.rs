@@ -6,7 +6,6 @@
 //!
 //! What a verifier does to its copy changes nothing: the bytes in memory are committed.
 
-use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -20,7 +19,7 @@ use skopeo_index_core::escape::truncate_message;
 use skopeo_index_core::machine::{EffectError, ManifestBytes, Outcome};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoOptions};
-use skopeo_index_core::verifier::Verifiers;
+use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
 
 use crate::command::{
     self, CommandLimits, CommandLine, RunError, Stderr, find_program, hash_program,
@@ -83,19 +82,17 @@ impl VerifierPrograms {
         timeout: Duration,
         options: SkopeoOptions,
     ) -> Result<Self, RunError> {
-        let find = |program: &str| {
-            let program = Path::new(program);
+        let find = |command: &VerifierCommand| {
+            let program = Path::new(command.program());
             let path = find_program(program).ok_or_else(|| RunError::NotFound(program.into()))?;
             Ok(Program {
                 path: std::path::absolute(&path).unwrap_or(path),
                 hashed: Mutex::default(),
             })
         };
-        let commands = verifiers.as_slice().iter();
+        let programs: Result<_, RunError> = verifiers.as_slice().iter().map(find).collect();
         Ok(Self {
-            programs: commands
-                .map(|it| find(it.program()))
-                .collect::<Result<_, _>>()?,
+            programs: programs?,
             verifiers,
             timeout,
             options,
@@ -107,6 +104,37 @@ impl VerifierPrograms {
         let name = program.file_name().unwrap_or(program.as_os_str());
         let message = format!("{}: {text}", name.to_string_lossy());
         truncate_message(&redactor(&self.options).redact(&message))
+    }
+
+    fn outcome(
+        &self,
+        program: &Path,
+        result: Result<CommandOutput, RunError>,
+    ) -> Result<Outcome<ManifestBytes>, EffectError> {
+        let no_verdict = match result {
+            Ok(CommandOutput {
+                exit: Exit::Status(status),
+                stdout,
+                ..
+            }) => {
+                let message = match status {
+                    0 => String::new(),
+                    _ => self.message(program, &last_line(&stdout)),
+                };
+                return Ok(Outcome::VerifierExited { message, status });
+            }
+            Ok(CommandOutput {
+                exit: Exit::Signal(signal),
+                ..
+            }) => format!("killed by signal {signal}"),
+            Err(RunError::Cancelled(reason)) => return Err(reason.into()),
+            Err(RunError::NotFound(_)) => "command not found".to_owned(),
+            Err(RunError::Io { error, .. }) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(EffectError::Verifier {
+            message: self.message(program, &no_verdict),
+        })
     }
 }
 
@@ -131,8 +159,7 @@ impl VerifierRunner for VerifierPrograms {
         })?;
         let copy = dir.join(COPY);
         let stdin = write_copy(&copy, content.as_slice()).context("write", &copy)?;
-        let arguments = command.arguments(request, &copy.to_string_lossy());
-        let argv: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+        let argv = command.arguments(request, copy.as_os_str());
         let (sha256, started) = (program.sha256(cancel), Instant::now());
         let line = CommandLine {
             program: &program.path,
@@ -155,35 +182,6 @@ impl VerifierRunner for VerifierPrograms {
             sha256,
         });
         self.outcome(&program.path, result)
-    }
-}
-
-impl VerifierPrograms {
-    fn outcome(
-        &self,
-        program: &Path,
-        result: Result<CommandOutput, RunError>,
-    ) -> Result<Outcome<ManifestBytes>, EffectError> {
-        let no_verdict = |text: &str| EffectError::Verifier {
-            message: self.message(program, text),
-        };
-        match result {
-            Ok(CommandOutput { exit, stdout, .. }) => match exit {
-                Exit::Status(0) => Ok(Outcome::VerifierExited {
-                    message: String::new(),
-                    status: 0,
-                }),
-                Exit::Status(status) => Ok(Outcome::VerifierExited {
-                    message: self.message(program, &last_line(&stdout)),
-                    status,
-                }),
-                Exit::Signal(signal) => Err(no_verdict(&format!("killed by signal {signal}"))),
-            },
-            Err(RunError::Cancelled(reason)) => Err(EffectError::Cancelled { reason }),
-            Err(RunError::NotFound(_)) => Err(no_verdict("command not found")),
-            Err(RunError::Io { error, .. }) => Err(no_verdict(&error.to_string())),
-            Err(error) => Err(no_verdict(&error.to_string())),
-        }
     }
 }
 

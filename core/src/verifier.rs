@@ -1,6 +1,8 @@
 //! Verifiers: programs of the operator's choice, each of which approves verified bytes by
 //! exiting with 0.
 
+use std::ffi::{OsStr, OsString};
+
 use serde::{Deserialize, Serialize};
 
 use crate::escape::quote;
@@ -99,12 +101,12 @@ impl VerifierCommand {
 
     /// The arguments for a request, of whose verified bytes `file` has a copy.
     #[must_use]
-    pub fn arguments(&self, request: &Request, file: &str) -> Vec<String> {
+    pub fn arguments(&self, request: &Request, file: &OsStr) -> Vec<OsString> {
         let (name, digest) = (request.name().without_tag(), request.digest());
         let value = |placeholder: &str| match placeholder {
-            "{name}" => name.to_owned(),
-            "{digest}" => digest.to_string(),
-            "{reference}" => format!("{name}@{digest}"),
+            "{name}" => name.into(),
+            "{digest}" => digest.to_string().into(),
+            "{reference}" => format!("{name}@{digest}").into(),
             // The only other one.
             _ => file.to_owned(),
         };
@@ -139,14 +141,15 @@ impl TryFrom<Vec<String>> for VerifierCommand {
 }
 
 /// Replaces the placeholders of a word, once: what is inserted is not searched.
-fn expand(word: &str, value: impl Fn(&str) -> String) -> String {
-    let (mut expanded, mut rest) = (String::new(), word);
+fn expand(word: &str, value: impl Fn(&str) -> OsString) -> OsString {
+    let (mut expanded, mut rest) = (OsString::new(), word);
     while let Some((before, placeholder, after)) = next_placeholder(rest) {
-        expanded.push_str(before);
-        expanded.push_str(&value(placeholder));
+        expanded.push(before);
+        expanded.push(value(placeholder));
         rest = after;
     }
-    expanded + rest
+    expanded.push(rest);
+    expanded
 }
 
 /// The next placeholder, lower-case letters in braces, and the text around it. Other braces

@@ -38,7 +38,7 @@ fn placeholders_are_replaced_in_every_argument() {
         ("", String::new()),
     ] {
         let command = command(&["cosign", "verify", word]).expect("a command");
-        let arguments = command.arguments(&request(), "/f");
+        let arguments = command.arguments(&request(), "/f".as_ref());
         assert_eq!(arguments, ["verify", &expected], "{word}");
     }
 }
@@ -46,7 +46,7 @@ fn placeholders_are_replaced_in_every_argument() {
 #[test]
 fn inserted_text_is_not_searched_for_placeholders() {
     let command = command(&["v", "{file}"]).expect("a command");
-    let arguments = command.arguments(&request(), "/{name}/{digest}");
+    let arguments = command.arguments(&request(), "/{name}/{digest}".as_ref());
     assert_eq!(arguments, ["/{name}/{digest}"]);
 }
 
@@ -83,11 +83,11 @@ proptest! {
     #[test]
     fn command_of_any_words_has_as_many_arguments(words in prop::collection::vec("[-=a-z{} /\u{e9}]{0,12}", 0..5)) {
         if let Ok(command) = VerifierCommand::try_from(words.clone()) {
-            let arguments = command.arguments(&request(), "/f");
+            let arguments = command.arguments(&request(), "/f".as_ref());
             prop_assert_eq!(arguments.len() + 1, words.len());
             for (argument, word) in arguments.iter().zip(&words[1..]) {
                 let has_braces = word.contains('{');
-                prop_assert!(argument == word || has_braces);
+                prop_assert!(argument == word.as_str() || has_braces);
             }
             let json = serde_json::to_string(&command).expect("JSON");
             prop_assert_eq!(serde_json::from_str::<VerifierCommand>(&json).expect("a command"), command);

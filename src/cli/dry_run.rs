@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use skopeo_index::fetch::{Engine, EngineChoice, EngineUse};
 use skopeo_index::os::CancelToken;
-use skopeo_index::registry::Registry;
+use skopeo_index::registry::RegistryClient;
 use skopeo_index::skopeo::{CommandRunner, PrivateAuthFile};
 use skopeo_index::store::Store;
 use skopeo_index_core::machine::{Method, Network, ObjectStatus};
@@ -30,7 +30,7 @@ pub(super) struct DryRun<'a> {
     pub(super) run: &'a RunArgs,
     pub(super) skopeo: &'a SkopeoArgs,
     pub(super) options: &'a SkopeoOptions,
-    pub(super) registry: &'a Registry<'a>,
+    pub(super) registry: &'a RegistryClient<'a>,
     pub(super) format: Format,
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use skopeo_index::audit_log::LogWriter;
 use skopeo_index::fetch::{FetchReport, Performer};
-use skopeo_index::registry::{Registry, RegistryClient};
+use skopeo_index::registry::RegistryClient;
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::store::Store;
 use skopeo_index_core::osbuild::SOURCE;
@@ -101,9 +101,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     let login = args.images.log_in(images, &cancel)?;
     let options = &login.options;
     let inputs = args.run.gate_inputs(skopeo_args, options);
-    let timeout = skopeo_args.command_timeout;
-    let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
-    let registry = Registry::new(&inputs, client);
+    let registry = RegistryClient::new(&inputs, &cancel, skopeo_args.command_timeout);
     if args.dry_run {
         notes.iter().for_each(|note| output::print_stderr(note));
         let dry_run = DryRun {

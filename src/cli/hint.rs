@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use skopeo_index::skopeo::{PrivateAuthFile, auth_files, read_auth_file};
+use skopeo_index::os::read_config_file;
+use skopeo_index::skopeo::{PrivateAuthFile, auth_files};
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
@@ -208,7 +209,7 @@ fn has_creds(options: &SkopeoOptions) -> bool {
 
 /// The JSON of a credentials file.
 fn parse_auth_file(file: &Path) -> Option<Value> {
-    serde_json::from_slice(&read_auth_file(file)?).ok()
+    serde_json::from_slice(&read_config_file(file).ok()?).ok()
 }
 
 /// The credential helpers that credentials files name.

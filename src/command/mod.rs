@@ -11,13 +11,12 @@ mod program;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, PipeReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::pipe::{PipeFlags, pipe_with};
 use skopeo_index_core::machine::CancelReason;
 use skopeo_index_core::skopeo::CommandOutput;
 
@@ -25,7 +24,7 @@ pub use outputs::MAX_STAGING_SIZE;
 pub use program::{find_program, hash_program, is_path};
 
 use self::child::Running;
-use self::outputs::{CollectError, Collector, Output};
+use self::outputs::{Collector, Output};
 use crate::os::{CancelToken, kill_with_parent};
 
 /// Upper bound of timeouts, so that adding to one can't overflow: a year.
@@ -88,13 +87,23 @@ pub enum RunError {
     },
     /// The run was cancelled.
     #[error(transparent)]
-    Cancelled(CancelReason),
+    Cancelled(#[from] CancelReason),
     /// It wrote more to stdout than it may.
     #[error("more than {0} bytes of output")]
     OutputTooLarge(usize),
     /// It wrote more to its directory than any index takes.
     #[error("more than {0} bytes copied: this is not an index (a single image?)")]
     StagingTooLarge(u64),
+}
+
+impl RunError {
+    fn io(program: &Path, error: io::Error) -> Self {
+        let program = program.to_owned();
+        match error.kind() {
+            ErrorKind::NotFound => Self::NotFound(program),
+            _ => Self::Io { program, error },
+        }
+    }
 }
 
 /// Runs a command within `limits` in a process group of its own, which is killed when the
@@ -107,31 +116,21 @@ pub fn run(
     limits: &CommandLimits<'_>,
     cancel: &CancelToken,
 ) -> Result<CommandOutput, RunError> {
-    if let Some(reason) = cancel.cancelled() {
-        return Err(RunError::Cancelled(reason));
-    }
+    cancel.check()?;
     let program = line.program;
-    let failed = |error: io::Error| {
-        let program = program.to_owned();
-        match error.kind() {
-            ErrorKind::NotFound => RunError::NotFound(program),
-            _ => RunError::Io { program, error },
-        }
-    };
+    let failed = |error| RunError::io(program, error);
     let until = Instant::now() + limits.timeout.min(MAX_TIMEOUT);
-    let (running, stdout, stderr) = spawn(line).map_err(failed)?;
+    let (mut running, stdout, stderr) = spawn(line).map_err(failed)?;
     let collector = Collector {
+        program,
         stdout: Output::new(Some(stdout)),
         stderr: Output::new(stderr),
-        exited: running.exited(),
+        exited: &running.exited,
         until,
         limits,
         cancel,
     };
-    let (stdout, stderr) = collector.collect().map_err(|error| match error {
-        CollectError::Io(error) => failed(error),
-        CollectError::Run(error) => error,
-    })?;
+    let (stdout, stderr) = collector.collect()?;
     Ok(CommandOutput {
         exit: running.reap().map_err(failed)?,
         stdout,
@@ -140,28 +139,23 @@ pub fn run(
 }
 
 /// Starts a command. Returns the child, its output, and its stderr if that is separate.
-fn spawn(line: CommandLine<'_>) -> io::Result<(Running, File, Option<File>)> {
+fn spawn(line: CommandLine<'_>) -> io::Result<(Running, PipeReader, Option<PipeReader>)> {
+    let (stdout, stdout_writer) = io::pipe()?;
+    let (stderr, stderr_writer) = match line.stderr {
+        Stderr::Separate => {
+            let (stderr, writer) = io::pipe()?;
+            (Some(stderr), writer)
+        }
+        Stderr::Merged => (None, stdout_writer.try_clone()?),
+    };
     let mut command = Command::new(line.program);
     command
         .args(line.argv)
         .envs(line.variable)
         .stdin(line.stdin.map_or_else(Stdio::null, Stdio::from))
+        .stdout(stdout_writer)
+        .stderr(stderr_writer)
         .process_group(0);
-    let merged = match line.stderr {
-        Stderr::Separate => {
-            command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            None
-        }
-        Stderr::Merged => {
-            let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
-            command.stdout(input.try_clone()?).stderr(input);
-            Some(File::from(output))
-        }
-    };
     kill_with_parent(&mut command);
-    let mut running = Running::new(command.spawn()?)?;
-    let (stdout, stderr) = running.outputs();
-    let stdout = merged.or(stdout);
-    let stdout = stdout.ok_or_else(|| io::Error::other("no pipe to the child"))?;
-    Ok((running, stdout, stderr))
+    Ok((Running::new(command.spawn()?)?, stdout, stderr))
 }

@@ -1,8 +1,7 @@
 //! A child's outputs, read within limits.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::PipeReader;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,10 +28,11 @@ const STAGING_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Reads both outputs until the child exits.
 pub(super) struct Collector<'a> {
+    pub(super) program: &'a Path,
     pub(super) stdout: Output,
     pub(super) stderr: Output,
     /// Readable once the child has exited.
-    pub(super) exited: BorrowedFd<'a>,
+    pub(super) exited: &'a OwnedFd,
     pub(super) until: Instant,
     pub(super) limits: &'a CommandLimits<'a>,
     pub(super) cancel: &'a CancelToken,
@@ -41,16 +41,8 @@ pub(super) struct Collector<'a> {
 /// One of the child's outputs, and the bytes read from it.
 pub(super) struct Output {
     /// `None` once it has ended.
-    file: Option<File>,
+    pipe: Option<PipeReader>,
     bytes: Vec<u8>,
-}
-
-/// Why reading ended early.
-pub(super) enum CollectError {
-    /// A pipe broke.
-    Io(io::Error),
-    /// A limit was exceeded, or the run cancelled.
-    Run(RunError),
 }
 
 /// What happened.
@@ -64,19 +56,18 @@ struct Ready {
 
 impl Collector<'_> {
     /// Returns stdout and the end of stderr.
-    pub(super) fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), CollectError> {
+    pub(super) fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), RunError> {
+        let failed = |error: Errno| RunError::io(self.program, error.into());
         loop {
             let ready = self.wait()?;
             if ready.stdout {
-                self.stdout.read_some()?;
+                self.stdout.read_some().map_err(failed)?;
                 if self.stdout.bytes.len() > MAX_MANIFEST_SIZE {
-                    return Err(CollectError::Run(RunError::OutputTooLarge(
-                        MAX_MANIFEST_SIZE,
-                    )));
+                    return Err(RunError::OutputTooLarge(MAX_MANIFEST_SIZE));
                 }
             }
             if ready.stderr {
-                self.stderr.read_some()?;
+                self.stderr.read_some().map_err(failed)?;
                 self.stderr.keep_end();
             }
             if ready.exited && !ready.stdout && !ready.stderr {
@@ -86,35 +77,31 @@ impl Collector<'_> {
     }
 
     /// Waits until something happens, or a limit is exceeded.
-    fn wait(&self) -> Result<Ready, CollectError> {
+    fn wait(&self) -> Result<Ready, RunError> {
         loop {
-            if let Some(reason) = self.cancel.cancelled() {
-                return Err(CollectError::Run(RunError::Cancelled(reason)));
-            }
+            self.cancel.check()?;
             let mut left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let (after, stderr) = (self.limits.timeout, self.stderr.bytes.clone());
-                return Err(CollectError::Run(RunError::TimedOut { after, stderr }));
+                return Err(RunError::TimedOut { after, stderr });
             }
             if let Some(dir) = self.limits.output_dir {
                 if dir_size(dir) > MAX_STAGING_SIZE {
-                    return Err(CollectError::Run(RunError::StagingTooLarge(
-                        MAX_STAGING_SIZE,
-                    )));
+                    return Err(RunError::StagingTooLarge(MAX_STAGING_SIZE));
                 }
                 left = left.min(STAGING_POLL_INTERVAL);
             }
             let (cancel, left) = (self.cancel.as_fd(), self.cancel.time_left(left));
             let mut fds = vec![
                 PollFd::new(&cancel, PollFlags::IN),
-                PollFd::new(&self.exited, PollFlags::IN),
+                PollFd::new(self.exited, PollFlags::IN),
             ];
             // An output that has ended would always be ready.
-            let files = [&self.stdout.file, &self.stderr.file].into_iter().flatten();
-            fds.extend(files.map(|file| PollFd::new(file, PollFlags::IN)));
+            let pipes = [&self.stdout.pipe, &self.stderr.pipe].into_iter().flatten();
+            fds.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
             match poll(&mut fds, Some(&timespec(left))) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(CollectError::Io(error.into())),
+                Err(error) => return Err(RunError::io(self.program, error.into())),
             }
             let mut ready = fds[1..].iter().map(|fd| !fd.revents().is_empty());
             let mut take = |polled: bool| polled && ready.next().unwrap_or(false);
@@ -131,27 +118,26 @@ impl Collector<'_> {
 }
 
 impl Output {
-    pub(super) const fn new(file: Option<File>) -> Self {
+    pub(super) const fn new(pipe: Option<PipeReader>) -> Self {
         Self {
-            file,
+            pipe,
             bytes: Vec::new(),
         }
     }
 
     const fn is_open(&self) -> bool {
-        self.file.is_some()
+        self.pipe.is_some()
     }
 
     /// Reads once, or notes that the output has ended.
-    fn read_some(&mut self) -> Result<(), CollectError> {
-        let Some(file) = &self.file else {
+    fn read_some(&mut self) -> rustix::io::Result<()> {
+        let Some(pipe) = &self.pipe else {
             return Ok(());
         };
         let mut buffer = [0; 16 << 10];
-        match retry_on_intr(|| read(file, &mut buffer)) {
-            Ok(0) => self.file = None,
-            Ok(n) => self.bytes.extend_from_slice(&buffer[..n]),
-            Err(error) => return Err(CollectError::Io(error.into())),
+        match retry_on_intr(|| read(pipe, &mut buffer))? {
+            0 => self.pipe = None,
+            n => self.bytes.extend_from_slice(&buffer[..n]),
         }
         Ok(())
     }

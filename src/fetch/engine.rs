@@ -99,15 +99,6 @@ impl EngineUse {
             reason: None,
         }
     }
-
-    /// skopeo, for a reason.
-    #[must_use]
-    pub const fn skopeo(reason: String) -> Self {
-        Self {
-            engine: Engine::Skopeo,
-            reason: Some(reason),
-        }
-    }
 }
 
 impl fmt::Display for EngineUse {

@@ -14,8 +14,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, Scope};
 use std::time::Instant;
 
@@ -26,10 +25,9 @@ use skopeo_index_core::machine::{
 };
 use skopeo_index_core::request::Request;
 
-use super::{
-    EngineUse, FetchId, FetchReport, Observer, Performed, Performer, Trace, Transition, Veto,
-};
-use crate::os::best_effort;
+use super::performer::command_error;
+use super::{EngineUse, FetchId, FetchReport, Observer, Performer, Trace, Transition, Veto};
+use crate::os::{best_effort, lock};
 
 /// Runs fetches, whose effects a [`Performer`] performs.
 pub struct Executor<'a> {
@@ -50,24 +48,11 @@ const MAX_WAITING_REPORTS: usize = 256;
 /// Requests for one digest, each with its positions in the input.
 pub(super) type Group<'r> = Vec<(&'r Request, Vec<usize>)>;
 
-/// A group without a usable object, and what its look-up came to; `None` where it is to
-/// be looked up again.
-pub(super) struct Miss<'g, 'r> {
-    pub(super) group: &'g Group<'r>,
-    pub(super) looked_up: Option<Outcome<ManifestBytes>>,
-}
+/// Groups without a usable object in the cache, which workers take in their order.
+type Queue<'r> = Mutex<std::vec::IntoIter<&'r Group<'r>>>;
 
-impl<'g> Miss<'g, '_> {
-    /// The requests in order, each with its positions, and the outcome of its look-up. That
-    /// of the first is of no use to the others.
-    fn requests(
-        &self,
-    ) -> impl Iterator<Item = (&'g Request, &'g [usize], Option<Outcome<ManifestBytes>>)> {
-        let mut looked_up = self.looked_up.clone();
-        let requests = self.group.iter();
-        requests.map(move |(request, positions)| (*request, &**positions, looked_up.take()))
-    }
-}
+/// A report with the positions of its request.
+type PositionedReport<'r> = (&'r [usize], Arc<FetchReport>);
 
 impl Executor<'_> {
     /// Fetches all requests, and reports each in their order, as soon as those before it
@@ -84,36 +69,19 @@ impl Executor<'_> {
         };
         let misses = self.report_hits(&groups, &mut deliver);
         let workers = self.jobs.get().min(misses.len());
+        let queue = Mutex::new(misses.into_iter());
         if workers <= 1 {
-            return self.run_in_this_thread(&misses, deliver);
+            return self.drain(&queue, deliver);
         }
         let (sender, reports) = mpsc::sync_channel(MAX_WAITING_REPORTS);
-        let next = AtomicUsize::new(0);
-        let queue = Queue {
-            misses: &misses,
-            next: &next,
-            reports: sender,
-        };
         std::thread::scope(|scope| {
-            if self.spawn_worker(scope, queue.clone(), workers).is_err() {
-                return self.run_in_this_thread(&misses, deliver);
+            if self.spawn_worker(scope, &queue, sender, workers).is_err() {
+                return self.drain(&queue, deliver);
             }
-            drop(queue);
             for (positions, fetched) in reports {
                 deliver(positions, fetched);
             }
         });
-    }
-
-    fn run_in_this_thread(
-        &self,
-        misses: &[Miss<'_, '_>],
-        mut deliver: impl FnMut(&[usize], Arc<FetchReport>),
-    ) {
-        for (request, positions, looked_up) in misses.iter().flat_map(Miss::requests) {
-            let fetched = self.fetch(FetchId(positions[0]), request, looked_up);
-            deliver(positions, Arc::new(fetched));
-        }
     }
 
     /// Spawns a worker that spawns the next one before it starts on the queue. When the
@@ -121,54 +89,45 @@ impl Executor<'_> {
     fn spawn_worker<'s, 'r: 's>(
         &'s self,
         scope: &'s Scope<'s, '_>,
-        queue: Queue<'r>,
+        queue: &'s Queue<'r>,
+        reports: mpsc::SyncSender<PositionedReport<'r>>,
         workers: usize,
     ) -> io::Result<()> {
-        let is_empty = queue.next.load(Ordering::Relaxed) >= queue.misses.len();
-        if workers == 0 || is_empty {
+        if workers == 0 || lock(queue).as_slice().is_empty() {
             return Ok(());
         }
         let run = move || {
             // If the system has no more threads, fewer workers do the work.
-            best_effort(self.spawn_worker(scope, queue.clone(), workers - 1));
-            queue.drain(|id, request, looked_up| self.fetch(id, request, looked_up));
+            best_effort(self.spawn_worker(scope, queue, reports.clone(), workers - 1));
+            // The receiver lives as long as the workers.
+            self.drain(queue, |positions, report| {
+                best_effort(reports.send((positions, report)))
+            });
         };
         Builder::new().spawn_scoped(scope, run).map(drop)
     }
 
-    /// Runs one fetch from beginning to end, in this thread. `looked_up` is the outcome of
-    /// its first effect, if that was performed.
-    fn fetch(
-        &self,
-        id: FetchId,
-        request: &Request,
-        looked_up: Option<Outcome<ManifestBytes>>,
-    ) -> FetchReport {
+    /// Fetches in this thread until the queue is empty.
+    fn drain<'r>(&self, queue: &Queue<'r>, mut deliver: impl FnMut(&'r [usize], Arc<FetchReport>)) {
+        for group in std::iter::from_fn(|| lock(queue).next()) {
+            for (request, positions) in group {
+                deliver(positions, self.fetch(FetchId(positions[0]), request));
+            }
+        }
+    }
+
+    /// Runs one fetch from beginning to end, in this thread.
+    fn fetch(&self, id: FetchId, request: &Request) -> Arc<FetchReport> {
+        let (started, mut engine) = (Instant::now(), None);
+        let result = self.drive(id, request, &mut engine);
+        self.end(id, request, started, engine, result)
+    }
+
+    /// A fetch at its beginning, which the observers see.
+    pub(super) fn begin(&self, id: FetchId, request: &Request) -> Fetch<ManifestBytes> {
         for observer in self.observers {
             observer.began(id, request);
         }
-        let started = Instant::now();
-        let mut engine = None;
-        let result = self.drive(id, request, looked_up, &mut engine);
-        let report = FetchReport {
-            request: request.clone(),
-            took: started.elapsed(),
-            engine,
-            result,
-        };
-        self.end(id, report)
-    }
-
-    /// Shows the end of a fetch to the observers.
-    pub(super) fn end(&self, id: FetchId, report: FetchReport) -> FetchReport {
-        for observer in self.observers {
-            observer.ended(id, &report);
-        }
-        report
-    }
-
-    /// A fetch at its beginning.
-    pub(super) fn begin(&self, request: &Request) -> Fetch<ManifestBytes> {
         Fetch::new(Task {
             request: request.clone(),
             policy: self.policy,
@@ -176,35 +135,49 @@ impl Executor<'_> {
         })
     }
 
+    /// The report of a fetch, which the observers see.
+    pub(super) fn end(
+        &self,
+        id: FetchId,
+        request: &Request,
+        started: Instant,
+        engine: Option<EngineUse>,
+        result: Result<Committed<ManifestBytes>, Failed>,
+    ) -> Arc<FetchReport> {
+        let report = FetchReport {
+            request: request.clone(),
+            took: started.elapsed(),
+            engine,
+            result,
+        };
+        for observer in self.observers {
+            observer.ended(id, &report);
+        }
+        Arc::new(report)
+    }
+
     #[expect(clippy::result_large_err, reason = "a report holds either by value")]
     fn drive(
         &self,
         id: FetchId,
         request: &Request,
-        mut looked_up: Option<Outcome<ManifestBytes>>,
         engine: &mut Option<EngineUse>,
     ) -> Result<Committed<ManifestBytes>, Failed> {
-        let mut fetch = self.begin(request);
+        let mut fetch = self.begin(id, request);
         // Passed to the machine in place of the next outcome.
-        let mut failure: Option<EffectError> = None;
+        let mut veto: Option<EffectError> = None;
         while let Some(effect) = fetch.wants() {
-            let failed = failure.take().map(|error| Outcome::Failed { error });
-            let Performed { outcome, trace } = match failed.or_else(|| looked_up.take()) {
-                Some(outcome) => Performed {
-                    outcome,
-                    trace: Trace::default(),
-                },
-                None => self.performer.perform(&effect),
+            let mut trace = Trace::default();
+            let outcome = match veto.take() {
+                Some(error) => Outcome::Failed { error },
+                None => self.performer.perform(&effect, &mut trace),
             };
             if trace.engine.is_some() {
                 engine.clone_from(&trace.engine);
             }
-            let (next, stepped) = step(fetch, outcome);
+            let (next, event) = step(fetch, outcome)?;
             fetch = next;
-            failure = match stepped {
-                Ok(event) => self.record(id, request, &Transition { event, trace }),
-                Err(error) => Some(error),
-            };
+            veto = self.record(id, request, &Transition { event, trace });
         }
         if let Some(staging) = fetch.staging() {
             // The next run sweeps what can't be removed now.
@@ -214,7 +187,7 @@ impl Executor<'_> {
                     .remove_staging(staging, fetch.attempt()),
             );
         }
-        conclude(fetch, failure)
+        conclude(fetch, veto)
     }
 
     /// Calls the observers; returns the first veto.
@@ -230,34 +203,31 @@ impl Executor<'_> {
     }
 }
 
-/// Takes a step; returns the state after it, and its event or why there is none.
+/// Takes a step; returns the state after it, and its event.
+#[expect(clippy::result_large_err, reason = "a report holds either by value")]
 pub(super) fn step(
     fetch: Fetch<ManifestBytes>,
     outcome: Outcome<ManifestBytes>,
-) -> (Fetch<ManifestBytes>, Result<Event, EffectError>) {
-    match fetch.step(outcome) {
-        Ok((next, event)) => (next, Ok(event)),
-        Err(refusal) => {
-            // The performer answered another effect than it was given.
-            debug_assert!(false, "{refusal}");
-            let error = EffectError::Command {
-                kind: FailureKind::Other,
-                message: refusal.to_string(),
-            };
-            (refusal.state, Err(error))
-        }
-    }
+) -> Result<(Fetch<ManifestBytes>, Event), Failed> {
+    fetch.step(outcome).map_err(|refusal| {
+        // The performer answered another effect than it was given.
+        debug_assert!(false, "{refusal}");
+        let message = refusal.to_string();
+        refusal
+            .state
+            .abandon(command_error(FailureKind::Other, message))
+    })
 }
 
-/// The result of a fetch that wants nothing more, or whose last step failed or was vetoed.
+/// The result of a fetch that wants nothing more, or whose last transition was vetoed.
 #[expect(clippy::result_large_err, reason = "a report holds either by value")]
 pub(super) fn conclude(
     fetch: Fetch<ManifestBytes>,
-    failure: Option<EffectError>,
+    veto: Option<EffectError>,
 ) -> Result<Committed<ManifestBytes>, Failed> {
-    match (fetch, failure) {
+    match (fetch, veto) {
         (Fetch::Committed(committed), None) => Ok(committed),
-        (ended, failure) => Err(ended.abandon(failure.unwrap_or_else(unrecorded))),
+        (ended, veto) => Err(ended.abandon(veto.unwrap_or_else(unrecorded))),
     }
 }
 
@@ -265,34 +235,6 @@ pub(super) fn conclude(
 pub(super) fn unrecorded() -> EffectError {
     EffectError::AuditLog {
         error: "the end of the fetch was not recorded".to_owned(),
-    }
-}
-
-/// A report with the positions of its request.
-type PositionedReport<'r> = (&'r [usize], Arc<FetchReport>);
-
-/// What the workers share.
-#[derive(Clone)]
-struct Queue<'r> {
-    misses: &'r [Miss<'r, 'r>],
-    /// Position of the next miss.
-    next: &'r AtomicUsize,
-    reports: mpsc::SyncSender<PositionedReport<'r>>,
-}
-
-impl Queue<'_> {
-    /// Takes misses until the queue is empty.
-    fn drain(
-        &self,
-        fetch: impl Fn(FetchId, &Request, Option<Outcome<ManifestBytes>>) -> FetchReport,
-    ) {
-        while let Some(miss) = self.misses.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            for (request, positions, looked_up) in miss.requests() {
-                let report = Arc::new(fetch(FetchId(positions[0]), request, looked_up));
-                // The receiver lives as long as the workers.
-                best_effort(self.reports.send((positions, report)));
-            }
-        }
     }
 }
 

@@ -12,16 +12,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::process::{Resource, getrlimit};
 use skopeo_index_core::machine::{
-    CacheEntry, Classification, Committed, Content, EffectError, Failed, ManifestBytes, Outcome,
+    CacheEntry, Classification, Content, EffectError, ManifestBytes, Outcome,
 };
-use skopeo_index_core::request::Request;
 
-use super::executor::{Group, Miss, conclude, step, unrecorded};
+use super::executor::{Group, conclude, step, unrecorded};
 use super::{Executor, FetchId, FetchReport, FetchTransition, Performer, Trace, Transition, Veto};
-use crate::os::for_each_in_parallel;
-use crate::store::{OpenFile, ReadFile};
+use crate::os::{available_descriptors, for_each_in_parallel};
+use crate::store::OpenFile;
 
 /// Bytes in memory from which on a batch is complete; the last object, of 4 MiB at most,
 /// comes on top.
@@ -29,9 +27,6 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Maximum number of open files of a batch: a sync costs little for each of so many.
 const MAX_BATCH_FILES: usize = 2048;
-
-/// Descriptors left to the rest of the process.
-const RESERVED_DESCRIPTORS: u64 = 24;
 
 /// Threads that hash and parse; the limit of bytes holds for all together.
 const HASH_THREADS: usize = 4;
@@ -62,16 +57,13 @@ impl Executor<'_> {
         &self,
         groups: &'g [Group<'r>],
         mut deliver: impl FnMut(&'g [usize], Arc<FetchReport>),
-    ) -> Vec<Miss<'g, 'r>> {
+    ) -> Vec<&'g Group<'r>> {
         if self.performer.verifiers.is_some() {
             // A hit isn't committed before each has approved it.
-            let miss = |group| Miss {
-                group,
-                looked_up: None,
-            };
-            return groups.iter().map(miss).collect();
+            return groups.iter().collect();
         }
-        let (mut misses, max_files) = (Vec::new(), max_batch_files());
+        let max_files = available_descriptors().clamp(1, MAX_BATCH_FILES);
+        let mut misses = Vec::new();
         let (mut batch, mut bytes) = (Vec::new(), 0);
         let mut report = |batch: &mut Vec<Object<'g, 'r>>, misses: &mut Vec<_>| {
             let is_hit = |object: &Object<'_, '_>| {
@@ -84,23 +76,17 @@ impl Executor<'_> {
                     Ok::<_, Infallible>(())
                 });
             let (hits, others): (Vec<_>, Vec<_>) = batch.drain(..).partition(is_hit);
-            // Their bytes would wait in memory.
-            misses.extend(others.into_iter().map(|Object { group, .. }| Miss {
-                group,
-                looked_up: None,
-            }));
+            // Without their bytes, which would wait in memory.
+            misses.extend(others.into_iter().map(|object| object.group));
             self.report_batch(hits, &mut deliver);
         };
         for group in groups {
             match self.read(group) {
-                Ok(object) => {
+                Some(object) => {
                     bytes += object.content.as_slice().len();
                     batch.push(object);
                 }
-                Err(outcome) => misses.push(Miss {
-                    group,
-                    looked_up: Some(outcome),
-                }),
+                None => misses.push(group),
             }
             if batch.len() >= max_files || bytes >= MAX_BATCH_BYTES {
                 report(&mut batch, &mut misses);
@@ -108,29 +94,23 @@ impl Executor<'_> {
             }
         }
         report(&mut batch, &mut misses);
-        misses.sort_by_key(|miss| miss.group[0].1[0]);
+        misses.sort_by_key(|group| group[0].1[0]);
         misses
     }
 
-    /// Reads a group's object; otherwise returns the outcome of its look-up.
-    fn read<'g, 'r>(&self, group: &'g Group<'r>) -> Result<Object<'g, 'r>, Outcome<ManifestBytes>> {
-        let (digest, started) = (group[0].0.digest(), Instant::now());
-        if let Some(reason) = self.performer.cancel.cancelled() {
-            let error = EffectError::Cancelled { reason };
-            return Err(Outcome::Failed { error });
-        }
-        let read = self.performer.store.open(digest);
-        let ReadFile { entry, file } = read.map_err(|error| Outcome::Failed {
-            error: error.into(),
-        })?;
-        match entry {
-            CacheEntry::File { content } => Ok(Object {
+    /// Reads a group's object, if there is one that can be read.
+    fn read<'g, 'r>(&self, group: &'g Group<'r>) -> Option<Object<'g, 'r>> {
+        let started = Instant::now();
+        self.performer.cancel.check().ok()?;
+        let read = self.performer.store.open(group[0].0.digest()).ok()?;
+        match read.entry {
+            CacheEntry::File { content } => Some(Object {
                 group,
                 content,
-                file,
+                file: read.file,
                 started,
             }),
-            entry => Err(Outcome::LookedUp { entry }),
+            _ => None,
         }
     }
 
@@ -152,9 +132,6 @@ impl Executor<'_> {
         for hit in hits {
             for (request, positions) in hit.group {
                 let id = FetchId(positions[0]);
-                for observer in self.observers {
-                    observer.began(id, request);
-                }
                 let outcome = match &synced {
                     Ok(()) => Outcome::LookedUp {
                         entry: CacheEntry::File {
@@ -165,9 +142,8 @@ impl Executor<'_> {
                         error: error.clone(),
                     },
                 };
-                let (fetch, stepped) = step(self.begin(request), outcome);
-                match stepped {
-                    Ok(event) => {
+                match step(self.begin(id, request), outcome) {
+                    Ok((fetch, event)) => {
                         ended.push((fetch, hit.started, positions));
                         let trace = Trace::default();
                         made.push(FetchTransition {
@@ -176,20 +152,21 @@ impl Executor<'_> {
                             transition: Transition { event, trace },
                         });
                     }
-                    Err(error) => {
-                        let result = conclude(fetch, Some(error));
-                        let report = hit_report(request, hit.started, result);
-                        deliver(positions, Arc::new(self.end(id, report)));
+                    Err(failed) => {
+                        let report = self.end(id, request, hit.started, None, Err(failed));
+                        deliver(positions, report);
                     }
                 }
             }
         }
-        let failures = self.record_all(&made);
-        for ((ended, made), failure) in ended.into_iter().zip(&made).zip(failures) {
+        let vetoes = self.record_all(&made);
+        for ((ended, made), veto) in ended.into_iter().zip(&made).zip(vetoes) {
             let (fetch, started, positions) = ended;
-            let result = conclude(fetch, failure);
-            let report = hit_report(made.request, started, result);
-            deliver(positions, Arc::new(self.end(made.id, report)));
+            let result = conclude(fetch, veto);
+            deliver(
+                positions,
+                self.end(made.id, made.request, started, None, result),
+            );
         }
     }
 
@@ -210,25 +187,4 @@ impl Executor<'_> {
         }
         vetoes
     }
-}
-
-/// The report of a fetch that began at `started`, and needed no engine.
-fn hit_report(
-    request: &Request,
-    started: Instant,
-    result: Result<Committed<ManifestBytes>, Failed>,
-) -> FetchReport {
-    FetchReport {
-        request: request.clone(),
-        took: started.elapsed(),
-        engine: None,
-        result,
-    }
-}
-
-/// How many files of a batch the limit of open files has room for.
-fn max_batch_files() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let files = usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS));
-    files.unwrap_or(usize::MAX).clamp(1, MAX_BATCH_FILES)
 }

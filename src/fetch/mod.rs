@@ -17,6 +17,6 @@ mod source;
 pub use engine::{Engine, EngineChoice, EngineUse};
 pub use executor::Executor;
 pub use observer::{FetchId, FetchReport, FetchTransition, Observer, Transition, Veto};
-pub use performer::{Performed, Performer, Trace};
+pub use performer::{Performer, Trace};
 pub use resolve::{RetryPolicy, backoff, fetch_manifest, resolve};
 pub use source::ByteSource;

@@ -19,10 +19,12 @@ pub trait Observer: Sync {
     /// [`Veto`] ends the fetch: what can't be recorded isn't done.
     fn transition(
         &self,
-        id: FetchId,
-        request: &Request,
-        transition: &Transition,
-    ) -> Result<(), Veto>;
+        _id: FetchId,
+        _request: &Request,
+        _transition: &Transition,
+    ) -> Result<(), Veto> {
+        Ok(())
+    }
 
     /// Transitions of several fetches were made, none of which is acted on before this
     /// returns: one sync can cover them all. Returns a result for each, in their order.

@@ -32,15 +32,6 @@ pub struct Performer<'a> {
     pub cancel: &'a CancelToken,
 }
 
-/// The result of an effect.
-#[derive(Debug)]
-pub struct Performed {
-    /// The outcome.
-    pub outcome: Outcome<ManifestBytes>,
-    /// How it was performed.
-    pub trace: Trace,
-}
-
 /// How an effect was performed, for the audit log and `--debug`.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -60,12 +51,13 @@ const MAX_PRINTED_DIGEST: usize = 256;
 impl Performer<'_> {
     /// Performs an effect. A failure is an outcome.
     #[must_use]
-    pub fn perform(&self, effect: &Effect<'_, ManifestBytes>) -> Performed {
-        let mut trace = Trace::default();
-        let outcome = self
-            .try_perform(effect, &mut trace)
-            .unwrap_or_else(|error| Outcome::Failed { error });
-        Performed { outcome, trace }
+    pub fn perform(
+        &self,
+        effect: &Effect<'_, ManifestBytes>,
+        trace: &mut Trace,
+    ) -> Outcome<ManifestBytes> {
+        let outcome = self.try_perform(effect, trace);
+        outcome.unwrap_or_else(|error| Outcome::Failed { error })
     }
 
     fn try_perform(
@@ -73,10 +65,8 @@ impl Performer<'_> {
         effect: &Effect<'_, ManifestBytes>,
         trace: &mut Trace,
     ) -> Result<Outcome<ManifestBytes>, EffectError> {
-        if is_cancellable(effect)
-            && let Some(reason) = self.cancel.cancelled()
-        {
-            return Err(EffectError::Cancelled { reason });
+        if is_cancellable(effect) {
+            self.cancel.check()?;
         }
         Ok(match effect {
             Effect::LookUp { digest } => Outcome::LookedUp {
@@ -115,10 +105,8 @@ impl Performer<'_> {
                 }
             }
             Effect::Backoff { attempt } => {
-                match self.cancel.sleep(backoff(self.retry_delay, *attempt)) {
-                    None => Outcome::BackoffElapsed,
-                    Some(reason) => return Err(EffectError::Cancelled { reason }),
-                }
+                self.cancel.sleep(backoff(self.retry_delay, *attempt))?;
+                Outcome::BackoffElapsed
             }
             Effect::Authenticate {
                 request,
@@ -168,33 +156,24 @@ impl Performer<'_> {
         trace: &mut Trace,
     ) -> Result<ManifestBytes, EffectError> {
         check_storage_exists(request.location())?;
-        match method {
-            Method::Raw => self.run(&SkopeoCommand::InspectRaw(request), None, trace),
-            Method::SkopeoCopy => self.copy_index(request, staging, attempt, trace),
+        if method == Method::Raw {
+            return self.run(&SkopeoCommand::InspectRaw(request), None, trace);
         }
-    }
-
-    /// `skopeo copy` writes an index, and `version`, into a directory of the attempt.
-    fn copy_index(
-        &self,
-        request: &Request,
-        staging: &Staging,
-        attempt: u32,
-        trace: &mut Trace,
-    ) -> Result<ManifestBytes, EffectError> {
+        // `skopeo copy` writes an index, and `version`, into a directory of the attempt.
         let to = &self.store.new_attempt_dir(staging, attempt)?;
         self.run(&SkopeoCommand::CopyIndex { request, to }, Some(to), trace)?;
-        match self.store.read_copy(staging, attempt)? {
-            CacheEntry::File { content } => Ok(content),
-            CacheEntry::Oversized { size } => Err(command_error(
-                FailureKind::TooLarge,
-                format!("skopeo copied a manifest of {size} bytes"),
-            )),
-            CacheEntry::Absent | CacheEntry::NotAFile => Err(command_error(
-                FailureKind::Other,
-                "skopeo exited with 0 and left no manifest.json".to_owned(),
-            )),
-        }
+        let (kind, message) = match self.store.read_copy(staging, attempt)? {
+            CacheEntry::File { content } => return Ok(content),
+            CacheEntry::Oversized { size } => {
+                let message = format!("skopeo copied a manifest of {size} bytes");
+                (FailureKind::TooLarge, message)
+            }
+            CacheEntry::Absent | CacheEntry::NotAFile => {
+                let message = "skopeo exited with 0 and left no manifest.json";
+                (FailureKind::Other, message.to_owned())
+            }
+        };
+        Err(command_error(kind, message))
     }
 
     fn run(

@@ -83,17 +83,13 @@ fn with_retries<T>(
 ) -> Result<T, EffectError> {
     let mut attempt = 1;
     loop {
-        let error = match fetch(attempt) {
-            Ok(fetched) => return Ok(fetched),
-            Err(error) => error,
-        };
-        if !error.is_transient() || attempt == retry.attempts.get() {
-            return Err(error);
+        match fetch(attempt) {
+            Err(error) if error.is_transient() && attempt < retry.attempts.get() => {
+                on_retry(attempt, &error);
+            }
+            result => return result,
         }
-        on_retry(attempt, &error);
-        if let Some(reason) = cancel.sleep(backoff(retry.delay, attempt)) {
-            return Err(EffectError::Cancelled { reason });
-        }
+        cancel.sleep(backoff(retry.delay, attempt))?;
         attempt += 1;
     }
 }

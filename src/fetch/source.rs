@@ -7,7 +7,7 @@ use skopeo_index_core::request::Request;
 
 use super::engine::{Engine, EngineUse};
 use super::performer::{Trace, command_error};
-use crate::registry::ManifestClient;
+use crate::registry::{GateRefusal, ManifestClient};
 use crate::skopeo::Skopeo;
 use crate::store::Store;
 
@@ -42,7 +42,13 @@ impl ByteSource<'_> {
     ) -> Result<ManifestBytes, EffectError> {
         match *self {
             Self::Cache(cache) => read_from_cache(cache, request),
-            Self::Registry(registry) => registry_alone(registry, request, trace),
+            Self::Registry(registry) => {
+                trace.engine = Some(EngineUse::chosen(Engine::Registry));
+                ask(registry, request, trace).unwrap_or_else(|refusal| {
+                    let message = refusal.to_string();
+                    Err(command_error(FailureKind::RegistryClient, message))
+                })
+            }
             Self::Skopeo(skopeo) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Skopeo));
                 by_skopeo(skopeo, trace)
@@ -51,120 +57,90 @@ impl ByteSource<'_> {
                 registry,
                 skopeo,
                 attempts,
-            } => match by_registry(registry, request, attempt >= attempts.get(), trace)? {
-                Fallback::NotNeeded(content) => Ok(content),
-                Fallback::Needed(answer) => {
-                    by_skopeo(skopeo, trace).or_else(|error| without_skopeo(answer, error, trace))
+            } => {
+                let (reason, answer) = match ask(registry, request, trace) {
+                    Err(refusal) => (refusal.to_string(), None),
+                    Ok(answer) => match why_skopeo(&answer, request, attempt >= attempts.get()) {
+                        None => return answer,
+                        Some(reason) => (reason, Some(answer)),
+                    },
+                };
+                trace.engine = Some(EngineUse {
+                    engine: Engine::Skopeo,
+                    reason: Some(reason),
+                });
+                match (by_skopeo(skopeo, trace), answer) {
+                    // Without skopeo, the registry client's own answer is the result.
+                    (Err(error), Some(answer)) if is_not_installed(&error) => {
+                        trace.command = None;
+                        trace.engine = Some(EngineUse::chosen(Engine::Registry));
+                        answer
+                    }
+                    (fetched, _) => fetched,
                 }
-            },
+            }
         }
     }
 }
 
-/// What the registry client leaves to do.
-enum Fallback {
-    /// The bytes have the requested digest.
-    NotNeeded(ManifestBytes),
-    /// skopeo is asked; with what the client itself has, if it was let.
-    Needed(Option<Result<ManifestBytes, EffectError>>),
+/// The registry client's answer; who gave it is in the trace.
+fn ask(
+    registry: &dyn ManifestClient,
+    request: &Request,
+    trace: &mut Trace,
+) -> Result<Result<ManifestBytes, EffectError>, GateRefusal> {
+    let fetched = registry.fetch(request)?;
+    trace.engine = Some(EngineUse::chosen(Engine::Registry));
+    trace.exchange = Some(fetched.exchange);
+    Ok(fetched.bytes.map(ManifestBytes::from))
 }
 
-/// Asks the registry client. Only bytes with the requested digest count as its success. A
-/// failure that a retry may cure is returned, unless the attempt is the last: skopeo has
-/// the last word on every failure, so that it reads the same with each engine.
-fn by_registry(
-    registry: &dyn ManifestClient,
+/// Why skopeo is asked after the registry client; `None` where the client's answer stands.
+/// Only bytes with the requested digest count as its success. A failure that a retry may cure
+/// stands, unless the attempt is the last: skopeo has the last word on every failure, so that
+/// it reads the same with each engine.
+fn why_skopeo(
+    answer: &Result<ManifestBytes, EffectError>,
     request: &Request,
     is_last: bool,
-    trace: &mut Trace,
-) -> Result<Fallback, EffectError> {
-    let fetched = match registry.fetch(request) {
-        Ok(fetched) => fetched,
-        Err(refusal) => {
-            trace.engine = Some(EngineUse::skopeo(refusal.to_string()));
-            return Ok(Fallback::Needed(None));
-        }
-    };
-    trace.engine = Some(EngineUse::chosen(Engine::Registry));
-    trace.exchange = Some(fetched.exchange);
-    let error = match fetched.bytes.map(ManifestBytes::from) {
-        Ok(content) if content.info().digest == request.digest() => {
-            return Ok(Fallback::NotNeeded(content));
-        }
+) -> Option<String> {
+    match answer {
         Ok(content) => {
-            let reason = format!("the registry sent bytes of {}", content.info().digest);
-            trace.engine = Some(EngineUse::skopeo(reason));
-            return Ok(Fallback::Needed(Some(Ok(content))));
+            let digest = content.info().digest;
+            let is_other = digest != request.digest();
+            is_other.then(|| format!("the registry sent bytes of {digest}"))
         }
-        Err(error) => error,
-    };
-    match &error {
         // skopeo would take as long once more.
-        EffectError::Command {
+        Err(EffectError::Command {
             kind: FailureKind::Timeout,
             ..
-        }
-        | EffectError::Cancelled { .. } => Err(error),
-        _ if error.is_transient() && !is_last => Err(error),
-        _ => {
-            trace.engine = Some(EngineUse::skopeo(error.to_string()));
-            Ok(Fallback::Needed(Some(Err(error))))
-        }
+        }) => None,
+        Err(EffectError::Cancelled { .. }) => None,
+        Err(error) if error.is_transient() && !is_last => None,
+        Err(error) => Some(error.to_string()),
     }
 }
 
-/// Returns the registry client's own result if skopeo is not installed; then no command was
-/// run.
-fn without_skopeo(
-    answer: Option<Result<ManifestBytes, EffectError>>,
-    skopeo: EffectError,
-    trace: &mut Trace,
-) -> Result<ManifestBytes, EffectError> {
-    match (answer, &skopeo) {
-        (
-            Some(answer),
-            EffectError::Command {
-                kind: FailureKind::SkopeoNotFound,
-                ..
-            },
-        ) => {
-            trace.command = None;
-            trace.engine = Some(EngineUse::chosen(Engine::Registry));
-            answer
+fn is_not_installed(error: &EffectError) -> bool {
+    matches!(
+        error,
+        EffectError::Command {
+            kind: FailureKind::SkopeoNotFound,
+            ..
         }
-        _ => Err(skopeo),
-    }
-}
-
-/// Asks the registry client, and nothing else.
-fn registry_alone(
-    registry: &dyn ManifestClient,
-    request: &Request,
-    trace: &mut Trace,
-) -> Result<ManifestBytes, EffectError> {
-    trace.engine = Some(EngineUse::chosen(Engine::Registry));
-    let fetched = registry.fetch(request);
-    let fetched = fetched
-        .map_err(|refusal| command_error(FailureKind::RegistryClient, refusal.to_string()))?;
-    trace.exchange = Some(fetched.exchange);
-    fetched.bytes.map(ManifestBytes::from)
+    )
 }
 
 /// The bytes of another cache's object, unverified.
 fn read_from_cache(cache: &Store, request: &Request) -> Result<ManifestBytes, EffectError> {
-    match cache.read(request.digest())? {
-        CacheEntry::File { content } => Ok(content),
+    let (kind, message) = match cache.read(request.digest())? {
+        CacheEntry::File { content } => return Ok(content),
         CacheEntry::Absent => {
             let message = format!("no such object in {}", cache.root().display());
-            Err(command_error(FailureKind::NotFound, message))
+            (FailureKind::NotFound, message)
         }
-        CacheEntry::Oversized { size } => Err(command_error(
-            FailureKind::TooLarge,
-            format!("{size} bytes"),
-        )),
-        CacheEntry::NotAFile => Err(command_error(
-            FailureKind::Other,
-            "the object is not a file".to_owned(),
-        )),
-    }
+        CacheEntry::Oversized { size } => (FailureKind::TooLarge, format!("{size} bytes")),
+        CacheEntry::NotAFile => (FailureKind::Other, "the object is not a file".to_owned()),
+    };
+    Err(command_error(kind, message))
 }

@@ -79,17 +79,25 @@ impl CancelToken {
         deadline.map(|_| CancelReason::Deadline)
     }
 
-    /// Sleeps for `time`; returns the reason as soon as it is cancelled.
-    #[must_use]
-    pub fn sleep(&self, time: Duration) -> Option<CancelReason> {
+    /// As [`Self::cancelled`], for `?`.
+    ///
+    /// # Errors
+    /// The reason, once cancelled.
+    pub fn check(&self) -> Result<(), CancelReason> {
+        self.cancelled().map_or(Ok(()), Err)
+    }
+
+    /// Sleeps for `time`.
+    ///
+    /// # Errors
+    /// The reason, as soon as it is cancelled.
+    pub fn sleep(&self, time: Duration) -> Result<(), CancelReason> {
         let until = Instant::now() + time;
         loop {
-            if let Some(reason) = self.cancelled() {
-                return Some(reason);
-            }
+            self.check()?;
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return None;
+                return Ok(());
             }
             let left = self.time_left(left);
             let mut fds = [PollFd::new(&self.reader, PollFlags::IN)];

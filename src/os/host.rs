@@ -2,7 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use super::{open_regular, read_all};
+
+/// Maximum size of a configuration file in bytes. The largest is a bundle of all public
+/// CA certificates, with some 200 KiB.
+const MAX_CONFIG_FILE: usize = 1 << 20;
 
 /// The environment, the user and the root directory that decide which configuration is in
 /// force.
@@ -74,4 +81,12 @@ impl Host {
 pub fn config_home(host: &Host, home: &Path) -> PathBuf {
     let configured = host.path_var("XDG_CONFIG_HOME");
     configured.unwrap_or_else(|| home.join(".config"))
+}
+
+/// Reads a file of the host's configuration.
+///
+/// # Errors
+/// Also where it is not a regular file, or larger than 1 MiB.
+pub fn read_config_file(path: &Path) -> io::Result<Vec<u8>> {
+    read_all(open_regular(path)?, MAX_CONFIG_FILE, None)
 }

@@ -90,7 +90,7 @@ pub(crate) fn acquire<F: Borrow<File>>(
         if begun.elapsed() >= timeout.running {
             return Ok(LockAttempt::TimedOut);
         }
-        if let Some(reason) = cancel.sleep(LOCK_POLL_INTERVAL) {
+        if let Err(reason) = cancel.sleep(LOCK_POLL_INTERVAL) {
             if begun.elapsed() >= timeout.cancelled {
                 return Ok(LockAttempt::Cancelled(reason));
             }

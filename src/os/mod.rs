@@ -15,6 +15,10 @@ mod prompt;
 mod rows;
 mod syncfs;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Resource, getrlimit};
+
 pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
 pub use descendants::Descendants;
 pub use file::{NewFile, open_nonblocking, open_regular, read_all, replace_file};
@@ -23,7 +27,7 @@ pub(crate) use file::{
     random_bytes, sync_dir,
 };
 pub(crate) use group_commit::GroupCommit;
-pub use host::{Host, config_home};
+pub use host::{Host, config_home, read_config_file};
 pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
 pub use lock::{FileLock, lock_dir};
 pub(crate) use lock::{LockAttempt, LockTimeout, acquire, try_acquire};
@@ -33,6 +37,19 @@ pub(crate) use process::{kill_with_parent, take_inherited_fd};
 pub use prompt::prompt_secret;
 pub use rows::Rows;
 pub(crate) use syncfs::is_syncfs_usable;
+
+/// Locks a mutex, also after a thread that had it has panicked.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The number of descriptors that the limit of open files leaves, beside those of the process
+/// itself: libraries' files, the cache's directories, the log, pipes.
+pub(crate) fn available_descriptors() -> usize {
+    const RESERVED: u64 = 24;
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit.saturating_sub(RESERVED)).unwrap_or(usize::MAX)
+}
 
 /// Ignores the result of an operation whose failure changes nothing. The call says why.
 pub fn best_effort<T, E>(_: Result<T, E>) {}

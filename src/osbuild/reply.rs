@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::os::read_config_file;
+
 /// The first version of osbuild that reads the reply of `download`. Earlier ones take
 /// every reply for a success.
 const STRUCTURED_SINCE: u32 = 186;
@@ -30,8 +32,8 @@ impl ReplyFormat {
 
 /// The version in `osbuild/__init__.py`: `__version__ = "190"`.
 fn version(python_path: &Path) -> Option<u32> {
-    let text = std::fs::read_to_string(python_path.join("osbuild/__init__.py")).ok()?;
-    text.lines().find_map(parse_version)
+    let text = read_config_file(&python_path.join("osbuild/__init__.py")).ok()?;
+    str::from_utf8(&text).ok()?.lines().find_map(parse_version)
 }
 
 fn parse_version(line: &str) -> Option<u32> {

@@ -1,8 +1,8 @@
 //! The service: answers calls until the host closes the connection.
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,20 +10,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
 use skopeo_index_core::audit::{Labels, LogId};
 use skopeo_index_core::escape::truncate;
 use skopeo_index_core::machine::{CancelReason, FetchPolicy, Method, Network, Provenance};
 use skopeo_index_core::osbuild::{Call, FILES, ItemBatch, ItemResult, ItemResults, exception};
-use skopeo_index_core::request::{Items, Request, TlsVerify};
+use skopeo_index_core::request::{Items, TlsVerify};
 
 use super::{Channel, ChannelError, ReplyFormat};
 use crate::audit_log::LogWriter;
-use crate::fetch::{
-    ByteSource, EngineChoice, FetchId, FetchReport, Observer, Performer, Transition, Veto,
-};
+use crate::fetch::{ByteSource, EngineChoice, FetchId, FetchReport, Observer, Performer};
 use crate::os::{CancelToken, best_effort};
-use crate::registry::{GateInputs, Registry, RegistryClient};
+use crate::registry::{GateInputs, RegistryClient};
 use crate::session::{Session, SessionConfig};
 use crate::skopeo::Skopeo;
 use crate::store::Store;
@@ -133,7 +130,7 @@ impl Service<'_> {
         from: Option<&Store>,
         policy: FetchPolicy,
         channel: &Channel,
-    ) -> io::Result<ItemResults> {
+    ) -> Result<ItemResults, Box<dyn Error>> {
         let ItemBatch {
             requests,
             mut results,
@@ -147,19 +144,18 @@ impl Service<'_> {
             .deadline
             .and_then(|time| Instant::now().checked_add(time));
         let cancel = Arc::new(CancelToken::new(deadline)?);
-        let (timeout, options) = (self.skopeo.command_timeout, self.skopeo.options);
-        let client = RegistryClient::new(Arc::clone(&cancel), timeout, options.clone());
-        let registry = Registry::new(self.gate, client);
+        let registry = RegistryClient::new(self.gate, &cancel, self.skopeo.command_timeout);
         let source = match from {
             Some(cache) => ByteSource::Cache(cache),
             None => self.engine.source(&registry, self.skopeo, policy.attempts),
         };
         let store = Store::at(cache.join(FILES));
         until_hung_up(channel, &cancel, || {
-            store.create().map_err(io::Error::other)?;
+            store.create()?;
             let log = self.audit_log.map(|log| LogWriter::open(log, &cancel));
-            let log = log.transpose().map_err(io::Error::other)?;
-            let log = log.map(|log| log.with_origin(self.origin.cloned()));
+            let log = log
+                .transpose()?
+                .map(|log| log.with_origin(self.origin.cloned()));
             let display = StatusLines {
                 total: requests.len(),
                 done: AtomicUsize::new(0),
@@ -179,17 +175,16 @@ impl Service<'_> {
                 labels: self.labels,
                 display: &display,
                 warn: &print_status,
-            });
-            let session = session.map_err(io::Error::other)?;
+            })?;
             session.fetch_and_record_names(&requests, |report| {
                 results.push(ItemResult::of_fetch(
                     report.request.digest(),
                     &report.result,
                 ));
             });
-            session.end().map_err(io::Error::other)?;
-            Ok::<_, io::Error>(results)
-        })?
+            session.end()?;
+            Ok(results)
+        })
     }
 }
 
@@ -197,33 +192,33 @@ impl Service<'_> {
 fn until_hung_up<T>(
     channel: &Channel,
     cancel: &CancelToken,
-    work: impl FnOnce() -> T,
-) -> io::Result<T> {
-    let (working, done) = pipe_with(PipeFlags::CLOEXEC)?;
-    Ok(thread::scope(|scope| {
-        scope.spawn(|| {
-            let (host, working) = (channel.as_fd(), working);
-            loop {
-                // Only a hang-up wakes the thread, not a call that waits in the socket.
-                let mut fds = [
-                    PollFd::new(&host, PollFlags::RDHUP),
-                    PollFd::new(&working, PollFlags::IN),
-                ];
-                if poll(&mut fds, None).is_err() {
-                    continue;
-                }
-                if !fds[0].revents().is_empty() {
-                    return cancel.cancel(CancelReason::HungUp);
-                }
-                if !fds[1].revents().is_empty() {
-                    return;
-                }
+    work: impl FnOnce() -> Result<T, Box<dyn Error>>,
+) -> Result<T, Box<dyn Error>> {
+    let (working, done) = io::pipe()?;
+    let watch = || {
+        loop {
+            // Only a hang-up wakes the thread, not a call that waits in the socket.
+            let mut fds = [
+                PollFd::new(channel, PollFlags::RDHUP),
+                PollFd::new(&working, PollFlags::IN),
+            ];
+            if poll(&mut fds, None).is_err() {
+                continue;
             }
-        });
+            if !fds[0].revents().is_empty() {
+                return cancel.cancel(CancelReason::HungUp);
+            }
+            if !fds[1].revents().is_empty() {
+                return;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        thread::Builder::new().spawn_scoped(scope, watch)?;
         let result = work();
         drop(done);
         result
-    }))
+    })
 }
 
 /// A line for each item, on the host's progress display.
@@ -235,10 +230,6 @@ struct StatusLines {
 }
 
 impl Observer for StatusLines {
-    fn transition(&self, _: FetchId, _: &Request, _: &Transition) -> Result<(), Veto> {
-        Ok(())
-    }
-
     fn ended(&self, _: FetchId, report: &FetchReport) {
         let done = 1 + self.done.fetch_add(1, Ordering::Relaxed);
         let (name, digest) = (report.request.name(), report.request.digest().to_string());

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::registry::{
-    BearerChallenge, Challenge, MAX_TOKEN_DOCUMENT, Scheme, Token as TokenDocument, Url,
+    BearerChallenge, Challenge, Credentials, MAX_TOKEN_DOCUMENT, Scheme, Token as TokenDocument,
+    Url,
 };
 
 use super::gate::TlsMode;
@@ -26,16 +27,12 @@ impl ManifestRequest<'_> {
     ) -> Result<Option<String>, EffectError> {
         let challenges = Challenge::parse_all(answer.challenges());
         let challenges = challenges.map_err(|error| unexpected(&error))?;
+        let tokens = &self.client.tokens;
+        let password = self.permit.credentials().map(Credentials::basic);
         // As containers/image: the first that is understood.
-        let Some(challenge) = challenges.into_iter().next() else {
-            return Ok(None);
-        };
-        let password = self
-            .permit
-            .credentials()
-            .map(|credentials| credentials.basic());
-        match challenge {
-            Challenge::Basic => {
+        match challenges.into_iter().next() {
+            None => Ok(None),
+            Some(Challenge::Basic) => {
                 let Some(authorization) = password.filter(|it| Some(it.as_str()) != refused) else {
                     return Ok(None);
                 };
@@ -44,34 +41,32 @@ impl ManifestRequest<'_> {
                     authorization,
                     expires: Instant::now() + PASSWORD_LIFETIME,
                 };
-                let tokens = &self.client.tokens;
                 tokens.get(scope, refused, || Ok(token)).map(Some)
             }
-            Challenge::Bearer(bearer) => {
-                let realm = bearer.realm();
-                let is_home = realm.authority() == url.authority() || self.trusts(realm);
-                if password.is_some() && !is_home {
-                    let message = format!("credentials are not sent to {}", origin_of(realm));
-                    return Err(failure(FailureKind::Authentication, &message));
-                }
-                let is_secure =
-                    realm.scheme() == Scheme::Https || self.permit.tls() == TlsMode::Unverified;
-                if !is_secure || !(is_home || self.may_leave_host()) {
-                    let message = format!("no token is requested from {}", origin_of(realm));
-                    return Err(failure(FailureKind::Authentication, &message));
-                }
-                let tokens = &self.client.tokens;
-                let token = tokens.get(scope, refused, || {
-                    self.request_token(&bearer, password.as_deref())
-                });
-                token.map(Some)
+            Some(Challenge::Bearer(bearer)) => {
+                self.check_realm(bearer.realm(), url)?;
+                let request = || self.request_token(&bearer, password.as_deref());
+                tokens.get(scope, refused, request).map(Some)
             }
         }
     }
 
-    /// Whether the registry's credentials are for this token server as well.
-    fn trusts(&self, realm: &Url) -> bool {
-        self.permit.repository().domain() == "docker.io" && realm.authority() == "auth.docker.io"
+    /// Checks whether a token server may be asked: only the registry's own gets its
+    /// credentials.
+    fn check_realm(&self, realm: &Url, url: &Url) -> Result<(), EffectError> {
+        let is_of_docker = self.permit.repository().domain() == "docker.io"
+            && realm.authority() == "auth.docker.io";
+        let is_home = realm.authority() == url.authority() || is_of_docker;
+        let is_secure = realm.scheme() == Scheme::Https || self.permit.tls() == TlsMode::Unverified;
+        let refusal = if self.permit.credentials().is_some() && !is_home {
+            "credentials are not sent to"
+        } else if !is_secure || !(is_home || self.may_leave_host()) {
+            "no token is requested from"
+        } else {
+            return Ok(());
+        };
+        let message = format!("{refusal} {}", origin_of(realm));
+        Err(failure(FailureKind::Authentication, &message))
     }
 
     fn request_token(

@@ -1,8 +1,6 @@
 //! CA and client certificates, as skopeo finds them.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::io::ErrorKind;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
@@ -10,8 +8,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::GateRefusal;
-use super::config_files::{if_exists, list_dir, read_file};
-use crate::os::{Host, config_home};
+use super::config_files::{if_exists, list_dir};
+use crate::os::{Host, config_home, read_config_file};
 
 /// Bundles of CA certificates, of which Go reads the first that it can (crypto/x509 on
 /// Linux).
@@ -47,6 +45,7 @@ pub struct DomainCertificates {
 }
 
 /// A client's certificate and its key.
+#[derive(Debug)]
 pub struct ClientPair {
     /// The certificate and its issuers.
     pub chain: Vec<CertificateDer<'static>>,
@@ -88,7 +87,7 @@ impl DomainCertificates {
         for file in &files {
             match file.extension().and_then(|extension| extension.to_str()) {
                 Some("crt") => {
-                    let pem = read_file(file).map_err(unreadable(file))?;
+                    let pem = read_config_file(file).map_err(unreadable(file))?;
                     certificates.roots.extend(parse_certificates(&pem));
                 }
                 Some("cert") => {
@@ -96,8 +95,8 @@ impl DomainCertificates {
                     if !files.contains(&key_file) {
                         return Err(refusal(file, "a client certificate without its key"));
                     }
-                    let pem = read_file(file).map_err(unreadable(file))?;
-                    let key = read_file(&key_file).map_err(unreadable(&key_file))?;
+                    let pem = read_config_file(file).map_err(unreadable(file))?;
+                    let key = read_config_file(&key_file).map_err(unreadable(&key_file))?;
                     let pair = ClientPair::parse(&pem, &key);
                     let pair = pair.ok_or_else(|| refusal(file, "an unknown format"))?;
                     // The server's request would choose among several.
@@ -124,12 +123,6 @@ impl ClientPair {
     }
 }
 
-impl fmt::Debug for ClientPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientPair").finish_non_exhaustive()
-    }
-}
-
 /// Where certificates by registry are.
 pub(super) enum CertificateDirs {
     /// `--cert-dir`: for every registry.
@@ -151,10 +144,7 @@ impl CertificateDirs {
         let user = home.join(".config/containers/certs.d");
         let configured = config_home(host, home).join("containers/certs.d");
         // Looked for once, not for each request.
-        let exists = |dir: &PathBuf| {
-            let found = dir.metadata();
-            !found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
-        };
+        let exists = |dir: &PathBuf| dir.try_exists().unwrap_or(true);
         let later = LATER_DIRS.map(|dir| host.system(dir)).into_iter();
         let later = later.chain([configured]).filter(|dir| *dir != user);
         let later = later.filter(exists).collect();
@@ -172,11 +162,10 @@ impl CertificateDirs {
                     let reason = "a directory that only later skopeos read";
                     return Err(GateRefusal::Certificates { path, reason });
                 }
-                let dir = first_existing(dirs, domain)?;
-                dir.map_or_else(
-                    || Ok(DomainCertificates::default()),
-                    |dir| DomainCertificates::read(&dir),
-                )
+                match first_existing(dirs, domain)? {
+                    Some(dir) => DomainCertificates::read(&dir),
+                    None => Ok(DomainCertificates::default()),
+                }
             }
         }
     }
@@ -204,7 +193,7 @@ pub fn system_roots(host: &Host) -> RootCertStore {
         Some(dirs) => std::env::split_paths(dirs).collect(),
         None => ROOT_DIRS.map(|dir| host.system(dir)).to_vec(),
     };
-    let bundle = files.iter().find_map(|file| read_file(file).ok());
+    let bundle = files.iter().find_map(|file| read_config_file(file).ok());
     let entries = dirs
         .iter()
         .flat_map(|dir| list_dir(dir).unwrap_or_default());
@@ -216,21 +205,16 @@ pub fn system_roots(host: &Host) -> RootCertStore {
     let others = entries.filter(|file| !is_alias(file));
     let pems = bundle
         .into_iter()
-        .chain(others.filter_map(|file| read_file(&file).ok()));
+        .chain(others.filter_map(|file| read_config_file(&file).ok()));
     // A bundle repeats what is in a directory.
-    let certificates: BTreeSet<_> = pems
-        .flat_map(|pem| {
-            parse_certificates(&pem)
-                .map(|der| der.to_vec())
-                .collect::<Vec<_>>()
-        })
-        .collect();
+    let certificates: HashSet<_> = pems.flat_map(|pem| parse_certificates(&pem)).collect();
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
+    roots.add_parsable_certificates(certificates);
     roots
 }
 
 /// The certificates among the sections of a PEM file, up to one that is broken.
-fn parse_certificates(pem: &[u8]) -> impl Iterator<Item = CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem).map_while(Result::ok)
+fn parse_certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    let certificates = CertificateDer::pem_slice_iter(pem);
+    certificates.map_while(Result::ok).collect()
 }

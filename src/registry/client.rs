@@ -1,32 +1,35 @@
 //! Fetches manifests by digest, in the calling thread.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustls::RootCertStore;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{EffectError, FailureKind};
-use skopeo_index_core::skopeo::SkopeoOptions;
+use skopeo_index_core::registry::Scheme;
+use skopeo_index_core::request::Request;
 
 use super::certificates::system_roots;
-use super::gate::{Permit, TlsMode};
-use super::host::Host;
-use super::http::{HttpClient, cancelled, failure};
+use super::gate::{Gate, GateInputs, Permit, TlsMode};
+use super::host::{Host, base_url, first_schemes};
+use super::http::{HttpClient, failure};
 use super::manifest_request::ManifestRequest;
 use super::slots::Slots;
 use super::tls::client_config;
 use super::tokens::Tokens;
 use super::transport::HttpConnector;
-use crate::os::CancelToken;
+use super::{GateRefusal, ManifestClient};
+use crate::os::{CancelToken, lock};
 
-/// Fetches manifests from registries over kept connections.
-pub struct RegistryClient {
+/// Fetches manifests from registries over kept connections, where the gate permits it.
+pub struct RegistryClient<'a> {
+    pub(super) inputs: &'a GateInputs<'a>,
+    /// Reads the host's configuration when it is first asked.
+    gate: OnceLock<Gate>,
     cancel: Arc<CancelToken>,
     pub(super) timeout: Duration,
-    pub(super) options: SkopeoOptions,
-    system: crate::os::Host,
     /// Read once: hundreds of files, and every fetch of a run may need them at once.
     system_roots: OnceLock<RootCertStore>,
     hosts: Mutex<HashMap<(String, TlsMode), Arc<Host>>>,
@@ -42,39 +45,35 @@ pub struct Fetched {
     pub exchange: ExchangeRecord,
 }
 
-impl RegistryClient {
-    /// A client whose requests have `timeout` each. `options` say which credentials must
-    /// not be shown.
+impl<'a> RegistryClient<'a> {
+    /// A client whose requests have `timeout` each.
     #[must_use]
-    pub fn new(cancel: Arc<CancelToken>, timeout: Duration, options: SkopeoOptions) -> Self {
+    pub fn new(inputs: &'a GateInputs<'a>, cancel: &Arc<CancelToken>, timeout: Duration) -> Self {
         Self {
-            cancel,
+            inputs,
+            gate: OnceLock::new(),
+            cancel: Arc::clone(cancel),
             timeout,
-            options,
-            system: crate::os::Host::from_process(),
             system_roots: OnceLock::new(),
             hosts: Mutex::default(),
             tokens: Tokens::default(),
         }
     }
 
-    /// Fetches a manifest.
-    #[must_use]
-    pub fn fetch(&self, permit: &Permit, digest: Digest) -> Fetched {
-        let started = Instant::now();
-        let mut exchange = ExchangeRecord {
-            endpoint: format!("https://{}", permit.repository().host()),
-            milliseconds: 0,
-            peer: None,
-            status: None,
-            tls: None,
-        };
-        let bytes = self.try_fetch(permit, digest, &mut exchange);
-        // Whatever failed, it failed by the cancellation.
-        let bytes = bytes.map_err(|error| cancelled(&self.cancel).unwrap_or(error));
-        let milliseconds = started.elapsed().as_millis();
-        exchange.milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
-        Fetched { bytes, exchange }
+    /// The URL that would be requested first.
+    ///
+    /// # Errors
+    /// Why the client may not fetch the request.
+    pub fn first_url(&self, request: &Request) -> Result<String, GateRefusal> {
+        let permit = self.check(request)?;
+        let base = base_url(first_schemes(&permit).0, permit.repository());
+        let path = permit.repository().manifest_path(request.digest());
+        Ok(base + &path)
+    }
+
+    fn check(&self, request: &Request) -> Result<Permit, GateRefusal> {
+        let gate = self.gate.get_or_init(|| Gate::new(self.inputs));
+        gate.check(request)
     }
 
     fn try_fetch(
@@ -87,8 +86,7 @@ impl RegistryClient {
             .host(permit)
             .map_err(|error| failure(FailureKind::Tls, &error.to_string()))?;
         host.wait_for_retry_after(self.timeout, &self.cancel)?;
-        let slot = host.slots.acquire(&self.cancel);
-        let _slot = slot.map_err(|reason| EffectError::Cancelled { reason })?;
+        let _slot = host.slots.acquire(&self.cancel)?;
         let mut request = ManifestRequest {
             client: self,
             host: &host,
@@ -104,7 +102,7 @@ impl RegistryClient {
     fn host(&self, permit: &Permit) -> Result<Arc<Host>, rustls::Error> {
         let key = (permit.repository().domain().to_owned(), permit.tls());
         // Others wait, so that certificates are read once.
-        let mut hosts = self.hosts();
+        let mut hosts = lock(&self.hosts);
         if let Some(host) = hosts.get(&key) {
             return Ok(Arc::clone(host));
         }
@@ -124,11 +122,27 @@ impl RegistryClient {
     }
 
     fn system_roots(&self) -> RootCertStore {
-        let roots = self.system_roots.get_or_init(|| system_roots(&self.system));
+        let roots = self
+            .system_roots
+            .get_or_init(|| system_roots(&self.inputs.host));
         roots.clone()
     }
+}
 
-    fn hosts(&self) -> MutexGuard<'_, HashMap<(String, TlsMode), Arc<Host>>> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+impl ManifestClient for RegistryClient<'_> {
+    fn fetch(&self, request: &Request) -> Result<Fetched, GateRefusal> {
+        let permit = self.check(request)?;
+        let started = Instant::now();
+        let mut exchange = ExchangeRecord {
+            endpoint: base_url(Scheme::Https, permit.repository()),
+            ..ExchangeRecord::default()
+        };
+        let bytes = self.try_fetch(&permit, request.digest(), &mut exchange);
+        // Whatever failed, it failed by the cancellation.
+        let cancelled = self.cancel.cancelled().map(EffectError::from);
+        let bytes = bytes.map_err(|error| cancelled.unwrap_or(error));
+        let milliseconds = started.elapsed().as_millis();
+        exchange.milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
+        Ok(Fetched { bytes, exchange })
     }
 }

@@ -10,19 +10,9 @@ use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 
 use super::GateRefusal;
 use super::certificates::{CertificateDirs, DomainCertificates};
-use super::config_files::{if_exists, list_dir, read_file};
-use crate::os::{Host, config_home};
-use crate::skopeo::auth_files_of;
-
-/// Proxies that skopeo or one of its libraries may use. NO_PROXY alone changes nothing.
-const PROXIES: [&str; 6] = [
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-];
+use super::config_files::{if_exists, list_dir};
+use crate::os::{Host, config_home, read_config_file};
+use crate::skopeo::{PROXY_VARIABLES, auth_files_of};
 
 /// Variables that name a registries.conf, of one version of skopeo or another.
 const CONF_VARIABLES: [&str; 3] = [
@@ -202,12 +192,15 @@ impl HostConfig {
         if inputs.program == SkopeoProgram::Chosen {
             return Err(GateRefusal::Program);
         }
-        if let Some(proxy) = PROXIES.into_iter().find(|name| host.var(name).is_some()) {
+        if let Some(proxy) = PROXY_VARIABLES
+            .into_iter()
+            .find(|name| host.var(name).is_some())
+        {
             return Err(GateRefusal::Proxy(proxy));
         }
         let fips = host.system("/proc/sys/crypto/fips_enabled");
         // A kernel without FIPS mode has no such file.
-        match if_exists(&fips, read_file(&fips))? {
+        match if_exists(&fips, read_config_file(&fips))? {
             Some(enabled) if enabled.trim_ascii() != b"0" => return Err(GateRefusal::Fips),
             _ => {}
         }
@@ -245,7 +238,8 @@ fn read_registries_confs(
         .filter_map(|name| host.path_var(name))
     {
         // A file that a variable names must exist.
-        let bytes = read_file(&path).map_err(|error| GateRefusal::unreadable(&path, &error))?;
+        let bytes =
+            read_config_file(&path).map_err(|error| GateRefusal::unreadable(&path, &error))?;
         confs.push(parse_registries_conf(path, &bytes)?);
     }
     let system = ["/etc/containers", "/usr/share/containers"].map(|dir| host.system(dir));
@@ -255,14 +249,12 @@ fn read_registries_confs(
         for drop_ins in DROP_IN_DIRS.map(|name| dir.join(name)) {
             let of_user = drop_ins.join(host.uid().to_string());
             for dir in [drop_ins, of_user] {
-                let entries = if_exists(&dir, list_dir(&dir))?.unwrap_or_default();
-                let is_conf =
-                    |path: &PathBuf| path.as_os_str().as_encoded_bytes().ends_with(b".conf");
-                files.extend(entries.into_iter().filter(is_conf));
+                files.extend(if_exists(&dir, list_dir(&dir))?.unwrap_or_default());
             }
         }
+        files.retain(|path| path.as_os_str().as_encoded_bytes().ends_with(b".conf"));
         for path in files {
-            if let Some(bytes) = if_exists(&path, read_file(&path))? {
+            if let Some(bytes) = if_exists(&path, read_config_file(&path))? {
                 confs.push(parse_registries_conf(path, &bytes)?);
             }
         }
@@ -289,7 +281,7 @@ fn read_auth_files(
     let is_explicit = paths.len() == 1;
     let mut files = Vec::new();
     for (path, format) in paths {
-        let json = match read_file(&path) {
+        let json = match read_config_file(&path) {
             Err(error) if is_explicit => return Err(GateRefusal::unreadable(&path, &error)),
             read => if_exists(&path, read)?,
         };

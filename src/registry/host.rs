@@ -1,7 +1,7 @@
 //! A registry: its connections, and what it has told of itself.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use skopeo_index_core::machine::{EffectError, FailureKind};
@@ -10,7 +10,7 @@ use skopeo_index_core::registry::{Repository, Scheme};
 use super::gate::{Permit, TlsMode};
 use super::http::{HttpClient, failure};
 use super::slots::Slots;
-use crate::os::CancelToken;
+use crate::os::{CancelToken, lock};
 
 /// A registry, and its connections.
 pub(super) struct Host {
@@ -23,13 +23,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// The schemes to try, in their order.
-    pub(super) fn schemes(&self, permit: &Permit) -> &'static [Scheme] {
-        match self.scheme.get() {
-            Some(Scheme::Http) => &[Scheme::Http],
-            Some(Scheme::Https) => &[Scheme::Https],
-            None => first_schemes(permit),
-        }
+    /// The scheme to try, and the one to try next.
+    pub(super) fn schemes(&self, permit: &Permit) -> (Scheme, Option<Scheme>) {
+        let known = self.scheme.get();
+        known.map_or_else(|| first_schemes(permit), |scheme| (*scheme, None))
     }
 
     /// Waits until the registry wants to be asked again.
@@ -38,7 +35,7 @@ impl Host {
         timeout: Duration,
         cancel: &CancelToken,
     ) -> Result<(), EffectError> {
-        let not_before = *self.not_before();
+        let not_before = *lock(&self.not_before);
         let left = not_before.map(|at| at.saturating_duration_since(Instant::now()));
         let Some(left) = left.filter(|left| !left.is_zero()) else {
             return Ok(());
@@ -48,26 +45,26 @@ impl Host {
             let message = format!("the registry asks to wait {left}, longer than the timeout");
             return Err(failure(FailureKind::RateLimited, &message));
         }
-        let cancelled = cancel.sleep(left);
-        cancelled.map_or(Ok(()), |reason| Err(EffectError::Cancelled { reason }))
-    }
-
-    pub(super) fn not_before(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.not_before
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        Ok(cancel.sleep(left)?)
     }
 }
 
-/// The schemes to try at a registry that has not answered, in their order. Without TLS
-/// verification containers/image tries HTTPS, then HTTP. A registry of this machine, with no
-/// network in between, mostly speaks HTTP.
-pub(super) fn first_schemes(permit: &Permit) -> &'static [Scheme] {
+/// The scheme to try at a registry that has not answered, and the one to try next. Without
+/// TLS verification containers/image tries HTTPS, then HTTP. A registry of this machine, with
+/// no network in between, mostly speaks HTTP.
+pub(super) fn first_schemes(permit: &Permit) -> (Scheme, Option<Scheme>) {
     match permit.tls() {
-        TlsMode::Verified => &[Scheme::Https],
-        TlsMode::Unverified if is_loopback(permit.repository()) => &[Scheme::Http, Scheme::Https],
-        TlsMode::Unverified => &[Scheme::Https, Scheme::Http],
+        TlsMode::Verified => (Scheme::Https, None),
+        TlsMode::Unverified if is_loopback(permit.repository()) => {
+            (Scheme::Http, Some(Scheme::Https))
+        }
+        TlsMode::Unverified => (Scheme::Https, Some(Scheme::Http)),
     }
+}
+
+/// The URL of a registry.
+pub(super) fn base_url(scheme: Scheme, repository: &Repository) -> String {
+    format!("{}://{}", scheme.as_str(), repository.host())
 }
 
 /// Whether a registry is on this machine.

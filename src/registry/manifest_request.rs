@@ -9,14 +9,15 @@ use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::registry::{ACCEPT, Scheme, Url, UrlError, retry_after};
+use ureq::http::header::{LOCATION, RETRY_AFTER};
 
 use super::client::RegistryClient;
 use super::gate::{Permit, Redirects};
-use super::host::Host;
-use super::http::{Answer, Get, HttpError, failure, status_kind};
+use super::host::{Host, base_url};
+use super::http::{Answer, Get, explain, failure};
 use super::tokens::Scope;
 use crate::command::RunError;
-use crate::os::best_effort;
+use crate::os::{best_effort, lock};
 use crate::skopeo::redactor;
 
 /// Redirects that are followed: registry.k8s.io needs one, Go's client stops at 10.
@@ -27,7 +28,7 @@ const MAX_REQUESTS: usize = MAX_REDIRECTS + 3;
 
 /// A manifest that is being fetched.
 pub(super) struct ManifestRequest<'a> {
-    pub(super) client: &'a RegistryClient,
+    pub(super) client: &'a RegistryClient<'a>,
     pub(super) host: &'a Host,
     pub(super) permit: &'a Permit,
     pub(super) digest: Digest,
@@ -40,32 +41,29 @@ pub(super) struct ManifestRequest<'a> {
 impl ManifestRequest<'_> {
     /// Tries the schemes in their order, until the other end has answered by one.
     pub(super) fn fetch(&mut self) -> Result<Vec<u8>, EffectError> {
-        let schemes = self.host.schemes(self.permit);
-        let mut result = Err(failure(FailureKind::Other, "no scheme"));
-        for (at, scheme) in schemes.iter().enumerate() {
-            let next = self.fetch_by(*scheme);
-            let speaks_otherwise = self.speaks_otherwise(*scheme, &next);
-            // The answer to plain HTTP, a 400, stands where the other end has no TLS.
-            if at == 0 || kind(&next) != Some(FailureKind::NotTls) {
-                result = next;
+        let (scheme, other) = self.host.schemes(self.permit);
+        let result = self.fetch_by(scheme);
+        match other {
+            Some(other) if self.speaks_otherwise(scheme, &result) => {
+                let by_other = self.fetch_by(other);
+                // The answer to plain HTTP, a 400, stands where the other end has no TLS.
+                match kind(&by_other) {
+                    Some(FailureKind::NotTls) => result,
+                    _ => by_other,
+                }
             }
-            if !speaks_otherwise {
-                break;
-            }
+            _ => result,
         }
-        result
     }
 
     /// Whether the other end may speak the other scheme: it has not answered by this one.
     fn speaks_otherwise(&self, scheme: Scheme, result: &Result<Vec<u8>, EffectError>) -> bool {
-        let Some(kind) = kind(result) else {
-            return false;
-        };
         let is_silent = self.host.scheme.get() != Some(&scheme);
         is_silent
-            && match scheme {
-                Scheme::Http => true,
-                Scheme::Https => matches!(
+            && match (scheme, kind(result)) {
+                (_, None) => false,
+                (Scheme::Http, Some(_)) => true,
+                (Scheme::Https, Some(kind)) => matches!(
                     kind,
                     FailureKind::NotTls | FailureKind::Network | FailureKind::Tls
                 ),
@@ -75,7 +73,7 @@ impl ManifestRequest<'_> {
     /// Requests the manifest, with a token or a password once the registry asks for it.
     fn fetch_by(&mut self, scheme: Scheme) -> Result<Vec<u8>, EffectError> {
         let repository = self.permit.repository();
-        let base = format!("{}://{}", scheme.as_str(), repository.host());
+        let base = base_url(scheme, repository);
         let scope: Scope = (base.clone(), repository.path().to_owned());
         let origin = format!("{base}{}", repository.manifest_path(self.digest));
         let origin: Url = origin.parse().map_err(|error| unexpected(&error))?;
@@ -96,10 +94,7 @@ impl ManifestRequest<'_> {
                 401 if at_home && challenged < 2 => {
                     challenged += 1;
                     let next = self.authorize(&answer, &scope, &url, authorization.as_deref())?;
-                    if next.is_none() {
-                        return Err(self.status_failure(&answer));
-                    }
-                    self.authorization = next;
+                    self.authorization = Some(next.ok_or_else(|| self.status_failure(&answer))?);
                 }
                 301..=303 | 307 | 308 => url = self.follow(&answer, &url, &origin)?,
                 _ => return Err(self.status_failure(&answer)),
@@ -109,8 +104,10 @@ impl ManifestRequest<'_> {
     }
 
     fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Answer, EffectError> {
-        self.exchange.endpoint = origin_of(url);
-        (self.exchange.peer, self.exchange.status, self.exchange.tls) = (None, None, None);
+        *self.exchange = ExchangeRecord {
+            endpoint: origin_of(url),
+            ..ExchangeRecord::default()
+        };
         let answer = self.host.http.get(Get {
             url: &url.to_string(),
             accept: &ACCEPT,
@@ -121,8 +118,8 @@ impl ManifestRequest<'_> {
         let answer = answer.map_err(|error| self.failure(&error))?;
         self.exchange.status = Some(answer.status().as_u16());
         if let Some(connection) = &answer.connection {
-            self.exchange.peer = Some(connection.endpoint.peer.to_string());
-            self.exchange.tls.clone_from(&connection.endpoint.tls);
+            self.exchange.peer = Some(connection.peer.to_string());
+            self.exchange.tls.clone_from(&connection.tls);
         }
         Ok(answer)
     }
@@ -137,7 +134,7 @@ impl ManifestRequest<'_> {
     /// credentials, and only where no registry is configured.
     fn follow(&self, answer: &Answer, from: &Url, origin: &Url) -> Result<Url, EffectError> {
         let refuse = |what: String| failure(FailureKind::UnexpectedAnswer, &what);
-        let location = answer.location().unwrap_or_default();
+        let location = answer.header(LOCATION).unwrap_or_default();
         let to = join(from, location).map_err(|error| refuse(format!("redirect: {error}")))?;
         let is_downgrade = from.scheme() == Scheme::Https && to.scheme() == Scheme::Http;
         let leaves = origin_of(&to) != origin_of(origin) && !self.may_leave_host();
@@ -151,8 +148,9 @@ impl ManifestRequest<'_> {
     }
 
     /// The failure of a request without an answer.
-    pub(super) fn failure(&self, error: &HttpError) -> EffectError {
-        if matches!(error, HttpError::TimedOut) {
+    pub(super) fn failure(&self, error: &ureq::Error) -> EffectError {
+        let (kind, text) = explain(error);
+        if kind == FailureKind::Timeout {
             // In the words of a command that took too long.
             let timeout = RunError::TimedOut {
                 after: self.client.timeout,
@@ -160,8 +158,7 @@ impl ManifestRequest<'_> {
             };
             return timeout.into();
         }
-        let text = self.redact(&error.to_string());
-        failure(error.kind(), &text)
+        failure(kind, &self.redact(&text))
     }
 
     /// The text without credentials, in whatever way the registry repeats them.
@@ -173,7 +170,7 @@ impl ManifestRequest<'_> {
             .split_once(' ')
             .unwrap_or_default();
         let token = Redactor::new([token.to_owned()]);
-        token.redact(&redactor(&self.client.options).redact(text))
+        token.redact(&redactor(self.client.inputs.options).redact(text))
     }
 
     /// The failure that a status tells, with the registry's own message.
@@ -183,17 +180,13 @@ impl ManifestRequest<'_> {
         if let Some(text) = error_text(&answer.body) {
             message = format!("{message}: {}", self.redact(&text));
         }
-        let kind = status_kind(status);
-        if kind.is_transient()
-            && let Some(wait) = answer
-                .retry_after()
-                .and_then(|value| retry_after(value, SystemTime::now()))
-        {
-            *self.host.not_before() = Instant::now().checked_add(wait);
-            message = format!(
-                "{message}; retry after {}",
-                humantime::format_duration(wait)
-            );
+        let kind = FailureKind::of_status(status.as_u16());
+        let kind = kind.unwrap_or(FailureKind::UnexpectedAnswer);
+        let wait = answer.header(RETRY_AFTER).filter(|_| kind.is_transient());
+        if let Some(wait) = wait.and_then(|value| retry_after(value, SystemTime::now())) {
+            *lock(&self.host.not_before) = Instant::now().checked_add(wait);
+            let wait = humantime::format_duration(wait);
+            message = format!("{message}; retry after {wait}");
         }
         failure(kind, &message)
     }

@@ -1,7 +1,7 @@
 //! A registry client beside skopeo: manifests by digest over kept connections.
 //!
 //! ```text
-//! Request ─▶ Gate ─▶ Permit ─▶ RegistryClient ─▶ bytes, or an EffectError
+//! Request ─▶ Gate ─▶ Permit ─▶ ManifestRequest ─▶ bytes, or an EffectError
 //!             └─ GateRefusal: only skopeo does what the host's configuration says
 //! ```
 //!
@@ -25,9 +25,6 @@ mod tls;
 mod tokens;
 mod transport;
 
-use std::sync::OnceLock;
-
-use host::first_schemes;
 use skopeo_index_core::request::Request;
 
 pub use certificates::{ClientPair, DomainCertificates, system_roots};
@@ -42,47 +39,4 @@ pub trait ManifestClient: Send + Sync {
     /// # Errors
     /// Where only skopeo does what the host's configuration says.
     fn fetch(&self, request: &Request) -> Result<Fetched, GateRefusal>;
-}
-
-/// The gate, which reads the host's configuration when it is first asked, and the client.
-pub struct Registry<'a> {
-    inputs: &'a GateInputs<'a>,
-    gate: OnceLock<Gate>,
-    client: RegistryClient,
-}
-
-impl<'a> Registry<'a> {
-    /// A client behind a gate.
-    #[must_use]
-    pub const fn new(inputs: &'a GateInputs<'a>, client: RegistryClient) -> Self {
-        Self {
-            inputs,
-            gate: OnceLock::new(),
-            client,
-        }
-    }
-
-    /// The URL that would be requested first.
-    ///
-    /// # Errors
-    /// Why the client may not fetch the request.
-    pub fn first_url(&self, request: &Request) -> Result<String, GateRefusal> {
-        let permit = self.check(request)?;
-        let (repository, schemes) = (permit.repository(), first_schemes(&permit));
-        let scheme = schemes.first().map_or("https", |scheme| scheme.as_str());
-        let path = repository.manifest_path(request.digest());
-        Ok(format!("{scheme}://{}{path}", repository.host()))
-    }
-
-    fn check(&self, request: &Request) -> Result<Permit, GateRefusal> {
-        let gate = self.gate.get_or_init(|| Gate::new(self.inputs));
-        gate.check(request)
-    }
-}
-
-impl ManifestClient for Registry<'_> {
-    fn fetch(&self, request: &Request) -> Result<Fetched, GateRefusal> {
-        let permit = self.check(request)?;
-        Ok(self.client.fetch(&permit, request.digest()))
-    }
 }

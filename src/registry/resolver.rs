@@ -1,10 +1,9 @@
 //! Addresses of host names.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::transport::until;
-use crate::os::{CancelToken, best_effort};
+use crate::os::{CancelToken, best_effort, lock};
 
 /// How often a wait for a name's addresses looks at cancellation.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -27,12 +26,14 @@ const MAX_ADDRESSES: usize = 16;
 
 /// Looks up host names with the system's resolver, which can't be cancelled: it has a
 /// thread of its own, which is left alone when the wait ends.
+#[derive(Debug)]
 pub(super) struct SystemResolver {
     cancel: Arc<CancelToken>,
     known: Mutex<HashMap<(String, u16), Known>>,
 }
 
 /// Addresses, and when they were looked up.
+#[derive(Debug)]
 struct Known {
     addresses: Vec<SocketAddr>,
     at: Instant,
@@ -48,21 +49,16 @@ impl SystemResolver {
 
     fn look_up(&self, host: &str, port: u16, until: Instant) -> io::Result<Vec<SocketAddr>> {
         let name = (host.to_owned(), port);
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known
-            .get(&name)
-            .filter(|known| known.at.elapsed() < MAX_AGE)
-        {
+        let is_recent = |known: &&Known| known.at.elapsed() < MAX_AGE;
+        if let Some(known) = lock(&self.known).get(&name).filter(is_recent) {
             return Ok(known.addresses.clone());
         }
-        drop(known);
         let addresses = self.ask_system(name.clone(), until)?;
         let known = Known {
             addresses: addresses.clone(),
             at: Instant::now(),
         };
-        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(name, known);
+        lock(&self.known).insert(name, known);
         Ok(addresses)
     }
 
@@ -75,12 +71,10 @@ impl SystemResolver {
         };
         thread::Builder::new().spawn(look_up)?;
         loop {
-            if let Some(reason) = self.cancel.cancelled() {
-                return Err(io::Error::other(reason));
-            }
+            self.cancel.check().map_err(io::Error::other)?;
             let left = until.saturating_duration_since(Instant::now());
             match found.recv_timeout(left.min(POLL_INTERVAL)) {
-                Ok(addresses) => return addresses.map_err(|error| DnsError(error).into()),
+                Ok(addresses) => return addresses,
                 Err(_) if left.is_zero() => return Err(ErrorKind::TimedOut.into()),
                 Err(_) => {}
             }
@@ -110,22 +104,5 @@ impl Resolver for SystemResolver {
             addresses.push(address);
         }
         Ok(addresses)
-    }
-}
-
-impl fmt::Debug for SystemResolver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SystemResolver")
-    }
-}
-
-/// The system's resolver knows no address of a host.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct DnsError(io::Error);
-
-impl From<DnsError> for io::Error {
-    fn from(error: DnsError) -> Self {
-        Self::other(error)
     }
 }

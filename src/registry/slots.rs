@@ -1,12 +1,12 @@
 //! How many connections a host gets: few where answers come one after another, more
 //! where requests only wait.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use skopeo_index_core::machine::CancelReason;
 
-use crate::os::CancelToken;
+use crate::os::{CancelToken, lock};
 
 /// Connections that a host gets at once.
 const INITIAL: usize = 2;
@@ -54,12 +54,12 @@ impl Slots {
 
     /// Something arrived from the host.
     pub(super) fn progress(&self) {
-        self.state().last_progress = Instant::now();
+        lock(&self.state).last_progress = Instant::now();
     }
 
     /// Waits for a place, at most as long as the host is stalled.
     pub(super) fn acquire(&self, cancel: &CancelToken) -> Result<Slot<'_>, CancelReason> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         if state.in_use == 0 {
             state.last_progress = Instant::now();
         }
@@ -75,22 +75,16 @@ impl Slots {
             }
             let waited = self.released.wait_timeout(state, stall - stalled);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if let Some(reason) = cancel.cancelled() {
-                return Err(reason);
-            }
+            cancel.check()?;
         }
         state.in_use += 1;
         Ok(Slot(self))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.0.state().in_use -= 1;
+        lock(&self.0.state).in_use -= 1;
         self.0.released.notify_one();
     }
 }

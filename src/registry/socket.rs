@@ -21,7 +21,6 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
-    peer: SocketAddr,
     cancel: Arc<CancelToken>,
     slots: Arc<Slots>,
     /// The end of the present wait.
@@ -36,12 +35,11 @@ impl Socket {
         cancel: &Arc<CancelToken>,
         slots: &Arc<Slots>,
     ) -> io::Result<Self> {
-        let (stream, peer) = race(addresses, until, cancel)?;
+        let stream = race(addresses, until, cancel)?;
         stream.set_nodelay(true)?;
         slots.progress();
         Ok(Self {
             stream,
-            peer,
             cancel: Arc::clone(cancel),
             slots: Arc::clone(slots),
             until,
@@ -49,8 +47,8 @@ impl Socket {
     }
 
     /// The address of the other end.
-    pub(super) const fn peer(&self) -> SocketAddr {
-        self.peer
+    pub(super) fn peer(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
     }
 
     /// Sets the end of the waits that follow.
@@ -105,64 +103,47 @@ impl Write for Socket {
 }
 
 /// Connects to the addresses in their order, each with a head start, until one answers.
-fn race(
-    addresses: &[SocketAddr],
-    until: Instant,
-    cancel: &CancelToken,
-) -> io::Result<(TcpStream, SocketAddr)> {
+fn race(addresses: &[SocketAddr], until: Instant, cancel: &CancelToken) -> io::Result<TcpStream> {
     let mut next = addresses.iter();
-    let mut attempts: Vec<(OwnedFd, SocketAddr)> = Vec::new();
+    let mut attempts: Vec<OwnedFd> = Vec::new();
     let mut last_error = io::Error::from(ErrorKind::AddrNotAvailable);
     loop {
-        if let Some(address) = next.next() {
-            match start_connect(*address) {
-                Ok(socket) => attempts.push((socket, *address)),
-                Err(error) => {
-                    last_error = error;
-                    continue;
-                }
+        match next.next().map(start_connect) {
+            Some(Ok(socket)) => attempts.push(socket),
+            Some(Err(error)) => {
+                last_error = error;
+                continue;
             }
-        } else if attempts.is_empty() {
-            return Err(last_error);
+            None if attempts.is_empty() => return Err(last_error),
+            None => {}
         }
-        let head_start = Instant::now() + ATTEMPT_DELAY;
-        let has_next = !next.as_slice().is_empty();
-        let wait_until = if has_next {
-            until.min(head_start)
-        } else {
-            until
+        let wait_until = match next.as_slice() {
+            [] => until,
+            _ => until.min(Instant::now() + ATTEMPT_DELAY),
         };
-        while !attempts.is_empty() {
-            let sockets = attempts.iter();
-            let fds: Vec<PollFd<'_>> = sockets
-                .map(|(socket, _)| PollFd::new(socket, PollFlags::OUT))
-                .collect();
-            let ready = match wait(&fds, wait_until, cancel) {
-                Err(error) if error.kind() == ErrorKind::TimedOut && Instant::now() < until => {
-                    break;
-                }
-                ready => ready?,
-            };
-            let (socket, address) = attempts.remove(ready);
-            match sockopt::socket_error(&socket)? {
-                Ok(()) => return Ok((socket.into(), address)),
-                Err(error) => last_error = error.into(),
-            }
-            if has_next {
-                break;
-            }
+        let fds = attempts.iter();
+        let fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::OUT)).collect();
+        let ready = match wait(&fds, wait_until, cancel) {
+            // The head start is over.
+            Err(error) if error.kind() == ErrorKind::TimedOut && Instant::now() < until => continue,
+            ready => ready?,
+        };
+        let socket = attempts.remove(ready);
+        match sockopt::socket_error(&socket)? {
+            Ok(()) => return Ok(socket.into()),
+            Err(error) => last_error = error.into(),
         }
     }
 }
 
-fn start_connect(address: SocketAddr) -> io::Result<OwnedFd> {
+fn start_connect(address: &SocketAddr) -> io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    match connect(&socket, &address) {
+    match connect(&socket, address) {
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket),
         Err(error) => Err(error.into()),
     }
@@ -188,9 +169,7 @@ fn wait(fds: &[PollFd<'_>], until: Instant, cancel: &CancelToken) -> io::Result<
 
 /// The time left; an error once it is over, or the run is cancelled.
 fn check(until: Instant, cancel: &CancelToken) -> io::Result<Duration> {
-    if let Some(reason) = cancel.cancelled() {
-        return Err(io::Error::other(reason));
-    }
+    cancel.check().map_err(io::Error::other)?;
     match until.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(ErrorKind::TimedOut.into()),
         left => Ok(left),

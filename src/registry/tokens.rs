@@ -1,10 +1,12 @@
 //! Tokens and passwords: one for each repository, obtained once however many requests want it.
 
 use std::collections::HashMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use skopeo_index_core::machine::EffectError;
+
+use crate::os::lock;
 
 /// A token is not used in its last seconds: it might expire on the way.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -22,13 +24,12 @@ pub(super) struct Tokens {
 
 #[derive(Debug, Default)]
 struct State {
-    token: Option<Token>,
     /// Whether a request for a token is under way.
     requested: bool,
     /// The number of requests that have ended.
     ended: u64,
-    /// How the last one failed.
-    failure: Option<EffectError>,
+    /// The result of the last one.
+    result: Option<Result<Token, EffectError>>,
 }
 
 /// Value of the header `Authorization`, and its end.
@@ -38,18 +39,19 @@ pub(super) struct Token {
     pub(super) expires: Instant,
 }
 
-impl Token {
-    fn is_valid(&self) -> bool {
-        self.expires > Instant::now() + MARGIN
+impl State {
+    /// The header's value, if a token is known and has not expired.
+    fn authorization(&self) -> Option<&str> {
+        let token = self.result.as_ref()?.as_ref().ok()?;
+        (token.expires > Instant::now() + MARGIN).then_some(&token.authorization)
     }
 }
 
 impl Tokens {
     /// The header's value for a scope, if its token is known and has not expired.
     pub(super) fn known(&self, scope: &Scope) -> Option<String> {
-        let states = self.states();
-        let token = states.get(scope)?.token.as_ref()?;
-        token.is_valid().then(|| token.authorization.clone())
+        let states = lock(&self.states);
+        states.get(scope)?.authorization().map(str::to_owned)
     }
 
     /// The header's value for a scope: another one than `refused`. `request` asks for it;
@@ -61,18 +63,16 @@ impl Tokens {
         refused: Option<&str>,
         request: impl FnOnce() -> Result<Token, EffectError>,
     ) -> Result<String, EffectError> {
-        let mut states = self.states();
+        let mut states = lock(&self.states);
         let begun = states.entry(scope.clone()).or_default().ended;
         loop {
             let state = states.entry(scope.clone()).or_default();
-            let token = state.token.as_ref().filter(|token| token.is_valid());
-            if let Some(Token { authorization, .. }) = token
-                && Some(authorization.as_str()) != refused
-            {
-                return Ok(authorization.clone());
+            let known = state.authorization();
+            if let Some(authorization) = known.filter(|known| Some(*known) != refused) {
+                return Ok(authorization.to_owned());
             }
-            if state.ended > begun
-                && let Some(failure) = &state.failure
+            if let Some(Err(failure)) = &state.result
+                && state.ended > begun
             {
                 return Err(failure.clone());
             }
@@ -85,17 +85,12 @@ impl Tokens {
         }
         drop(states);
         let result = request();
-        let mut states = self.states();
+        let mut states = lock(&self.states);
         let state = states.entry(scope.clone()).or_default();
         state.requested = false;
         state.ended += 1;
-        state.failure = result.as_ref().err().cloned();
-        state.token = result.as_ref().ok().cloned();
+        state.result = Some(result.clone());
         self.changed.notify_all();
         result.map(|token| token.authorization)
-    }
-
-    fn states(&self) -> MutexGuard<'_, HashMap<Scope, State>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

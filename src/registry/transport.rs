@@ -1,14 +1,13 @@
 //! ureq's connections over [`Socket`], with rustls where the scheme is HTTPS.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, Stream};
 use skopeo_index_core::audit::TlsRecord;
 use skopeo_index_core::digest::Digest;
 use ureq::http::Uri;
@@ -23,20 +22,14 @@ use crate::os::CancelToken;
 /// A timeout that ureq doesn't set; every request has one.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// Both ends of a connection, as a record tells them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+/// A use of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectionUse {
     /// The address that was connected to.
     pub(super) peer: SocketAddr,
     /// The TLS session; `None` for plain HTTP.
     pub(super) tls: Option<TlsRecord>,
-}
-
-/// A use of a connection.
-#[derive(Clone, Debug)]
-pub(super) struct ConnectionUse {
-    pub(super) endpoint: Arc<Endpoint>,
-    /// Whether an earlier request used the connection.
+    /// Whether an earlier request has sent something over it, and received something.
     pub(super) kept: bool,
 }
 
@@ -51,6 +44,7 @@ pub(super) fn take_last_use() -> Option<ConnectionUse> {
 }
 
 /// Connects, and shakes hands where the scheme is HTTPS.
+#[derive(Debug)]
 pub(super) struct HttpConnector {
     pub(super) cancel: Arc<CancelToken>,
     pub(super) slots: Arc<Slots>,
@@ -58,17 +52,12 @@ pub(super) struct HttpConnector {
 }
 
 /// A connection that ureq keeps.
+#[derive(Debug)]
 pub(super) struct HttpTransport {
     buffers: LazyBuffers,
-    stream: Stream,
-    endpoint: Arc<Endpoint>,
-    /// Whether it has sent a request and received some of an answer.
-    answered: bool,
-}
-
-enum Stream {
-    Plain(Socket),
-    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+    socket: Socket,
+    tls: Option<Box<ClientConnection>>,
+    next_use: ConnectionUse,
 }
 
 impl Connector for HttpConnector {
@@ -80,57 +69,49 @@ impl Connector for HttpConnector {
         _: Option<()>,
     ) -> Result<Option<HttpTransport>, ureq::Error> {
         let until = until(details.timeout);
-        let socket = Socket::connect(&details.addrs, until, &self.cancel, &self.slots)?;
-        let peer = socket.peer();
-        let (stream, tls) = if details.needs_tls() {
-            let (stream, tls) = handshake(socket, details.uri, &self.tls)?;
-            (Stream::Tls(Box::new(stream)), Some(tls))
-        } else {
-            (Stream::Plain(socket), None)
+        let mut socket = Socket::connect(&details.addrs, until, &self.cancel, &self.slots)?;
+        let tls = match details.needs_tls() {
+            true => Some(Box::new(handshake(&mut socket, details.uri, &self.tls)?)),
+            false => None,
         };
         let config = details.config;
         Ok(Some(HttpTransport {
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
-            stream,
-            endpoint: Arc::new(Endpoint { peer, tls }),
-            answered: false,
+            next_use: ConnectionUse {
+                peer: socket.peer()?,
+                tls: tls.as_deref().map(tls_record),
+                kept: false,
+            },
+            socket,
+            tls,
         }))
     }
 }
 
 fn handshake(
-    socket: Socket,
+    socket: &mut Socket,
     uri: &Uri,
     config: &Arc<ClientConfig>,
-) -> io::Result<(StreamOwned<ClientConnection, Socket>, TlsRecord)> {
+) -> io::Result<ClientConnection> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::clone(config), name);
-    let mut stream = StreamOwned::new(connection.map_err(io::Error::other)?, socket);
-    while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock)?;
+    let mut connection = connection.map_err(io::Error::other)?;
+    while connection.is_handshaking() {
+        connection.complete_io(socket)?;
     }
-    let version = match stream.conn.protocol_version() {
+    Ok(connection)
+}
+
+fn tls_record(connection: &ClientConnection) -> TlsRecord {
+    let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "1.2",
         _ => "1.3",
     };
-    let certificate = stream
-        .conn
-        .peer_certificates()
-        .and_then(|chain| chain.first());
-    let tls = TlsRecord {
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    TlsRecord {
         certificate: Digest::of(certificate.map_or(&[], |certificate| certificate.as_ref())),
         version: version.to_owned(),
-    };
-    Ok((stream, tls))
-}
-
-impl HttpTransport {
-    fn socket(&mut self) -> &mut Socket {
-        match &mut self.stream {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => &mut stream.sock,
-        }
     }
 }
 
@@ -140,40 +121,35 @@ impl Transport for HttpTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        LAST_USE.set(Some(ConnectionUse {
-            endpoint: Arc::clone(&self.endpoint),
-            kept: self.answered,
-        }));
-        self.socket().set_until(until(timeout));
+        LAST_USE.set(Some(self.next_use.clone()));
+        self.socket.set_until(until(timeout));
         let bytes = &self.buffers.output()[..amount];
-        match &mut self.stream {
-            Stream::Plain(socket) => socket.write_all(bytes)?,
-            Stream::Tls(stream) => {
-                stream.write_all(bytes)?;
-                stream.flush()?;
-            }
-        }
-        Ok(())
+        let Some(tls) = &mut self.tls else {
+            return Ok(self.socket.write_all(bytes)?);
+        };
+        let mut stream = Stream::new(&mut **tls, &mut self.socket);
+        stream.write_all(bytes)?;
+        Ok(stream.flush()?)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.socket().set_until(until(timeout));
+        self.socket.set_until(until(timeout));
         let buffer = self.buffers.input_append_buf();
-        let read = match &mut self.stream {
-            Stream::Plain(socket) => socket.read(buffer)?,
-            Stream::Tls(stream) => stream.read(buffer)?,
+        let read = match &mut self.tls {
+            Some(tls) => Stream::new(&mut **tls, &mut self.socket).read(buffer)?,
+            None => self.socket.read(buffer)?,
         };
         self.buffers.input_appended(read);
-        self.answered |= read > 0;
+        self.next_use.kept |= read > 0;
         Ok(read > 0)
     }
 
     fn is_open(&mut self) -> bool {
-        self.socket().is_idle()
+        self.socket.is_idle()
     }
 
     fn is_tls(&self) -> bool {
-        matches!(self.stream, Stream::Tls(_))
+        self.tls.is_some()
     }
 }
 
@@ -181,16 +157,4 @@ impl Transport for HttpTransport {
 pub(super) fn until(timeout: NextTimeout) -> Instant {
     let after = (*timeout.after).min(NO_TIMEOUT);
     Instant::now() + after
-}
-
-impl fmt::Debug for HttpConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HttpConnector")
-    }
-}
-
-impl fmt::Debug for HttpTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.endpoint, f)
-    }
 }

@@ -11,13 +11,18 @@ use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::registry::AuthFileFormat;
 use skopeo_index_core::skopeo::SkopeoOptions;
 
-use crate::os::{Host, config_home, open_regular, read_all};
+use crate::os::{Host, config_home, read_config_file};
 
-/// Maximum size of a credentials file that is read.
-const MAX_AUTH_FILE: usize = 1 << 20;
-
-/// Variables that may hold a proxy's URL with credentials.
-const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+/// Variables of proxies that skopeo or one of its libraries may use, maybe with credentials.
+/// NO_PROXY alone changes nothing.
+pub const PROXY_VARIABLES: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+];
 
 /// A credentials file that has no name in a file system: this process and its children open
 /// it below `/proc`, as long as this process has it. Nothing of it is left, however the
@@ -89,20 +94,11 @@ pub fn auth_files_of(options: &SkopeoOptions, host: &Host) -> Vec<(PathBuf, Auth
 pub fn redactor(options: &SkopeoOptions) -> Redactor {
     let files: Vec<Vec<u8>> = auth_files(options)
         .iter()
-        .filter_map(|file| read_auth_file(file))
+        .filter_map(|file| read_config_file(file).ok())
         .collect();
-    let proxies = PROXIES.into_iter().flat_map(|name| {
-        let lower = name.to_ascii_lowercase();
-        [std::env::var(name), std::env::var(lower)]
-    });
-    let passwords = proxies.flatten().filter_map(|url| proxy_password(&url));
+    let proxies = PROXY_VARIABLES.map(std::env::var).into_iter().flatten();
+    let passwords = proxies.filter_map(|url| proxy_password(&url));
     Redactor::of_auth_files(files.iter().map(Vec::as_slice), passwords)
-}
-
-/// Reads a credentials file, if it is a regular file, and not too large for one.
-#[must_use]
-pub fn read_auth_file(path: &Path) -> Option<Vec<u8>> {
-    read_all(open_regular(path).ok()?, MAX_AUTH_FILE, None).ok()
 }
 
 /// The password in `http://USER:PASSWORD@HOST`.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use skopeo_index_core::audit::SkopeoIdentity;
 use skopeo_index_core::escape::truncate_message;
 use skopeo_index_core::machine::EffectError;
-use skopeo_index_core::skopeo::{Exit, SkopeoCommand, SkopeoOptions, stderr};
+use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
 
-use super::CommandRunner;
-use crate::command::{CommandLimits, hash_program, is_path};
+use super::{CommandRunner, Skopeo};
+use crate::command::{hash_program, is_path};
 use crate::os::CancelToken;
 
 /// Timeout of `skopeo --version`.
@@ -19,8 +19,8 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 pub fn identify(runner: &dyn CommandRunner, cancel: &CancelToken) -> SkopeoIdentity {
     let program = runner.program();
     // A name that was not found on `PATH` is not a file in the current directory.
-    let path = is_path(program).then(|| std::path::absolute(program).ok());
-    let path = path.flatten();
+    let path = is_path(program).then_some(program);
+    let path = path.and_then(|program| std::path::absolute(program).ok());
     let version = version(runner, cancel).unwrap_or_default();
     SkopeoIdentity {
         sha256: path.as_ref().and_then(|it| hash_program(it, cancel).ok()),
@@ -34,17 +34,11 @@ pub fn identify(runner: &dyn CommandRunner, cancel: &CancelToken) -> SkopeoIdent
 /// # Errors
 /// Where the program can't be run to its end, or fails.
 pub fn version(runner: &dyn CommandRunner, cancel: &CancelToken) -> Result<String, EffectError> {
-    let limits = CommandLimits {
-        timeout: VERSION_TIMEOUT,
-        output_dir: None,
+    let skopeo = Skopeo {
+        runner,
+        options: &SkopeoOptions::default(),
+        command_timeout: VERSION_TIMEOUT,
     };
-    let options = SkopeoOptions::default();
-    let output = runner.run(&SkopeoCommand::Version, &options, &limits, cancel)?;
-    match output.exit {
-        Exit::Status(0) => {
-            let version = String::from_utf8_lossy(&output.stdout);
-            Ok(truncate_message(version.trim()))
-        }
-        _ => Err(stderr::classify_exit(&output)),
-    }
+    let version = skopeo.run(&SkopeoCommand::Version, None, cancel, &mut None)?;
+    Ok(truncate_message(String::from_utf8_lossy(&version).trim()))
 }

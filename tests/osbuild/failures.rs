@@ -1,7 +1,7 @@
 //! The error texts of the service, over the kinds of failures at a registry.
 
 use skopeo_index_core::machine::State;
-use test_support::loopback::failures;
+use test_support::loopback::{digest, failures, samples};
 use test_support::program::harness::Cache;
 use test_support::program::host::{Host, Version, exception, items, reply};
 
@@ -68,4 +68,16 @@ fn exception_has_the_cause_where_the_host_ignores_replies() {
         assert!(exception(&message).starts_with(&begin), "{message}");
         assert!(!host.object(&digest).exists());
     }
+}
+
+#[test]
+fn thread_that_cannot_be_started_is_an_exception() {
+    let host = Host::start_with(Version::V190, |service| {
+        // More than the address space has.
+        service.env("RUST_MIN_STACK", (1_u64 << 47).to_string());
+    });
+    let message = host.download(&items("localhost", [digest(&samples::empty()).as_str()]));
+    assert!(exception(&message).contains("temporarily unavailable"));
+    assert_eq!(message["data"]["name"], "FetchFailed");
+    assert_eq!(host.finish().0, Some(0));
 }

@@ -1,9 +1,12 @@
 //! Words, placeholders, exit statuses, several verifiers, hits.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use skopeo_index_core::digest::Digest;
 use test_support::loopback::samples;
+use test_support::program::harness::RunOutput;
 
 use crate::Scene;
 
@@ -54,6 +57,25 @@ fn file_and_stdin_are_the_verified_bytes() {
     let expected = String::from_utf8(samples::oci_index(2)).expect("UTF-8");
     assert_eq!(scene.file("out"), expected);
     assert_eq!(scene.file("out.stdin"), expected);
+}
+
+#[test]
+fn file_in_a_cache_whose_path_is_not_utf8_is_found() {
+    let scene = Scene::new();
+    let path = scene.cache.path().into_os_string().into_vec();
+    let path = OsString::from_vec([path, b"\xff".to_vec()].concat());
+    let script = scene.script("compare", "cmp \"$1\" -");
+    let log = scene.log_path();
+    let mut fetch = scene.cache.command(["fetch", "--tls-verify=false"]);
+    fetch
+        .args(["--format=json", &scene.reference])
+        .args(["--verifier", &format!("{script} {{file}}")])
+        .arg("--audit-log")
+        .arg(&log)
+        .env("SKOPEO_INDEX_CACHE", &path);
+    RunOutput::from(fetch.output().expect("the binary")).assert_status(0);
+    assert!(Path::new(&path).join(&scene.digest).exists());
+    assert_eq!(scene.verifications().len(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::skopeo::RegistryAnswer;
 
 /// A request of the registry client, with the last endpoint that answered it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRecord {
     /// Scheme, host and port of the last request: `https://quay.io`.

@@ -1,5 +1,7 @@
 //! Which verifier a transition needs, and which one its record has.
 
+use std::ffi::OsStr;
+
 use super::command_rules::{Evidence, exit};
 use super::contradiction::Contradiction;
 use super::names::find_verifier_file;
@@ -24,9 +26,9 @@ impl Evidence<'_> {
         let cache = &self.run.cache;
         let file = argv.iter().find_map(|text| find_verifier_file(text, cache));
         let command = self.run.verifiers.get(position);
-        let expected =
-            command.map(|it| it.arguments(&self.transition.request, file.unwrap_or_default()));
-        if expected.as_ref() != Some(argv) {
+        let file = OsStr::new(file.unwrap_or_default());
+        let expected = command.map(|it| it.arguments(&self.transition.request, file));
+        if !expected.is_some_and(|expected| expected.iter().eq(argv.iter().map(OsStr::new))) {
             return Err(Contradiction::VerifierArguments);
         }
         let is_possible = match (

@@ -142,6 +142,7 @@ pub enum EffectError {
     #[error("{reason}")]
     Cancelled {
         /// Who or what cancelled it.
+        #[from]
         reason: CancelReason,
     },
     /// The audit log could not be written, so the transition must not be acted on.
@@ -252,6 +253,19 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// The kind of an HTTP status of a registry, where the status alone tells.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Option<Self> {
+        Some(match status {
+            401 | 403 => Self::Authentication,
+            404 | 410 => Self::NotFound,
+            407 => Self::Proxy,
+            429 => Self::RateLimited,
+            408 | 500..=599 => Self::Server,
+            _ => return None,
+        })
+    }
+
     /// Whether a retry may succeed.
     #[must_use]
     pub const fn is_transient(self) -> bool {

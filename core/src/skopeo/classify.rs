@@ -291,14 +291,8 @@ const TRANSPORT: &[&str] = &[
 /// `503, BODY`.
 fn status_kind(status: &str) -> FailureKind {
     let code = status.split([' ', ',']).next().unwrap_or_default();
-    match code.parse::<u16>() {
-        Ok(408 | 500..=599) => FailureKind::Server,
-        Ok(429) => FailureKind::RateLimited,
-        Ok(401 | 403) => FailureKind::Authentication,
-        Ok(404 | 410) => FailureKind::NotFound,
-        Ok(407) => FailureKind::Proxy,
-        _ => FailureKind::Other,
-    }
+    let kind = code.parse().ok().and_then(FailureKind::of_status);
+    kind.unwrap_or(FailureKind::Other)
 }
 
 /// Limit of a message's parts: skopeo's longest have about ten, and a registry's text in them

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use skopeo_index::fetch::{self, Engine, EngineChoice};
 use skopeo_index::os::CancelToken;
-use skopeo_index::registry::{GateInputs, Registry, RegistryClient};
+use skopeo_index::registry::{GateInputs, RegistryClient};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, NotAnIndex};
@@ -168,9 +168,7 @@ fn fetch(
     let note = |attempt, error: &_| print(&retry_note(&reference.to_string(), attempt, error));
     let (by, fetched) = if let Some(digest) = reference.digest() {
         let inputs = GateInputs::from_process(options, Method::Raw, skopeo_args.program());
-        let client =
-            RegistryClient::new(Arc::clone(cancel), skopeo.command_timeout, options.clone());
-        let registry = Registry::new(&inputs, client);
+        let registry = RegistryClient::new(&inputs, cancel, skopeo.command_timeout);
         let source = args.engine.engine.source(&registry, skopeo, retry.attempts);
         let request = Request::new(name.clone(), location.clone(), digest);
         let fetched = fetch::fetch_manifest(&source, &request, retry, cancel, &note);

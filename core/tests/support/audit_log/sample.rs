@@ -342,8 +342,7 @@ fn verifier_record(
     file: &str,
     status: i32,
 ) -> VerifierRecord {
-    let arguments = verifier.arguments(request, file).into_iter();
-    let argv: Vec<_> = arguments.map(Into::into).collect();
+    let argv = verifier.arguments(request, file.as_ref());
     let exit = Some(Exit::Status(status));
     VerifierRecord {
         command: CommandRecord::new(&argv, exit, Duration::from_millis(2)),
