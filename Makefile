@@ -149,13 +149,15 @@ auditable: auditable-tool
 auditable-tool:
 	cargo auditable --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-auditable
 
-# The same in one file that needs nothing but CA certificates: target/static/skopeo-index.
-# glibc is linked in, so that the toolchain needs no other target.
+# The same in one file that needs nothing but CA certificates: target/static/skopeo-index,
+# beside the licenses that go with it. glibc is linked in, so that the toolchain needs no other target.
 HOST = $(shell rustc --print host-tuple)
 static: auditable-tool
 	$(CARGO) auditable build --target $(HOST) --release --locked \
 	  --config "build.rustflags = [$(REMAP), '-Ctarget-feature=+crt-static']"
 	install -s -D target/$(HOST)/release/skopeo-index target/static/skopeo-index
+	install -m 644 LICENSE target/static
+	packaging/licenses > target/static/THIRD-PARTY-LICENSES
 
 # The crates of the program, in CycloneDX.
 sbom:
@@ -168,7 +170,8 @@ crates:
 
 # Two builds in two folders.
 reproducible: auditable-tool
-	packaging/reproducible "auditable static" release/skopeo-index static/skopeo-index
+	packaging/reproducible "auditable static" release/skopeo-index static/skopeo-index \
+	  static/THIRD-PARTY-LICENSES
 
 # What a release needs beyond `check` and `test`: about half an hour.
 release-check: setup crates reproducible static

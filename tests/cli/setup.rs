@@ -5,9 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs `.ci/setup demo` with these programs and a package manager that only records what it
-/// is asked for.
-fn set_up(programs: &[&str], manager: &str) -> (Output, String) {
+/// Runs `.ci/setup` for this purpose, with these programs and a package manager that only
+/// records what it is asked for.
+fn set_up(purpose: &str, programs: &[&str], manager: &str) -> (Output, String) {
     let dir = tempfile::tempdir().expect("a directory");
     for tool in ["sed", "env", "dirname"] {
         let real = ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(tool));
@@ -26,9 +26,20 @@ fn set_up(programs: &[&str], manager: &str) -> (Output, String) {
     stub("id", "echo 1000");
     stub("sudo", "exec \"$@\"");
     stub(manager, "echo \"$@\" >> \"$RECORD\"");
+    for module in [
+        "cryptography",
+        "in_toto_attestation",
+        "jsonschema",
+        "securesystemslib",
+        "yaml",
+    ] {
+        let module = dir.path().join("target/python").join(module);
+        fs::create_dir_all(module).expect("a directory");
+    }
     let output = Command::new("/bin/sh")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/setup"))
-        .arg("demo")
+        .arg(purpose)
+        .current_dir(dir.path())
         .env("PATH", dir.path())
         .env("RECORD", &record)
         .output()
@@ -39,7 +50,7 @@ fn set_up(programs: &[&str], manager: &str) -> (Output, String) {
 
 #[test]
 fn setup_installs_missing_linker_without_recommended_packages_and_says_so() {
-    let (output, ran) = set_up(&["skopeo"], "apt-get");
+    let (output, ran) = set_up("demo", &["skopeo"], "apt-get");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
         said.contains("installing with apt-get: gcc libc6-dev"),
@@ -51,15 +62,30 @@ fn setup_installs_missing_linker_without_recommended_packages_and_says_so() {
     assert!(install.contains(" gcc libc6-dev "), "{install}");
     assert!(!install.contains("skopeo"), "{install}");
 
-    let (output, ran) = set_up(&[], "dnf");
+    let (output, ran) = set_up("demo", &[], "dnf");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("installing with dnf: gcc skopeo"), "{said}");
     assert!(ran.contains("install_weak_deps=False gcc skopeo"), "{ran}");
 }
 
 #[test]
+fn setup_for_tests_installs_what_signs() {
+    for (manager, expected) in [
+        ("apt-get", [" gpg ", " gpg-agent ", " openssh-client "]),
+        ("dnf", [" gnupg2 ", " gnupg2 ", " openssh "]),
+    ] {
+        let (_, ran) = set_up("test", &["cc", "skopeo"], manager);
+        let install = ran.lines().find(|line| line.contains("install "));
+        let install = install.expect("an installation");
+        for package in expected {
+            assert!(install.contains(package), "{package}: {install}");
+        }
+    }
+}
+
+#[test]
 fn setup_installs_nothing_where_nothing_is_missing() {
-    let (output, ran) = set_up(&["cc", "skopeo"], "apt-get");
+    let (output, ran) = set_up("demo", &["cc", "skopeo"], "apt-get");
     assert!(output.stderr.is_empty(), "{output:?}");
     assert_eq!(ran, "");
 }

@@ -1,4 +1,5 @@
-//! What a release has besides the program: crates, a bill of materials, the static binary.
+//! What a release has besides the program: crates, a bill of materials, licenses, the static
+//! binary.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -6,5 +7,6 @@
 )]
 
 mod crates;
+mod licenses;
 mod sbom;
 mod static_binary;
