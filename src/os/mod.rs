@@ -15,7 +15,7 @@ mod prompt;
 mod rows;
 mod syncfs;
 
-pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
+pub use cancel::{CancelToken, ignore_signals, timespec};
 pub use descendants::Descendants;
 pub(crate) use file::{
     allow_unsyncable, ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir,
