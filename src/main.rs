@@ -4,11 +4,12 @@ mod cli;
 
 use std::process::ExitCode;
 
-use skopeo_index::os::{Descendants, best_effort, ignore_file_size_signal};
+use signal_hook::consts::SIGXFSZ;
+use skopeo_index::os::{Descendants, best_effort, ignore_signals};
 
 fn main() -> ExitCode {
     let _killed_at_the_end = Descendants::adopt();
-    // Without the handler, a write beyond the limit ends the process instead of failing.
-    best_effort(ignore_file_size_signal());
+    // A write beyond the limit of file sizes fails then (EFBIG), like one to a full disk.
+    best_effort(ignore_signals(&[SIGXFSZ]));
     cli::run(std::env::args_os())
 }

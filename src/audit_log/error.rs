@@ -1,9 +1,9 @@
 //! Why a log can't be appended to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use skopeo_index_core::audit::{LogId, MAX_RECORD_LEN, Timestamp};
-use skopeo_index_core::escape::{Escaped, EscapedPath};
+use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::machine::{CancelReason, EffectError};
 
 use crate::os::PathError;
@@ -91,15 +91,6 @@ pub enum LogError {
         /// The record's length in bytes.
         length: usize,
     },
-}
-
-impl LogError {
-    pub(super) fn broken(path: &Path, reason: &str) -> Self {
-        Self::Broken {
-            path: path.to_owned(),
-            reason: Escaped(reason).to_string(),
-        }
-    }
 }
 
 impl From<LogError> for EffectError {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::{LineReader, LogId, RunId};
+use skopeo_index_core::escape::Escaped;
 
 use super::LogError;
 use super::end::{Appended, LogEnd};
@@ -86,7 +87,10 @@ impl LogFile {
     }
 
     pub(super) fn broken(&self, reason: &str) -> LogError {
-        LogError::broken(&self.path, reason)
+        LogError::Broken {
+            path: self.path.clone(),
+            reason: Escaped(reason).to_string(),
+        }
     }
 }
 

@@ -112,10 +112,7 @@ impl<'c> LogWriter<'c> {
                 Arc::new(LogFile::open(&file.path)?);
             state.last = None;
         }
-        Err(LogError::broken(
-            &self.current().path,
-            "rotated again and again",
-        ))
+        Err(self.current().broken("rotated again and again"))
     }
 
     /// Ends the log, and keeps it as `file` in its directory. A new log at its path continues

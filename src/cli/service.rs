@@ -3,6 +3,7 @@
 use std::os::fd::RawFd;
 
 use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use skopeo_index::os::ignore_signals;
 use skopeo_index::osbuild::{Channel, ReplyFormat, Service};
 
@@ -37,7 +38,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let channel = Channel::inherited(args.service_fd).map_err(|error| {
         CliError::usage(format!("--service-fd {} of {id}: {error}", args.service_fd))
     })?;
-    ignore_signals().map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
+    ignore_signals(&[SIGINT, SIGTERM])
+        .map_err(|error| CliError::other(format!("cannot handle signals: {error}")))?;
     let python_path = std::env::var_os("PYTHONPATH");
     let python_path = python_path
         .as_deref()

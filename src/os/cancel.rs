@@ -1,5 +1,6 @@
 //! Cancellation token that every blocking wait polls.
 
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use skopeo_index_core::machine::CancelReason;
 
 use super::best_effort;
@@ -123,25 +124,16 @@ impl AsFd for CancelToken {
     }
 }
 
-/// Installs no-op handlers for SIGINT and SIGTERM. Unlike `SIG_IGN`, handlers are reset
-/// by exec, so skopeo still reacts to these signals.
+/// Installs no-op handlers for signals. Unlike `SIG_IGN`, handlers are reset by exec, so
+/// skopeo still reacts to these signals.
 ///
 /// # Errors
 /// Where the handlers can't be installed.
-pub fn ignore_signals() -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::default())?;
+pub fn ignore_signals(signals: &[c_int]) -> io::Result<()> {
+    for signal in signals {
+        signal_hook::flag::register(*signal, Arc::default())?;
     }
     Ok(())
-}
-
-/// Installs a no-op handler for SIGXFSZ, so that a write beyond the file-size limit fails
-/// like one to a full disk (EFBIG).
-///
-/// # Errors
-/// Where the handler can't be installed.
-pub fn ignore_file_size_signal() -> io::Result<()> {
-    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// A duration for poll(2), rounded up to a millisecond so that a loop doesn't spin in

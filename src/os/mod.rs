@@ -19,7 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Resource, getrlimit};
 
-pub use cancel::{CancelToken, ignore_file_size_signal, ignore_signals, timespec};
+pub use cancel::{CancelToken, ignore_signals, timespec};
 pub use descendants::Descendants;
 pub use file::{NewFile, open_nonblocking, open_regular, read_all, replace_file};
 pub(crate) use file::{
