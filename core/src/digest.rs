@@ -131,7 +131,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        let text = String::deserialize(from)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

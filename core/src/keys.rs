@@ -15,11 +15,11 @@ use crate::escape;
 /// only make a document count as one with a duplicate key. A tree, unlike a hash table, needs no
 /// second table while it grows, and one small allocation for an ordinary object.
 #[derive(Debug, Default)]
-pub struct KeySet(BTreeSet<u64>);
+pub(crate) struct KeySet(BTreeSet<u64>);
 
 impl KeySet {
     /// Adds a key; false if it is a duplicate.
-    pub fn insert(&mut self, key: &str) -> bool {
+    pub(crate) fn insert(&mut self, key: &str) -> bool {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         self.0.insert(hasher.finish())
@@ -30,7 +30,7 @@ impl KeySet {
 ///
 /// # Errors
 /// `duplicate key "…"`, with the key escaped and truncated.
-pub fn reject_duplicates<'k, E: serde::de::Error>(
+pub(crate) fn reject_duplicates<'k, E: serde::de::Error>(
     keys: impl IntoIterator<Item = &'k String>,
 ) -> Result<(), E> {
     let mut known = KeySet::default();

@@ -24,7 +24,7 @@
 //! | [`verifier`] | command lines of programs that approve verified bytes |
 //! | [`osbuild`] | the messages of osbuild's host-service protocol |
 //! | [`audit`] | the audit log: records, Merkle tree, verification, statements |
-//! | [`digest`], [`escape`], [`keys`] | SHA-256 digests; escaping of untrusted text; duplicate keys in JSON |
+//! | [`digest`], [`escape`], [`redact`] | SHA-256 digests; escaping of untrusted text; removal of secrets |
 //!
 //! `examples/drive.rs` drives a fetch by hand, and `examples/verify_log.rs` verifies an
 //! audit log.
@@ -34,7 +34,7 @@ pub mod audit;
 pub mod digest;
 pub mod escape;
 pub mod index;
-pub mod keys;
+mod keys;
 pub mod machine;
 pub mod osbuild;
 pub mod redact;

@@ -177,12 +177,9 @@ fn redact_urls(text: &str) -> String {
             .find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'))
             .unwrap_or(after.len());
         let (url, tail) = after.split_at(end);
-        let (url, cut) = match url.find(['?', '#']) {
-            Some(query) => (&url[..query], true),
-            None => (url, false),
-        };
-        let path = url.find('/').unwrap_or(url.len());
-        let (authority, path) = url.split_at(path);
+        let query = url.find(['?', '#']);
+        let url = &url[..query.unwrap_or(url.len())];
+        let (authority, path) = url.split_at(url.find('/').unwrap_or(url.len()));
         // `docker://name@sha256:…` names a digest, not a user.
         let host = match authority.rfind('@') {
             Some(user) if !authority[user..].starts_with("@sha256:") => {
@@ -193,13 +190,11 @@ fn redact_urls(text: &str) -> String {
         };
         clean.push_str(host);
         clean.push_str(path);
-        if cut {
+        if query.is_some() {
             clean.push('?');
             clean.push_str(REDACTED);
             // What a message appends to a URL stays: `URL": refused`, `URL: EOF`.
-            if let Some(colon) = after[..end].rfind(':').filter(|c| c + 1 == end) {
-                clean.push_str(&after[colon..end]);
-            }
+            clean.push_str(if after[..end].ends_with(':') { ":" } else { "" });
         }
         rest = tail;
     }
