@@ -146,9 +146,9 @@ fn redact_schemes(text: &str) -> String {
             .map_or(rest.len(), |n| start + n);
         let (before, token) = (&rest[..start], &rest[start..end]);
         clean.push_str(before);
-        let lower = clean.trim_end_matches(' ').to_ascii_lowercase();
+        let words = clean.trim_end_matches(' ');
         let follows_scheme = before.ends_with(' ')
-            && (lower.ends_with("bearer") || lower.ends_with("basic"))
+            && (ends_with_ignore_case(words, "bearer") || ends_with_ignore_case(words, "basic"))
             && token.len() >= 8
             // `basic authentication` is prose.
             && token.contains(|c: char| !c.is_ascii_lowercase())
@@ -165,6 +165,13 @@ fn redact_schemes(text: &str) -> String {
         rest = &rest[end..];
     }
     clean + rest
+}
+
+/// Whether a text ends with these ASCII letters. Its length doesn't matter.
+fn ends_with_ignore_case(text: &str, end: &str) -> bool {
+    let start = text.len().checked_sub(end.len());
+    let found = start.map(|start| &text.as_bytes()[start..]);
+    found.is_some_and(|found| found.eq_ignore_ascii_case(end.as_bytes()))
 }
 
 /// Keeps scheme, host and path of every URL (RFC 3986): no userinfo, query or fragment.
