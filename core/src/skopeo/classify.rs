@@ -301,6 +301,10 @@ fn status_kind(status: &str) -> FailureKind {
     }
 }
 
+/// Limit of a message's parts: skopeo's longest have about ten, and a registry's text in them
+/// may have thousands.
+const MAX_PARTS: usize = 64;
+
 /// Splits a message into its parts, except within double quotes.
 fn split_parts(message: &str) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -308,7 +312,7 @@ fn split_parts(message: &str) -> Vec<&str> {
     for (at, c) in message.char_indices() {
         match c {
             '"' if !escaped => quoted = !quoted,
-            ':' if !quoted && message[at + 1..].starts_with(' ') => {
+            ':' if !quoted && parts.len() < MAX_PARTS && message[at + 1..].starts_with(' ') => {
                 parts.push(message[start..at].trim());
                 start = at + 2;
             }

@@ -351,3 +351,12 @@ fn only_rate_limit_server_network_proxy_and_timeout_failures_are_transient() {
         assert!(!kind.is_transient(), "{kind:?}");
     }
 }
+
+#[test]
+fn message_of_many_parts_is_classified_on_a_small_stack() {
+    let message = format!("{}EOF", "a: ".repeat(20_000));
+    let classify = move || classify(&message);
+    let thread = std::thread::Builder::new().stack_size(256 << 10);
+    let kind = thread.spawn(classify).expect("a thread").join();
+    assert_eq!(kind.expect("no panic"), FailureKind::Other);
+}
