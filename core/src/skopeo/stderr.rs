@@ -78,26 +78,27 @@ fn hidden_ping_kind(stderr: &str) -> FailureKind {
     kind.unwrap_or(FailureKind::Server)
 }
 
-/// The decoded messages of level `debug`. Go's runtime also writes lines without a level,
-/// with text of registries.
+/// The decoded messages of level `debug`.
 pub(super) fn debug_messages(stderr: &str) -> impl DoubleEndedIterator<Item = String> {
-    stderr.lines().filter_map(|line| {
-        let (fields, message) = line.split_once(" msg=")?;
-        let time = fields.strip_prefix("time=\"")?;
-        let time = time.strip_suffix("\" level=debug")?;
-        (!time.contains('"')).then(|| unquote(message))
-    })
+    messages(stderr, &["level=debug"])
 }
 
 /// The decoded message of the last line of level `fatal` or `error`.
 #[must_use]
 pub fn fatal_message(stderr: &str) -> Option<String> {
-    stderr.lines().rev().find_map(|line| {
+    messages(stderr, &["level=fatal", "level=error"]).next_back()
+}
+
+/// The decoded messages of these levels. Go's runtime also writes lines without a level,
+/// with text of registries.
+fn messages(stderr: &str, levels: &[&str]) -> impl DoubleEndedIterator<Item = String> {
+    stderr.lines().filter_map(move |line| {
         let (fields, message) = line.split_once(" msg=")?;
-        let fatal = fields
-            .split(' ')
-            .any(|field| matches!(field, "level=fatal" | "level=error"));
-        fatal.then(|| unquote(message))
+        let level = match fields.strip_prefix("time=\"") {
+            Some(fields) => fields.split_once("\" ")?.1,
+            None => fields,
+        };
+        levels.contains(&level).then(|| unquote(message))
     })
 }
 

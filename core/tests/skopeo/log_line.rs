@@ -48,6 +48,16 @@ fn stderr_without_a_log_line_is_kept_whole() {
     assert!(message.contains("status 1"), "{message}");
 }
 
+/// Go's net/http logs a line of its own, in which the registry chooses some text.
+#[test]
+fn registry_text_within_a_line_is_not_a_log_line() {
+    let unsolicited = "2026/11/23 22:28:40 Unsolicited response received on idle HTTP channel \
+                       starting with \"HTTP/1.1 200 level=fatal msg=EOF\"; err=<nil>";
+    assert_eq!(fatal_message(unsolicited), None);
+    let stderr = format!("time=\"x\" level=fatal msg=\"denied\"\n{unsolicited}\n");
+    assert_eq!(fatal_message(&stderr).as_deref(), Some("denied"));
+}
+
 proptest! {
     #![proptest_config(crate::support::property::config(2000, "skopeo-log-line.txt"))]
 
