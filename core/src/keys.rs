@@ -6,8 +6,6 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::escape;
-
 /// The keys of an object that were read so far, in a few bytes per key.
 ///
 /// Only 64 bits of each key's hash are kept. The hash has no random seed, so that a document
@@ -24,19 +22,4 @@ impl KeySet {
         key.hash(&mut hasher);
         self.0.insert(hasher.finish())
     }
-}
-
-/// Fails if a key of a deserialized object occurs more than once.
-///
-/// # Errors
-/// `duplicate key "…"`, with the key escaped and truncated.
-pub(crate) fn reject_duplicates<'k, E: serde::de::Error>(
-    keys: impl IntoIterator<Item = &'k String>,
-) -> Result<(), E> {
-    let mut known = KeySet::default();
-    let duplicate = keys.into_iter().find(|key| !known.insert(key));
-    duplicate.map_or(Ok(()), |key| {
-        let key = escape::quote(key);
-        Err(E::custom(format_args!("duplicate key {key}")))
-    })
 }

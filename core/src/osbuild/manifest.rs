@@ -80,7 +80,7 @@ impl<'de> Visitor<'de> for ManifestVisitor {
             }
         }
         let Some(source) = sources else {
-            return items.reject_duplicates();
+            return Ok(items);
         };
         items.iter().next().map_or(Ok(source), |(key, _)| {
             let key = quote(key);

@@ -122,40 +122,26 @@ impl<'j> Pins<'j> {
     }
 
     fn find_items(&mut self, manifest: &'j RawValue) {
-        let of = |name: &str, members: &[Member<'j>]| {
-            let found = members.iter().find(|(key, _)| key == name);
-            found.map(|(_, value)| members_of(value))
-        };
-        let is_items = |key: &str| matches!(key, "items" | "digests");
-        let top = members_of(manifest);
-        // The forms of `parse_manifest`.
-        let (sources, source) = match of("sources", &top) {
-            Some(sources) => (sources, None),
-            None if of(SOURCE, &top).is_some() => (top, None),
-            None => (Vec::new(), Some(top)),
-        };
-        let ours = source.or_else(|| of(SOURCE, &sources)).unwrap_or_default();
-        let items = ours.iter().find(|(key, _)| is_items(key));
-        let items = items.map_or_else(|| ours.clone(), |(_, items)| members_of(items));
-        for (key, _) in items {
+        // The forms of `parse_manifest`, which rejects two in one manifest.
+        let sources: Vec<_> = children(manifest, "sources").chain([manifest]).collect();
+        let ours = sources.iter().flat_map(|sources| children(sources, SOURCE));
+        let items = ours.chain([manifest]).flat_map(items_of).chain([manifest]);
+        for (key, _) in items.flat_map(members_of) {
             self.add_place(key, true);
         }
-        self.has_images = of(IMAGES, &sources).is_some();
-        let is_file = |name: &str| name != SOURCE && !OTHER_CONTENT.contains(&name);
-        let others = sources.iter().filter(|(name, _)| is_file(name));
-        let others = others.flat_map(|(_, source)| members_of(source));
-        let others = others.filter(|(key, _)| is_items(key));
-        let others = others.flat_map(|(_, items)| members_of(items));
-        self.others = others.filter_map(|(key, _)| key.parse().ok()).collect();
+        for (name, source) in sources.into_iter().flat_map(members_of) {
+            self.has_images |= name == IMAGES;
+            if name != SOURCE && !OTHER_CONTENT.contains(&&*name) {
+                let keys = items_of(source).flat_map(members_of);
+                self.others
+                    .extend(keys.filter_map(|(key, _)| key.parse::<Digest>().ok()));
+            }
+        }
     }
 
     fn find_references(&mut self, manifest: &'j RawValue) {
-        let children = |json, name| {
-            let members = members_of(json).into_iter();
-            members.filter_map(move |(key, value)| (key == name).then_some(value))
-        };
-        let stages = children(manifest, "pipelines").flat_map(elements_of);
-        let stages = stages.flat_map(|pipeline| children(pipeline, "stages"));
+        let pipelines = children(manifest, "pipelines").flat_map(elements_of);
+        let stages = pipelines.flat_map(|pipeline| children(pipeline, "stages"));
         let inputs = stages
             .flat_map(elements_of)
             .flat_map(|stage| children(stage, "inputs"));
@@ -193,6 +179,17 @@ impl<'j> Pins<'j> {
             Cow::Owned(_) => self.escaped = Some(digest),
         }
     }
+}
+
+/// The objects of items in a source.
+fn items_of(source: &RawValue) -> impl Iterator<Item = &RawValue> {
+    children(source, "items").chain(children(source, "digests"))
+}
+
+/// The values of a key in an object; none in anything else.
+fn children<'j>(json: &'j RawValue, name: &'static str) -> impl Iterator<Item = &'j RawValue> {
+    let members = members_of(json).into_iter();
+    members.filter_map(move |(key, value)| (key == name).then_some(value))
 }
 
 /// A key, borrowed from the manifest if it has no escapes, and its value.

@@ -16,13 +16,16 @@ use super::{
 };
 use crate::digest::{Digest, DigestError};
 use crate::escape;
-use crate::keys::reject_duplicates;
+use crate::keys::KeySet;
 
 /// Keys and values of the source's `items`, unique and in the document's order. Each item is
 /// validated by [`Request::from_item`]; until then it is kept as its text, because a tree of
 /// its values would take up to 80 times as much memory.
 #[derive(Debug, Default)]
-pub struct Items(pub(crate) Vec<(String, Box<RawValue>)>);
+pub struct Items {
+    entries: Vec<(String, Box<RawValue>)>,
+    keys: KeySet,
+}
 
 /// Limit of the items of one manifest or call: the largest known manifests have some hundred.
 /// It bounds the memory for requests and results, which is independent of the items' size.
@@ -174,20 +177,20 @@ impl<'j, const N: usize> Visitor<'j> for Members<N> {
 impl Items {
     /// The items in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.0.iter().map(|(key, item)| (key.as_str(), &**item))
+        let entries = self.entries.iter();
+        entries.map(|(key, item)| (key.as_str(), &**item))
     }
 
-    /// Adds an item; [`Items::reject_duplicates`] follows the last one.
     pub(crate) fn push<E: Error>(&mut self, key: String, item: Box<RawValue>) -> Result<(), E> {
-        if self.0.len() == MAX_ITEMS {
+        if self.entries.len() == MAX_ITEMS {
             return Err(E::custom(format_args!("more than {MAX_ITEMS} items")));
         }
-        self.0.push((key, item));
+        if !self.keys.insert(&key) {
+            let key = escape::quote(&key);
+            return Err(E::custom(format_args!("duplicate key {key}")));
+        }
+        self.entries.push((key, item));
         Ok(())
-    }
-
-    pub(crate) fn reject_duplicates<E: Error>(self) -> Result<Self, E> {
-        reject_duplicates(self.0.iter().map(|(key, _)| key)).map(|()| self)
     }
 }
 
@@ -206,7 +209,7 @@ impl<'de> Deserialize<'de> for Items {
                 while let Some((key, item)) = from.next_entry()? {
                     items.push(key, item)?;
                 }
-                items.reject_duplicates()
+                Ok(items)
             }
         }
         from.deserialize_map(Entries)
