@@ -174,16 +174,17 @@ fn ends_with_ignore_case(text: &str, end: &str) -> bool {
     found.is_some_and(|found| found.eq_ignore_ascii_case(end.as_bytes()))
 }
 
-/// Keeps scheme, host and path of every URL (RFC 3986): no userinfo, query or fragment.
+/// Keeps scheme, host and path of every URL (RFC 3986): no userinfo, query or fragment. A
+/// path may have another URL in it.
 fn redact_urls(text: &str) -> String {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\');
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + "://".len());
         clean.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'))
-            .unwrap_or(after.len());
-        let (url, tail) = after.split_at(end);
+        let url = &after[..after.find("://").unwrap_or(after.len())];
+        let url = &url[..url.find(is_end).unwrap_or(url.len())];
+        rest = &after[url.len()..];
         let query = url.find(['?', '#']);
         let url = &url[..query.unwrap_or(url.len())];
         let (authority, path) = url.split_at(url.find('/').unwrap_or(url.len()));
@@ -198,12 +199,13 @@ fn redact_urls(text: &str) -> String {
         clean.push_str(host);
         clean.push_str(path);
         if query.is_some() {
+            let (url, tail) = after.split_at(after.find(is_end).unwrap_or(after.len()));
             clean.push('?');
             clean.push_str(REDACTED);
             // What a message appends to a URL stays: `URL": refused`, `URL: EOF`.
-            clean.push_str(if after[..end].ends_with(':') { ":" } else { "" });
+            clean.push_str(if url.ends_with(':') { ":" } else { "" });
+            rest = tail;
         }
-        rest = tail;
     }
     clean + rest
 }
