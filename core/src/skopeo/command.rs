@@ -154,7 +154,7 @@ impl SkopeoCommand<'_> {
             argv.push(DEBUG);
         }
         // Global options come before the subcommand (skopeo(1)).
-        let seconds = (timeout + TIMEOUT_SLACK).as_secs();
+        let seconds = timeout.saturating_add(TIMEOUT_SLACK).as_secs();
         argv.flag("", COMMAND_TIMEOUT, format!("{seconds}s"));
         match self {
             Self::InspectRaw(request) => argv

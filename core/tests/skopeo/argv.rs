@@ -240,3 +240,13 @@ fn global_options_come_before_the_subcommand() {
         ["--debug", "--command-timeout=125s", "manifest-digest", "/x"]
     );
 }
+
+#[test]
+fn greatest_timeout_is_written_without_a_panic() {
+    let argv = SkopeoCommand::ManifestDigest {
+        file: Path::new("/x"),
+    }
+    .argv(&SkopeoOptions::default(), Duration::MAX);
+    let timeout = format!("--command-timeout={}s", u64::MAX);
+    assert_eq!(argv[0], *timeout);
+}
