@@ -40,7 +40,7 @@ pub enum TlsVerify {
 }
 
 /// The supported transports of skopeo.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
     /// `docker`: a registry.
@@ -97,15 +97,6 @@ impl Transport {
 }
 
 impl Location {
-    /// The transport that skopeo uses for this location.
-    #[must_use]
-    pub const fn transport(&self) -> Transport {
-        match self {
-            Self::Docker { .. } => Transport::Docker,
-            Self::ContainersStorage { .. } => Transport::ContainersStorage,
-        }
-    }
-
     /// Prefixes `image` (`NAME[:TAG][@DIGEST]`) with transport and location.
     fn with_transport(&self, image: &str) -> String {
         match self {
