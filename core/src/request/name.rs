@@ -87,7 +87,7 @@ impl ImageName {
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         let (_, rest) = split_domain(&self.0);
-        rest.split_once(':').map(|(_, tag)| tag)
+        split_at_colon(rest).1
     }
 
     /// Domain, path and tag, as in the input.
@@ -120,10 +120,7 @@ impl TryFrom<String> for ImageName {
             return Err(NameError::Digest);
         }
         let (domain, rest) = split_domain(&text);
-        let (path, tag) = match rest.split_once(':') {
-            Some((path, tag)) => (path, Some(tag)),
-            None => (rest, None),
-        };
+        let (path, tag) = split_at_colon(rest);
         if domain.is_some_and(|domain| domain.starts_with('[') || domain.contains("::")) {
             return Err(NameError::Ipv6);
         }
@@ -152,6 +149,12 @@ impl TryFrom<String> for ImageName {
     }
 }
 
+/// Splits a text at its first colon, which precedes a tag or a port.
+fn split_at_colon(text: &str) -> (&str, Option<&str>) {
+    let split = text.split_once(':');
+    split.map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
 /// Splits off the domain, if the name has one.
 fn split_domain(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
@@ -164,10 +167,7 @@ fn split_domain(name: &str) -> (Option<&str>, &str) {
 
 /// Whether a text is `HOST[:PORT]`, a host name or an IPv4 address.
 pub(crate) fn is_domain(text: &str) -> bool {
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
+    let (host, port) = split_at_colon(text);
     let label = |label: &str| {
         label
             .bytes()
