@@ -121,6 +121,7 @@ impl Verifier {
     pub fn check_line(&mut self, line: &ParsedLine) -> Vec<Finding> {
         let at = self.log.tree.size();
         let (mut findings, mut kinds) = (Vec::new(), Vec::new());
+        self.note_checkpoint();
         if self.log.rotation.is_some() {
             kinds.push(FindingKind::AfterRotation);
         }
@@ -145,13 +146,17 @@ impl Verifier {
         let log = &mut self.log;
         log.prev = line.leaf_hash;
         log.tree.push(line.leaf_hash);
-        let checkpoint = self.checkpoint.as_ref();
-        if checkpoint.is_some_and(|checkpoint| checkpoint.size == log.tree.size()) {
-            log.root_at_checkpoint = Some(log.tree.root());
-        }
         let at = Some(at);
         findings.extend(kinds.into_iter().map(|kind| Finding { at, kind }));
         findings
+    }
+
+    /// Keeps the root of the lines so far, if they are as many as the checkpoint has.
+    pub(super) fn note_checkpoint(&mut self) {
+        let (log, checkpoint) = (&mut self.log, self.checkpoint.as_ref());
+        if checkpoint.is_some_and(|checkpoint| checkpoint.size == log.tree.size()) {
+            log.root_at_checkpoint = Some(log.tree.root());
+        }
     }
 
     /// Ends the verification. `torn` is the length of the bytes after the last newline.
