@@ -74,7 +74,10 @@ impl Evidence<'_> {
             }
             (None, ..) => false,
         };
-        url.target() == "/" && (is_https || may_be_http) && is_answered
+        url.target() == "/"
+            && (is_https || may_be_http)
+            && is_answered
+            && (exchange.repository.is_none() || exchange.repository().is_some())
     }
 
     /// Whether the exchange alone can have led to the outcome.

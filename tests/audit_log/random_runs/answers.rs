@@ -179,8 +179,9 @@ impl ManifestClient for Client<'_> {
             endpoint: "http://localhost:5000".to_owned(),
             milliseconds: 0,
             peer: status.map(|_| "127.0.0.1:5000".to_owned()),
+            repository: Some("app".to_owned()),
             status,
-            tls: None,
+            ..ExchangeRecord::default()
         };
         Ok(Fetched { bytes, exchange })
     }
