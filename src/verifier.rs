@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 
 use skopeo_index_core::audit::{CommandRecord, VerifierRecord};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::truncate_message;
 use skopeo_index_core::machine::{EffectError, ManifestBytes, Outcome};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoOptions};
-use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
+use skopeo_index_core::verifier::{NO_OUTPUT, VerifierCommand, Verifiers, verifier_message};
 
 use crate::command::{
     self, CommandLimits, CommandLine, RunError, Stderr, find_program, hash_program,
@@ -86,7 +85,10 @@ impl VerifierPrograms {
             let program = Path::new(command.program());
             let path = find_program(program).ok_or_else(|| RunError::NotFound(program.into()))?;
             Ok(Program {
-                path: std::path::absolute(&path).unwrap_or(path),
+                path: std::path::absolute(&path).map_err(|error| RunError::Io {
+                    program: path,
+                    error,
+                })?,
                 hashed: Mutex::default(),
             })
         };
@@ -97,13 +99,6 @@ impl VerifierPrograms {
             timeout,
             options,
         })
-    }
-
-    /// A message about a verifier.
-    fn message(&self, program: &Path, text: &str) -> String {
-        let name = program.file_name().unwrap_or(program.as_os_str());
-        let message = format!("{}: {text}", name.to_string_lossy());
-        truncate_message(&redactor(&self.options).redact(&message))
     }
 
     fn outcome(
@@ -119,7 +114,7 @@ impl VerifierPrograms {
             }) => {
                 let message = match status {
                     0 => String::new(),
-                    _ => self.message(program, &last_line(&stdout)),
+                    _ => verifier_message(program, &self.last_line(&stdout)),
                 };
                 return Ok(Outcome::VerifierExited { message, status });
             }
@@ -133,8 +128,18 @@ impl VerifierPrograms {
             Err(error) => error.to_string(),
         };
         Err(EffectError::Verifier {
-            message: self.message(program, &no_verdict),
+            message: verifier_message(program, &no_verdict),
         })
+    }
+
+    /// The last line of an output that isn't empty, without credentials.
+    fn last_line(&self, output: &[u8]) -> String {
+        let lines = output.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let last = lines.rev().find(|line| !line.is_empty());
+        last.map_or_else(
+            || NO_OUTPUT.to_owned(),
+            |line| redactor(&self.options).redact(&String::from_utf8_lossy(line)),
+        )
     }
 }
 
@@ -222,14 +227,4 @@ fn write_copy(path: &Path, bytes: &[u8]) -> io::Result<File> {
         .open(path)?;
     copy.write_all(bytes)?;
     File::open(path)
-}
-
-/// The last line of an output that isn't empty.
-fn last_line(output: &[u8]) -> String {
-    let lines = output.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let last = lines.rev().find(|line| !line.is_empty());
-    last.map_or_else(
-        || "no output".to_owned(),
-        |line| String::from_utf8_lossy(line).into_owned(),
-    )
 }

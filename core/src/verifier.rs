@@ -2,10 +2,11 @@
 //! exiting with 0.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::escape::quote;
+use crate::escape::{quote, truncate_message};
 use crate::request::Request;
 
 /// Maximum number of verifiers of a run.
@@ -14,6 +15,9 @@ pub const MAX_VERIFIERS: usize = 8;
 /// Maximum length of a command in bytes, all words together: a record holds the commands of
 /// a run.
 pub const MAX_COMMAND_LEN: usize = 4096;
+
+/// What a message says of a verifier that printed nothing.
+pub const NO_OUTPUT: &str = "no output";
 
 /// Stands for the path of a file with the verified bytes.
 const FILE: &str = "{file}";
@@ -138,6 +142,13 @@ impl TryFrom<Vec<String>> for VerifierCommand {
         }
         Ok(Self(words))
     }
+}
+
+/// A message about a verifier: its name, and the end of what it printed or what happened.
+#[must_use]
+pub fn verifier_message(program: &Path, text: &str) -> String {
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    truncate_message(&format!("{}: {text}", name.to_string_lossy()))
 }
 
 /// Replaces the placeholders of a word, once: what is inserted is not searched.

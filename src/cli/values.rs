@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use skopeo_index_core::audit::LogId;
 use skopeo_index_core::request::TlsVerify;
+use skopeo_index_core::skopeo::MAX_COMMAND_TIMEOUT;
 
 /// Maximum number of concurrent fetches: each has a process and three descriptors.
 const MAX_JOBS: usize = 1000;
-
-/// Maximum of timeouts and delays; a longer one is a typing error.
-const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
@@ -43,7 +41,7 @@ pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
 
 pub(super) fn delay(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text).map_err(|error| error.to_string())? {
-        time if time <= MAX_DURATION => Ok(time),
+        time if time <= MAX_COMMAND_TIMEOUT => Ok(time),
         _ => Err("must be at most 1 day".into()),
     }
 }

@@ -8,7 +8,7 @@ use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::redact::Redactor;
-use skopeo_index_core::registry::{ACCEPT, Scheme, Url, UrlError, retry_after};
+use skopeo_index_core::registry::{ACCEPT, Repository, Scheme, Url, UrlError, retry_after};
 use ureq::http::header::{LOCATION, RETRY_AFTER};
 
 use super::client::RegistryClient;
@@ -106,6 +106,8 @@ impl ManifestRequest<'_> {
     fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Answer, EffectError> {
         *self.exchange = ExchangeRecord {
             endpoint: origin_of(url),
+            repository: Repository::of_manifest(url, self.digest)
+                .map(|repository| repository.path().to_owned()),
             ..ExchangeRecord::default()
         };
         let answer = self.host.http.get(Get {

@@ -44,8 +44,8 @@ impl Scene {
     }
 
     fn resource_uri(&self) -> String {
-        let (digest, address) = (self.digest.replace(':', "%3A"), self.registry.address());
-        format!("pkg:oci/app@{digest}?repository_url={address}/group/app")
+        let (digest, address) = (&self.digest, self.registry.address());
+        format!("pkg:oci/app@{digest}?repository_url={address}%2Fgroup%2Fapp")
     }
 
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {

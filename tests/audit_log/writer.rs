@@ -144,7 +144,7 @@ fn append_by_several_writers_in_turn_keeps_the_chain() {
 /// Appends a record with a text of this length.
 fn append(log: &LogWriter<'_>, length: usize) -> Result<(), LogError> {
     let run: RunId = "0".repeat(16).try_into().expect("a name");
-    let version = "x".repeat(length);
+    let version = format!("1.0.0+{}", "x".repeat(length));
     log.append(
         run,
         Entry::Genesis {

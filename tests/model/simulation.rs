@@ -174,10 +174,8 @@ impl ManifestClient for Simulation {
         };
         let exchange = ExchangeRecord {
             endpoint: "https://localhost".to_owned(),
-            milliseconds: 0,
-            peer: None,
             status,
-            tls: None,
+            ..ExchangeRecord::default()
         };
         Ok(Fetched { bytes, exchange })
     }

@@ -127,7 +127,7 @@ fn audit_log_and_statement_name_the_mirror_that_answered() {
         .map(|mut statement| statement["predicate"]["resourceUri"].take())
         .collect();
     let uri = |digest: &str, url: &str| {
-        let digest = digest.replace(':', "%3A");
+        let url = url.replace('/', "%2F");
         Value::from(format!("pkg:oci/app@{digest}?repository_url={url}"))
     };
     let of_mirror = format!("{of_mirror}/app");

@@ -202,7 +202,7 @@ pub(super) fn exit(command: &CommandRecord) -> Result<Option<Exit>, Contradictio
 }
 
 /// A path without its components `.`.
-fn without_dots(path: &Path) -> PathBuf {
+pub(super) fn without_dots(path: &Path) -> PathBuf {
     let is_plain = |component: &Component<'_>| *component != Component::CurDir;
     path.components().filter(is_plain).collect()
 }

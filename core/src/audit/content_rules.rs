@@ -2,16 +2,20 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher};
+use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 
 use super::contradiction::Contradiction;
 use crate::digest::Digest;
 use crate::index::MAX_MANIFEST_SIZE;
-use crate::machine::{CacheEntry, ContentInfo, Outcome};
+use crate::machine::{CacheEntry, Classification, ContentInfo, Outcome};
 
 /// Limit of a file's size in bytes: Linux's `off_t` is signed.
 const MAX_FILE_SIZE: u64 = i64::MAX as u64;
+
+/// SHA-256 of no bytes.
+pub(super) static EMPTY: LazyLock<Digest> = LazyLock::new(|| Digest::of(b""));
 
 /// The content of each digest in a log: at most 80 bytes per distinct digest, which takes
 /// several hundred bytes of the log itself.
@@ -86,8 +90,20 @@ impl Contents {
             return Err(Contradiction::ContentConflict(content.digest));
         }
         self.0.insert(content.digest, now);
-        Ok(())
+        match is_possible(content) {
+            true => Ok(()),
+            false => Err(Contradiction::ImpossibleContent(content.digest)),
+        }
     }
+}
+
+/// Whether there can be bytes with this digest, size and classification.
+fn is_possible(content: &ContentInfo) -> bool {
+    let is_index = match &content.classification {
+        Classification::Index(summary) => summary.fits(content.size),
+        Classification::NotAnIndex(_) => true,
+    };
+    is_index && (content.size == 0) == (content.digest == *EMPTY)
 }
 
 /// Feeds a SHA-256 with what a type hashes of itself, which costs less than its JSON.

@@ -24,8 +24,8 @@ pub enum Contradiction {
     /// A command of the other method, or of another transition.
     #[error("the command of another method or transition")]
     OtherCommand,
-    /// The right command with the arguments of another request or attempt.
-    #[error("arguments that are not those of the request and attempt")]
+    /// The right command with the arguments of another run, request or attempt.
+    #[error("arguments that are not those of the run, request and attempt")]
     OtherArguments,
     /// The outcome of a command that exited otherwise.
     #[error("the command's exit contradicts the outcome")]
@@ -65,9 +65,15 @@ pub enum Contradiction {
     /// Arguments that are not those of the run's verifier for the request.
     #[error("arguments that are not those of the run's verifier")]
     VerifierArguments,
+    /// A program that is not that of the run's verifier.
+    #[error("a program that is not that of the run's verifier")]
+    VerifierProgram,
     /// The outcome of a verifier that exited otherwise.
     #[error("the verifier's exit contradicts the outcome")]
     VerifierExit,
+    /// A message that is not of the verifier, or of another output.
+    #[error("a message that the verifier's output does not have")]
+    VerifierMessage,
     /// Bytes were read of a content that is larger than what is read.
     #[error("content of {0} bytes: at most {MAX_MANIFEST_SIZE} are read")]
     ContentSize(u64),
@@ -77,6 +83,10 @@ pub enum Contradiction {
     /// A digest has another size or classification than in an earlier record.
     #[error("{0} has another size or classification than in an earlier record")]
     ContentConflict(Digest),
+    /// No bytes are described like this: other bytes without a length, or more in them than they
+    /// have room for.
+    #[error("no bytes have the size and the classification of {0}")]
+    ImpossibleContent(Digest),
     /// A staging name that the program doesn't make.
     #[error("invalid staging name {}", quote(.0))]
     StagingName(String),
@@ -122,10 +132,13 @@ codes! {
     MissingVerifier "missing-verifier",
     UnexpectedVerifier "unexpected-verifier",
     VerifierArguments "verifier-arguments",
+    VerifierProgram "verifier-program",
     VerifierExit "verifier-exit",
+    VerifierMessage "verifier-message",
     ContentSize "content-size",
     OversizedFile "oversized-file",
     ContentConflict "content-conflict",
+    ImpossibleContent "impossible-content",
     StagingName "staging-name",
     QuarantineName "quarantine-name",
     EndedFetch "ended-fetch",

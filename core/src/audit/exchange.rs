@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::program::{SkopeoIdentity, VerifierRecord};
 use super::record::RunInfo;
 use crate::digest::Digest;
+use crate::registry::{Repository, Url};
 use crate::skopeo::RegistryAnswer;
 
 /// A request of the registry client, with the last endpoint that answered it.
@@ -18,12 +19,24 @@ pub struct ExchangeRecord {
     /// Address and port that were connected to; `None` without a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// The repository whose manifest was requested there; `None` where a redirect led to
+    /// something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// The HTTP status; `None` without an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The TLS session; `None` over plain HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsRecord>,
+}
+
+impl ExchangeRecord {
+    /// The repository at the last endpoint, if its manifest was requested.
+    pub(super) fn repository(&self) -> Option<Repository> {
+        let url: Url = self.endpoint.parse().ok()?;
+        Repository::at(url.authority(), self.repository.as_ref()?)
+    }
 }
 
 /// A TLS session.

@@ -67,28 +67,33 @@ impl Evidence<'_> {
         let is_answered = match (&exchange.peer, exchange.status, &exchange.tls) {
             (None, None, None) => true,
             (Some(peer), status, tls) => {
-                peer.parse::<SocketAddr>().is_ok()
+                peer.parse().is_ok_and(is_peer)
                     && status.is_none_or(|status| STATUSES.contains(&status))
                     && tls.is_some() == is_https
                     && (tls.as_ref()).is_none_or(|tls| TLS_VERSIONS.contains(&&*tls.version))
             }
             (None, ..) => false,
         };
-        url.target() == "/" && (is_https || may_be_http) && is_answered
+        url.target() == "/"
+            && (is_https || may_be_http)
+            && is_answered
+            && (exchange.repository.is_none() || exchange.repository().is_some())
     }
 
     /// Whether the exchange alone can have led to the outcome.
     fn check_result(&self) -> Result<(), Contradiction> {
         let exchange = self.transition.registry.as_ref();
+        let status = exchange.and_then(|exchange| exchange.status);
         let is_missing = match &self.transition.event.outcome {
             // Without skopeo, also bytes with another digest.
-            Outcome::Fetched { .. } => exchange.and_then(|exchange| exchange.status) != Some(200),
+            Outcome::Fetched { .. } => status != Some(200),
             // With this kind, the gate refused before a request.
             Outcome::Failed {
                 error: EffectError::Command { kind, .. },
             } => {
                 let is_requested = *kind != FailureKind::RegistryClient;
                 is_requested && exchange.is_none() && self.can_have_exchange()
+                    || status.is_some_and(|status| !can_fail(status, *kind))
             }
             _ => false,
         };
@@ -96,5 +101,22 @@ impl Evidence<'_> {
             true => Err(Contradiction::MissingExchange),
             false => Ok(()),
         }
+    }
+}
+
+/// Whether a connection can have this peer, whichever address or proxy the name led to: Linux has
+/// none at port 0, at an unspecified address or in a group. It may be another one than the
+/// endpoint's, by BPF programs of the host that replace addresses (Cilium).
+fn is_peer(peer: SocketAddr) -> bool {
+    peer.port() != 0 && !peer.ip().is_unspecified() && !peer.ip().is_multicast()
+}
+
+/// Whether a request whose last answer had this status can fail in this way.
+fn can_fail(status: u16, kind: FailureKind) -> bool {
+    match status {
+        200 => false,
+        // The failure may be that of the token server.
+        401 => true,
+        status => kind == FailureKind::of_status(status).unwrap_or(FailureKind::UnexpectedAnswer),
     }
 }

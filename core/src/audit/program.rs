@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::parse_number;
 use crate::digest::Digest;
 use crate::skopeo::{Exit, RegistryAnswer};
 
@@ -18,6 +19,29 @@ pub struct SkopeoIdentity {
     pub sha256: Option<Digest>,
     /// The output of `skopeo --version`.
     pub version: String,
+}
+
+impl SkopeoIdentity {
+    /// Checks the path. One that is not absolute is that of a program that was not found, and
+    /// not hashed. A path keeps its components `..`, and `--version` of a program that is not
+    /// skopeo may print anything, or nothing.
+    ///
+    /// # Errors
+    /// What is wrong, as a predicate.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self.path.starts_with('/') || !self.path.is_empty() && self.sha256.is_none() {
+            true => Ok(()),
+            false => Err("identifies a skopeo without an absolute path"),
+        }
+    }
+}
+
+/// Whether a text is a version of this program, by the numbers that Cargo requires:
+/// `MAJOR.MINOR.PATCH`, and a suffix.
+pub(super) fn is_version(text: &str) -> bool {
+    let numbers = text.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<_> = numbers.split('.').map(parse_number::<u64>).collect();
+    numbers.len() == 3 && numbers.iter().all(Option::is_some)
 }
 
 /// A command of a transition.

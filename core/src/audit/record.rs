@@ -7,7 +7,7 @@ use super::id::{LogId, RunId, Timestamp};
 use super::invocation::Invocation;
 use super::line::MAX_RECORD_LEN;
 use super::merkle::NodeHash;
-use super::program::{CommandRecord, SkopeoIdentity, VerifierRecord};
+use super::program::{CommandRecord, SkopeoIdentity, VerifierRecord, is_version};
 use super::rotation::{PreviousLog, Rotation};
 use crate::digest::{Digest, hex};
 use crate::escape::to_json;
@@ -53,6 +53,25 @@ pub struct RunInfo {
     pub verifiers: Verifiers,
     /// Version of the program.
     pub version: String,
+}
+
+impl RunInfo {
+    /// Checks what every run of this program keeps to, which a record need not.
+    ///
+    /// # Errors
+    /// What is wrong, as a predicate.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if !self.cache.starts_with('/') {
+            return Err("has a cache without an absolute path");
+        }
+        if !is_version(&self.version) {
+            return Err("has an impossible version");
+        }
+        match &self.source {
+            SourceInfo::Skopeo(identity) => identity.check(),
+            SourceInfo::Auto | SourceInfo::Cache(_) | SourceInfo::Registry => Ok(()),
+        }
+    }
 }
 
 /// A line whose writing was interrupted, as a record names it.

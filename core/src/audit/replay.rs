@@ -13,6 +13,7 @@ use super::names::{check_quarantine, check_staging};
 use super::record::{RunInfo, SourceInfo, TransitionRecord};
 use super::verify::CLOCK_SKEW_TOLERANCE;
 use crate::machine::{ContentInfo, Fetch, Outcome, Placement, State, Task};
+use crate::skopeo::{MAX_COMMAND_TIMEOUT, ParsedArgv};
 
 /// A run without an `end` record so far.
 pub(super) struct OpenRun {
@@ -27,6 +28,8 @@ pub(super) struct OpenRun {
     ended_fetches: HashSet<u64>,
     /// The directory of its staging names.
     staging_dir: Option<String>,
+    /// The timeout of its commands.
+    command_timeout: Option<Duration>,
     committed: u64,
 }
 
@@ -40,6 +43,7 @@ impl OpenRun {
             open_fetches: HashMap::new(),
             ended_fetches: HashSet::new(),
             staging_dir: None,
+            command_timeout: None,
             committed: 0,
         }
     }
@@ -85,6 +89,7 @@ impl OpenRun {
         });
         let checks = [
             self.check_command(&state, transition),
+            self.check_timeout(transition),
             self.check_names(transition),
             self.check_duration(transition, time),
             contents.check_outcome(&transition.event.outcome, classification, self.version),
@@ -123,6 +128,20 @@ impl OpenRun {
             effect: &effect,
         };
         evidence.check()
+    }
+
+    /// A run has one timeout for all commands of skopeo. How long they took is not compared with
+    /// it: a machine, or a process, that is stopped meanwhile ends no command in time.
+    fn check_timeout(&mut self, transition: &TransitionRecord) -> Result<(), Contradiction> {
+        let command = transition.command.as_ref();
+        let Some(parsed) = command.and_then(|command| ParsedArgv::parse(&command.argv)) else {
+            return Ok(());
+        };
+        let known = *self.command_timeout.get_or_insert(parsed.timeout);
+        match parsed.timeout == known && known <= MAX_COMMAND_TIMEOUT {
+            true => Ok(()),
+            false => Err(Contradiction::OtherArguments),
+        }
     }
 
     fn check_names(&mut self, transition: &TransitionRecord) -> Result<(), Contradiction> {

@@ -104,6 +104,7 @@ impl Verifier {
 
     /// Reports torn lines at the end of a log, and compares it with the checkpoint.
     pub(super) fn end_log(&mut self, torn: u64) -> Vec<Finding> {
+        self.note_checkpoint();
         let ended = mem::take(&mut self.log.torn).into_iter();
         let ended = ended.map(|(at, torn, _)| Finding {
             at: Some(at),

@@ -12,7 +12,7 @@ use super::record::{Entry, Record, SourceInfo, TransitionRecord};
 use crate::digest::hex;
 use crate::escape::percent_encode;
 use crate::machine::{CacheEntry, Cause, EffectError, FailureKind, State};
-use crate::registry::{Repository, Url};
+use crate::registry::Repository;
 use crate::request::{Location, Request};
 
 /// The program's package URL.
@@ -32,8 +32,8 @@ const AUTHENTICATED: &str = "SKOPEO_INDEX_AUTHENTICATED";
 /// 3.3).
 const PATH: &[u8] = b"-._~/:@!$&'()*+,;=";
 
-/// Those of them that the value of a package URL's qualifier can contain.
-const QUALIFIER: &[u8] = b"-._~/:";
+/// Those that the canonical form of a package URL (ECMA-427) has in a qualifier's value.
+const QUALIFIER: &[u8] = b"-._~:";
 
 /// Limit of a verifier id in bytes: longer than the URL of any log's origin.
 pub const MAX_VERIFIER_ID_LEN: usize = 1024;
@@ -194,27 +194,23 @@ fn resource_uri(request: &Request, origin: &FetchOrigin) -> String {
     match (&origin.run.source, request.location()) {
         (SourceInfo::Cache(from), _) => format!("file://{}/{digest}", percent_encode(from, PATH)),
         (_, Location::Docker { .. }) => {
-            let repository = Repository::of(request.name());
-            let path = repository.path();
+            let requested = Repository::of(request.name());
             let answered = match &origin.engine {
-                Some(FetchEngine::Registry(exchange)) => {
-                    let url: Option<Url> = exchange.endpoint.parse().ok();
-                    url.map(|url| format!("{}/{path}", url.authority()))
-                }
+                Some(FetchEngine::Registry(exchange)) => exchange.repository(),
                 Some(FetchEngine::Skopeo { answer, .. }) => {
                     let answer = answer.as_ref();
-                    let repository = answer.and_then(|answer| answer.parse(request.location()));
-                    repository.map(|repository| repository.full_name().to_owned())
+                    answer.and_then(|answer| answer.parse(request.location()))
                 }
                 None => None,
             };
             // "name": the last part of the repository's path.
+            let path = requested.path();
             let name = path.rsplit('/').next().unwrap_or(path);
-            let version = percent_encode(&digest.to_string(), b"");
             let qualifier = answered.map(|repository| {
-                format!("?repository_url={}", percent_encode(&repository, QUALIFIER))
+                let repository = percent_encode(repository.full_name(), QUALIFIER);
+                format!("?repository_url={repository}")
             });
-            format!("pkg:oci/{name}@{version}{}", qualifier.unwrap_or_default())
+            format!("pkg:oci/{name}@{digest}{}", qualifier.unwrap_or_default())
         }
         (_, Location::ContainersStorage { .. }) => percent_encode(&request.skopeo_source(), PATH),
     }

@@ -1,12 +1,16 @@
 //! Which verifier a transition needs, and which one its record has.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
-use super::command_rules::{Evidence, exit};
+use super::command_rules::{Evidence, exit, without_dots};
+use super::content_rules::EMPTY;
 use super::contradiction::Contradiction;
 use super::names::find_verifier_file;
+use super::program::VerifierRecord;
 use crate::machine::{Effect, EffectError, Outcome};
 use crate::skopeo::Exit;
+use crate::verifier::{NO_OUTPUT, verifier_message};
 
 impl Evidence<'_> {
     /// Checks the verifier of a transition, and whether it led to the outcome.
@@ -31,6 +35,9 @@ impl Evidence<'_> {
         if !expected.is_some_and(|expected| expected.iter().eq(argv.iter().map(OsStr::new))) {
             return Err(Contradiction::VerifierArguments);
         }
+        if !command.is_some_and(|command| is_program(&record.path, command.program())) {
+            return Err(Contradiction::VerifierProgram);
+        }
         let is_possible = match (
             &self.transition.event.outcome,
             exit(&record.command)?,
@@ -49,7 +56,29 @@ impl Evidence<'_> {
             }
             _ => false,
         };
-        is_possible.then_some(()).ok_or(Contradiction::VerifierExit)
+        if !is_possible {
+            return Err(Contradiction::VerifierExit);
+        }
+        self.has_message_of(record)
+            .then_some(())
+            .ok_or(Contradiction::VerifierMessage)
+    }
+
+    /// Whether the message in the outcome can be one about the verifier. Its text is only the end
+    /// of an output of which the hash is known, except for no output at all.
+    fn has_message_of(&self, record: &VerifierRecord) -> bool {
+        let of = |text| verifier_message(Path::new(&record.path), text);
+        match &self.transition.event.outcome {
+            Outcome::VerifierExited { message, status: 0 } => message.is_empty(),
+            Outcome::VerifierExited { message, .. } if record.output == Some(*EMPTY) => {
+                *message == of(NO_OUTPUT)
+            }
+            Outcome::VerifierExited { message, .. }
+            | Outcome::Failed {
+                error: EffectError::Verifier { message },
+            } => message.starts_with(&of("")),
+            _ => true,
+        }
     }
 
     /// Whether the verifier was not run: its copy could not be written, or the fetch was
@@ -64,4 +93,11 @@ impl Evidence<'_> {
             }
         )
     }
+}
+
+/// Whether a path is that of a run's program: the path of the command made absolute, or a file of
+/// that name in a directory of `PATH`. No link in it was followed.
+fn is_program(path: &str, program: &str) -> bool {
+    let path = Path::new(path);
+    path.is_absolute() && path.ends_with(without_dots(Path::new(program)))
 }

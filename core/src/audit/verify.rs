@@ -11,6 +11,7 @@ use super::finding::{Finding, FindingKind};
 use super::id::{LogId, RunId, Timestamp};
 use super::line::ParsedLine;
 use super::merkle::{CompactRange, NodeHash};
+use super::program::is_version;
 use super::record::{Entry, MAX_TORN_LINES, Record, RecordError, SourceInfo, TornLine};
 use super::replay::OpenRun;
 use super::rotation::Rotation;
@@ -121,6 +122,7 @@ impl Verifier {
     pub fn check_line(&mut self, line: &ParsedLine) -> Vec<Finding> {
         let at = self.log.tree.size();
         let (mut findings, mut kinds) = (Vec::new(), Vec::new());
+        self.note_checkpoint();
         if self.log.rotation.is_some() {
             kinds.push(FindingKind::AfterRotation);
         }
@@ -145,13 +147,17 @@ impl Verifier {
         let log = &mut self.log;
         log.prev = line.leaf_hash;
         log.tree.push(line.leaf_hash);
-        let checkpoint = self.checkpoint.as_ref();
-        if checkpoint.is_some_and(|checkpoint| checkpoint.size == log.tree.size()) {
-            log.root_at_checkpoint = Some(log.tree.root());
-        }
         let at = Some(at);
         findings.extend(kinds.into_iter().map(|kind| Finding { at, kind }));
         findings
+    }
+
+    /// Keeps the root of the lines so far, if they are as many as the checkpoint has.
+    pub(super) fn note_checkpoint(&mut self) {
+        let (log, checkpoint) = (&mut self.log, self.checkpoint.as_ref());
+        if checkpoint.is_some_and(|checkpoint| checkpoint.size == log.tree.size()) {
+            log.root_at_checkpoint = Some(log.tree.root());
+        }
     }
 
     /// Ends the verification. `torn` is the length of the bytes after the last newline.
@@ -262,7 +268,10 @@ impl Verifier {
             reason,
         };
         match (&record.entry, self.open_runs.get_mut(&record.run)) {
-            (Entry::Genesis { previous, .. }, _) => {
+            (Entry::Genesis { previous, version }, _) => {
+                if !is_version(version) {
+                    kinds.push(wrong_run("begins a log with an impossible version"));
+                }
                 self.check_succession(&record.log, previous.as_ref(), kinds);
             }
             (Entry::Rotated(rotation), _) => self.log.rotation = Some(rotation.clone()),
@@ -271,9 +280,7 @@ impl Verifier {
                 if self.keep_objects == KeepObjects::Yes {
                     self.committed.entry(info.cache.clone()).or_default();
                 }
-                if !info.cache.starts_with('/') {
-                    kinds.push(wrong_run("has a cache without an absolute path"));
-                }
+                kinds.extend(info.check().err().map(wrong_run));
                 if let Err(reason) = info.invocation.check() {
                     let run = record.run;
                     kinds.push(FindingKind::Invocation { run, reason });
@@ -292,7 +299,10 @@ impl Verifier {
             (Entry::Skopeo(_), Some(run)) if run.info.source != SourceInfo::Auto => {
                 kinds.push(wrong_run("identifies a skopeo that it may not use"));
             }
-            (Entry::Skopeo(_), Some(run)) => run.is_identified = true,
+            (Entry::Skopeo(identity), Some(run)) => {
+                kinds.extend(identity.check().err().map(wrong_run));
+                run.is_identified = true;
+            }
             (Entry::Transition(transition), Some(run)) => {
                 let contents = &mut self.contents;
                 let state = run.replay(transition, &record.time, classification, contents, kinds);

@@ -9,7 +9,7 @@ use super::json::{DESCRIPTOR_KEYS, INDEX_KEYS, Node, Object, PLATFORM_KEYS, Read
 
 /// Length of the shortest descriptor and its comma: what the list can grow to is reserved at
 /// once, because growth by doubling holds up to three times as much.
-const MIN_DESCRIPTOR_LEN: usize = br#"{"mediaType":"a","digest":"a:b","size":1},"#.len();
+pub(super) const MIN_DESCRIPTOR_LEN: usize = br#"{"mediaType":"a","digest":"a:b","size":1},"#.len();
 
 /// A parsed document, not yet validated.
 pub(super) struct Document<'j> {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::escape::truncate_message;
 
 pub use descriptor::{Descriptor, DescriptorError, Platform};
-use document::Document;
+use document::{Document, MIN_DESCRIPTOR_LEN};
 pub use error::{NotAnIndex, NotInteroperable};
 use json::Node;
 pub(crate) use json::{decode_string, is_folded_equal};
@@ -91,6 +91,23 @@ pub struct IndexSummary {
     pub media_type: MediaType,
     /// The first [`MAX_SUMMARY_PLATFORMS`] distinct platforms, in the manifests' order.
     pub platforms: Vec<String>,
+}
+
+/// The shortest index.
+const MIN_INDEX: &str = r#"{"schemaVersion":2,"manifests":[]}"#;
+
+impl IndexSummary {
+    /// Whether an index of this size can have this summary: room for its manifests, and no more
+    /// platforms than those have.
+    #[must_use]
+    pub(crate) fn fits(&self, size: u64) -> bool {
+        let manifests = u64::from(self.manifests);
+        // The last descriptor has no comma.
+        let min = MIN_INDEX.len() as u64 + manifests * MIN_DESCRIPTOR_LEN as u64;
+        min <= size + u64::from(manifests > 0)
+            && self.platforms.len() as u64 <= manifests
+            && self.platforms.len() <= MAX_SUMMARY_PLATFORMS
+    }
 }
 
 /// Media types of single images' manifests, old and new.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::url::Url;
 use crate::digest::Digest;
 use crate::request::{DEFAULT_DOMAIN, ImageName};
 
@@ -36,6 +37,23 @@ impl Repository {
             full_name: format!("{domain}/{path}"),
             domain: domain.len(),
         }
+    }
+
+    /// The repository at a host; `None` where no image name has this host and path.
+    #[must_use]
+    pub fn at(host: &str, path: &str) -> Option<Self> {
+        let name: ImageName = format!("{host}/{path}").parse().ok()?;
+        let repository = Self::of(&name);
+        let is_same = (repository.domain(), repository.path()) == (host, path);
+        (is_same && name.tag().is_none()).then_some(repository)
+    }
+
+    /// The repository in the URL of a manifest, the inverse of [`Repository::manifest_path`].
+    #[must_use]
+    pub fn of_manifest(url: &Url, digest: Digest) -> Option<Self> {
+        let path = url.target().strip_prefix("/v2/")?;
+        let path = path.strip_suffix(&format!("/manifests/{digest}"))?;
+        Self::at(url.authority(), path)
     }
 
     /// `HOST[:PORT]` as in the user's configuration: `docker.io`.

@@ -76,22 +76,17 @@ impl RegistryAnswer {
         let url: Url = self.endpoint.parse().ok()?;
         let is_plain = self.endpoint == format!("{}://{}", url.scheme().as_str(), url.authority());
         let may_be_http = *tls_verify != TlsVerify::Always;
-        let repository = parse_repository(&format!("{}/{}", url.authority(), self.repository))?;
-        (is_plain
-            && (url.scheme() == Scheme::Https || may_be_http)
-            && repository.domain() == url.authority()
-            && repository.path() == self.repository)
-            .then_some(repository)
+        let repository = Repository::at(url.authority(), &self.repository)?;
+        (is_plain && (url.scheme() == Scheme::Https || may_be_http)).then_some(repository)
     }
 }
 
 /// The repository of a reference in quotes: `"HOST/PATH@DIGEST"`.
 fn parse_source(reference: &str, digest: Digest) -> Option<Repository> {
     let reference = reference.strip_prefix('"')?.strip_suffix('"')?;
-    parse_repository(reference.strip_suffix(&format!("@{digest}"))?)
-}
-
-fn parse_repository(name: &str) -> Option<Repository> {
-    let name: ImageName = name.parse().ok()?;
+    let name: ImageName = reference
+        .strip_suffix(&format!("@{digest}"))?
+        .parse()
+        .ok()?;
     name.tag().is_none().then(|| Repository::of(&name))
 }

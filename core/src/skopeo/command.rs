@@ -130,6 +130,9 @@ pub struct ParsedArgv<'a> {
     pub path: Option<&'a str>,
 }
 
+/// The longest timeout of a command: a longer one is a typing error.
+pub const MAX_COMMAND_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// skopeo's transport for a directory.
 const DIR: &str = "dir:";
 const DEBUG: &str = "--debug";

@@ -8,6 +8,6 @@ pub mod stderr;
 
 pub use answer::RegistryAnswer;
 pub use command::{
-    CommandForm, CommandOutput, Exit, ParsedArgv, SkopeoCommand, SkopeoDebug, SkopeoOptions,
-    method_commands,
+    CommandForm, CommandOutput, Exit, MAX_COMMAND_TIMEOUT, ParsedArgv, SkopeoCommand, SkopeoDebug,
+    SkopeoOptions, method_commands,
 };

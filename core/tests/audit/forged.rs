@@ -10,11 +10,12 @@ use crate::support::audit_log::sample::logs;
 use crate::support::audit_log::{all_findings, rechain, unseal};
 use serde_json::{Value, json};
 use skopeo_index_core::audit::Severity;
+use skopeo_index_core::digest::Digest;
 
 use self::change::{
     add_command, add_to_end, argv, copy_from_cache, fetched, hit, insert_after_end, position,
-    remove_command, replace, set_argv, set_exit, set_oversized, set_quarantined, set_size,
-    set_staging, set_time, transition,
+    remove_command, replace, replace_text, set_argv, set_exit, set_index, set_oversized,
+    set_quarantined, set_run, set_size, set_staging, set_time, transition,
 };
 
 /// The records of a log, without trailers.
@@ -58,6 +59,8 @@ const STORIES: &[Story] = &[
     ("TLS verification that was switched off", |r| replace(fetched(r), "--tls-verify=false", "--tls-verify=true"), "other-arguments"),
     ("no TLS option", |r| argv(fetched(r)).retain(|a| a != "--tls-verify=false"), "other-arguments"),
     ("no --debug against a registry", |r| drop(argv(fetched(r)).remove(0)), "other-arguments"),
+    ("two timeouts in a run", |r| replace(transition(r, "copy", "copy-read"), "=125s", "=10s"), "other-arguments"),
+    ("a timeout of more than a day", |r| replace(fetched(r), "=125s", "=86406s"), "other-arguments"),
     ("a timeout with a leading zero", |r| replace(fetched(r), "=125s", "=0125s"), "other-arguments"),
 
     ("rm -rf / as argv", |r| set_argv(fetched(r), &["rm", "-rf", "/"]), "unknown-command"),
@@ -113,6 +116,27 @@ const STORIES: &[Story] = &[
     ("a digest with two lists of platforms", |r| hit(r)["classification"]["index"]["platforms"] = json!(["a/b"]), "content-conflict"),
     ("a digest with two media types", |r| hit(r)["classification"]["index"]["mediaType"] = "application/vnd.docker.distribution.manifest.list.v2+json".into(), "content-conflict"),
     ("a digest that was an index and is none", |r| hit(r)["classification"] = json!({ "not-an-index": "not-an-object" }), "content-conflict"),
+    ("an index of no bytes", |r| set_size(r, 0), "impossible-content"),
+    ("an index with the digest of no bytes", |r| {
+        let digest = fetched(r)["request"]["digest"].as_str().expect("text").to_owned();
+        replace_text(r, &digest, &Digest::of(b"").to_string());
+    }, "impossible-content"),
+    ("an index of a byte", |r| set_size(r, 1), "impossible-content"),
+    ("an index with more manifests than it has room for", |r| set_index(r, "manifests", 1_000_000_000.into()), "impossible-content"),
+    ("an index with a platform of no manifest", |r| set_index(r, "manifests", 0.into()), "impossible-content"),
+    ("an index with more platforms than are recorded", |r| {
+        set_index(r, "manifests", 33.into());
+        set_index(r, "platforms", vec!["a/b"; 33].into());
+        set_size(r, 4096);
+    }, "impossible-content"),
+    ("a run of no version", |r| set_run(r, |run| run["version"] = "".into()), "run"),
+    ("a run of a version that is none", |r| set_run(r, |run| run["version"] = "1.0".into()), "run"),
+    ("a log of no version", |r| r[0]["entry"]["genesis"]["version"] = "".into(), "run"),
+    ("a skopeo without a path", |r| set_run(r, |run| run["source"]["skopeo"]["path"] = "".into()), "run"),
+    ("a skopeo by a relative path", |r| set_run(r, |run| {
+        run["source"]["skopeo"]["path"] = "skopeo".into();
+        run["source"]["skopeo"]["sha256"] = Digest::of(b"").to_string().into();
+    }), "run"),
     ("an index of 10 TB", |r| set_size(r, 10 << 40), "content-size"),
     ("an index of 4 MiB and a byte", |r| set_size(r, (4 << 20) + 1), "content-size"),
     ("an oversized file of 4 MiB", |r| set_oversized(r, 4 << 20), "oversized-file"),
@@ -234,6 +258,23 @@ fn possible_story_has_no_finding() {
             let transition = &mut r[at + 1]["entry"]["transition"];
             transition["request"]["digest"] = digest;
             transition["event"]["outcome"]["looked-up"]["entry"]["file"]["content"]["size"] = size;
+        }),
+        ("a skopeo that was not found", |r| {
+            set_run(r, |run| {
+                run["source"]["skopeo"] =
+                    json!({ "path": "skopeo", "sha256": null, "version": "" });
+            })
+        }),
+        ("a program in place of skopeo", |r| {
+            set_run(r, |run| {
+                run["source"]["skopeo"]["version"] = "podman 1".into();
+            })
+        }),
+        ("a version before a release", |r| {
+            set_run(r, |run| run["version"] = "1.2.3-rc.1+b-7".into())
+        }),
+        ("a timeout of a day", |r| {
+            replace_text(r, "=125s", "=86405s")
         }),
         ("a long command, after which the clock was set back", |r| {
             let at = position(r, "raw", "/entry/transition/event/outcome/fetched");

@@ -211,18 +211,19 @@ fn resource_uri_is_a_package_url_with_the_repository_that_answered() {
         predicate(request(name, location), origin)["resourceUri"].take()
     };
     let by_skopeo = origin(run());
-    for (name, last, completed) in [
-        ("localhost/app", "app", "localhost/app"),
-        ("127.0.0.1:5000/a/b:tag", "b", "127.0.0.1:5000/a/b"),
-        ("a.b/c", "c", "a.b/c"),
-        ("A.b/c", "c", "A.b/c"),
-        ("app", "app", "docker.io/library/app"),
-        ("library/app", "app", "docker.io/library/app"),
-        ("a/b/c_d", "c_d", "docker.io/a/b/c_d"),
+    for (name, last) in [
+        ("localhost/app", "app"),
+        ("127.0.0.1:5000/a/b:tag", "b"),
+        ("a.b/c", "c"),
+        ("A.b/c", "c"),
+        ("app", "app"),
+        ("library/app", "app"),
+        ("a/b/c_d", "c_d"),
     ] {
+        // As the specification's own tests have it.
         let of = |url: &str| {
-            let digest = digest.hex();
-            format!("pkg:oci/{last}@sha256%3A{digest}?repository_url={url}")
+            let url = url.replace('/', "%2F");
+            format!("pkg:oci/{last}@{digest}?repository_url={url}")
         };
         let unknown = of("").replace("?repository_url=", "");
         assert_eq!(
@@ -241,20 +242,22 @@ fn resource_uri_is_a_package_url_with_the_repository_that_answered() {
         assert_eq!(uri(name, docker(), &mirrored), mirror);
         let invalid = answered_by("https://mirror.example/?", "x&y=z");
         assert_eq!(uri(name, docker(), &invalid), unknown);
-        let (_, path) = completed.split_once('/').expect("a path");
-        let by_registry = FetchOrigin {
+        let by_registry = |repository: Option<&str>| FetchOrigin {
             engine: Some(FetchEngine::Registry(ExchangeRecord {
                 endpoint: "https://mirror.example:5000".to_owned(),
-                milliseconds: 1,
-                peer: None,
+                repository: repository.map(str::to_owned),
                 status: Some(200),
-                tls: None,
+                ..ExchangeRecord::default()
             })),
             run: run(),
             verifiers: Vec::new(),
         };
-        let answered = of(&format!("mirror.example:5000/{path}"));
-        assert_eq!(uri(name, docker(), &by_registry), answered);
+        let redirected = by_registry(Some("x/redirected"));
+        let answered = of("mirror.example:5000/x/redirected");
+        assert_eq!(uri(name, docker(), &redirected), answered);
+        for other in [None, Some("x&y=z"), Some("../x")] {
+            assert_eq!(uri(name, docker(), &by_registry(other)), unknown);
+        }
     }
     let storage = |location: Option<&str>| Location::ContainersStorage {
         location: location.map(|location| location.parse().expect("a location")),

@@ -3,7 +3,7 @@
 use crate::support::property::config;
 use proptest::prelude::*;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::registry::ACCEPT;
+use skopeo_index_core::registry::{ACCEPT, Repository, Url};
 
 use super::{name, repository};
 
@@ -47,6 +47,37 @@ fn repository_is_completed_as_by_skopeo() {
         assert_eq!(repository.path(), path, "{name}");
         assert_eq!(repository.full_name(), format!("{domain}/{path}"), "{name}");
     }
+}
+
+#[test]
+fn repository_of_a_manifest_is_that_of_its_url() {
+    let digest = Digest::of(b"");
+    let of = |url: &str| {
+        let url: Url = url.parse().expect("a URL");
+        let found = Repository::of_manifest(&url, digest);
+        found.map(|repository| repository.full_name().to_owned())
+    };
+    for (host, path) in [("a.b:5000", "x/y_z"), ("registry-1.docker.io", "library/x")] {
+        let url = format!("https://{host}/v2/{path}/manifests/{digest}");
+        assert_eq!(of(&url), Some(format!("{host}/{path}")));
+    }
+    let other = Digest::of(b"other");
+    for target in [
+        "".to_owned(),
+        format!("/v2/manifests/{digest}"),
+        format!("/v2//manifests/{digest}"),
+        format!("/v2/../manifests/{digest}"),
+        format!("/v2/x:tag/manifests/{digest}"),
+        format!("/v2/x/manifests/{other}"),
+        format!("/v2/x/manifests/{digest}?token=secret"),
+        format!("/v2/x/blobs/{digest}"),
+        format!("/x/manifests/{digest}"),
+        format!("/v2/{}/manifests/{digest}", "x".repeat(300)),
+    ] {
+        assert_eq!(of(&format!("https://a.b{target}")), None, "{target}");
+    }
+    // An image name would have it as a part of its path.
+    assert_eq!(of(&format!("https://host/v2/x/manifests/{digest}")), None);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::machine::{CancelReason, EffectError, Method};
+use skopeo_index_core::machine::{CancelReason, EffectError, FailureKind, Method};
 use skopeo_index_core::request::{Location, Request};
 use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
@@ -172,15 +172,19 @@ impl ManifestClient for Client<'_> {
         let (status, bytes) = match output {
             Err(RunError::NotFound(_)) => return Err(GateRefusal::Fips),
             Ok(output) if output.exit == Exit::Status(0) => (Some(200), Ok(output.stdout)),
-            Ok(output) => (Some(503), Err(classify_exit(&output))),
+            Ok(output) => {
+                let error = classify_exit(&output);
+                let not_found = |error: &EffectError| matches!(error, EffectError::Command { kind, .. } if *kind == FailureKind::NotFound);
+                (not_found(&error).then_some(404), Err(error))
+            }
             Err(error) => (None, Err(error.into())),
         };
         let exchange = ExchangeRecord {
             endpoint: "http://localhost:5000".to_owned(),
-            milliseconds: 0,
             peer: status.map(|_| "127.0.0.1:5000".to_owned()),
+            repository: Some("app".to_owned()),
             status,
-            tls: None,
+            ..ExchangeRecord::default()
         };
         Ok(Fetched { bytes, exchange })
     }

@@ -30,6 +30,40 @@ fn redirect_without_credentials_is_followed_to_another_host() {
     assert_eq!(other.requests(&digest), 1);
 }
 
+/// The record and the statement name the repository that the redirect led to, if it is one.
+#[test]
+fn audit_log_of_a_redirect_names_the_repository_that_answered() {
+    let (registry, other) = (Registry::start(), Registry::start());
+    let digest = other.put(samples::empty());
+    for (path, repository) in [("/v2/x/y", Some("x/y")), ("/elsewhere", None)] {
+        let to = format!("http://{}{path}/manifests/{digest}", other.address());
+        registry.behave(&digest, Behaviour::redirect(&to));
+        let cache = Cache::new();
+        let log = cache.beside("log").display().to_string();
+        let more = ["--tls-verify=false", "--audit-log", &log];
+        let options = [&ONE_ATTEMPT[..], &more].concat();
+        run(&mut fetch(&cache, &registry, &[&digest], &options)).assert_status(0);
+        cache.run(["audit", "verify", &log]).assert_status(0);
+        let recorded = fs::read_to_string(&log).expect("a log");
+        let id = "--verifier-id=https://example.com";
+        let export = ["audit", "export", &log, "--in-toto", "--all", id];
+        let statement = cache.run(export).stdout;
+        match repository {
+            Some(repository) => {
+                let member = format!("\"repository\":\"{repository}\"");
+                assert!(recorded.contains(&member), "{recorded}");
+                let repository = repository.replace('/', "%2F");
+                let url = format!("?repository_url={}%2F{repository}\"", other.address());
+                assert!(statement.contains(&url), "{statement}");
+            }
+            None => {
+                assert!(!recorded.contains("repository"), "{recorded}");
+                assert!(!statement.contains("repository_url"), "{statement}");
+            }
+        }
+    }
+}
+
 #[test]
 fn credentials_do_not_follow_a_redirect() {
     let (registry, other, digest) = redirecting();

@@ -111,6 +111,30 @@ pub(super) fn set_size(records: &mut Records, size: u64) {
     records.iter_mut().for_each(content);
 }
 
+/// Sets a member of an index's summary wherever it is mentioned.
+pub(super) fn set_index(records: &mut Records, key: &str, to: Value) {
+    let text = records[position(records, "raw", "/entry/transition/event/outcome/fetched")]
+        .pointer("/entry/transition/event/outcome/fetched/content/classification")
+        .expect("a classification")
+        .to_string();
+    let mut changed: Value = serde_json::from_str(&text).expect("JSON");
+    changed["index"][key] = to;
+    replace_text(records, &text, &changed.to_string());
+}
+
+/// Replaces text in all records.
+pub(super) fn replace_text(records: &mut Records, from: &str, to: &str) {
+    let text = Value::from(std::mem::take(records)).to_string();
+    assert!(text.contains(from), "{from}");
+    *records = serde_json::from_str(&text.replace(from, to)).expect("JSON");
+}
+
+/// Changes the first run.
+pub(super) fn set_run(records: &mut Records, change: fn(&mut Value)) {
+    let at = position(records, "raw", "/entry/run");
+    change(&mut records[at]["entry"]["run"]);
+}
+
 /// The failure of the offline run becomes that of a file of this size.
 pub(super) fn set_oversized(records: &mut Records, size: u64) {
     let at = records

@@ -58,6 +58,15 @@ fn identity(records: &Records) -> usize {
     before.expect("an identity")
 }
 
+/// The first failed attempt is the registry client's, whose retry brings the bytes.
+fn fail(records: &mut Records, status: u16, kind: &str) {
+    let failed = transition(records, "raw", "failed");
+    failed.as_object_mut().expect("an object").remove("command");
+    failed["registry"] = plain();
+    failed["registry"]["status"] = status.into();
+    failed["event"]["outcome"]["failed"]["error"]["command"]["kind"] = kind.into();
+}
+
 #[rustfmt::skip]
 const STORIES: &[Story] = &[
     ("bytes without an exchange", |r| drop(fetched(r).as_object_mut().expect("an object").remove("registry")), "missing-exchange"),
@@ -72,6 +81,16 @@ const STORIES: &[Story] = &[
     }, "invalid-exchange"),
     ("a peer without a port", |r| exchange(r)["peer"] = "127.0.0.1".into(), "invalid-exchange"),
     ("a peer that is a name", |r| exchange(r)["peer"] = "localhost:80".into(), "invalid-exchange"),
+    ("a peer at port 0", |r| exchange(r)["peer"] = "127.0.0.1:0".into(), "invalid-exchange"),
+    ("a peer at no address", |r| exchange(r)["peer"] = "0.0.0.0:80".into(), "invalid-exchange"),
+    ("a peer that is a group", |r| exchange(r)["peer"] = "[ff02::1]:80".into(), "invalid-exchange"),
+    ("a repository that is a path", |r| exchange(r)["repository"] = "../app".into(), "invalid-exchange"),
+    ("a repository with a tag", |r| exchange(r)["repository"] = "app:tag".into(), "invalid-exchange"),
+    ("a missing manifest that was answered with 200", |r| fail(r, 200, "not-found"), "missing-exchange"),
+    ("a registry error that was answered with 404", |r| fail(r, 404, "server"), "missing-exchange"),
+    ("a rate limit that was answered with 500", |r| fail(r, 500, "rate-limited"), "missing-exchange"),
+    ("a network error that was answered with 500", |r| fail(r, 500, "network"), "missing-exchange"),
+    ("an unexpected answer of 500", |r| fail(r, 500, "unexpected-answer"), "missing-exchange"),
     ("a TLS version that the client refuses", |r| {
         exchange(r)["endpoint"] = "https://localhost".into();
         exchange(r)["tls"] = tls();
@@ -118,6 +137,38 @@ fn forged_exchange_has_a_finding_of_its_kind() {
     for (name, change, expected) in STORIES {
         let codes = codes(&records, *change);
         assert_eq!(codes.first(), Some(expected), "{name}: {codes:?}");
+    }
+}
+
+#[test]
+fn possible_exchange_has_no_finding() {
+    let possible: &[(&str, Change)] = &[
+        ("an answer of 500", |r| fail(r, 500, "server")),
+        ("an answer of 429", |r| fail(r, 429, "rate-limited")),
+        ("a token server that breaks", |r| fail(r, 401, "network")),
+        ("a token server that limits requests", |r| {
+            fail(r, 401, "rate-limited")
+        }),
+        ("no answer", |r| {
+            fail(r, 500, "network");
+            let failed = transition(r, "raw", "failed");
+            failed["registry"] = json!({ "endpoint": "http://localhost", "milliseconds": 2 });
+        }),
+        ("an address that the host replaces", |r| {
+            exchange(r)["peer"] = "10.0.0.7:5000".into()
+        }),
+        ("a peer by IPv6", |r| {
+            exchange(r)["peer"] = "[fe80::1%2]:80".into()
+        }),
+        ("a redirect to another repository", |r| {
+            exchange(r)["endpoint"] = "http://cdn.example:8080".into();
+            exchange(r)["repository"] = "mirror/x/app".into();
+        }),
+    ];
+    let mut records = unseal(&logs()[0]);
+    by_auto(&mut records);
+    for (name, change) in possible {
+        assert_eq!(codes(&records, *change), [""; 0], "{name}");
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::support::audit_log::sample::log_with_verifiers;
 use crate::support::audit_log::{all_findings, rechain, unseal};
 use serde_json::{Value, json};
+use skopeo_index_core::digest::Digest;
 
 use super::change::{position, transition};
 use super::{Change, Records, Story};
@@ -54,6 +55,15 @@ fn skip_verifiers(records: &mut Records, count: usize) {
         "/entry/transition/event/outcome/verifier-exited",
     );
     records.drain(first..first + count);
+}
+
+/// Changes the message in the outcome, and in the cause of a failure.
+fn set_message(transition: &mut Value, message: &str) {
+    let event = &mut transition["event"];
+    event["outcome"]["verifier-exited"]["message"] = message.into();
+    if let Some(cause) = event.pointer_mut("/cause/refused-by-verifier") {
+        cause["message"] = message.into();
+    }
 }
 
 #[rustfmt::skip]
@@ -108,6 +118,20 @@ const STORIES: &[Story] = &[
     ("one more argument", |r| argv(approved(r)).push("--force".into()), "verifier-arguments"),
     ("one argument less", |r| drop(argv(approved(r)).pop()), "verifier-arguments"),
     ("the arguments of the other verifier", |r| argv(approved(r)).clear(), "verifier-arguments"),
+
+    ("another program", |r| approved(r)["verifier"]["path"] = "/bin/true".into(), "verifier-program"),
+    ("another program of that name", |r| approved(r)["verifier"]["path"] = "/tmp/ask".into(), "verifier-program"),
+    ("a program by a relative path", |r| approved(r)["verifier"]["path"] = "bin/ask".into(), "verifier-program"),
+    ("a program without a path", |r| approved(r)["verifier"]["path"] = "".into(), "verifier-program"),
+    ("a run with a verifier that did not run", |r| {
+        let at = position(r, "raw", "/entry/run");
+        r[at]["entry"]["run"]["verifiers"][0][0] = "cosign".into();
+    }, "verifier-program"),
+    ("a message of an approval", |r| set_message(approved(r), "ask: BAD KEY"), "verifier-message"),
+    ("a message of another program", |r| set_message(refused(r), "cosign: BAD KEY"), "verifier-message"),
+    ("a message of no output", |r| {
+        refused(r)["verifier"]["output"] = Digest::of(b"").to_string().into();
+    }, "verifier-message"),
 
     ("an approval by exit status 1", |r| set_exit(approved(r), Some(1), None), "verifier-exit"),
     ("an approval by a killed verifier", |r| set_exit(approved(r), None, Some(9)), "verifier-exit"),
@@ -171,6 +195,20 @@ fn possible_story_of_a_verifier_has_no_finding() {
         failed["event"]["outcome"] = json!({ "failed": { "error": error } });
         failed["event"]["cause"] = json!({ "effect-failed": { "error": error } });
     }
+    /// The first verifier is given as `program`, and found at `path`.
+    fn set_program(records: &mut Records, program: &str, path: &str) {
+        for record in records {
+            let entry = &mut record["entry"];
+            if let Some(given) = entry.pointer_mut("/run/verifiers/0/0") {
+                *given = program.into();
+            }
+            if let Some(found) = entry.pointer_mut("/transition/verifier/path")
+                && *found == "/bin/ask"
+            {
+                *found = path.into();
+            }
+        }
+    }
     let possible: &[(&str, Change)] = &[
         ("a verifier that is killed at its deadline", |r| {
             fail(r, None)
@@ -178,9 +216,24 @@ fn possible_story_of_a_verifier_has_no_finding() {
         ("a verifier that is killed by a signal", |r| {
             fail(r, Some(9))
         }),
-        ("another program with the same arguments", |r| {
-            approved(r)["verifier"]["path"] = "/opt/ask".into();
+        ("a program that could not be read", |r| {
             approved(r)["verifier"]["sha256"] = Value::Null;
+        }),
+        ("a program that was found on PATH", |r| {
+            set_program(r, "ask", "/opt/it's \u{fffd}/ask");
+        }),
+        ("a program by a relative path", |r| {
+            set_program(r, "./a/./../ask", "/home/u/a/../ask");
+        }),
+        ("a program by a path with dots", |r| {
+            set_program(r, "/opt/./a//../ask", "/opt/a/../ask");
+        }),
+        ("a verifier that prints nothing", |r| {
+            refused(r)["verifier"]["output"] = Digest::of(b"").to_string().into();
+            set_message(refused(r), "refuse: no output");
+        }),
+        ("a verifier that prints empty lines", |r| {
+            set_message(refused(r), "refuse: no output");
         }),
     ];
     for (name, change) in possible {

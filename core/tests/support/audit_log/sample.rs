@@ -305,7 +305,11 @@ impl LogSample {
                 let status = i32::from(by.program() == REFUSING);
                 let file = format!("{CACHE}/{staging}.verifier/index.json");
                 verifier = Some(verifier_record(by, &request, &file, status));
-                let message = if status == 0 { "" } else { "no: bad signature" };
+                let message = if status == 0 {
+                    ""
+                } else {
+                    "refuse: bad signature"
+                };
                 let message = message.to_owned();
                 Outcome::VerifierExited { message, status }
             }
