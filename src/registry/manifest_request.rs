@@ -45,10 +45,14 @@ impl ManifestRequest<'_> {
         let result = self.fetch_by(scheme);
         match other {
             Some(other) if self.speaks_otherwise(scheme, &result) => {
+                let exchange = self.exchange.clone();
                 let by_other = self.fetch_by(other);
                 // The answer to plain HTTP, a 400, stands where the other end has no TLS.
                 match kind(&by_other) {
-                    Some(FailureKind::NotTls) => result,
+                    Some(FailureKind::NotTls | FailureKind::PlainHttp) => {
+                        *self.exchange = exchange;
+                        result
+                    }
                     _ => by_other,
                 }
             }
@@ -65,7 +69,10 @@ impl ManifestRequest<'_> {
                 (Scheme::Http, Some(_)) => true,
                 (Scheme::Https, Some(kind)) => matches!(
                     kind,
-                    FailureKind::NotTls | FailureKind::Network | FailureKind::Tls
+                    FailureKind::NotTls
+                        | FailureKind::PlainHttp
+                        | FailureKind::Network
+                        | FailureKind::Tls
                 ),
             }
     }
