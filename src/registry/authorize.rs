@@ -65,8 +65,13 @@ impl ManifestRequest<'_> {
         } else {
             return Ok(());
         };
-        let message = format!("{refusal} {}", origin_of(realm));
-        Err(failure(FailureKind::Authentication, &message))
+        let why = match is_secure {
+            true => "which is not the host and port of the registry",
+            false => "which has no TLS",
+        };
+        let message = format!("{refusal} {}, {why}", origin_of(realm));
+        // skopeo asks any token server.
+        Err(failure(FailureKind::RegistryClient, &message))
     }
 
     fn request_token(
