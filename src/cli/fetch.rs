@@ -119,6 +119,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
         display: args.progress.display(distinct.len()),
         total: distinct.len(),
         options,
+        cache: store.root(),
         summary: Mutex::default(),
     };
     let note = |text: &str| progress.display.note(text);

@@ -8,7 +8,7 @@ use skopeo_index::os::read_config_file;
 use skopeo_index::skopeo::{PrivateAuthFile, auth_files};
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
-use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind};
+use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind, State};
 use skopeo_index_core::request::{ImageName, Location};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
@@ -32,8 +32,8 @@ pub(super) enum AskedBy {
     Tag,
 }
 
-/// What to do about a failed fetch.
-pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions) -> Option<String> {
+/// What to do about a failed fetch into a cache.
+pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions, cache: &Path) -> Option<String> {
     let request = &failed.task().request;
     let context = HintContext::new(options, request.location(), request.name(), AskedBy::Digest);
     match failed.cause() {
@@ -41,6 +41,16 @@ pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions) -> Option<Stri
             context.of_error(error)
         }
         Cause::DigestMismatch { .. } => Some(context.mismatch()),
+        Cause::NotAnIndex {
+            reason: NotAnIndex::TooLarge { .. },
+        } if failed.state() == State::Pending => {
+            let object = cache.join(request.digest().to_string());
+            Some(format!(
+                "this is a file in the cache, whose digest is not checked: {}; if no other \
+                 program needs it, remove it and fetch again",
+                EscapedPath(&object)
+            ))
+        }
         Cause::NotAnIndex { reason } => context.of_not_an_index(reason),
         Cause::Offline { .. } => Some("fetch it once without --offline".to_owned()),
         _ => None,

@@ -7,7 +7,7 @@ use skopeo_index_core::request::Request;
 
 use super::engine::{Engine, EngineUse};
 use super::performer::{Trace, command_error};
-use crate::registry::{GateRefusal, ManifestClient};
+use crate::registry::ManifestClient;
 use crate::skopeo::Skopeo;
 use crate::store::Store;
 
@@ -44,10 +44,7 @@ impl ByteSource<'_> {
             Self::Cache(cache) => read_from_cache(cache, request),
             Self::Registry(registry) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Registry));
-                ask(registry, request, trace).unwrap_or_else(|refusal| {
-                    let message = refusal.to_string();
-                    Err(command_error(FailureKind::RegistryClient, message))
-                })
+                ask(registry, request, trace)
             }
             Self::Skopeo(skopeo) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Skopeo));
@@ -58,26 +55,17 @@ impl ByteSource<'_> {
                 skopeo,
                 attempts,
             } => {
-                let (reason, answer) = match ask(registry, request, trace) {
-                    Err(refusal) => (refusal.to_string(), None),
-                    Ok(answer) => match why_skopeo(&answer, request, attempt >= attempts.get()) {
-                        None => return answer,
-                        Some(reason) => (reason, Some(answer)),
-                    },
+                let answer = ask(registry, request, trace);
+                let is_last = attempt >= attempts.get();
+                let Some(reason) = why_skopeo(&answer, request, is_last) else {
+                    return answer;
                 };
                 trace.engine = Some(EngineUse {
                     engine: Engine::Skopeo,
                     reason: Some(reason),
                 });
-                match (by_skopeo(skopeo, trace), answer) {
-                    // Without skopeo, the registry client's own answer is the result.
-                    (Err(error), Some(answer)) if is_not_installed(&error) => {
-                        trace.command = None;
-                        trace.engine = Some(EngineUse::chosen(Engine::Registry));
-                        answer
-                    }
-                    (fetched, _) => fetched,
-                }
+                let fetched = by_skopeo(skopeo, trace);
+                decide(answer, fetched, trace)
             }
         }
     }
@@ -88,16 +76,18 @@ fn ask(
     registry: &dyn ManifestClient,
     request: &Request,
     trace: &mut Trace,
-) -> Result<Result<ManifestBytes, EffectError>, GateRefusal> {
-    let fetched = registry.fetch(request)?;
+) -> Result<ManifestBytes, EffectError> {
+    let fetched = registry.fetch(request);
+    let fetched = fetched
+        .map_err(|refusal| command_error(FailureKind::RegistryClient, refusal.to_string()))?;
     trace.engine = Some(EngineUse::chosen(Engine::Registry));
     trace.exchange = Some(fetched.exchange);
-    Ok(fetched.bytes.map(ManifestBytes::from))
+    fetched.bytes.map(ManifestBytes::from)
 }
 
 /// Why skopeo is asked after the registry client; `None` where the client's answer stands.
 /// Only bytes with the requested digest count as its success. A failure that a retry may cure
-/// stands, unless the attempt is the last: skopeo has the last word on every failure, so that
+/// stands, unless the attempt is the last: skopeo is asked about every other failure, so that
 /// it reads the same with each engine.
 fn why_skopeo(
     answer: &Result<ManifestBytes, EffectError>,
@@ -110,25 +100,67 @@ fn why_skopeo(
             let is_other = digest != request.digest();
             is_other.then(|| format!("the registry sent bytes of {digest}"))
         }
-        // skopeo would take as long once more.
         Err(EffectError::Command {
-            kind: FailureKind::Timeout,
-            ..
-        }) => None,
-        Err(EffectError::Cancelled { .. }) => None,
+            kind: FailureKind::RegistryClient,
+            message,
+        }) => Some(message.clone()),
+        // skopeo would take as long once more, or add to the requests that are too many.
+        Err(
+            EffectError::Cancelled { .. }
+            | EffectError::Command {
+                kind: FailureKind::Timeout | FailureKind::RateLimited,
+                ..
+            },
+        ) => None,
         Err(error) if error.is_transient() && !is_last => None,
         Err(error) => Some(error.to_string()),
     }
 }
 
-fn is_not_installed(error: &EffectError) -> bool {
-    matches!(
-        error,
-        EffectError::Command {
-            kind: FailureKind::SkopeoNotFound,
-            ..
+/// The result of a fetch by skopeo after an answer of the registry client: that of skopeo,
+/// unless it is missing, or contradicts the status that the client saw.
+fn decide(
+    answer: Result<ManifestBytes, EffectError>,
+    by_skopeo: Result<ManifestBytes, EffectError>,
+    trace: &mut Trace,
+) -> Result<ManifestBytes, EffectError> {
+    let Err(EffectError::Command { kind, message }) = &by_skopeo else {
+        return by_skopeo;
+    };
+    let status = trace.exchange.as_ref().and_then(|exchange| exchange.status);
+    match (kind, &answer) {
+        (
+            FailureKind::SkopeoNotFound,
+            Err(EffectError::Command {
+                kind: refused @ FailureKind::RegistryClient,
+                message: reason,
+            }),
+        ) => {
+            let message = format!("{message}; {refused}: {reason}");
+            Err(command_error(*kind, message))
         }
-    )
+        (FailureKind::SkopeoNotFound, _) => {
+            trace.command = None;
+            trace.engine = Some(EngineUse::chosen(Engine::Registry));
+            answer
+        }
+        // skopeo shows no status: these kinds may come from the registry's words.
+        (
+            FailureKind::NotFound | FailureKind::Authentication | FailureKind::Other,
+            Err(EffectError::Command { kind: seen, .. }),
+        ) if is_contradicted(*kind, *seen, status) => answer,
+        _ => by_skopeo,
+    }
+}
+
+/// Whether the status of the client's failure, a 4xx, tells another kind than `by_skopeo`.
+fn is_contradicted(by_skopeo: FailureKind, client: FailureKind, status: Option<u16>) -> bool {
+    let Some(status @ 400..500) = status else {
+        return false;
+    };
+    let seen = FailureKind::of_status(status);
+    client == seen.unwrap_or(FailureKind::UnexpectedAnswer)
+        && by_skopeo != seen.unwrap_or(FailureKind::Other)
 }
 
 /// The bytes of another cache's object, unverified.

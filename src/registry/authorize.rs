@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::registry::{
     BearerChallenge, Challenge, Credentials, MAX_TOKEN_DOCUMENT, Scheme, Token as TokenDocument,
-    Url,
+    TokenError, Url,
 };
 
 use super::gate::TlsMode;
@@ -65,8 +65,13 @@ impl ManifestRequest<'_> {
         } else {
             return Ok(());
         };
-        let message = format!("{refusal} {}", origin_of(realm));
-        Err(failure(FailureKind::Authentication, &message))
+        let why = match is_secure {
+            true => "which is not the host and port of the registry",
+            false => "which has no TLS",
+        };
+        let message = format!("{refusal} {}, {why}", origin_of(realm));
+        // skopeo asks any token server.
+        Err(failure(FailureKind::RegistryClient, &message))
     }
 
     fn request_token(
@@ -82,7 +87,10 @@ impl ManifestRequest<'_> {
             until: self.until,
             max_body: MAX_TOKEN_DOCUMENT,
         });
-        let answer = answer.map_err(|error| self.failure(&error))?;
+        let answer = answer.map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => unexpected(&TokenError::DocumentTooLong),
+            error => self.failure(&error),
+        })?;
         if answer.status().as_u16() != 200 {
             return Err(match self.status_failure(&answer) {
                 // The token server is missing, not the manifest.

@@ -13,7 +13,7 @@ use ureq::http::{StatusCode, response};
 use ureq::{Agent, Error, Timeout};
 
 use super::resolver::SystemResolver;
-use super::transport::{ConnectionUse, HttpConnector, take_last_use};
+use super::transport::{ConnectionUse, HttpConnector, PLAIN_HTTP, take_last_use};
 
 /// Maximum size of an answer's headers in bytes: that of a Go registry's own limit for
 /// requests would be 1 MiB; real answers have less than 4 KiB.
@@ -152,6 +152,7 @@ pub(super) fn explain(error: &Error) -> (FailureKind, String) {
     match error {
         Error::Io(error) => (io_kind(error), error.to_string()),
         Error::Timeout(_) => (FailureKind::Timeout, "no answer in time".to_owned()),
+        Error::Tls(PLAIN_HTTP) => (FailureKind::PlainHttp, PLAIN_HTTP.to_owned()),
         Error::BodyExceedsLimit(max) => (FailureKind::TooLarge, format!("more than {max} bytes")),
         // The answer is not HTTP, or outside its limits.
         other => (FailureKind::UnexpectedAnswer, other.to_string()),
@@ -169,7 +170,7 @@ fn io_kind(error: &io::Error) -> FailureKind {
     }
 }
 
-const fn tls_kind(error: &rustls::Error) -> FailureKind {
+fn tls_kind(error: &rustls::Error) -> FailureKind {
     match error {
         rustls::Error::InvalidMessage(_) => FailureKind::NotTls,
         rustls::Error::InvalidCertificate(error) => match error {
@@ -178,9 +179,14 @@ const fn tls_kind(error: &rustls::Error) -> FailureKind {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => FailureKind::TlsExpired,
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                FailureKind::TlsNoSan
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 FailureKind::TlsHostName
             }
+            // Rules of webpki alone: Go takes an authority's own certificate for a server's.
+            CertificateError::Other(_) => FailureKind::RegistryClient,
             _ => FailureKind::Tls,
         },
         _ => FailureKind::Tls,

@@ -1,5 +1,6 @@
 //! The requests for one manifest: schemes, redirects, credentials.
 
+use std::fmt::Display;
 use std::time::{Instant, SystemTime};
 
 use serde::Deserialize;
@@ -16,7 +17,6 @@ use super::gate::{Permit, Redirects};
 use super::host::{Host, base_url};
 use super::http::{Answer, Get, explain, failure};
 use super::tokens::Scope;
-use crate::command::RunError;
 use crate::os::{best_effort, lock};
 use crate::skopeo::redactor;
 
@@ -45,10 +45,14 @@ impl ManifestRequest<'_> {
         let result = self.fetch_by(scheme);
         match other {
             Some(other) if self.speaks_otherwise(scheme, &result) => {
+                let exchange = self.exchange.clone();
                 let by_other = self.fetch_by(other);
                 // The answer to plain HTTP, a 400, stands where the other end has no TLS.
                 match kind(&by_other) {
-                    Some(FailureKind::NotTls) => result,
+                    Some(FailureKind::NotTls | FailureKind::PlainHttp) => {
+                        *self.exchange = exchange;
+                        result
+                    }
                     _ => by_other,
                 }
             }
@@ -65,7 +69,10 @@ impl ManifestRequest<'_> {
                 (Scheme::Http, Some(_)) => true,
                 (Scheme::Https, Some(kind)) => matches!(
                     kind,
-                    FailureKind::NotTls | FailureKind::Network | FailureKind::Tls
+                    FailureKind::NotTls
+                        | FailureKind::PlainHttp
+                        | FailureKind::Network
+                        | FailureKind::Tls
                 ),
             }
     }
@@ -135,16 +142,18 @@ impl ManifestRequest<'_> {
     /// Where a redirect leads to, if that may be asked: another host only without its
     /// credentials, and only where no registry is configured.
     fn follow(&self, answer: &Answer, from: &Url, origin: &Url) -> Result<Url, EffectError> {
-        let refuse = |what: String| failure(FailureKind::UnexpectedAnswer, &what);
-        let location = answer.header(LOCATION).unwrap_or_default();
-        let to = join(from, location).map_err(|error| refuse(format!("redirect: {error}")))?;
+        let refuse = |why: &dyn Display| {
+            let message = format!("cannot follow the redirect: {why}");
+            failure(FailureKind::UnexpectedAnswer, &message)
+        };
+        let location = answer.header(LOCATION);
+        let location = location.ok_or_else(|| refuse(&"no valid Location"))?;
+        let to = join(from, location).map_err(|error| refuse(&error))?;
         let is_downgrade = from.scheme() == Scheme::Https && to.scheme() == Scheme::Http;
         let leaves = origin_of(&to) != origin_of(origin) && !self.may_leave_host();
         if is_downgrade || leaves {
-            return Err(refuse(format!(
-                "the redirect to {} is not followed",
-                origin_of(&to)
-            )));
+            let message = format!("the redirect to {} is not followed", origin_of(&to));
+            return Err(failure(FailureKind::UnexpectedAnswer, &message));
         }
         Ok(to)
     }
@@ -153,12 +162,8 @@ impl ManifestRequest<'_> {
     pub(super) fn failure(&self, error: &ureq::Error) -> EffectError {
         let (kind, text) = explain(error);
         if kind == FailureKind::Timeout {
-            // In the words of a command that took too long.
-            let timeout = RunError::TimedOut {
-                after: self.client.timeout,
-                stderr: Vec::new(),
-            };
-            return timeout.into();
+            let timeout = humantime::format_duration(self.client.timeout);
+            return failure(kind, &format!("no answer within {timeout}"));
         }
         failure(kind, &self.redact(&text))
     }
@@ -178,7 +183,10 @@ impl ManifestRequest<'_> {
     /// The failure that a status tells, with the registry's own message.
     pub(super) fn status_failure(&self, answer: &Answer) -> EffectError {
         let status = answer.status();
-        let mut message = format!("HTTP {status}");
+        let mut message = format!("HTTP {}", status.as_str());
+        if let Some(reason) = status.canonical_reason() {
+            message = format!("{message} {reason}");
+        }
         if let Some(text) = error_text(&answer.body) {
             message = format!("{message}: {}", self.redact(&text));
         }

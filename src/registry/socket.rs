@@ -56,6 +56,14 @@ impl Socket {
         self.until = until;
     }
 
+    /// The first bytes that arrive; they stay unread.
+    pub(super) fn peek(&self) -> io::Result<[u8; 5]> {
+        self.wait(PollFlags::IN)?;
+        let mut start = [0; 5];
+        self.stream.peek(&mut start)?;
+        Ok(start)
+    }
+
     /// Whether an idle connection can be used: it was not closed, and nothing arrived that
     /// was not asked for.
     pub(super) fn is_idle(&self) -> bool {

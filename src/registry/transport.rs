@@ -33,6 +33,9 @@ pub(super) struct ConnectionUse {
     pub(super) kept: bool,
 }
 
+/// What is said of a server that answers a handshake in HTTP, as Go's server does.
+pub(super) const PLAIN_HTTP: &str = "the server gave an HTTP answer to a TLS handshake";
+
 thread_local! {
     /// The connection that this thread's request used last: ureq doesn't tell which it took.
     static LAST_USE: RefCell<Option<ConnectionUse>> = const { RefCell::new(None) };
@@ -92,11 +95,15 @@ fn handshake(
     socket: &mut Socket,
     uri: &Uri,
     config: &Arc<ClientConfig>,
-) -> io::Result<ClientConnection> {
+) -> Result<ClientConnection, ureq::Error> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::clone(config), name);
     let mut connection = connection.map_err(io::Error::other)?;
+    connection.write_tls(socket)?;
+    if socket.peek()? == *b"HTTP/" {
+        return Err(ureq::Error::Tls(PLAIN_HTTP));
+    }
     while connection.is_handshaking() {
         connection.complete_io(socket)?;
     }

@@ -58,3 +58,21 @@ fn corrupt_object_is_quarantined_and_fetched_again() {
         "nor what it should be"
     );
 }
+
+/// It may be another source's: it is neither hashed nor moved.
+#[test]
+fn oversized_object_is_named_with_its_path_and_what_to_do() {
+    let cache = Cache::new();
+    fs::create_dir(cache.path()).expect("a directory");
+    let object = fs::File::create(cache.object(DIGEST)).expect("a file");
+    object.set_len(5 << 20).expect("a file");
+    let path = cache.object(DIGEST).display().to_string();
+    cache
+        .fetch(&[&format!("localhost/app@{DIGEST}")])
+        .assert_status(11)
+        .assert_says("not an image index: 5242880 bytes exceed the limit")
+        .assert_says("hint: this is a file in the cache, ")
+        .assert_says(&path)
+        .assert_says("remove it and fetch again");
+    assert!(cache.object(DIGEST).exists(), "the object is left");
+}

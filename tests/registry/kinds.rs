@@ -106,6 +106,8 @@ fn proxy_failure_names_the_proxy() {
             "refused by the proxy: ",
         ),
         ("403 Forbidden", 1, "refused by the proxy: "),
+        ("403 Access denied by policy", 1, "refused by the proxy: "),
+        ("407 ", 1, "refused by the proxy: "),
         ("502 Bad Gateway", 14, "proxy failed: "),
         ("503 Service Unavailable", 14, "proxy failed: "),
     ] {

@@ -238,7 +238,7 @@ pub enum FailureKind {
     /// The registry client got an answer that is not one of a registry.
     #[error("unexpected answer")]
     UnexpectedAnswer,
-    /// The registry client alone may be used, and can't do what skopeo would.
+    /// The registry client can't do what skopeo would, which may not be used or is missing.
     #[error("the registry client can't be used")]
     RegistryClient,
     /// There is no such skopeo program.

@@ -32,8 +32,8 @@ pub struct Token {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The document is larger than [`MAX_TOKEN_DOCUMENT`].
-    #[error("token document has {0} bytes, the limit is {MAX_TOKEN_DOCUMENT}")]
-    DocumentTooLong(usize),
+    #[error("token document has more than {MAX_TOKEN_DOCUMENT} bytes")]
+    DocumentTooLong,
     /// The document is not JSON of the expected form.
     #[error("token document is not valid JSON with a token")]
     Json,
@@ -66,7 +66,7 @@ impl Token {
     /// If it has no token that can be sent in a header.
     pub fn parse(json: &[u8]) -> Result<Self, TokenError> {
         if json.len() > MAX_TOKEN_DOCUMENT {
-            return Err(TokenError::DocumentTooLong(json.len()));
+            return Err(TokenError::DocumentTooLong);
         }
         let document: Document = serde_json::from_slice(json).map_err(|_| TokenError::Json)?;
         let value = [document.token, document.access_token]

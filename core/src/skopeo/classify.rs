@@ -72,7 +72,7 @@ fn kind(parts: &[&str], hidden_ping: FailureKind) -> Option<FailureKind> {
         "invalid username/password" => FailureKind::Authentication,
         "too many requests to registry" => FailureKind::RateLimited,
         V1_REGISTRY => hidden_ping,
-        _ if is_request(part) => request_kind(rest).unwrap_or(FailureKind::Other),
+        _ if is_request(part) => unanswered_kind(part, rest),
         _ if part.starts_with("decoding bearer token (") => FailureKind::NoRegistry,
         _ if part.ends_with("does not resolve to an image ID") => FailureKind::NotFound,
         _ if part.starts_with("parsing manifest list ") => FailureKind::NotAnIndex,
@@ -106,7 +106,7 @@ pub(super) fn answer_kind(parts: &[&str], phase: Phase) -> FailureKind {
         return FailureKind::Other;
     };
     let kind = match first_code(part) {
-        _ if is_request(part) => return request_kind(rest).unwrap_or(FailureKind::Other),
+        _ if is_request(part) => return unanswered_kind(part, rest),
         // Codes of distribution (`errcode`).
         "manifest unknown" | "name unknown" | "blob unknown" | "manifest blob unknown" => {
             FailureKind::NotFound
@@ -181,7 +181,26 @@ fn uncoded_kind(message: &str) -> FailureKind {
     }
 }
 
-/// The kind of a request that got no answer, by the parts after `Get "URL"`.
+/// The kind of a request that got no answer: `Get "URL"`, and the parts after it.
+fn unanswered_kind(request: &str, parts: &[&str]) -> FailureKind {
+    let is_https = request.contains(" \"https://");
+    request_kind(parts).unwrap_or(match parts {
+        [text] if GO.iter().any(|sentence| text.ends_with(sentence)) => FailureKind::Other,
+        // A proxy's answer to CONNECT: Go shows its reason phrase, any text (RFC 9112,
+        // section 4), and nothing else.
+        [] | [_] if is_https => FailureKind::Proxy,
+        _ => FailureKind::Other,
+    })
+}
+
+/// Ends of what Go itself says of a redirect, in one part.
+const GO: &[&str] = &[
+    "stopped after 10 redirects",
+    "response missing Location header",
+];
+
+/// The kind of a request that got no answer, by the parts after `Get "URL"`; `None` where
+/// nothing of it is known.
 fn request_kind(parts: &[&str]) -> Option<FailureKind> {
     let (part, rest) = parts.split_first()?;
     Some(match *part {
@@ -192,18 +211,7 @@ fn request_kind(parts: &[&str]) -> Option<FailureKind> {
         "http" if rest == ["server gave HTTP response to HTTPS client"] => FailureKind::PlainHttp,
         "first record does not look like a TLS handshake" => FailureKind::NotTls,
         "x509" | "tls" | "remote error" | "local error" => tls_kind(parts),
-        // A proxy's answer to CONNECT: Go shows its reason phrase (RFC 9110, section 15).
-        "Proxy Authentication Required"
-        | "Forbidden"
-        | "Bad Request"
-        | "Unauthorized"
-        | "Not Found"
-        | "Method Not Allowed"
-        | "unknown status code"
-            if rest.is_empty() =>
-        {
-            FailureKind::Proxy
-        }
+        // A proxy's answer to CONNECT with the phrase of its status (RFC 9110, section 15).
         "Bad Gateway"
         | "Service Unavailable"
         | "Gateway Timeout"
@@ -215,7 +223,7 @@ fn request_kind(parts: &[&str]) -> Option<FailureKind> {
         {
             FailureKind::ProxyUnavailable
         }
-        // One word of a proxy is not the system's: that names the failed call before it.
+        // One word of a proxy, not the system: that names the failed call before it.
         _ if rest.is_empty() && ERRNO.contains(part) => return None,
         _ => return network_kind(parts),
     })

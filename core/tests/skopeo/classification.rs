@@ -306,11 +306,60 @@ fn words_of_a_registry_or_proxy_that_are_skopeos_own_decide_nothing() {
         (v1.to_owned(), FailureKind::Server),
         (
             "Get \"https://r.example/v2/\": invalid username/password".to_owned(),
-            FailureKind::Other,
+            FailureKind::Proxy,
         ),
     ];
     for (message, kind) in table {
         assert_eq!(kind_of(&message), kind, "{message}");
+    }
+}
+
+/// Go shows the phrase alone, whatever it is, and only of a request by HTTPS.
+#[test]
+fn any_single_phrase_after_a_request_by_https_is_the_proxys() {
+    let https = "pinging container registry a: Get \"https://a/v2/\":";
+    let http = "pinging container registry a: Get \"http://a/v2/\":";
+    for (text, kind) in [
+        (
+            format!("{https} Access denied by policy"),
+            FailureKind::Proxy,
+        ),
+        (
+            format!("{https} authentication required"),
+            FailureKind::Proxy,
+        ),
+        (format!("{https} Connection refused"), FailureKind::Proxy),
+        (format!("{https} no route to host"), FailureKind::Proxy),
+        (format!("{https} unknown status code"), FailureKind::Proxy),
+        (format!("{https} "), FailureKind::Proxy),
+        (https.to_owned(), FailureKind::Proxy),
+        (
+            format!("{https} Bad Gateway"),
+            FailureKind::ProxyUnavailable,
+        ),
+        (
+            format!("{https} stopped after 10 redirects"),
+            FailureKind::Other,
+        ),
+        (
+            format!("{https} 301 response missing Location header"),
+            FailureKind::Other,
+        ),
+        (
+            format!("{https} malformed HTTP response \"x\""),
+            FailureKind::Other,
+        ),
+        (
+            format!("{https} http2: something else"),
+            FailureKind::Network,
+        ),
+        (format!("{https} EOF"), FailureKind::Network),
+        (
+            format!("{http} Access denied by policy"),
+            FailureKind::Other,
+        ),
+    ] {
+        assert_eq!(kind_of(&text), kind, "{text}");
     }
 }
 

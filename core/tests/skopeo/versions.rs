@@ -139,7 +139,7 @@ fn kind_does_not_depend_on_the_version() {
         (V1_9, format!("{get}proxyconnect tcp: dial tcp: lookup p.example on 10.0.0.1:53: no such host"), Kind::ProxyUnavailable),
         (V1_18, format!("{get}socks connect tcp 127.0.0.1:1->r.example:443: dial tcp 127.0.0.1:1: connect: connection refused"), Kind::ProxyUnavailable),
         // A proxy's own words are not the system's.
-        (V1_9, format!("{get}connection refused"), Kind::Other),
+        (V1_9, format!("{get}connection refused"), Kind::Proxy),
         (V1_9, format!("{get}malformed HTTP response \"EOF\""), Kind::Other),
         (V1_9, format!("{get}net/http: HTTP/1.x transport connection broken: malformed MIME header initial line:  x: EOF"), Kind::Other),
         // TLS, by cause.

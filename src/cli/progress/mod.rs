@@ -126,6 +126,7 @@ pub(super) struct Progress<'a> {
     pub(super) display: Display,
     pub(super) total: usize,
     pub(super) options: &'a SkopeoOptions,
+    pub(super) cache: &'a Path,
     pub(super) summary: Mutex<RunSummary>,
 }
 
@@ -209,7 +210,7 @@ impl Progress<'_> {
     }
 
     fn failed(&self, request: &Request, failed: &Failed) {
-        let hint = hint::of_failed(failed, self.options);
+        let hint = hint::of_failed(failed, self.options, self.cache);
         let json = json!({
             "reference": request.to_string(), "source": request.skopeo_source(),
             "state": failed.state(), "error": failed.cause().to_string(), "hint": hint,

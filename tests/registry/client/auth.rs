@@ -91,13 +91,15 @@ fn credentials_are_sent_only_after_a_challenge_of_their_registry() {
 }
 
 #[test]
-fn token_server_on_another_host_gets_no_credentials() {
+fn token_server_on_another_host_or_port_gets_no_credentials() {
     let server = Registry::start();
     let (registry, digest) = with_token_server(&server);
     let cache = Cache::new();
     fetch_with_password(&cache, &registry, &digest)
-        .assert_status(12)
-        .assert_says("credentials are not sent to ");
+        .assert_status(1)
+        .assert_says("the registry client can't be used: credentials are not sent to ")
+        .assert_says("which is not the host and port of the registry")
+        .assert_says("hint: --engine auto uses skopeo ");
     assert_eq!(server.connections(), 0);
     cache.assert_empty();
 
@@ -134,8 +136,9 @@ fn token_server_without_https_gets_no_request() {
         &[&digest],
         &[&ONE_ATTEMPT[..], &cert_dir].concat(),
     ))
-    .assert_status(12)
-    .assert_says("no token is requested from ");
+    .assert_status(1)
+    .assert_says("no token is requested from ")
+    .assert_says(", which has no TLS");
     assert_eq!(server.connections(), 0);
 }
 

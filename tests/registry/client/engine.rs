@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use test_support::loopback::{Behaviour, PING, Registry, digest, samples};
+use test_support::loopback::{Behaviour, PING, Registry, TOKEN, digest, samples};
 use test_support::program::harness::Cache;
 
 use super::{fetch, run};
@@ -16,7 +16,7 @@ fn fetch_by(engine: &str, cache: &Cache, registry: &Registry, digest: &str) -> C
 }
 
 /// Number of runs of skopeo, each of which pings.
-fn skopeo_runs(registry: &Registry) -> usize {
+pub(super) fn skopeo_runs(registry: &Registry) -> usize {
     let received = registry.received();
     received
         .iter()
@@ -77,6 +77,11 @@ fn failure_without_skopeo_has_the_words_of_the_client() {
             Behaviour::status("503 Service Unavailable"),
             14,
             "registry error: HTTP 503",
+        ),
+        (
+            Behaviour::status("520 Origin Error"),
+            14,
+            "registry error: HTTP 520 (after 1 attempt)",
         ),
         (Behaviour::HangUp, 14, "network error: "),
         (html, 10, "digest mismatch: "),
@@ -158,12 +163,90 @@ fn refusal_of_the_gate_is_a_failure_without_a_connection() {
     cache.assert_empty();
 }
 
+/// The kinds are those of skopeo's guess, of the code and of the status.
+#[test]
+fn kind_of_status_4xx_that_the_client_saw_overrides_words_of_the_registry() {
+    for (status, code, message, exit) in [
+        ("404 Not Found", "TAG_UNKNOWN", "tag does not exist", 13),
+        ("404 Not Found", "RESOURCE", "access forbidden", 13),
+        ("404 Not Found", "DENIED", "denied", 13),
+        ("403 Forbidden", "FORBIDDEN", "no", 12),
+        ("403 Forbidden", "FORBIDDEN", "repository not found", 12),
+        ("401 Unauthorized", "INVALID_TOKEN", "token expired", 12),
+        ("400 Bad Request", "BAD", "file not found", 1),
+    ] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.behave(&digest, Behaviour::error(status, code, message));
+        let log = cache.beside("log").display().to_string();
+        let mut command = fetch_by("auto", &cache, &registry, &digest);
+        command.args(["--audit-log", &log]);
+        run(&mut command)
+            .assert_status(exit)
+            .assert_says(&format!(": HTTP {status}: {message}"));
+        assert_eq!((registry.requests(&digest), skopeo_runs(&registry)), (2, 1));
+        cache.assert_empty();
+        cache.run(["audit", "verify", &log]).assert_status(0);
+    }
+}
+
+/// The 401 that the client saw is not the end: skopeo got a token.
+#[test]
+fn kind_is_that_of_skopeo_where_the_client_may_not_ask_the_token_server() {
+    let (registry, server, cache) = (Registry::start(), Registry::start(), Cache::new());
+    registry.require("Bearer t0ken", Behaviour::bearer(server.address()));
+    server.put_as(TOKEN, r#"{"token":"t0ken"}"#);
+    let digest = digest(b"");
+    let mut command = fetch_by("auto", &cache, &registry, &digest);
+    command.arg("--creds=alice:secret");
+    run(&mut command)
+        .assert_status(13)
+        .assert_says("not found: reading manifest: ");
+    let asked = server.received().pop().expect("a request of skopeo");
+    let basic = asked.authorization.expect("credentials");
+    assert!(basic.starts_with("Basic "), "{basic}");
+
+    let mut command = fetch_by("auto", &cache, &registry, &digest);
+    command.arg("--creds=alice:secret");
+    run(command.env("PATH", cache.beside("nothing")))
+        .assert_status(1)
+        .assert_says("cannot run skopeo: skopeo: command not found")
+        .assert_says("; the registry client can't be used: credentials are not sent to ");
+}
+
+#[test]
+fn missing_skopeo_is_reported_with_the_reason_why_it_is_needed() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let mut command = fetch_by("auto", &cache, &registry, &digest);
+    command.env("PATH", cache.beside("nothing"));
+    run(command.env("https_proxy", "http://127.0.0.1:1"))
+        .assert_status(1)
+        .assert_says("skopeo: command not found; the registry client can't be used: a proxy is set (https_proxy)")
+        .assert_says("hint: install it with ");
+    assert_eq!(registry.connections(), 0);
+}
+
+#[test]
+fn rate_limit_is_not_asked_of_skopeo() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, Behaviour::too_many_requests(None));
+    let mut command = fetch_by("auto", &cache, &registry, &digest);
+    run(&mut command)
+        .assert_status(14)
+        .assert_says("rate limited: HTTP 429 Too Many Requests: slow down");
+    assert_eq!((registry.requests(&digest), skopeo_runs(&registry)), (1, 0));
+}
+
 #[test]
 fn silence_is_not_asked_of_skopeo() {
     let (registry, cache) = (Registry::start(), Cache::new());
     let digest = digest(b"");
     registry.behave(&digest, Behaviour::Silence);
     let mut command = fetch_by("auto", &cache, &registry, &digest);
-    run(command.arg("--command-timeout=1s")).assert_status(14);
+    run(command.arg("--command-timeout=1s"))
+        .assert_status(14)
+        .assert_says("timed out: no answer within 1s");
     assert_eq!((registry.requests(&digest), skopeo_runs(&registry)), (1, 0));
 }

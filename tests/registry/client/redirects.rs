@@ -151,6 +151,15 @@ fn redirect_to_no_url_fails() {
     }
 }
 
+#[test]
+fn redirect_without_location_fails() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    registry.behave(&digest, Behaviour::status("302 Found"));
+    assert_fails(&registry, &digest, 1)
+        .assert_says("unexpected answer: cannot follow the redirect: no valid Location");
+}
+
 /// The failure is the redirect's: the registry has answered, and is not tried by HTTPS.
 #[test]
 fn redirect_to_a_dead_host_is_a_network_error() {

@@ -3,6 +3,7 @@
 use test_support::loopback::{Behaviour, Registry, samples};
 use test_support::program::harness::Cache;
 
+use super::engine::skopeo_runs;
 use super::{fetch, run};
 
 fn unavailable(header: &str) -> Vec<Behaviour> {
@@ -35,21 +36,23 @@ fn retry_after_beyond_the_timeout_is_refused_without_a_request() {
     let date = "Retry-After: Fri, 31 Dec 2999 23:59:59 GMT";
     for header in ["Retry-After: 3600", date] {
         for unavailable in unavailable(header) {
-            let (registry, cache) = (Registry::start(), Cache::new());
-            let digest = registry.put(samples::empty());
-            registry.behave(&digest, unavailable);
-            let options = [
-                "--engine=registry",
-                "--tls-verify=false",
-                "--retry-times=2",
-                "--command-timeout=60s",
-            ];
-            run(&mut fetch(&cache, &registry, &[&digest], &options))
-                .assert_status(14)
-                .assert_says("rate limited: the registry asks to wait ")
-                .assert_says("longer than the timeout");
-            assert_eq!(registry.requests(&digest), 1);
-            cache.assert_empty();
+            for engine in ["--engine=registry", "--engine=auto"] {
+                let (registry, cache) = (Registry::start(), Cache::new());
+                let digest = registry.put(samples::empty());
+                registry.behave(&digest, unavailable.clone());
+                let options = [
+                    engine,
+                    "--tls-verify=false",
+                    "--retry-times=2",
+                    "--command-timeout=60s",
+                ];
+                run(&mut fetch(&cache, &registry, &[&digest], &options))
+                    .assert_status(14)
+                    .assert_says("rate limited: the registry asks to wait ")
+                    .assert_says("longer than the timeout");
+                assert_eq!((registry.requests(&digest), skopeo_runs(&registry)), (1, 0));
+                cache.assert_empty();
+            }
         }
     }
 }

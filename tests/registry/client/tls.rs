@@ -18,10 +18,20 @@ fn fetch_verified(cache: &Cache, registry: &Registry, digest: &str, more: &[&str
 fn certificate_decides_whether_a_request_is_sent() {
     for (certificate, is_trusted, status, hint) in [
         (Certificate::Valid, true, 0, ""),
-        (Certificate::Valid, false, 1, "hint: "),
-        (Certificate::Expired, true, 1, "hint: "),
-        (Certificate::OtherHost, true, 1, "hint: "),
-        (Certificate::NoSan, true, 1, "TLS failed"),
+        (
+            Certificate::Valid,
+            false,
+            1,
+            "hint: pass the registry's certificate authority",
+        ),
+        (Certificate::Expired, true, 1, "hint: check the clock"),
+        (Certificate::OtherHost, true, 1, "hint: use a host name"),
+        (
+            Certificate::NoSan,
+            true,
+            1,
+            "hint: the registry needs a certificate with a subject",
+        ),
     ] {
         println!("{certificate:?}, {is_trusted}");
         let (registry, cache) = (Registry::with_tls(certificate), Cache::new());
@@ -56,9 +66,41 @@ fn plain_http_is_not_spoken_where_https_is_required() {
     let digest = registry.put(samples::empty());
     fetch_verified(&cache, &registry, &digest, &[])
         .assert_status(1)
-        .assert_says("TLS failed: ");
+        .assert_says("TLS failed: the server gave an HTTP answer to a TLS handshake")
+        .assert_says("hint: the registry speaks plain HTTP");
     assert_eq!(registry.received(), []);
     cache.assert_empty();
+}
+
+/// skopeo takes it, if it is in the directory of `--cert-dir`.
+#[test]
+fn certificate_of_an_authority_itself_is_left_to_skopeo() {
+    let registry = Registry::with_tls(Certificate::SelfSigned);
+    let digest = registry.put(samples::empty());
+    let dir = registry.cert_dir();
+    let cert_dir = ["--cert-dir", dir.to_str().expect("UTF-8")];
+    for (engine, trusted, status, words) in [
+        (
+            "registry",
+            &cert_dir[..],
+            1,
+            "the registry client can't be used: invalid peer certificate: ",
+        ),
+        (
+            "auto",
+            &[],
+            1,
+            "hint: pass the registry's certificate authority",
+        ),
+        ("auto", &cert_dir, 0, ""),
+    ] {
+        let cache = Cache::new();
+        let engine = format!("--engine={engine}");
+        let options = [&[engine.as_str(), "--retry-times=0"], trusted].concat();
+        run(&mut fetch(&cache, &registry, &[&digest], &options))
+            .assert_status(status)
+            .assert_says(words);
+    }
 }
 
 #[test]

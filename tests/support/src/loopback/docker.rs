@@ -49,6 +49,8 @@ pub enum Certificate {
     OtherHost,
     /// From now on, without a subject alternative name.
     NoSan,
+    /// For 127.0.0.1, from now on, and its own authority.
+    SelfSigned,
 }
 
 impl Certificate {
@@ -64,6 +66,11 @@ impl Certificate {
     /// Writes `key.pem`, `server.pem` and its authority, `certs/ca.crt`.
     pub(super) fn issue(self, dir: &Path) {
         fs::create_dir(dir.join("certs")).expect("a directory");
+        if matches!(self, Self::SelfSigned) {
+            self.write(dir);
+            fs::copy(dir.join("certs/ca.crt"), dir.join("server.pem")).expect("a file");
+            return;
+        }
         let authority = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
              -nodes -days 3650 -subj /CN=authority -keyout ca.pem -out certs/ca.crt";
         crate::loopback::run(
@@ -77,7 +84,7 @@ impl Certificate {
     /// Requests a certificate and has `openssl ca` sign it with these options.
     fn sign(self, dir: &Path, constraints: &str, options: &str) {
         let san = match self {
-            Self::Valid | Self::Expired => "subjectAltName = IP:127.0.0.1",
+            Self::Valid | Self::Expired | Self::SelfSigned => "subjectAltName = IP:127.0.0.1",
             Self::OtherHost => "subjectAltName = IP:127.0.0.2",
             Self::NoSan => "",
         };
