@@ -59,6 +59,26 @@ pub enum LogError {
         EscapedPath(.0)
     )]
     Rotated(PathBuf),
+    /// The log may only be appended to (`chattr +a`): it can't get another name.
+    #[error(
+        "{}: an append-only log can't be rotated; run first: chattr -a {}",
+        EscapedPath(.0),
+        EscapedPath(.0)
+    )]
+    AppendOnly(PathBuf),
+    /// The log was ended, and the system refused another step of its rotation.
+    #[error(
+        "{}: its rotation is not finished: {error}; once that is solved, run: skopeo-index \
+         audit rotate {}",
+        EscapedPath(.path),
+        EscapedPath(.path)
+    )]
+    UnfinishedRotation {
+        /// The log.
+        path: PathBuf,
+        /// What the system refused.
+        error: PathError,
+    },
     /// The clock was never set: no verification would accept its times.
     #[error("refusing to record the time {}: set the system clock", .0.as_str())]
     Clock(Timestamp),

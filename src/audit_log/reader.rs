@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::thread::ScopedJoinHandle;
 
 use skopeo_index_core::audit::{
-    Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, LineReader, LogLine,
-    LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
-    TransitionRecord, Verifier, VerifierRecord,
+    Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, FindingKind, KeepObjects, LineReader,
+    LogLine, LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity,
+    SourceInfo, TransitionRecord, Verifier, VerifierRecord,
 };
 use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::State;
@@ -132,9 +132,20 @@ pub fn verify_logs<E: From<ReadError>>(
         torn = read_lines(log, |line| take(log, Some(line), verifier.check_line(line)))?;
         previous = log;
     }
-    let (summary, findings) = verifier.finish(torn);
+    let (summary, mut findings) = verifier.finish(torn);
+    findings.extend(unfinished_rotation(previous, &summary));
     take(previous, None, findings)?;
     Ok(summary)
+}
+
+/// A rotated log that was not renamed is at the name that it is kept at.
+fn unfinished_rotation(log: &Path, summary: &LogSummary) -> Option<Finding> {
+    let kept = &summary.rotation.as_ref()?.file;
+    let log = log.canonicalize().ok()?;
+    (log.file_name()? != kept.as_str()).then(|| Finding {
+        at: None,
+        kind: FindingKind::UnfinishedRotation(kept.clone()),
+    })
 }
 
 /// Verifies a log that has to be intact, and an extension of an earlier one if there is one.

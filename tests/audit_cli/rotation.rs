@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use test_support::program::harness::{Cache, RunOutput, wrap};
 
+use crate::recovery::chattr;
+
 /// A log with one run.
 struct Log(Cache);
 
@@ -171,9 +173,10 @@ fn rotate_failing_at_any_system_call_leaves_the_log_or_a_chain() {
                 log.rotate(&strace.iter().map(String::as_str).collect::<Vec<_>>());
                 log.fetch(&[]).assert_status(13);
                 log.fetch(&[]).assert_status(13);
-                let count = log.assert_chain(&how);
-                let first = if count == 1 { "log" } else { "log.1" };
-                let after = fs::read(log.path(first)).expect("a log");
+                // Removes a LOG.next that is left.
+                log.rotate(&[]).assert_status(0);
+                log.assert_chain(&how);
+                let after = fs::read(log.path("log.1")).expect("a log");
                 assert!(after.starts_with(&before), "{how}");
                 if !log.was_injected() {
                     break;
@@ -183,6 +186,56 @@ fn rotate_failing_at_any_system_call_leaves_the_log_or_a_chain() {
             assert!(injected > 0, "no {call}");
         }
     }
+}
+
+#[test]
+fn rotate_without_hard_links_leaves_the_log_as_it_is() {
+    let log = Log::new();
+    let before = fs::read(log.path("log")).expect("a log");
+    let strace = log.strace("linkat", "error=EPERM", 1);
+    let strace: Vec<_> = strace.iter().map(String::as_str).collect();
+    log.rotate(&strace).assert_status(1).assert_says("log.next");
+    assert_eq!(fs::read(log.path("log")).expect("a log"), before);
+    log.fetch(&[]).assert_status(13);
+    assert_eq!(log.assert_chain("a rotation that failed"), 1);
+}
+
+#[test]
+fn append_only_log_is_not_ended_and_the_error_names_chattr() {
+    let log = Log::new();
+    let before = fs::read(log.path("log")).expect("a log");
+    let path = log.path("log");
+    let set = chattr("+a", &path);
+    let (rotated, fetched) = (log.rotate(&[]), log.fetch(&[]));
+    chattr("-a", &path).assert_status(0);
+    set.assert_status(0);
+    let advice = format!("chattr -a {}", log.text("log"));
+    rotated.assert_status(1).assert_says(&advice);
+    fetched.assert_status(13);
+    assert!(
+        fs::read(log.path("log"))
+            .expect("a log")
+            .starts_with(&before)
+    );
+    assert_eq!(log.assert_chain("a rotation that failed"), 1);
+}
+
+#[test]
+fn verify_notes_a_rotation_that_is_not_finished_and_the_writer_says_what_to_do() {
+    let log = Log::new();
+    log.rotate(&[]).assert_status(0);
+    fs::rename(log.path("log.1"), log.path("log")).expect("a log");
+    let verify = || log.0.run(["audit", "verify", &log.text("log")]);
+    let verified = verify();
+    verified.assert_status(0);
+    let note = "the log was rotated, to be kept as \"log.1\"";
+    assert!(verified.stdout.contains(note), "{verified:?}");
+    let strace = log.strace("linkat", "error=EPERM", 1);
+    let strace: Vec<_> = strace.iter().map(String::as_str).collect();
+    let advice = format!("run: skopeo-index audit rotate {}", log.text("log"));
+    log.fetch(&strace).assert_status(1).assert_says(&advice);
+    log.fetch(&[]).assert_status(13);
+    log.assert_chain("a rotation that was completed");
 }
 
 #[test]

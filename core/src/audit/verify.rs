@@ -23,6 +23,8 @@ pub struct LogSummary {
     /// The present checkpoint of the log, or of the last of several; `None` if it has no
     /// record.
     pub checkpoint: Option<Checkpoint>,
+    /// How the last log ended, if it was rotated.
+    pub rotation: Option<Rotation>,
     /// Number of lines, of all logs.
     pub lines: u64,
     /// The caches that runs used, and the objects committed to each; empty with
@@ -170,6 +172,7 @@ impl Verifier {
         let summary = LogSummary {
             checkpoint: self.log.checkpoint(),
             lines: self.lines + self.log.tree.size(),
+            rotation: self.log.rotation,
             committed: self.committed,
         };
         findings.extend(kinds.into_iter().map(|kind| Finding { at: None, kind }));
