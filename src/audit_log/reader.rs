@@ -14,7 +14,7 @@ use skopeo_index_core::audit::{
     SourceInfo, TransitionRecord, Verifier, VerifierRecord,
 };
 use skopeo_index_core::escape::{Escaped, EscapedPath};
-use skopeo_index_core::machine::State;
+use skopeo_index_core::machine::{Event, State};
 
 use crate::os::{PathContext, PathError, allow_unsyncable, open_regular};
 
@@ -154,7 +154,21 @@ fn unfinished_rotation(log: &Path, summary: &LogSummary) -> Option<Finding> {
 /// # Errors
 /// Where the log can't be read, is not intact, or is not an extension.
 pub fn read_intact_log(log: &Path, earlier: Option<&Checkpoint>) -> Result<Checkpoint, ReadError> {
-    let take = |_: &Path, _: Option<&ParsedLine>, findings: Vec<Finding>| {
+    let checkpoints = read_intact_logs(&[log], earlier)?;
+    let changed = || ReadError::Changed(log.to_owned());
+    checkpoints.into_iter().next().ok_or_else(changed)
+}
+
+/// Verifies logs that have to be intact, each of which continues the one before it. Returns
+/// the checkpoint of each.
+///
+/// # Errors
+/// As for [`read_intact_log`].
+pub fn read_intact_logs(
+    logs: &[impl AsRef<Path>],
+    earlier: Option<&Checkpoint>,
+) -> Result<Vec<Checkpoint>, ReadError> {
+    let take = |log: &Path, _: Option<&ParsedLine>, findings: Vec<Finding>| {
         let bad = findings.into_iter().find(is_bad);
         bad.map_or(Ok(()), |finding| {
             Err(ReadError::NotIntact {
@@ -163,9 +177,13 @@ pub fn read_intact_log(log: &Path, earlier: Option<&Checkpoint>) -> Result<Check
             })
         })
     };
-    let summary = verify_logs(&[log], earlier.cloned(), KeepObjects::No, take)?;
-    let changed = || ReadError::Changed(log.to_owned());
-    summary.checkpoint.ok_or_else(changed)
+    let summary = verify_logs(logs, earlier.cloned(), KeepObjects::No, take)?;
+    // One without a record is not intact.
+    Ok(summary
+        .earlier
+        .into_iter()
+        .chain(summary.checkpoint)
+        .collect())
 }
 
 /// Makes a log's records durable, so that no crash takes back what is signed next. A file
@@ -184,9 +202,13 @@ pub fn is_bad(finding: &Finding) -> bool {
     finding.kind.severity() > Severity::Object
 }
 
-/// The runs of a log that have begun and not ended.
+/// The runs that have begun and not ended, in a log or in several that continue each other.
 #[derive(Default)]
-pub struct OpenRuns(HashMap<RunId, OpenRun>);
+pub struct OpenRuns {
+    runs: HashMap<RunId, OpenRun>,
+    /// Number of fetches that ended in runs that began in a log that was not given.
+    pub of_earlier_runs: u64,
+}
 
 struct OpenRun {
     info: RunInfo,
@@ -216,11 +238,16 @@ impl OpenRuns {
                 skopeo,
                 fetches: HashMap::new(),
             };
-            self.0.insert(record.run, run);
+            self.runs.insert(record.run, run);
         }
-        let run = self.0.get_mut(&record.run)?;
+        let Some(run) = self.runs.get_mut(&record.run) else {
+            if let Entry::Transition(TransitionRecord { event, .. }) = &record.entry {
+                self.of_earlier_runs += u64::from(is_end(event));
+            }
+            return None;
+        };
         match &record.entry {
-            Entry::End { .. } => drop(self.0.remove(&record.run)),
+            Entry::End { .. } => drop(self.runs.remove(&record.run)),
             Entry::Skopeo(skopeo) => run.skopeo = Some(skopeo.clone()),
             Entry::Transition(TransitionRecord {
                 command,
@@ -245,7 +272,7 @@ impl OpenRuns {
                     _ => None,
                 };
                 open.engine = engine.or_else(|| open.engine.take());
-                if matches!(event.to, State::Committed | State::Failed) {
+                if is_end(event) {
                     let ended = run.fetches.remove(fetch).unwrap_or_default();
                     return Some(FetchOrigin {
                         engine: ended.engine,
@@ -258,4 +285,8 @@ impl OpenRuns {
         }
         None
     }
+}
+
+const fn is_end(event: &Event) -> bool {
+    matches!(event.to, State::Committed | State::Failed)
 }
