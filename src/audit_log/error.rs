@@ -6,6 +6,7 @@ use skopeo_index_core::audit::{LogId, MAX_RECORD_LEN, Timestamp};
 use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::{CancelReason, EffectError};
 
+use super::ReadError;
 use crate::os::PathError;
 
 /// Why a log can't be appended to.
@@ -14,6 +15,9 @@ pub enum LogError {
     /// The system refused an operation.
     #[error(transparent)]
     Io(#[from] PathError),
+    /// The log can't be read, or is broken: nothing vouches for it.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The last line is not a record, so no record can follow it.
     #[error(
         "{}: the last line is not a record ({reason}); run: skopeo-index audit verify",

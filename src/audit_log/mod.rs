@@ -21,6 +21,7 @@ mod rotate;
 mod tiles;
 mod writer;
 
+pub use checkpoint::check_checkpoint_file;
 pub use error::LogError;
 pub use invocation::invocation;
 pub use objects::check_objects;

@@ -1,7 +1,7 @@
 //! Reads and verifies a log's file, on all processors.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::mem;
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -16,6 +16,7 @@ use skopeo_index_core::audit::{
 use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::{Event, State};
 
+use super::file::LogFile;
 use crate::os::{PathContext, PathError, allow_unsyncable, open_regular};
 
 /// Bytes of lines that a thread parses at once.
@@ -78,12 +79,20 @@ impl Batch {
 /// Where the log can't be read, and those of `take`.
 pub fn read_lines<E: From<ReadError>>(
     log: &Path,
+    take: impl FnMut(&ParsedLine) -> Result<(), E>,
+) -> Result<u64, E> {
+    let file = open_regular(log).context("read", log);
+    let file = BufReader::with_capacity(1 << 18, file.map_err(ReadError::from)?);
+    parse_lines(log, LineReader::new(file), take)
+}
+
+fn parse_lines<E: From<ReadError>>(
+    log: &Path,
+    mut lines: LineReader<impl BufRead>,
     mut take: impl FnMut(&ParsedLine) -> Result<(), E>,
 ) -> Result<u64, E> {
     let unreadable = |error: io::Error| ReadError::from(PathError::new("read", log, error));
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let file = open_regular(log).map_err(unreadable)?;
-    let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
     let mut take = |thread: ScopedJoinHandle<'_, Vec<ParsedLine>>| {
         let parsed = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         parsed.iter().try_for_each(&mut take)
@@ -168,15 +177,7 @@ pub fn read_intact_logs(
     logs: &[impl AsRef<Path>],
     earlier: Option<&Checkpoint>,
 ) -> Result<Vec<Checkpoint>, ReadError> {
-    let take = |log: &Path, _: Option<&ParsedLine>, findings: Vec<Finding>| {
-        let bad = findings.into_iter().find(is_bad);
-        bad.map_or(Ok(()), |finding| {
-            Err(ReadError::NotIntact {
-                path: log.to_owned(),
-                finding: Box::new(finding),
-            })
-        })
-    };
+    let take = |log: &Path, _: Option<&ParsedLine>, findings| refuse(log, findings, is_bad);
     let summary = verify_logs(logs, earlier.cloned(), KeepObjects::No, take)?;
     // One without a record is not intact.
     Ok(summary
@@ -184,6 +185,34 @@ pub fn read_intact_logs(
         .into_iter()
         .chain(summary.checkpoint)
         .collect())
+}
+
+impl LogFile {
+    /// Verifies the lines that have their newline. Torn ones at the end are no error: the
+    /// next record names them.
+    pub(super) fn check_unbroken(&self) -> Result<(), ReadError> {
+        let is_broken = |finding: &Finding| finding.kind.severity() == Severity::Broken;
+        let mut verifier = Verifier::new(None, KeepObjects::No);
+        parse_lines(&self.path, self.lines(0, u64::MAX), |line| {
+            refuse(&self.path, verifier.check_line(line), is_broken)
+        })?;
+        refuse(&self.path, verifier.finish(0).1, is_broken)
+    }
+}
+
+/// The first of the findings that is bad, as an error.
+fn refuse(
+    log: &Path,
+    findings: Vec<Finding>,
+    is_bad: impl Fn(&Finding) -> bool,
+) -> Result<(), ReadError> {
+    match findings.into_iter().find(is_bad) {
+        None => Ok(()),
+        Some(finding) => Err(ReadError::NotIntact {
+            path: log.to_owned(),
+            finding: Box::new(finding),
+        }),
+    }
 }
 
 /// Makes a log's records durable, so that no crash takes back what is signed next. A file

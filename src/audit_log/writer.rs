@@ -123,10 +123,11 @@ impl<'c> LogWriter<'c> {
     /// checkpoint, and the name that it is kept at.
     ///
     /// # Errors
-    /// Where the file exists, or the system refuses. Until the log's last record is written,
+    /// Where the log is broken, the file exists, or the system refuses. Until the log's last record is written,
     /// the log is as before; afterwards, the next writer or rotation completes it.
     pub fn rotate(&self, file: FileName) -> Result<(Checkpoint, FileName), LogError> {
         let (mut state, log) = (self.state(), self.current());
+        log.check_unbroken()?;
         let _lock = self.lock(&log, &mut state)?;
         let run = random_bytes().context("rotate", &log.path)?;
         let run = RunId::from_random(run);
