@@ -13,7 +13,7 @@ use skopeo_index_core::audit::{
 };
 
 use super::{LogError, LogWriter, file::LogFile};
-use crate::os::{PathContext, open_regular, read_all, replace_file};
+use crate::os::{NewFile, PathContext, PathError, open_regular, read_all, replace_file};
 use crate::signing::{SigningKey, sign_checkpoint};
 
 impl LogWriter<'_> {
@@ -29,10 +29,12 @@ impl LogWriter<'_> {
     /// Writes a checkpoint of all lines to a file, atomically and durably.
     ///
     /// # Errors
-    /// Where log or file can't be read or written, or the file has the checkpoint of a log
-    /// that neither this one nor one that it continues is an extension of.
+    /// Where log or file can't be read or written, the log is broken, or the file has the
+    /// checkpoint of a log that neither this one nor one that it continues is an extension of,
+    /// or one that [`check_checkpoint_file`] refuses.
     pub fn save_checkpoint(&self, to: &Path, key: Option<&SigningKey>) -> Result<(), LogError> {
-        let earlier = read_saved_checkpoint(to).context("read", to)?;
+        let earlier = read_replaced_checkpoint(to, key)?;
+        self.current().check_unbroken()?;
         let earlier = earlier.as_ref().map(SavedCheckpoint::checkpoint);
         let checkpoint = self.checkpoint_after(earlier)?;
         // Also the records of other processes: no crash may take back what is signed.
@@ -125,12 +127,31 @@ fn parse_genesis(line: &[u8]) -> Option<(LogId, Option<PreviousLog>)> {
     }
 }
 
+/// Finds out whether a checkpoint can be saved to a file, before there is one: the file has
+/// a checkpoint or does not exist, and can be replaced.
+///
+/// # Errors
+/// Where it can't, or would replace a signed checkpoint by one without a signature.
+pub fn check_checkpoint_file(path: &Path, key: Option<&SigningKey>) -> Result<(), PathError> {
+    read_replaced_checkpoint(path, key)?;
+    NewFile::create(path).map(drop).context("write", path)
+}
+
 /// Reads the checkpoint that a new one is to replace; `None` where there is no file.
-pub(super) fn read_saved_checkpoint(path: &Path) -> io::Result<Option<SavedCheckpoint>> {
-    let bytes = match open_regular(path) {
+pub(super) fn read_replaced_checkpoint(
+    path: &Path,
+    key: Option<&SigningKey>,
+) -> Result<Option<SavedCheckpoint>, PathError> {
+    let file = match open_regular(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        file => read_all(file?, MAX_NOTE_LEN, None)?,
+        file => file,
     };
-    let saved = SavedCheckpoint::parse(&bytes).map_err(io::Error::other)?;
+    let bytes = file.and_then(|file| read_all(file, MAX_NOTE_LEN, None));
+    let saved = SavedCheckpoint::parse(&bytes.context("read", path)?);
+    let saved = saved.map_err(io::Error::other).context("read", path)?;
+    if saved.is_signed() && key.is_none() {
+        let reason = "it is signed; give --signing-key, or remove the file first";
+        return Err(PathError::new("replace", path, io::Error::other(reason)));
+    }
     Ok(Some(saved))
 }

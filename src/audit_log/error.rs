@@ -6,6 +6,7 @@ use skopeo_index_core::audit::{LogId, MAX_RECORD_LEN, Timestamp};
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::machine::{CancelReason, EffectError};
 
+use super::ReadError;
 use crate::os::PathError;
 
 /// Why a log can't be appended to.
@@ -14,6 +15,9 @@ pub enum LogError {
     /// The system refused an operation.
     #[error(transparent)]
     Io(#[from] PathError),
+    /// The log can't be read, or is broken: nothing vouches for it.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The last line is not a record, so no record can follow it.
     #[error(
         "{}: the last line is not a record ({reason}); run: skopeo-index audit verify",
@@ -59,6 +63,26 @@ pub enum LogError {
         EscapedPath(.0)
     )]
     Rotated(PathBuf),
+    /// The log may only be appended to (`chattr +a`): it can't get another name.
+    #[error(
+        "{}: an append-only log can't be rotated; run first: chattr -a {}",
+        EscapedPath(.0),
+        EscapedPath(.0)
+    )]
+    AppendOnly(PathBuf),
+    /// The log was ended, and the system refused another step of its rotation.
+    #[error(
+        "{}: its rotation is not finished: {error}; once that is solved, run: skopeo-index \
+         audit rotate {}",
+        EscapedPath(.path),
+        EscapedPath(.path)
+    )]
+    UnfinishedRotation {
+        /// The log.
+        path: PathBuf,
+        /// What the system refused.
+        error: PathError,
+    },
     /// The clock was never set: no verification would accept its times.
     #[error("refusing to record the time {}: set the system clock", .0.as_str())]
     Clock(Timestamp),

@@ -21,10 +21,14 @@ mod rotate;
 mod tiles;
 mod writer;
 
+pub use checkpoint::check_checkpoint_file;
 pub use error::LogError;
 pub use invocation::invocation;
 pub use objects::check_objects;
-pub use reader::{OpenRuns, ReadError, is_bad, read_intact_log, read_lines, sync_log, verify_logs};
+pub use reader::{
+    OpenRuns, ReadError, is_bad, read_intact_log, read_intact_logs, read_lines, sync_log,
+    verify_logs,
+};
 pub use recorder::{Identify, Recorder, requires_sync};
 pub use tiles::{TilesError, write_tiles};
 pub use writer::LogWriter;

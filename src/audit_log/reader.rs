@@ -1,7 +1,7 @@
 //! Reads and verifies a log's file, on all processors.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::mem;
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::thread::ScopedJoinHandle;
 
 use skopeo_index_core::audit::{
-    Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, KeepObjects, LineReader, LogLine,
-    LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity, SourceInfo,
-    TransitionRecord, Verifier, VerifierRecord,
+    Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, FindingKind, KeepObjects, LineReader,
+    LogLine, LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity,
+    SourceInfo, TransitionRecord, Verifier, VerifierRecord,
 };
 use skopeo_index_core::escape::{Escaped, EscapedPath};
-use skopeo_index_core::machine::State;
+use skopeo_index_core::machine::{Event, State};
 
+use super::file::LogFile;
 use crate::os::{PathContext, PathError, allow_unsyncable, open_regular};
 
 /// Bytes of lines that a thread parses at once.
@@ -78,12 +79,20 @@ impl Batch {
 /// Where the log can't be read, and those of `take`.
 pub fn read_lines<E: From<ReadError>>(
     log: &Path,
+    take: impl FnMut(&ParsedLine) -> Result<(), E>,
+) -> Result<u64, E> {
+    let file = open_regular(log).context("read", log);
+    let file = BufReader::with_capacity(1 << 18, file.map_err(ReadError::from)?);
+    parse_lines(log, LineReader::new(file), take)
+}
+
+fn parse_lines<E: From<ReadError>>(
+    log: &Path,
+    mut lines: LineReader<impl BufRead>,
     mut take: impl FnMut(&ParsedLine) -> Result<(), E>,
 ) -> Result<u64, E> {
     let unreadable = |error: io::Error| ReadError::from(PathError::new("read", log, error));
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let file = open_regular(log).map_err(unreadable)?;
-    let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
     let mut take = |thread: ScopedJoinHandle<'_, Vec<ParsedLine>>| {
         let parsed = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         parsed.iter().try_for_each(&mut take)
@@ -132,9 +141,20 @@ pub fn verify_logs<E: From<ReadError>>(
         torn = read_lines(log, |line| take(log, Some(line), verifier.check_line(line)))?;
         previous = log;
     }
-    let (summary, findings) = verifier.finish(torn);
+    let (summary, mut findings) = verifier.finish(torn);
+    findings.extend(unfinished_rotation(previous, &summary));
     take(previous, None, findings)?;
     Ok(summary)
+}
+
+/// A rotated log that was not renamed is at the name that it is kept at.
+fn unfinished_rotation(log: &Path, summary: &LogSummary) -> Option<Finding> {
+    let kept = &summary.rotation.as_ref()?.file;
+    let log = log.canonicalize().ok()?;
+    (log.file_name()? != kept.as_str()).then(|| Finding {
+        at: None,
+        kind: FindingKind::UnfinishedRotation(kept.clone()),
+    })
 }
 
 /// Verifies a log that has to be intact, and an extension of an earlier one if there is one.
@@ -143,18 +163,56 @@ pub fn verify_logs<E: From<ReadError>>(
 /// # Errors
 /// Where the log can't be read, is not intact, or is not an extension.
 pub fn read_intact_log(log: &Path, earlier: Option<&Checkpoint>) -> Result<Checkpoint, ReadError> {
-    let take = |_: &Path, _: Option<&ParsedLine>, findings: Vec<Finding>| {
-        let bad = findings.into_iter().find(is_bad);
-        bad.map_or(Ok(()), |finding| {
-            Err(ReadError::NotIntact {
-                path: log.to_owned(),
-                finding: Box::new(finding),
-            })
-        })
-    };
-    let summary = verify_logs(&[log], earlier.cloned(), KeepObjects::No, take)?;
+    let checkpoints = read_intact_logs(&[log], earlier)?;
     let changed = || ReadError::Changed(log.to_owned());
-    summary.checkpoint.ok_or_else(changed)
+    checkpoints.into_iter().next().ok_or_else(changed)
+}
+
+/// Verifies logs that have to be intact, each of which continues the one before it. Returns
+/// the checkpoint of each.
+///
+/// # Errors
+/// As for [`read_intact_log`].
+pub fn read_intact_logs(
+    logs: &[impl AsRef<Path>],
+    earlier: Option<&Checkpoint>,
+) -> Result<Vec<Checkpoint>, ReadError> {
+    let take = |log: &Path, _: Option<&ParsedLine>, findings| refuse(log, findings, is_bad);
+    let summary = verify_logs(logs, earlier.cloned(), KeepObjects::No, take)?;
+    // One without a record is not intact.
+    Ok(summary
+        .earlier
+        .into_iter()
+        .chain(summary.checkpoint)
+        .collect())
+}
+
+impl LogFile {
+    /// Verifies the lines that have their newline. Torn ones at the end are no error: the
+    /// next record names them.
+    pub(super) fn check_unbroken(&self) -> Result<(), ReadError> {
+        let is_broken = |finding: &Finding| finding.kind.severity() == Severity::Broken;
+        let mut verifier = Verifier::new(None, KeepObjects::No);
+        parse_lines(&self.path, self.lines(0, u64::MAX), |line| {
+            refuse(&self.path, verifier.check_line(line), is_broken)
+        })?;
+        refuse(&self.path, verifier.finish(0).1, is_broken)
+    }
+}
+
+/// The first of the findings that is bad, as an error.
+fn refuse(
+    log: &Path,
+    findings: Vec<Finding>,
+    is_bad: impl Fn(&Finding) -> bool,
+) -> Result<(), ReadError> {
+    match findings.into_iter().find(is_bad) {
+        None => Ok(()),
+        Some(finding) => Err(ReadError::NotIntact {
+            path: log.to_owned(),
+            finding: Box::new(finding),
+        }),
+    }
 }
 
 /// Makes a log's records durable, so that no crash takes back what is signed next. A file
@@ -173,9 +231,13 @@ pub fn is_bad(finding: &Finding) -> bool {
     finding.kind.severity() > Severity::Object
 }
 
-/// The runs of a log that have begun and not ended.
+/// The runs that have begun and not ended, in a log or in several that continue each other.
 #[derive(Default)]
-pub struct OpenRuns(HashMap<RunId, OpenRun>);
+pub struct OpenRuns {
+    runs: HashMap<RunId, OpenRun>,
+    /// Number of fetches that ended in runs that began in a log that was not given.
+    pub of_earlier_runs: u64,
+}
 
 struct OpenRun {
     info: RunInfo,
@@ -205,11 +267,16 @@ impl OpenRuns {
                 skopeo,
                 fetches: HashMap::new(),
             };
-            self.0.insert(record.run, run);
+            self.runs.insert(record.run, run);
         }
-        let run = self.0.get_mut(&record.run)?;
+        let Some(run) = self.runs.get_mut(&record.run) else {
+            if let Entry::Transition(TransitionRecord { event, .. }) = &record.entry {
+                self.of_earlier_runs += u64::from(is_end(event));
+            }
+            return None;
+        };
         match &record.entry {
-            Entry::End { .. } => drop(self.0.remove(&record.run)),
+            Entry::End { .. } => drop(self.runs.remove(&record.run)),
             Entry::Skopeo(skopeo) => run.skopeo = Some(skopeo.clone()),
             Entry::Transition(TransitionRecord {
                 command,
@@ -234,7 +301,7 @@ impl OpenRuns {
                     _ => None,
                 };
                 open.engine = engine.or_else(|| open.engine.take());
-                if matches!(event.to, State::Committed | State::Failed) {
+                if is_end(event) {
                     let ended = run.fetches.remove(fetch).unwrap_or_default();
                     return Some(FetchOrigin {
                         engine: ended.engine,
@@ -247,4 +314,8 @@ impl OpenRuns {
         }
         None
     }
+}
+
+const fn is_end(event: &Event) -> bool {
+    matches!(event.to, State::Committed | State::Failed)
 }

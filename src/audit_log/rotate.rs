@@ -1,6 +1,7 @@
 //! Rotation: a log ends, and another one at its path continues it.
 //!
 //! ```text
+//!  0. link LOG to LOG.next, create LOG.next; remove each    both are possible
 //!  1. LOG: … rotated\n                       durable; from here on nothing is appended
 //!  2. link LOG to FILE
 //!  3. LOG.next: genesis with the checkpoint   durable
@@ -8,13 +9,15 @@
 //! ```
 //!
 //! All under the lock of the log. There is a log at LOG at any time. After a crash behind
-//! step 1, the next writer or rotation does the other steps.
+//! step 1, the next writer or rotation does the other steps; one in step 0 may leave LOG.next,
+//! which the next rotation removes.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{IFlags, ioctl_getflags};
 use skopeo_index_core::audit::{Checkpoint, FileName, PreviousLog, Rotation, RunId};
 
 use super::LogError;
@@ -23,9 +26,40 @@ use super::file::LogFile;
 use crate::os::{PathContext, PathError, best_effort, parent_dir, sync_dir};
 
 impl LogFile {
+    /// Finds out whether a log can be rotated, before it is ended for good: whether it can get
+    /// another name, and a new file can be created beside it.
+    pub(super) fn check_rotation(&self, path: &Path, next_path: &Path) -> Result<(), LogError> {
+        let metadata = next_path.symlink_metadata();
+        let is_empty = metadata.is_ok_and(|next| next.is_file() && next.len() == 0);
+        if is_empty || self.is_at(next_path)? {
+            // Of a check that was interrupted.
+            fs::remove_file(next_path).context("remove", next_path)?;
+        }
+        self.link(path, next_path, "link the log to")?;
+        fs::remove_file(next_path).context("remove", next_path)?;
+        LogFile::create(next_path)?;
+        Ok(fs::remove_file(next_path).context("remove", next_path)?)
+    }
+
     /// Does what is left of a rotation of this log, whose last record is written. Returns its
     /// final checkpoint.
     pub(super) fn complete_rotation(
+        &self,
+        end: &LogEnd,
+        rotation: &Rotation,
+        run: RunId,
+    ) -> Result<Checkpoint, LogError> {
+        let completed = self.try_complete_rotation(end, rotation, run);
+        completed.map_err(|error| match error {
+            LogError::Io(error) => LogError::UnfinishedRotation {
+                path: self.path.clone(),
+                error,
+            },
+            error => error,
+        })
+    }
+
+    fn try_complete_rotation(
         &self,
         end: &LogEnd,
         rotation: &Rotation,
@@ -69,11 +103,23 @@ impl LogFile {
     }
 
     /// Gives the file another name, unless it has it.
-    fn keep_as(&self, path: &Path, kept: &Path) -> Result<(), PathError> {
-        match fs::hard_link(path, kept) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_at(kept)? => Ok(()),
-            linked => linked.context("keep the rotated log as", kept),
+    fn keep_as(&self, path: &Path, kept: &Path) -> Result<(), LogError> {
+        match self.link(path, kept, "keep the rotated log as") {
+            Err(LogError::Io(error))
+                if error.is(ErrorKind::AlreadyExists) && self.is_at(kept)? =>
+            {
+                Ok(())
+            }
+            linked => linked,
         }
+    }
+
+    fn link(&self, path: &Path, to: &Path, operation: &'static str) -> Result<(), LogError> {
+        let linked = fs::hard_link(path, to).context(operation, to);
+        linked.map_err(|error| match ioctl_getflags(&self.file) {
+            Ok(flags) if flags.contains(IFlags::APPEND) => LogError::AppendOnly(path.to_owned()),
+            _ => error.into(),
+        })
     }
 
     /// Puts the log that continues this one at its path.

@@ -19,7 +19,7 @@ use skopeo_index_core::audit::{
 };
 use skopeo_index_core::escape::EscapedPath;
 
-use super::checkpoint::read_saved_checkpoint;
+use super::checkpoint::read_replaced_checkpoint;
 use super::{ReadError, read_intact_log, sync_log};
 use crate::os::{
     PathContext, PathError, allow_unsyncable, best_effort, for_each_in_parallel, open_nofollow,
@@ -73,7 +73,7 @@ pub fn write_tiles(
     let Some(_lock) = try_acquire(lock).map_err(failed)? else {
         return Err(TilesError::Locked(dir.to_owned()));
     };
-    let saved = read_saved_checkpoint(&dir.join("checkpoint")).map_err(failed)?;
+    let saved = read_replaced_checkpoint(&dir.join("checkpoint"), key)?;
     let earlier = saved.as_ref().map(SavedCheckpoint::checkpoint);
     let checkpoint = read_intact_log(log, earlier)?;
     let mut writer = TileWriter {

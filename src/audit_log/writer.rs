@@ -120,10 +120,11 @@ impl<'c> LogWriter<'c> {
     /// checkpoint, and the name that it is kept at.
     ///
     /// # Errors
-    /// Where the file exists, or the system refuses. Until the log's last record is written,
+    /// Where the log is broken, the file exists, or the system refuses. Until the log's last record is written,
     /// the log is as before; afterwards, the next writer or rotation completes it.
     pub fn rotate(&self, file: FileName) -> Result<(Checkpoint, FileName), LogError> {
         let (mut state, log) = (self.state(), self.current());
+        log.check_unbroken()?;
         let _lock = self.lock(&log, &mut state)?;
         let run = random_bytes().context("rotate", &log.path)?;
         let run = RunId::from_random(run);
@@ -133,14 +134,17 @@ impl<'c> LogWriter<'c> {
             None => {
                 let real = log.real_path()?.unwrap_or_else(|| log.path.clone());
                 let (kept, next) = names(&real, &file)?;
-                for (path, operation) in [(kept, "keep the rotated log as"), (next, "create")] {
-                    let taken = match path.symlink_metadata() {
-                        Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                        Err(error) => error,
-                        Ok(_) => ErrorKind::AlreadyExists.into(),
-                    };
-                    return Err(PathError::new(operation, &path, taken).into());
+                let operation = "keep the rotated log as";
+                match kept.symlink_metadata() {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(PathError::new(operation, &kept, error).into()),
+                    Ok(_) => {
+                        let taken =
+                            io::Error::new(ErrorKind::AlreadyExists, "a file has this name");
+                        return Err(PathError::new(operation, &kept, taken).into());
+                    }
                 }
+                log.check_rotation(&real, &next)?;
                 let next = random_bytes().and_then(|random| {
                     let next = end.log.next(random);
                     next.map_err(io::Error::other)

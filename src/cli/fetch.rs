@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use skopeo_index::audit_log::LogWriter;
+use skopeo_index::audit_log::{LogWriter, check_checkpoint_file};
 use skopeo_index::fetch::{FetchReport, Performer};
 use skopeo_index::registry::RegistryClient;
 use skopeo_index::session::{Session, SessionConfig};
@@ -52,7 +52,7 @@ pub(super) struct Args {
     )]
     checkpoint: Option<PathBuf>,
     #[command(flatten)]
-    signing: SigningArgs,
+    signing: Exclusive<SigningArgs>,
     /// Print what would be fetched and the commands that would run
     #[arg(long)]
     dry_run: bool,
@@ -70,12 +70,19 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
         args.images.credentials.0.skip_prompt();
     }
     let skopeo_args = &args.images.skopeo;
-    let signing_key = args.signing.read()?;
-    if signing_key.is_some() && args.checkpoint.is_none() {
-        return Err(CliError::usage(
-            "--signing-key needs --checkpoint (check SKOPEO_INDEX_SIGNING_KEY)",
-        ));
-    }
+    let signing_key = match &args.checkpoint {
+        Some(to) => {
+            let key = args.signing.0.read()?;
+            let checked = check_checkpoint_file(to, key.as_ref());
+            checked.map_err(|error| CliError::usage(error.to_string()))?;
+            key
+        }
+        None => {
+            let signing = &args.signing.0;
+            signing.reject_option("--signing-key needs --checkpoint")?;
+            None
+        }
+    };
     let labels = args.run.labels()?;
     let started = Instant::now();
     let cancel = cancel_on_signals(skopeo_args.deadline)?;

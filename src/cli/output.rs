@@ -108,6 +108,7 @@ impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
         let message = error.to_string();
         let status = match error {
+            LogError::Read(error) => return error.into(),
             LogError::NotExtended(_) => ExitStatus::AuditBroken,
             LogError::OtherOrigin { .. } => ExitStatus::Usage,
             error => ExitStatus::of_error(&error.into()),

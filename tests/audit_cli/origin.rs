@@ -107,3 +107,75 @@ fn checkpoint_of_each_run_replaces_the_one_before() {
         .assert_says("/nowhere");
     assert_eq!(lines(&log), lines_before);
 }
+
+#[test]
+fn signing_key_variable_without_checkpoint_is_not_read() {
+    let cache = Cache::new();
+    let log = cache.beside("log");
+    for more in [&["--audit-log", log.to_str().expect("UTF-8")][..], &[]] {
+        let missing = format!("localhost/app@sha256:{}", "0".repeat(64));
+        let mut fetch = cache.command(["fetch", "--offline", &missing]);
+        fetch.args(more);
+        fetch.env("SKOPEO_INDEX_SIGNING_KEY", "/nowhere");
+        let output = RunOutput::from(fetch.output().expect("the binary"));
+        output.assert_status(13);
+    }
+}
+
+#[test]
+fn checkpoint_file_that_cannot_be_replaced_is_refused_before_the_run() {
+    let cache = Cache::new();
+    let log = record(&cache, "log", 0..1, &[]);
+    let before = lines(&log);
+    let empty = cache.beside("empty").display().to_string();
+    fs::write(&empty, "").expect("a file");
+    let dir = cache.beside("").display().to_string();
+    for to in [&empty, &log, &dir, "/dev/null", "/nowhere/checkpoint"] {
+        let output = try_record(&cache, "log", 1..2, &["--checkpoint", to]);
+        output.assert_status(2).assert_says(to);
+        assert_eq!(lines(&log), before, "{to}");
+    }
+    assert_eq!(fs::read(&empty).expect("a file"), b"");
+}
+
+#[test]
+fn signed_checkpoint_is_not_replaced_by_one_without_a_signature() {
+    let cache = Cache::new();
+    let secret = cache.beside("secret").display().to_string();
+    let keygen = ["audit", "keygen", &secret, "--name", "example.com/a"];
+    cache.run(keygen).assert_status(0);
+    let tiles = cache.beside("tiles").display().to_string();
+    let checkpoint = cache.beside("checkpoint").display().to_string();
+    let key = ["--signing-key", secret.as_str()];
+    let signed = [&["--checkpoint", &checkpoint], &key[..]].concat();
+    let log = record(&cache, "log", 0..1, &signed);
+    let write_tiles = |key: &[&str]| cache.run(["audit", "tiles", &log, &tiles].iter().chain(key));
+    write_tiles(&key).assert_status(0);
+    let saved = || [&checkpoint, &format!("{tiles}/checkpoint")].map(|file| fs::read(file).ok());
+    let (before, records) = (saved(), lines(&log));
+    let advice = "signed; give --signing-key";
+    let output = try_record(&cache, "log", 1..2, &["--checkpoint", &checkpoint]);
+    output.assert_status(2).assert_says(advice);
+    assert_eq!(lines(&log), records);
+    write_tiles(&[]).assert_status(1).assert_says(advice);
+    assert_eq!(saved(), before);
+}
+
+#[test]
+fn checkpoint_of_a_broken_log_is_neither_saved_nor_left_by_a_rotation() {
+    let cache = Cache::new();
+    let checkpoint = cache.beside("checkpoint").display().to_string();
+    let log = record(&cache, "log", 0..2, &[]);
+    let mut records = lines(&log);
+    records[2] = records[2].replacen("\"seq\":2", "\"seq\":3", 1);
+    fs::write(&log, records.concat()).expect("a log");
+    let output = try_record(&cache, "log", 2..3, &["--checkpoint", &checkpoint]);
+    output.assert_status(16).assert_says("record 2: ");
+    assert!(!cache.beside("checkpoint").exists());
+    let before = lines(&log);
+    cache
+        .run(["audit", "rotate", &log])
+        .assert_status(16)
+        .assert_says("record 2: ");
+    assert_eq!(lines(&log), before);
+}

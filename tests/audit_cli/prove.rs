@@ -171,3 +171,60 @@ fn prove_from_a_checkpoint_that_the_log_does_not_extend_is_refused() {
     prove(&log).assert_status(17);
     cache.run(["audit", "prove", &log]).assert_status(2);
 }
+
+#[test]
+fn inclusion_proof_for_a_saved_checkpoint_has_it_as_it_is_though_the_log_has_grown() {
+    let cache = Cache::new();
+    let secret = cache.beside("secret").display().to_string();
+    let key = cache.run(["audit", "keygen", &secret, "--name", "example.com/a"]);
+    let log = record(&cache, "log", 0..2, &[]);
+    let saved_at = saved(
+        &cache,
+        "old",
+        &["checkpoint", &log, "--signing-key", &secret],
+    );
+    let saved_text = fs::read_to_string(&saved_at).expect("a checkpoint");
+    let size: usize = saved_text
+        .lines()
+        .nth(1)
+        .expect("a size")
+        .parse()
+        .expect("a number");
+    record(&cache, "log", 2..6, &[]);
+    let line = fs::read_to_string(&log).expect("the log");
+    let line = line.lines().nth(2).expect("a record").to_owned();
+    fs::write(cache.beside("record"), line).expect("a file");
+    let of = ["--seq", "2", "--checkpoint", &saved_at];
+    let proof = saved(&cache, "proof", &[&["prove", &log], &of[..]].concat());
+    assert!(
+        fs::read_to_string(&proof)
+            .expect("a proof")
+            .ends_with(&saved_text)
+    );
+    let record_at = cache.beside("record").display().to_string();
+    for anchor in [
+        ["--checkpoint", &saved_at],
+        ["--key", key.stdout.trim_end()],
+    ] {
+        let verify = ["audit", "verify", "--proof", &proof, "--record", &record_at];
+        cache.run(verify.iter().chain(&anchor)).assert_status(0);
+    }
+    let prove = |more: &[&str]| {
+        let args = ["audit", "prove", &log, "--checkpoint", &saved_at];
+        cache.run(args.iter().chain(more))
+    };
+    prove(&["--seq", &size.to_string()]).assert_status(13);
+    prove(&["--seq", "2", "--signing-key", &secret]).assert_status(2);
+    prove(&["--from", &saved_at]).assert_status(2);
+    let other = record(&cache, "other", 0..9, &[]);
+    let args = [
+        "audit",
+        "prove",
+        &other,
+        "--seq",
+        "2",
+        "--checkpoint",
+        &saved_at,
+    ];
+    cache.run(args).assert_status(16);
+}

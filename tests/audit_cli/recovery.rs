@@ -121,7 +121,7 @@ fn recovery_without_room_for_its_record_loses_no_torn_line() {
 }
 
 /// Sets or clears the attribute of a file that can only be appended to.
-fn chattr(how: &str, log: &PathBuf) -> RunOutput {
+pub(crate) fn chattr(how: &str, log: &PathBuf) -> RunOutput {
     let output = std::process::Command::new("chattr")
         .arg(how)
         .arg(log)

@@ -4,7 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
+use test_support::loopback::{Registry, samples};
+use test_support::program::binary;
 use test_support::program::harness::{Cache, RunOutput, wrap};
+
+use crate::recovery::chattr;
 
 /// A log with one run.
 struct Log(Cache);
@@ -171,9 +176,10 @@ fn rotate_failing_at_any_system_call_leaves_the_log_or_a_chain() {
                 log.rotate(&strace.iter().map(String::as_str).collect::<Vec<_>>());
                 log.fetch(&[]).assert_status(13);
                 log.fetch(&[]).assert_status(13);
-                let count = log.assert_chain(&how);
-                let first = if count == 1 { "log" } else { "log.1" };
-                let after = fs::read(log.path(first)).expect("a log");
+                // Removes a LOG.next that is left.
+                log.rotate(&[]).assert_status(0);
+                log.assert_chain(&how);
+                let after = fs::read(log.path("log.1")).expect("a log");
                 assert!(after.starts_with(&before), "{how}");
                 if !log.was_injected() {
                     break;
@@ -183,6 +189,56 @@ fn rotate_failing_at_any_system_call_leaves_the_log_or_a_chain() {
             assert!(injected > 0, "no {call}");
         }
     }
+}
+
+#[test]
+fn rotate_without_hard_links_leaves_the_log_as_it_is() {
+    let log = Log::new();
+    let before = fs::read(log.path("log")).expect("a log");
+    let strace = log.strace("linkat", "error=EPERM", 1);
+    let strace: Vec<_> = strace.iter().map(String::as_str).collect();
+    log.rotate(&strace).assert_status(1).assert_says("log.next");
+    assert_eq!(fs::read(log.path("log")).expect("a log"), before);
+    log.fetch(&[]).assert_status(13);
+    assert_eq!(log.assert_chain("a rotation that failed"), 1);
+}
+
+#[test]
+fn append_only_log_is_not_ended_and_the_error_names_chattr() {
+    let log = Log::new();
+    let before = fs::read(log.path("log")).expect("a log");
+    let path = log.path("log");
+    let set = chattr("+a", &path);
+    let (rotated, fetched) = (log.rotate(&[]), log.fetch(&[]));
+    chattr("-a", &path).assert_status(0);
+    set.assert_status(0);
+    let advice = format!("chattr -a {}", log.text("log"));
+    rotated.assert_status(1).assert_says(&advice);
+    fetched.assert_status(13);
+    assert!(
+        fs::read(log.path("log"))
+            .expect("a log")
+            .starts_with(&before)
+    );
+    assert_eq!(log.assert_chain("a rotation that failed"), 1);
+}
+
+#[test]
+fn verify_notes_a_rotation_that_is_not_finished_and_the_writer_says_what_to_do() {
+    let log = Log::new();
+    log.rotate(&[]).assert_status(0);
+    fs::rename(log.path("log.1"), log.path("log")).expect("a log");
+    let verify = || log.0.run(["audit", "verify", &log.text("log")]);
+    let verified = verify();
+    verified.assert_status(0);
+    let note = "the log was rotated, to be kept as \"log.1\"";
+    assert!(verified.stdout.contains(note), "{verified:?}");
+    let strace = log.strace("linkat", "error=EPERM", 1);
+    let strace: Vec<_> = strace.iter().map(String::as_str).collect();
+    let advice = format!("run: skopeo-index audit rotate {}", log.text("log"));
+    log.fetch(&strace).assert_status(1).assert_says(&advice);
+    log.fetch(&[]).assert_status(13);
+    log.assert_chain("a rotation that was completed");
 }
 
 #[test]
@@ -210,4 +266,46 @@ fn log_rotated_while_two_writers_append_and_are_killed_verifies() {
     log.fetch(&[]).assert_status(13);
     let count = log.assert_chain("rotated while writers append");
     assert!(count > 10, "{count}");
+}
+
+#[test]
+fn fetch_whose_run_spans_a_rotation_is_shown_and_exported_from_both_logs() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::oci_index(2));
+    let log = cache.beside("log").display().to_string();
+    let kept = format!("{log}.1");
+    let verifier = format!("{} audit rotate {log}", binary().display());
+    let reference = format!("{}/app@{digest}", registry.address());
+    cache
+        .fetch(&[
+            &reference,
+            "--engine=registry",
+            "--origin=example.com/builds",
+            "--audit-log",
+            &log,
+            "--verifier",
+            &verifier,
+        ])
+        .assert_status(0);
+    let shown = cache.run(["audit", "show", "--format=json", &kept, &log]);
+    shown.assert_status(0);
+    let row: Value = serde_json::from_str(&shown.stdout).expect("one row");
+    assert_eq!((&row["digest"], &row["log"]), (&json!(digest), &json!(log)));
+    let table = cache.run(["audit", "show", &kept, &log]).stdout;
+    let seq = format!("{log}:{}", row["seq"]);
+    assert!(table.contains(&seq), "{table}");
+    for which in [&["--all"][..], &["--seq", &row["seq"].to_string()]] {
+        let export = ["audit", "export", "--in-toto", &kept, &log];
+        let exported = cache.run(export.iter().chain(which));
+        exported.assert_status(0);
+        let statement: Value = serde_json::from_str(&exported.stdout).expect("one statement");
+        assert_eq!(statement["predicate"]["verificationResult"], "PASSED");
+    }
+    let left_out = "left out 1 fetch of runs that began in a rotated log";
+    let alone = cache.run(["audit", "show", &log]);
+    alone.assert_status(0).assert_says(left_out);
+    let alone = cache.run(["audit", "export", "--in-toto", "--all", &log]);
+    alone.assert_status(13).assert_says(left_out);
+    let args = ["audit", "export", "--in-toto", "--all", &log, &kept];
+    cache.run(args).assert_status(16);
 }

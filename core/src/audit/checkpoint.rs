@@ -122,6 +122,12 @@ impl SavedCheckpoint {
         Ok(Self { checkpoint, note })
     }
 
+    /// Whether it has a signature, valid or not.
+    #[must_use]
+    pub const fn is_signed(&self) -> bool {
+        self.note.is_some()
+    }
+
     /// Verifies the signatures of known keys, as [`Note::verify`] does.
     ///
     /// # Errors

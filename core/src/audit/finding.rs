@@ -3,7 +3,9 @@
 use super::contradiction::Contradiction;
 use super::id::{LogId, RunId, Timestamp};
 use super::record::RecordError;
+use super::rotation::FileName;
 use crate::digest::Digest;
+use crate::escape::quote;
 use crate::machine::ObjectStatus;
 
 /// Something that verification reports.
@@ -109,6 +111,9 @@ pub enum FindingKind {
     /// The log does not continue the one before it.
     #[error("the log does not continue the one before it: {0}")]
     Succession(&'static str),
+    /// The last log was rotated, and does not have the name that it is kept at.
+    #[error("the log was rotated, to be kept as {}; unless this is a copy of it, run: skopeo-index audit rotate", quote(.0.as_str()))]
+    UnfinishedRotation(FileName),
     /// The log continues another one, which was not given.
     #[error("the log continues {}, which was not checked", .0.as_str())]
     UncheckedPrevious(LogId),
@@ -244,6 +249,7 @@ classify! {
     Self::Sequence { .. } => "sequence", Broken;
     Self::Chain => "chain", Broken;
     Self::UncheckedPrevious(_) => "unchecked-previous", Note;
+    Self::UnfinishedRotation(_) => "unfinished-rotation", Note;
     Self::AfterRotation => "after-rotation", Broken;
     Self::Succession(_) => "succession", Broken;
     Self::Recovery => "recovery", Broken;

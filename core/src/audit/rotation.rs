@@ -96,6 +96,7 @@ impl Verifier {
         let findings = self.end_log(torn);
         let log = mem::take(&mut self.log);
         self.lines += log.tree.size();
+        self.earlier.extend(log.checkpoint());
         self.previous = log
             .checkpoint()
             .map(|checkpoint| (checkpoint, log.rotation));

@@ -21,9 +21,13 @@ use crate::machine::State;
 /// What a log holds, whatever was found in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSummary {
+    /// The final checkpoints of the logs before the last one that have a record.
+    pub earlier: Vec<Checkpoint>,
     /// The present checkpoint of the log, or of the last of several; `None` if it has no
     /// record.
     pub checkpoint: Option<Checkpoint>,
+    /// How the last log ended, if it was rotated.
+    pub rotation: Option<Rotation>,
     /// Number of lines, of all logs.
     pub lines: u64,
     /// The caches that runs used, and the objects committed to each; empty with
@@ -51,6 +55,8 @@ pub struct Verifier {
     pub(super) checkpoint: Option<Checkpoint>,
     keep_objects: KeepObjects,
     committed: BTreeMap<String, Objects>,
+    /// The final checkpoints of the logs before the present one.
+    pub(super) earlier: Vec<Checkpoint>,
     /// Number of lines of the logs before the present one.
     pub(super) lines: u64,
     /// The rotated log before the present one: its final checkpoint, and how it ended.
@@ -105,6 +111,7 @@ impl Verifier {
             checkpoint,
             keep_objects,
             committed: BTreeMap::new(),
+            earlier: Vec::new(),
             lines: 0,
             previous: None,
             log: LogState::default(),
@@ -174,8 +181,10 @@ impl Verifier {
         unfinished.sort();
         kinds.extend(unfinished.into_iter().map(FindingKind::UnfinishedRun));
         let summary = LogSummary {
+            earlier: self.earlier,
             checkpoint: self.log.checkpoint(),
             lines: self.lines + self.log.tree.size(),
+            rotation: self.log.rotation,
             committed: self.committed,
         };
         findings.extend(kinds.into_iter().map(|kind| Finding { at: None, kind }));

@@ -7,6 +7,7 @@ use skopeo_index::signing::{SigningKey, sign_checkpoint};
 use skopeo_index_core::audit::{Checkpoint, KeyName, SavedCheckpoint};
 
 use super::trust::SigningArgs;
+use crate::cli::exclusive::Exclusive;
 use crate::cli::output::{self, CliError};
 
 /// Create a key that checkpoints are signed with, and print its verifier key
@@ -32,11 +33,11 @@ pub(super) struct CheckpointArgs {
     /// The log
     file: PathBuf,
     #[command(flatten)]
-    signing: SigningArgs,
+    signing: Exclusive<SigningArgs>,
 }
 
 pub(super) fn checkpoint(args: &CheckpointArgs) -> Result<(), CliError> {
-    let key = args.signing.read()?;
+    let key = args.signing.0.read()?;
     let saved = sign(key.as_ref(), read_intact_log(&args.file, None)?, &args.file)?;
     output::bytes(saved.to_string().into_bytes())
 }
@@ -64,11 +65,11 @@ pub(super) struct TilesArgs {
     /// Directory of the tiles
     dir: PathBuf,
     #[command(flatten)]
-    signing: SigningArgs,
+    signing: Exclusive<SigningArgs>,
 }
 
 pub(super) fn tiles(args: &TilesArgs) -> Result<(), CliError> {
-    let key = args.signing.read()?;
+    let key = args.signing.0.read()?;
     let checkpoint =
         write_tiles(&args.file, &args.dir, key.as_ref()).map_err(|error| match error {
             TilesError::Log(error) => error.into(),

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use serde_json::Value;
-use skopeo_index::audit_log::{OpenRuns, read_intact_log};
+use skopeo_index::audit_log::{OpenRuns, read_intact_logs};
 use skopeo_index::dsse::EnvelopeKey;
 use skopeo_index::os::NewFile;
-use skopeo_index_core::audit::{Entry, LogId, Record, VerifierId, statement};
+use skopeo_index_core::audit::{Entry, LogId, ParsedLine, Record, VerifierId, statement};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
 
-use super::read_records;
+use super::{print_left_out, read_records};
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
 
@@ -25,15 +25,16 @@ use crate::cli::output::{self, CliError};
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("which").required(true))]
 pub(super) struct Args {
-    /// The log
-    file: PathBuf,
+    /// The log, or several of which each continues the one before it
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
     /// As in-toto Statement v1 with a SLSA verification summary
     #[arg(long, required = true)]
     in_toto: bool,
     /// The fetches of this digest
     #[arg(long, group = "which")]
     digest: Option<Digest>,
-    /// The fetch that ended with this record
+    /// The fetch that ended with this record of the last log
     #[arg(long, value_name = "N", group = "which")]
     seq: Option<u64>,
     /// All fetches
@@ -55,9 +56,11 @@ pub(super) struct Args {
 }
 
 impl Args {
-    fn matches(&self, record: &Record, request: &Request) -> bool {
+    fn matches(&self, log: &LogId, record: &Record, request: &Request) -> bool {
         self.digest.is_none_or(|digest| digest == request.digest())
-            && self.seq.is_none_or(|seq| seq == record.seq)
+            && self
+                .seq
+                .is_none_or(|seq| (log, seq) == (&record.log, record.seq))
     }
 
     /// The party that vouches for the statements of a log.
@@ -82,12 +85,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let envelope = envelope.map_err(|error| CliError::other(error.to_string()))?;
         Ok(output::json_bytes(&envelope))
     };
-    let log = &args.file;
     let Some(to) = &args.output else {
         return write_statements(args, |statement| output::bytes(line(statement)?));
     };
     let failed = |error: io::Error| CliError::file(ExitStatus::Other, to, error);
-    check_output(to, log)?;
+    check_output(to, &args.files)?;
     // A link to the file stays.
     let target = to.canonicalize().unwrap_or_else(|_| to.clone());
     let mut file = NewFile::create(&target).map_err(failed)?;
@@ -97,13 +99,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     file.finish().map_err(failed)
 }
 
-/// Refuses to replace the log itself, or something other than a file.
-fn check_output(to: &Path, log: &Path) -> Result<(), CliError> {
-    let (Ok(existing), log) = (fs::metadata(to), fs::metadata(log).ok()) else {
+/// Refuses to replace a log itself, or something other than a file.
+fn check_output(to: &Path, logs: &[PathBuf]) -> Result<(), CliError> {
+    let Ok(existing) = fs::metadata(to) else {
         return Ok(());
     };
     let is_same = |log: fs::Metadata| (log.dev(), log.ino()) == (existing.dev(), existing.ino());
-    let reason = if log.is_some_and(is_same) {
+    let reason = if logs.iter().any(|log| fs::metadata(log).is_ok_and(is_same)) {
         "this is the log itself"
     } else if existing.is_file() {
         return Ok(());
@@ -118,16 +120,18 @@ fn write_statements(
     args: &Args,
     mut write: impl FnMut(&Value) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    let log = &args.file;
-    let checkpoint = read_intact_log(log, None)?;
-    let verifier = args.verifier(&checkpoint.origin)?;
+    let checkpoints = read_intact_logs(&args.files, None)?;
+    let Some(last) = checkpoints.last().map(|last| &last.origin) else {
+        return Err(CliError::usage("no log"));
+    };
+    let verifier = args.verifier(last)?;
     let mut runs = OpenRuns::default();
     let (mut written, mut skipped) = (0_u64, 0_u64);
-    read_records(log, &checkpoint, |line| {
+    let mut take = |line: &ParsedLine| {
         if let Some(record) = line.record()
             && let Some(origin) = runs.fetch_end(record)
             && let Entry::Transition(transition) = &record.entry
-            && args.matches(record, &transition.request)
+            && args.matches(last, record, &transition.request)
         {
             match statement(record, line.leaf_hash(), &origin, &verifier) {
                 Some(statement) => {
@@ -138,7 +142,11 @@ fn write_statements(
             }
         }
         Ok(())
-    })?;
+    };
+    for (log, checkpoint) in args.files.iter().zip(&checkpoints) {
+        read_records(log, checkpoint, &mut take)?;
+    }
+    print_left_out(&runs);
     if skipped > 0 {
         output::print_stderr(&format!(
             "skipped {skipped} {} without a verdict on the index (see `audit show --failed`)",

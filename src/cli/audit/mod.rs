@@ -12,12 +12,12 @@ mod verify;
 use std::path::Path;
 
 use clap::Subcommand;
-use skopeo_index::audit_log::{ReadError, read_lines};
+use skopeo_index::audit_log::{OpenRuns, ReadError, read_lines};
 use skopeo_index_core::audit::{Checkpoint, CompactRange, ParsedLine};
 
 pub(super) use self::trust::SigningArgs;
 use super::exit::ExitStatus;
-use super::output::CliError;
+use super::output::{self, CliError};
 
 /// Verify, show and export an audit log
 #[derive(Debug, clap::Args)]
@@ -53,6 +53,18 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         AuditCommand::Export(args) => export::run(args),
     }?;
     Ok(ExitStatus::Success)
+}
+
+/// Says that fetches are left out, because what their runs are is in a log that was not given.
+fn print_left_out(runs: &OpenRuns) {
+    let count = runs.of_earlier_runs;
+    if count > 0 {
+        output::print_stderr(&format!(
+            "left out {count} {} of runs that began in a rotated log: give that one as well, \
+             before this one",
+            if count == 1 { "fetch" } else { "fetches" }
+        ));
+    }
 }
 
 /// Passes the records of a checkpoint to `take`, and not those that another process appends.

@@ -10,18 +10,20 @@ use skopeo_index_core::audit::{
     SourceInfo, TransitionRecord,
 };
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::{Escaped, EscapedPath};
+use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
 use skopeo_index_core::machine::{Event, Outcome, State};
 use skopeo_index_core::request::{Location, Request};
 
+use super::print_left_out;
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError, of_severity};
 use crate::cli::table::Table;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The log
-    file: PathBuf,
+    /// The log, or several of which each continues the one before it
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
     /// Only fetches of this digest
     #[arg(long)]
     digest: Option<Digest>,
@@ -64,6 +66,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
                 if args.matches(record, event, request) =>
             {
                 let row = FetchRow {
+                    log: (args.files.len() > 1).then_some(log),
                     record,
                     origin,
                     event,
@@ -77,10 +80,11 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             _ => Ok(()),
         }
     };
-    verify_logs::<CliError>(&[&args.file], None, KeepObjects::No, take)?;
+    verify_logs::<CliError>(&args.files, None, KeepObjects::No, take)?;
     if args.format == ShowFormat::Table {
         table.print()?;
     }
+    print_left_out(&runs);
     Ok(of_severity(worst))
 }
 
@@ -95,6 +99,8 @@ impl Args {
 
 /// A completed fetch.
 struct FetchRow<'r> {
+    /// Given where there are several.
+    log: Option<&'r Path>,
     record: &'r Record,
     origin: FetchOrigin,
     event: &'r Event,
@@ -181,13 +187,17 @@ impl FetchRow<'_> {
     }
 
     fn json(&self) -> serde_json::Value {
-        json!({
+        let mut row = json!({
             "seq": self.record.seq, "time": self.record.time, "run": self.record.run,
             "reference": self.request.to_string(), "digest": self.request.digest(),
             "outcome": self.event.to, "how": self.how(), "engine": self.engine(),
             "verifiers": self.origin.verifiers,
             "endpoint": self.endpoint(), "invocation": self.origin.run.invocation,
-        })
+        });
+        if let Some(log) = self.log {
+            row["log"] = json_path(log).into();
+        }
+        row
     }
 
     fn cells(&self) -> [String; 9] {
@@ -195,8 +205,10 @@ impl FetchRow<'_> {
             State::Failed => "FAILED",
             _ => "committed",
         };
+        let seq = self.record.seq;
         [
-            self.record.seq.to_string(),
+            self.log
+                .map_or(seq.to_string(), |log| format!("{}:{seq}", EscapedPath(log))),
             self.record.time.as_str().to_owned(),
             outcome.to_owned(),
             self.request.digest().to_string(),

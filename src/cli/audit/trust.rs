@@ -10,6 +10,7 @@ use skopeo_index_core::audit::{
 };
 use skopeo_index_core::escape::Escaped;
 
+use crate::cli::exclusive::ExclusiveOptions;
 use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
 
@@ -126,18 +127,55 @@ fn read(file: &Path, max: usize) -> Result<Vec<u8>, CliError> {
         .map_err(|error| CliError::file(ExitStatus::Usage, file, error))
 }
 
-/// The key that checkpoints are signed with.
 #[derive(Debug, clap::Args)]
-pub(crate) struct SigningArgs {
+pub(crate) struct SigningOptions {
     /// Secret key that the checkpoint is signed with, as `audit keygen` writes it
     #[arg(long, value_name = "FILE", env = "SKOPEO_INDEX_SIGNING_KEY")]
     signing_key: Option<PathBuf>,
 }
 
+/// The file of the key that checkpoints are signed with.
+#[derive(Clone, Debug)]
+pub(crate) enum SigningArgs {
+    None,
+    /// By the variable, which is for the commands that write a checkpoint.
+    Variable(PathBuf),
+    /// By the option: this command has to write a checkpoint.
+    Option(PathBuf),
+}
+
+impl ExclusiveOptions for SigningArgs {
+    type Options = SigningOptions;
+
+    fn select(
+        SigningOptions { signing_key }: SigningOptions,
+        on_command_line: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, &'static str> {
+        Ok(match signing_key {
+            None => Self::None,
+            Some(file) if on_command_line("signing_key") => Self::Option(file),
+            Some(file) => Self::Variable(file),
+        })
+    }
+}
+
 impl SigningArgs {
     pub(crate) fn read(&self) -> Result<Option<SigningKey>, CliError> {
-        let key = self.signing_key.as_deref().map(SigningKey::read);
-        key.transpose().map_err(CliError::from)
+        match self {
+            Self::None => Ok(None),
+            Self::Variable(file) | Self::Option(file) => Ok(Some(SigningKey::read(file)?)),
+        }
+    }
+
+    /// For a command that writes no checkpoint of its own.
+    ///
+    /// # Errors
+    /// `conflict`, if the option was typed.
+    pub(crate) fn reject_option(&self, conflict: &str) -> Result<(), CliError> {
+        match self {
+            Self::None | Self::Variable(_) => Ok(()),
+            Self::Option(_) => Err(CliError::usage(conflict)),
+        }
     }
 }
 

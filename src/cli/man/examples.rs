@@ -119,7 +119,7 @@ pub(super) fn examples(page: &str) -> &'static [(&'static str, &'static str)] {
         "skopeo-index-audit-prove" => &[(
             "Prove that record 6 is in the log of a checkpoint, and check that without the log",
             "sed -n 7p fetch.log > record\n\
-             skopeo-index audit prove --seq 6 fetch.log > proof\n\
+             skopeo-index audit prove --seq 6 --checkpoint fetch.checkpoint fetch.log > proof\n\
              skopeo-index audit verify --proof proof --record record \\\n    \
              --checkpoint fetch.checkpoint",
         )],
