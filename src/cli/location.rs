@@ -1,5 +1,6 @@
 //! `--transport` and `--storage-location`: where images are, unless their reference says.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use skopeo_index_core::request::{Location, Reference, StorageLocation, TlsVerify, Transport};
 
 use super::exclusive::ExclusiveOptions;
@@ -15,8 +16,12 @@ pub(super) struct LocationDefaults {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = REGISTRY_HEADING)]
 pub(super) struct LocationOptions {
-    /// Transport of references without one: docker, containers-storage [default: docker]
-    #[arg(long, env = "SKOPEO_INDEX_TRANSPORT")]
+    /// Transport of references without one [default: docker]
+    #[arg(
+        long, env = "SKOPEO_INDEX_TRANSPORT",
+        value_parser = PossibleValuesParser::new(Transport::ALL.map(Transport::as_str))
+            .try_map(|name| name.parse::<Transport>())
+    )]
     transport: Option<Transport>,
     /// Root of the local container storage, or GRAPHROOT+RUNROOT, for containers-storage
     #[arg(long, value_name = "DIR", env = "SKOPEO_INDEX_STORAGE_LOCATION")]

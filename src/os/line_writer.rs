@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::file::write_all;
-use super::rows::{Rows, frame};
+use super::rows::{ERASE, Rows, frame};
 use super::{CancelToken, best_effort};
 
 /// Bytes in the queue from which on lines of progress are dropped: a reader that is slow
@@ -299,7 +299,7 @@ impl Shared {
         let mut state = self.lock();
         let (mut bytes, mut results) = (Vec::new(), 0);
         if state.drawn {
-            bytes.extend_from_slice(b"\r\x1b[J");
+            bytes.extend_from_slice(ERASE);
         }
         let mut lines = 0;
         while let Some((_, line)) = state.queue.front()

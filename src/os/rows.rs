@@ -8,6 +8,11 @@ pub trait Rows: Send + Sync {
     fn rows(&self, columns: usize, lines: usize) -> Vec<String>;
 }
 
+/// Erases the rows: the first line, then the others from its second column. tmux takes an
+/// erasure from the top left corner for one of the whole screen, and keeps what it erases in
+/// its scrollback.
+pub(super) const ERASE: &[u8] = b"\r\x1b[K\x1b[C\x1b[J\r";
+
 /// The rows, and the cursor back at the first.
 pub(super) fn frame(fd: BorrowedFd<'_>, rows: &dyn Rows) -> Vec<u8> {
     let size = rustix::termios::tcgetwinsize(fd).ok();

@@ -6,7 +6,7 @@ use test_support::program::binary;
 use test_support::program::harness::Cache;
 
 /// What is typed before a completion, and one of the words that complete it.
-const CASES: [(&[&str], &str); 9] = [
+const CASES: [(&[&str], &str); 12] = [
     (&["fe"], "fetch"),
     (&["fetch", "--pro"], "--progress"),
     (&["fetch", "--progress", ""], "plain"),
@@ -16,6 +16,9 @@ const CASES: [(&[&str], &str); 9] = [
     (&["audit", "verify", "--check"], "--checkpoint"),
     (&["audit", "verify", "--format", ""], "json"),
     (&["resolve", "--jo"], "--jobs"),
+    (&["fetch", "--transport", "c"], "containers-storage"),
+    (&["man", "aud"], "audit"),
+    (&["man", "audit", "exp"], "export"),
 ];
 
 /// Completes as bash does: the registered function, with the words in `COMP_WORDS`.
@@ -67,6 +70,35 @@ fn bash_completes_commands_nested_commands_options_and_values() {
             );
         }
     }
+}
+
+#[test]
+fn bash_completes_values_after_an_equals_sign() {
+    for (option, begun, expected) in [
+        ("--progress", "j", &["json"][..]),
+        ("--progress", "", &["auto", "plain", "json", "none"]),
+        ("--engine", "r", &["registry"]),
+        ("--tls-verify", "f", &["false"]),
+        ("--tls-verify", "", &["true", "false"]),
+        ("--transport", "c", &["containers-storage"]),
+    ] {
+        // bash splits words at `=`, and an empty word after it is that sign itself.
+        let words = ["fetch", option, "=", begun];
+        let words = words.into_iter().filter(|word| !word.is_empty());
+        let found = complete("bash", BASH, "skopeo-index", &words.collect::<Vec<_>>());
+        assert_eq!(found, expected, "{option}={begun}");
+    }
+}
+
+#[test]
+fn bash_completes_no_value_of_tls_verify_without_an_equals_sign() {
+    let found = complete(
+        "bash",
+        BASH,
+        "skopeo-index",
+        &["fetch", "--tls-verify", "t"],
+    );
+    assert_eq!(found, [""]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn rows_fit_the_terminal_and_count_failures() {
         assert_eq!(shown.status, Some(124), "{:#?}", shown.lines);
         let frames = shown
             .received
-            .split("\u{1b}[J")
+            .split("\u{1b}[J\r")
             .filter(|frame| frame.contains('░'));
         for frame in frames.clone() {
             let frame = frame.split('\u{1b}').next().expect("a frame");

@@ -24,6 +24,7 @@ pub struct Screen {
     pub lines: Vec<String>,
     /// Everything the terminal received.
     pub received: String,
+    size: Size,
 }
 
 /// Columns and rows.
@@ -105,6 +106,7 @@ pub fn run(
         status: child.wait().expect("an exit status").code(),
         lines: lines(&mut parser, rows, columns),
         received: String::from_utf8_lossy(&received).into_owned(),
+        size,
     }
 }
 
@@ -140,6 +142,7 @@ impl Screen {
     /// Asserts that no row of progress is left, and that nothing stands beside a line.
     #[track_caller]
     pub fn assert_no_stale_rows(&self) {
+        self.assert_no_erasure_from_the_top_left_corner();
         let states = [
             "pending ",
             "staged ",
@@ -152,6 +155,21 @@ impl Screen {
             line.contains(['█', '░']) || states.iter().any(|state| line.starts_with(state))
         });
         assert_eq!(stale.collect::<Vec<_>>(), [""; 0], "{:#?}", self.lines);
+    }
+
+    /// Asserts what keeps rows out of the scrollback of tmux, whose `scroll-on-clear` moves the
+    /// screen there at such an erasure.
+    #[track_caller]
+    fn assert_no_erasure_from_the_top_left_corner(&self) {
+        let mut parser = vt100::Parser::new(self.size.1, self.size.0, 0);
+        for part in self.received.split_inclusive("\u{1b}[J") {
+            let before = part.trim_end_matches("\u{1b}[J");
+            parser.process(before.as_bytes());
+            let is_erasure = before.len() < part.len();
+            let is_home = parser.screen().cursor_position() == (0, 0);
+            assert!(!is_erasure || !is_home, "{part:?}");
+            parser.process(&part.as_bytes()[before.len()..]);
+        }
     }
 
     /// How often a line is on the terminal.

@@ -86,6 +86,9 @@ pub struct Request {
 }
 
 impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::Docker, Self::ContainersStorage];
+
     /// The name of the transport in skopeo and osbuild.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -203,8 +206,9 @@ impl FromStr for Transport {
     type Err = TransportError;
 
     fn from_str(text: &str) -> Result<Self, TransportError> {
-        let all = [Self::Docker, Self::ContainersStorage];
-        let known = all.into_iter().find(|transport| transport.as_str() == text);
+        let known = Self::ALL
+            .into_iter()
+            .find(|transport| transport.as_str() == text);
         known.ok_or_else(|| TransportError(escape::truncate(text, MAX_SHOWN_KEY)))
     }
 }
