@@ -65,11 +65,13 @@ impl CacheLocation {
             Self::Dir(cache) => cache.clone(),
             Self::InStore(store) => store.join("sources").join(FILES),
         };
-        if dir.metadata().is_ok_and(|metadata| !metadata.is_dir()) {
-            let message = format!("the cache {} is not a directory", EscapedPath(&dir));
-            return Err(CliError::usage(message));
-        }
-        Ok(Store::at(dir))
+        let reason = match dir.metadata() {
+            Ok(metadata) if !metadata.is_dir() => "is not a directory",
+            Err(error) if error.kind() == ErrorKind::NotADirectory => "is below a file",
+            _ => return Ok(Store::at(dir)),
+        };
+        let message = format!("the cache {} {reason}", EscapedPath(&dir));
+        Err(CliError::usage(message))
     }
 
     /// Opens the cache, which must exist.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind};
+use skopeo_index_core::machine::{CancelReason, Cause, EffectError, Failed, FailureKind};
 
 /// How the process ends. Man pages list the statuses with these descriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,13 +59,25 @@ impl ExitStatus {
     #[must_use]
     pub(super) const fn and(self, next: Self) -> Self {
         match (self, next) {
-            (Self::Deadline | Self::Interrupted, _) => self,
-            (Self::Success, _) | (_, Self::Deadline | Self::Interrupted) => next,
+            _ if self.is_cancelled() => self,
+            (Self::Success, _) => next,
+            _ if next.is_cancelled() => next,
             _ => self,
         }
     }
 
-    /// The status of a failed fetch.
+    /// Whether the item was cancelled with the run.
+    pub(super) const fn is_cancelled(self) -> bool {
+        matches!(self, Self::Deadline | Self::Interrupted)
+    }
+
+    /// The status of a fetch.
+    pub(super) fn of_result<T>(result: &Result<T, Failed>) -> Self {
+        let failed = result.as_ref().err();
+        failed.map_or(Self::Success, |failed| Self::of_cause(failed.cause()))
+    }
+
+    /// The status of a failure.
     pub(super) const fn of_cause(cause: &Cause) -> Self {
         match cause {
             Cause::NotAnIndex { .. } => Self::NotAnIndex,

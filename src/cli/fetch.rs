@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use skopeo_index::audit_log::{LogWriter, check_checkpoint_file};
 use skopeo_index::fetch::{FetchReport, Performer};
+use skopeo_index::os::best_effort;
 use skopeo_index::registry::RegistryClient;
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::store::Store;
@@ -127,6 +128,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
         total: distinct.len(),
         options,
         cache: store.root(),
+        verifiers: verifiers.as_deref(),
         summary: Mutex::default(),
     };
     let note = |text: &str| progress.display.note(text);
@@ -153,7 +155,7 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
                 .engine
                 .engine
                 .source(&registry, skopeo, skopeo_args.attempts()),
-            verifiers: verifiers.as_deref(),
+            verifiers: progress.verifiers,
             retry_delay: skopeo_args.retry_delay,
             cancel: &cancel,
         },
@@ -164,14 +166,11 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
         display: &progress,
         warn: &note,
     })?;
-    let (mut status, mut printed) = (ExitStatus::Success, Ok(()));
+    let mut status = ExitStatus::Success;
     session.fetch_and_record_names(&requests, |report| {
-        if let Err(failed) = &report.result {
-            status = status.and(ExitStatus::of_cause(failed.cause()));
-        }
-        if printed.is_ok() {
-            printed = print(args.format, report, &store);
-        }
+        status = status.and(ExitStatus::of_result(&report.result));
+        // What can't be written is reported at the end, and fetched nevertheless.
+        best_effort(print(args.format, report, &store));
     });
     let ended = session.end();
     // A checkpoint takes reading the whole log.
@@ -181,7 +180,6 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
         started.elapsed(),
         args.run.audit_log.as_deref().zip(checkpoint),
     );
-    printed?;
     ended?;
     if let (Some(log), Some(to)) = (&log, &args.checkpoint) {
         log.save_checkpoint(to, signing_key.as_ref())?;

@@ -9,11 +9,13 @@ use skopeo_index::skopeo::{PrivateAuthFile, auth_files};
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind, State};
-use skopeo_index_core::request::{ImageName, Location};
+use skopeo_index_core::registry::Repository;
+use skopeo_index_core::request::{ImageName, Location, TlsVerify};
 use skopeo_index_core::skopeo::SkopeoOptions;
 
 use super::exit::ExitStatus;
 use super::output::CliError;
+use super::shell;
 use super::typed::resolve_command;
 
 /// What was asked for, and how.
@@ -93,7 +95,8 @@ impl<'a> HintContext<'a> {
             }
             FailureKind::Authentication => {
                 return Some(format!(
-                    "log in with `skopeo login REGISTRY`, or pass --authfile FILE; {}",
+                    "log in with `{}`, or pass --authfile FILE; {}",
+                    self.login(),
                     searched(self.options)
                 ));
             }
@@ -148,7 +151,10 @@ impl<'a> HintContext<'a> {
                     "check the image name and tag, and that your account can pull it"
                 }
             },
-            FailureKind::RateLimited => "log in with `skopeo login REGISTRY`, or retry later",
+            FailureKind::RateLimited if has_creds(self.options) => "retry later",
+            FailureKind::RateLimited => {
+                return Some(format!("log in with `{}`, or retry later", self.login()));
+            }
             FailureKind::TooLarge => {
                 "indexes are limited to 4 MiB; the digest may be that of a single image"
             }
@@ -192,6 +198,23 @@ impl<'a> HintContext<'a> {
                     .to_owned()
             }
         })
+    }
+
+    /// The command that logs in to this image's registry.
+    fn login(&self) -> String {
+        let mut argv = vec!["skopeo".into(), "login".into()];
+        if *self.location
+            == (Location::Docker {
+                tls_verify: TlsVerify::Never,
+            })
+        {
+            argv.push("--tls-verify=false".into());
+        }
+        if let Some(authfile) = &self.options.authfile {
+            argv.extend(["--authfile".into(), authfile.clone().into_os_string()]);
+        }
+        argv.push(Repository::of(self.name).domain().into());
+        shell::command_line(argv)
     }
 
     /// The command for a tag of this image; `TAG` is to be replaced.

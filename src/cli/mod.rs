@@ -44,7 +44,6 @@ use std::process::ExitCode;
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Parser, Subcommand};
-use skopeo_index::os::WriteError;
 use skopeo_index_core::osbuild::SOURCE;
 
 use exit::ExitStatus;
@@ -132,7 +131,8 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
             // Help names every variable.
             _ => {
                 let help = parse(&|_| false).err().unwrap_or(error);
-                help.print().map_err(|error| WriteError::from(error).into())
+                help.print()
+                    .map_err(|error| CliError::other(format!("cannot write to stdout: {error}")))
             }
         };
         let success = CliError::silent(ExitStatus::Success);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogError, ReadError};
 use skopeo_index::fetch::FetchReport;
 use skopeo_index::os::{
-    CancelToken, LineWriter, PathError, Priority, Rows, WriteError, best_effort,
+    CancelToken, LineWriter, NotWritten, PathError, Priority, Rows, WriteError, best_effort,
 };
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
@@ -73,15 +73,16 @@ impl CliError {
     }
 }
 
+impl From<NotWritten> for CliError {
+    /// [`finish`] prints why.
+    fn from(_: NotWritten) -> Self {
+        Self::silent(ExitStatus::Other)
+    }
+}
+
 impl From<WriteError> for CliError {
-    /// An error of writing to stdout. EPIPE: exit 1 without a message.
     fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Self::silent(ExitStatus::Other)
-            }
-            _ => Self::other(format!("cannot write to stdout: {error}")),
-        }
+        Self::other(format!("cannot write to stdout: {error}"))
     }
 }
 

@@ -53,13 +53,18 @@ pub enum Priority {
 /// Why not every result was written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The system refused.
-    #[error("{0}")]
-    Io(#[from] io::Error),
+    /// The system refused, or the reader is gone; and the number of results after that, until
+    /// callers gave up.
+    #[error("{0}; at least {1} results were not written")]
+    Io(io::Error, usize),
     /// The run was cancelled while the reader stalled.
     #[error("nothing was read for too long; {0} results were not written")]
     Stalled(usize),
 }
+
+/// A result that is not written; [`LineWriter::flush`] says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotWritten;
 
 /// Writes lines to a stream. A clone writes to the same queue.
 #[derive(Clone)]
@@ -131,8 +136,8 @@ impl LineWriter {
     /// Queues a line, with its line end.
     ///
     /// # Errors
-    /// Only for results: why an earlier one was not written, or this one.
-    pub fn push(&self, priority: Priority, line: Vec<u8>) -> Result<(), WriteError> {
+    /// For a result, once a write has failed.
+    pub fn push(&self, priority: Priority, line: Vec<u8>) -> Result<(), NotWritten> {
         let (shared, is_result) = (&self.shared, priority == Priority::Result);
         let mut state = shared.lock();
         while is_result && state.bytes > MAX_QUEUE && !state.failed {
@@ -149,8 +154,7 @@ impl LineWriter {
         };
         if state.failed {
             state.lost_results += usize::from(is_result);
-            let lost = if is_result { state.error.take() } else { None };
-            return lost.map_or(Ok(()), |error| Err(error.into()));
+            return if is_result { Err(NotWritten) } else { Ok(()) };
         }
         if state.bytes > max {
             state.dropped += 1;
@@ -220,15 +224,15 @@ impl LineWriter {
             state = shared.wait(state, TICK / 4);
         }
         state.flushing = false;
-        let lost = state.lost_results + state.results_owed();
-        if lost == 0 {
+        let results = state.lost_results + state.results_owed();
+        if results == 0 {
             return Ok(());
         }
         match state.error.take() {
-            Some(error) => Err(error.into()),
-            // It was returned when it happened.
+            Some(error) => Err(WriteError::Io(error, results)),
+            // It was returned before.
             None if state.failed => Ok(()),
-            None => Err(WriteError::Stalled(lost)),
+            None => Err(WriteError::Stalled(results)),
         }
     }
 }

@@ -28,7 +28,9 @@ pub(crate) use file::{
 };
 pub(crate) use group_commit::GroupCommit;
 pub use host::{Host, config_home, read_config_file};
-pub use line_writer::{LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError};
+pub use line_writer::{
+    LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, NotWritten, Priority, WriteError,
+};
 pub use lock::{FileLock, lock_dir};
 pub(crate) use lock::{LockAttempt, LockTimeout, acquire, try_acquire};
 pub(crate) use parallel::for_each_in_parallel;

@@ -166,6 +166,7 @@ fn usage_error_names_what_to_type() {
     let with_digest = |text: &str| format!("{text}@{at}");
     let file = cache.beside("file");
     fs::write(&file, "").expect("a file");
+    let below = format!("--cache={}/x", file.display());
     let dir = cache.beside("").display().to_string();
     let transports = "expected docker:// or containers-storage:";
     for (args, status, words) in [
@@ -242,6 +243,11 @@ fn usage_error_names_what_to_type() {
             ["verify", "--cache", file.to_str().expect("UTF-8")],
             2,
             "is not a directory",
+        ),
+        (
+            ["fetch", &below, &with_digest("localhost/x")],
+            2,
+            "is below a file",
         ),
     ] {
         let args = args.into_iter().filter(|arg| !arg.is_empty());

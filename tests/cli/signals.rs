@@ -69,6 +69,12 @@ fn signal_cancels_fetch_and_kills_skopeo() {
             r#""error":"interrupted","event":"cancelled","first":"{reference}","notFetched":1,"of":1"#
         );
         assert!(cancelled.contains(&expected), "{cancelled}");
+        let summary = stderr.last().expect("an event").expect("UTF-8");
+        assert!(
+            summary.contains(r#""failed":0,"fetched":0,"milliseconds":"#)
+                && summary.contains(r#""notFetched":1"#),
+            "{summary}"
+        );
         let group = Pid::from_raw(skopeo_pid(&cache)).expect("a process");
         assert!(
             test_kill_process_group(group).is_err(),

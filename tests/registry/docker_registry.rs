@@ -110,7 +110,10 @@ fn credentials_missing_or_wrong_are_an_authentication_error() {
     let output = cache.fetch(&[&reference]);
     output
         .assert_status(12)
-        .assert_says("skopeo login")
+        .assert_says(&format!(
+            "`skopeo login --tls-verify=false {}`",
+            registry.address()
+        ))
         .assert_says("no-auth.json");
     let mut command = cache.command(["fetch", "--tls-verify=false", &reference]);
     command

@@ -100,6 +100,9 @@ fn interrupt_error_and_debug_leave_no_stale_row() {
         .iter()
         .filter(|line| line.contains("1 of 5 not fetched"));
     assert_eq!(errors.count(), 1, "{:#?}", shown.lines);
+    let summary = "4 fetched, 0 cached, 0 failed, 1 not fetched; ";
+    let summaries = shown.lines.iter().filter(|line| line.contains(summary));
+    assert_eq!(summaries.count(), 1, "{:#?}", shown.lines);
 }
 
 #[test]
@@ -132,6 +135,15 @@ fn rows_fit_the_terminal_and_count_failures() {
             assert!(drawn.iter().all(fits), "{columns} × {rows}: {frame:?}");
         }
         if columns >= 40 {
+            for (activity, is_shown) in [("fetching", true), ("staged", false)] {
+                let rows = format!("\n{activity:9} ");
+                assert_eq!(
+                    shown.received.contains(&rows),
+                    is_shown,
+                    "{activity}: {:?}",
+                    shown.received
+                );
+            }
             assert!(
                 shown.received.contains("1/21, 1 failed"),
                 "{:?}",

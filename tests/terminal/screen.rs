@@ -143,16 +143,17 @@ impl Screen {
     #[track_caller]
     pub fn assert_no_stale_rows(&self) {
         self.assert_no_erasure_from_the_top_left_corner();
-        let states = [
-            "pending ",
-            "staged ",
-            "copied ",
-            "inspected ",
-            "verified ",
+        let activities = [
+            "starting ",
+            "fetching ",
+            "checking ",
+            "verifying ",
+            "storing ",
             "resolving ",
         ];
         let stale = self.lines.iter().filter(|line| {
-            line.contains(['█', '░']) || states.iter().any(|state| line.starts_with(state))
+            line.contains(['█', '░'])
+                || activities.iter().any(|activity| line.starts_with(activity))
         });
         assert_eq!(stale.collect::<Vec<_>>(), [""; 0], "{:#?}", self.lines);
     }

@@ -138,7 +138,7 @@ fn messages_to_a_stalled_stderr_delay_the_end_for_seconds_at_most() {
 }
 
 #[test]
-fn closed_stdout_is_a_failure_without_a_message() {
+fn closed_stdout_is_a_failure_that_counts_results_not_written() {
     let (cache, references) = cache();
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
     drop(reader);
@@ -146,5 +146,9 @@ fn closed_stdout_is_a_failure_without_a_message() {
     let output = command.stdin(Stdio::null()).stdout(writer).output();
     let output = output.expect("the binary");
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let expected = format!(
+        "error: cannot write to stdout: Broken pipe (os error 32); at least {ITEMS} results were \
+         not written\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use skopeo_index::os::{
-    CancelToken, LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, Priority, WriteError,
+    CancelToken, LineWriter, MAX_PROGRESS_QUEUE, MAX_QUEUE, NotWritten, Priority, WriteError,
 };
 use skopeo_index_core::machine::CancelReason;
 
@@ -86,19 +86,24 @@ fn slow_reader_of_a_non_blocking_pipe_gets_every_line() {
 }
 
 #[test]
-fn error_is_returned_once_and_only_for_results() {
+fn failed_write_refuses_results_and_flush_returns_its_error_once() {
     let (writer, reader) = writer(PipeFlags::CLOEXEC);
     drop(reader);
     writer
         .push(Priority::Message, line('c'))
         .expect("not a result");
     writer.flush().expect("no result was lost");
-    let lost = writer.push(Priority::Result, line('c')).expect_err("EPIPE");
-    assert!(
-        matches!(lost, WriteError::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
-    );
+    for _ in 0..2 {
+        let pushed = writer.push(Priority::Result, line('c'));
+        assert_eq!(pushed, Err(NotWritten));
+    }
     writer
-        .push(Priority::Result, line('c'))
-        .expect("reported before");
+        .push(Priority::Message, line('c'))
+        .expect("not a result");
+    let lost = writer.flush().expect_err("EPIPE");
+    assert!(
+        matches!(&lost, WriteError::Io(error, 2) if error.kind() == std::io::ErrorKind::BrokenPipe),
+        "{lost:?}"
+    );
     writer.flush().expect("reported before");
 }

@@ -6,6 +6,10 @@ use std::time::Instant;
 
 use skopeo_index::fetch::FetchId;
 use skopeo_index::os::Rows;
+use skopeo_index::verifier::VerifierRunner;
+use skopeo_index_core::machine::State;
+
+use crate::cli::exit::ExitStatus;
 
 /// Maximum number of running fetches that are shown.
 const MAX_RUNNING: usize = 8;
@@ -27,8 +31,8 @@ pub(in crate::cli) struct Bars {
 
 #[derive(Default)]
 struct BarsState {
-    /// State and name of each running fetch.
-    running: BTreeMap<FetchId, (String, String)>,
+    /// Activity and name of each running fetch.
+    running: BTreeMap<FetchId, (&'static str, String)>,
     done: usize,
     failed: usize,
 }
@@ -43,21 +47,21 @@ impl Bars {
         }
     }
 
-    pub(super) fn began(&self, id: FetchId, name: String, state: String) {
-        self.state().running.insert(id, (state, name));
+    pub(super) fn began(&self, id: FetchId, name: String, activity: &'static str) {
+        self.state().running.insert(id, (activity, name));
     }
 
-    pub(super) fn moved(&self, id: FetchId, to: String) {
-        if let Some((state, _)) = self.state().running.get_mut(&id) {
-            *state = to;
+    pub(super) fn moved(&self, id: FetchId, to: &'static str) {
+        if let Some((activity, _)) = self.state().running.get_mut(&id) {
+            *activity = to;
         }
     }
 
-    pub(super) fn ended(&self, id: FetchId, failed: bool) {
+    pub(super) fn ended(&self, id: FetchId, status: ExitStatus) {
         let mut state = self.state();
         state.running.remove(&id);
-        state.done += 1;
-        state.failed += usize::from(failed);
+        state.done += usize::from(!status.is_cancelled());
+        state.failed += usize::from(!status.is_cancelled() && status != ExitStatus::Success);
     }
 
     fn state(&self) -> MutexGuard<'_, BarsState> {
@@ -86,20 +90,38 @@ impl Rows for Bars {
             .min(self.max_rows - 1)
             .min(lines.saturating_sub(2));
         let running = running.take(max);
-        let row = |(state, name): &(String, String)| row(state, name, width);
+        let row = |(activity, name): &(&str, String)| row(activity, name, width);
         std::iter::once(head).chain(running.map(row)).collect()
     }
 }
 
-/// A state, and the end of a name: there it differs from others.
-fn row(state: &str, name: &str, width: usize) -> String {
+/// What a fetch does in a state.
+pub(super) fn activity(state: State, verifiers: Option<&dyn VerifierRunner>) -> &'static str {
+    match state {
+        State::Pending => "starting",
+        State::Staged => "fetching",
+        State::Copied | State::Inspected => "checking",
+        State::Verified if verifiers.is_some() => "verifying",
+        State::Verified | State::Authenticated | State::Committed => "storing",
+        State::Failed => "failing",
+    }
+}
+
+/// An activity, and the end of a name: there it differs from others.
+fn row(activity: &str, name: &str, width: usize) -> String {
     // A character of one column for each.
-    let ascii = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
-    let name: Vec<char> = name.chars().map(ascii).collect();
+    let shown = |c: char| {
+        if matches!(c, ' '..='~' | '…') {
+            c
+        } else {
+            '?'
+        }
+    };
+    let name: Vec<char> = name.chars().map(shown).collect();
     let room = width.saturating_sub(10);
     let cut = name.len().saturating_sub(room);
     let end = name[cut..].iter().skip(usize::from(cut > 0));
     let mark = if cut > 0 { "…" } else { "" };
-    let row = format!("{state:9} {mark}{}", end.collect::<String>());
+    let row = format!("{activity:9} {mark}{}", end.collect::<String>());
     row.chars().take(width).collect()
 }

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bars::Bars;
+use bars::{Bars, activity};
 use clap::{ArgAction, ValueEnum};
 use serde_json::{Value, json};
 use skopeo_index::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
 use skopeo_index::os::Priority;
 use skopeo_index::units::DecimalBytes;
+use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::audit::Checkpoint;
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::index::MediaType;
@@ -22,6 +23,7 @@ use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 use summary::{Cancelled, RunSummary, cancel_reason};
 
+use super::exit::ExitStatus;
 use super::output::CliError;
 use super::values::boolean;
 use super::{hint, output};
@@ -85,15 +87,16 @@ impl Display {
         matches!(self, Self::None)
     }
 
-    pub(super) fn began(&self, id: FetchId, name: String, state: String) {
+    /// Shows an item and what is done for it.
+    pub(super) fn began(&self, id: FetchId, name: String, activity: &'static str) {
         if let Self::Bars(bars) = self {
-            bars.began(id, name, state);
+            bars.began(id, name, activity);
         }
     }
 
-    pub(super) fn ended(&self, id: FetchId, success: bool) {
+    pub(super) fn ended(&self, id: FetchId, status: ExitStatus) {
         if let Self::Bars(bars) = self {
-            bars.ended(id, !success);
+            bars.ended(id, status);
         }
     }
 
@@ -127,6 +130,7 @@ pub(super) struct Progress<'a> {
     pub(super) total: usize,
     pub(super) options: &'a SkopeoOptions,
     pub(super) cache: &'a Path,
+    pub(super) verifiers: Option<&'a dyn VerifierRunner>,
     pub(super) summary: Mutex<RunSummary>,
 }
 
@@ -162,7 +166,8 @@ impl Progress<'_> {
                 "summary",
                 json!({
                     "fetched": summary.fetched, "cached": summary.cached,
-                    "failed": summary.failed, "bytes": summary.bytes,
+                    "failed": summary.failed, "notFetched": summary.not_fetched(),
+                    "bytes": summary.bytes,
                     "checkpoint": log.map(|(_, checkpoint)| checkpoint.to_string()),
                     "milliseconds": millis(took),
                 }),
@@ -230,8 +235,8 @@ impl Progress<'_> {
 
 impl Observer for Progress<'_> {
     fn began(&self, id: FetchId, request: &Request) {
-        self.display
-            .began(id, short(request), State::Pending.to_string());
+        let activity = activity(State::Pending, self.verifiers);
+        self.display.began(id, short(request), activity);
     }
 
     fn transition(
@@ -246,7 +251,7 @@ impl Observer for Progress<'_> {
                 let json = transition_json(id, request, transition);
                 print_event(Priority::Progress, "transition", json);
             }
-            Display::Bars(bars) => bars.moved(id, event.to.to_string()),
+            Display::Bars(bars) => bars.moved(id, activity(event.to, self.verifiers)),
             Display::Plain | Display::None => {}
         }
         if self.options.debug == SkopeoDebug::On
@@ -268,7 +273,8 @@ impl Observer for Progress<'_> {
             summary.count(id, report);
             summary.done()
         };
-        self.display.ended(id, report.result.is_ok());
+        self.display
+            .ended(id, ExitStatus::of_result(&report.result));
         match &report.result {
             Ok(committed) => self.committed(&report.request, committed, done),
             // A cancellation is shown once, at the end.

@@ -10,6 +10,7 @@ use skopeo_index_core::request::Request;
 pub(in crate::cli) struct RunSummary {
     pub(super) fetched: usize,
     pub(super) cached: usize,
+    /// Without those that were cancelled.
     pub(super) failed: usize,
     pub(super) bytes: u64,
     pub(super) cancelled: Option<Cancelled>,
@@ -27,12 +28,10 @@ pub(in crate::cli) struct Cancelled {
 impl RunSummary {
     pub(super) fn count(&mut self, id: FetchId, report: &FetchReport) {
         match &report.result {
-            Err(failed) => {
-                self.failed += 1;
-                if let Some(reason) = cancel_reason(failed.cause()) {
-                    self.cancel(reason, id, &report.request);
-                }
-            }
+            Err(failed) => match cancel_reason(failed.cause()) {
+                Some(reason) => self.cancel(reason, id, &report.request),
+                None => self.failed += 1,
+            },
             Ok(committed) if *committed.provenance() == Provenance::Hit => self.cached += 1,
             Ok(committed) => {
                 self.fetched += 1;
@@ -41,9 +40,16 @@ impl RunSummary {
         }
     }
 
-    /// The number of fetches that have ended.
+    /// The number of fetches that have ended, without those that were cancelled.
     pub(super) const fn done(&self) -> usize {
         self.fetched + self.cached + self.failed
+    }
+
+    /// The number of fetches that were cancelled.
+    pub(super) fn not_fetched(&self) -> usize {
+        self.cancelled
+            .as_ref()
+            .map_or(0, |cancelled| cancelled.count)
     }
 
     fn cancel(&mut self, reason: CancelReason, id: FetchId, request: &Request) {
@@ -61,14 +67,12 @@ impl RunSummary {
 
 impl std::fmt::Display for RunSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} fetched, {} cached, {} failed; {}",
-            self.fetched,
-            self.cached,
-            self.failed,
-            DecimalBytes(self.bytes)
-        )
+        let (fetched, cached, failed) = (self.fetched, self.cached, self.failed);
+        write!(f, "{fetched} fetched, {cached} cached, {failed} failed")?;
+        if self.cancelled.is_some() {
+            write!(f, ", {} not fetched", self.not_fetched())?;
+        }
+        write!(f, "; {}", DecimalBytes(self.bytes))
     }
 }
 

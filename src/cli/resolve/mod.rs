@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use skopeo_index::fetch::{self, FetchId};
-use skopeo_index::os::CancelToken;
+use skopeo_index::os::{CancelToken, best_effort};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::Index;
@@ -106,15 +106,16 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         display: &display,
         cancel: &cancel,
     };
-    let (mut status, mut items, mut printed) = (ExitStatus::Success, Map::new(), Ok(()));
+    let (mut status, mut items) = (ExitStatus::Success, Map::new());
     let work = |at, image: &Result<(Reference, Location), CliError>| {
         let (reference, location) = image.as_ref().map_err(CliError::clone)?;
         resolver.resolve(at, &reference.to_string(), location, reference.name())
     };
     map_in_order(args.jobs.jobs, &images, work, |result| match result {
-        Ok(resolved) if printed.is_ok() => match args.format {
-            ResolveFormat::Reference => printed = output::line(&resolved.reference()),
-            ResolveFormat::Json => printed = output::json_line(&resolved.json()),
+        // What can't be written is reported at the end.
+        Ok(resolved) => match args.format {
+            ResolveFormat::Reference => best_effort(output::line(&resolved.reference())),
+            ResolveFormat::Json => best_effort(output::json_line(&resolved.json())),
             ResolveFormat::Osbuild => {
                 let key = resolved.request.digest().to_string();
                 if let Some(replaced) = items.insert(key, resolved.item())
@@ -124,13 +125,11 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
                 }
             }
         },
-        Ok(_) => {}
         Err(error) => {
             display.failed(&error);
             status = status.and(error.status);
         }
     });
-    printed?;
     if let ResolveFormat::Osbuild = args.format {
         output::line(&format!("{:#}", Value::Object(items)))?;
     }
@@ -187,10 +186,12 @@ impl Resolver<'_> {
         location: &Location,
         name: &ImageName,
     ) -> Result<Resolved, CliError> {
-        let (id, state) = (FetchId(at), "resolving".to_owned());
-        self.display.began(id, shown.to_owned(), state);
+        let id = FetchId(at);
+        self.display.began(id, shown.to_owned(), "resolving");
         let result = self.fetch(shown, location, name);
-        self.display.ended(id, result.is_ok());
+        let status = result.as_ref().err().map(|error| error.status);
+        let status = status.unwrap_or(ExitStatus::Success);
+        self.display.ended(id, status);
         result
     }
 
