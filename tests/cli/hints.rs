@@ -102,16 +102,14 @@ fn command_for_a_tag_fetches_when_it_is_pasted() {
 fn command_for_a_tag_asks_for_the_password() {
     let cache = Cache::new();
     for (args, creds) in [
-        (vec!["--creds", "it's me:secret"], "--creds $'it\\'s me'"),
+        (vec!["--creds", "it's me:secret"], r"--creds 'it'\''s me'"),
         (vec!["--creds=me:secret:more"], "--creds=me"),
         (vec!["--creds=me", "--password-stdin"], "--creds=me"),
     ] {
         let args = [&["fetch", "localhost:1/x:v1"], args.as_slice()].concat();
         let output = cache.run(args);
         output.assert_status(2);
-        let resolve = creds
-            .replace(" $'", "=$'")
-            .replace("--creds=$'", "$'--creds=");
+        let resolve = creds.replace(" '", "='").replace("--creds='", "'--creds=");
         let program = binary().display().to_string();
         assert_eq!(
             command_of(&output),
