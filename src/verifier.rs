@@ -83,7 +83,7 @@ impl VerifierPrograms {
     ) -> Result<Self, RunError> {
         let find = |command: &VerifierCommand| {
             let program = Path::new(command.program());
-            let path = find_program(program).ok_or_else(|| RunError::NotFound(program.into()))?;
+            let path = find_program(program)?;
             Ok(Program {
                 path: std::path::absolute(&path).map_err(|error| RunError::Io {
                     program: path,

@@ -101,7 +101,7 @@ impl CredentialArgs {
         cancel: &CancelToken,
     ) -> Result<Login, CliError> {
         let mut login = Login {
-            options: skopeo.options(),
+            options: skopeo.options()?,
             _credentials: None,
         };
         let Some((user, password)) = &self.user else {

@@ -94,8 +94,11 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     if let ([], Some(manifest)) = (requests.as_slice(), manifest) {
         let text = format!("no items of {SOURCE}, nothing to fetch");
         let display = args.progress.display(0);
-        display.note(&output::file_error(manifest, text));
-        return Ok(ExitStatus::Success);
+        display.note(&input::about(manifest, text));
+        // The log records the run all the same.
+        if args.dry_run || args.run.audit_log.is_none() {
+            return Ok(ExitStatus::Success);
+        }
     }
     let store = args.cache.0.open()?;
     let distinct = distinct(&requests);

@@ -18,6 +18,10 @@ use super::output::CliError;
 use super::shell;
 use super::typed::resolve_command;
 
+/// Why no tag of a container storage leads to an index.
+pub(super) const TAG_IN_STORAGE: &str = "a tag in a container storage names the image of one \
+    platform; its index is there by the index's digest, if it was pulled by that";
+
 /// What was asked for, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HintContext<'a> {
@@ -39,10 +43,6 @@ pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions, cache: &Path) 
     let request = &failed.task().request;
     let context = HintContext::new(options, request.location(), request.name(), AskedBy::Digest);
     match failed.cause() {
-        Cause::EffectFailed { error } | Cause::RetriesExhausted { error, .. } => {
-            context.of_error(error)
-        }
-        Cause::DigestMismatch { .. } => Some(context.mismatch()),
         Cause::NotAnIndex {
             reason: NotAnIndex::TooLarge { .. },
         } if failed.state() == State::Pending => {
@@ -53,9 +53,7 @@ pub(super) fn of_failed(failed: &Failed, options: &SkopeoOptions, cache: &Path) 
                 EscapedPath(&object)
             ))
         }
-        Cause::NotAnIndex { reason } => context.of_not_an_index(reason),
-        Cause::Offline { .. } => Some("fetch it once without --offline".to_owned()),
-        _ => None,
+        cause => context.of_cause(cause),
     }
 }
 
@@ -74,10 +72,23 @@ impl<'a> HintContext<'a> {
         }
     }
 
-    /// The error of a failed effect on an image, which messages call `shown`.
-    pub(super) fn error(&self, shown: impl Display, error: &EffectError) -> CliError {
-        CliError::new(ExitStatus::of_error(error), format!("{shown}: {error}"))
-            .hint(self.of_error(error))
+    /// The error of an image, which messages call `shown`.
+    pub(super) fn error(&self, shown: impl Display, cause: &Cause) -> CliError {
+        CliError::new(ExitStatus::of_cause(cause), format!("{shown}: {cause}"))
+            .hint(self.of_cause(cause))
+    }
+
+    /// What to do about a failure.
+    fn of_cause(&self, cause: &Cause) -> Option<String> {
+        match cause {
+            Cause::EffectFailed { error } | Cause::RetriesExhausted { error, .. } => {
+                self.of_error(error)
+            }
+            Cause::DigestMismatch { .. } => Some(self.mismatch()),
+            Cause::NotAnIndex { reason } => self.of_not_an_index(reason),
+            Cause::Offline { .. } => Some("fetch it once without --offline".to_owned()),
+            _ => None,
+        }
     }
 
     /// What to do about a failed effect.
@@ -183,11 +194,7 @@ impl<'a> HintContext<'a> {
             return None;
         }
         Some(match (self.location, self.by) {
-            (Location::ContainersStorage { .. }, _) => {
-                "a tag in a container storage names the image of one platform; its index is \
-                 there by the index's digest, if it was pulled by that"
-                    .to_owned()
-            }
+            (Location::ContainersStorage { .. }, _) => TAG_IN_STORAGE.to_owned(),
             (_, AskedBy::Digest) => format!(
                 "to get the digest of the index that lists it, run: {}",
                 self.resolve_tag()

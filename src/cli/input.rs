@@ -1,14 +1,15 @@
 //! What to fetch: references and manifests, parsed before anything is done.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
 use skopeo_index::os::{CancelToken, open_nonblocking, read_all};
-use skopeo_index_core::escape::{Escaped, quote};
+use skopeo_index_core::escape::{Escaped, EscapedPath, quote};
 use skopeo_index_core::osbuild::parse_manifest;
-use skopeo_index_core::request::{Items, Request, TlsVerify};
+use skopeo_index_core::request::{Items, Location, Request, TlsVerify};
 
-use super::exit::ExitStatus;
+use super::hint::TAG_IN_STORAGE;
 use super::image_args::ImageArgs;
 use super::output::CliError;
 use super::typed::{command_with, resolve_command};
@@ -19,18 +20,26 @@ const MAX_INPUT_SIZE: usize = 64 << 20;
 /// Limit of the invalid items that an error names: the first ones show what is wrong.
 const MAX_SHOWN_ERRORS: usize = 100;
 
-/// Requests, and what is wrong with other references and items.
-#[derive(Default)]
-struct Inputs {
-    requests: Vec<Request>,
+/// What references and items were parsed to, and what is wrong with others.
+pub(super) struct Inputs<T> {
+    parsed: Vec<T>,
     invalid: Vec<String>,
     not_shown: usize,
 }
 
-impl Inputs {
-    fn add(&mut self, what: &str, text: &str, request: Result<Request, String>) {
-        match request {
-            Ok(request) => self.requests.push(request),
+impl<T> Inputs<T> {
+    pub(super) const fn new() -> Self {
+        Self {
+            parsed: Vec::new(),
+            invalid: Vec::new(),
+            not_shown: 0,
+        }
+    }
+
+    /// Adds what a text was parsed to; `what` precedes the text in an error.
+    pub(super) fn add(&mut self, what: &str, text: &str, parsed: Result<T, String>) {
+        match parsed {
+            Ok(parsed) => self.parsed.push(parsed),
             Err(reason) if self.invalid.len() < MAX_SHOWN_ERRORS => {
                 self.invalid
                     .push(format!("{what}{}: {reason}", quote(text)));
@@ -39,22 +48,26 @@ impl Inputs {
         }
     }
 
-    fn add_items(&mut self, items: &Items, tls_verify: TlsVerify) {
-        for (key, item) in items.iter() {
-            let request = Request::from_item(key, item)
-                .map(|request| request.with_default_tls_verify(tls_verify));
-            self.add("item ", key, request.map_err(|error| error.to_string()));
-        }
-    }
-
-    fn finish(mut self) -> Result<Vec<Request>, CliError> {
+    /// # Errors
+    /// Where a text was not valid: each of them.
+    pub(super) fn finish(mut self) -> Result<Vec<T>, CliError> {
         if self.not_shown > 0 {
             let more = format!("{} more are invalid", self.not_shown);
             self.invalid.push(more);
         }
         match self.invalid.is_empty() {
-            true => Ok(self.requests),
+            true => Ok(self.parsed),
             false => Err(CliError::usage(self.invalid.join("\nerror: "))),
+        }
+    }
+}
+
+impl Inputs<Request> {
+    fn add_items(&mut self, items: &Items, tls_verify: TlsVerify) {
+        for (key, item) in items.iter() {
+            let request = Request::from_item(key, item)
+                .map(|request| request.with_default_tls_verify(tls_verify));
+            self.add("item ", key, request.map_err(|error| error.to_string()));
         }
     }
 }
@@ -71,15 +84,20 @@ pub(super) fn requests(
         let message = "nothing to fetch; pass NAME@DIGEST or --manifest FILE";
         return Err(CliError::usage(message));
     }
-    let (mut inputs, mut resolvable) = (Inputs::default(), Vec::new());
+    let (mut inputs, mut resolvable) = (Inputs::new(), Vec::new());
     for text in references {
         let request = images.parse(text).and_then(|reference| {
             let (name, location) = (reference.name(), images.location(&reference));
-            let Some(digest) = reference.digest() else {
-                resolvable.push((text.as_str(), resolve_command(&location, name)));
-                return Err("missing digest".to_owned());
-            };
-            Ok(Request::new(name.clone(), location, digest))
+            match (reference.digest(), &location) {
+                (Some(digest), _) => Ok(Request::new(name.clone(), location, digest)),
+                (None, Location::Docker { .. }) => {
+                    resolvable.push((text.as_str(), resolve_command(&location, name)));
+                    Err("missing digest".to_owned())
+                }
+                (None, Location::ContainersStorage { .. }) => {
+                    Err(format!("missing digest; {TAG_IN_STORAGE}"))
+                }
+            }
         });
         inputs.add("", text, request);
     }
@@ -101,15 +119,33 @@ pub(super) fn item_requests(
     items: &Items,
     tls_verify: TlsVerify,
 ) -> Result<Vec<Request>, CliError> {
-    let mut inputs = Inputs::default();
+    let mut inputs = Inputs::new();
     inputs.add_items(items, tls_verify);
     inputs.finish()
+}
+
+/// What messages call an input.
+pub(super) fn name(path: &Path) -> String {
+    match path == Path::new("-") {
+        true => "stdin".to_owned(),
+        false => EscapedPath(path).to_string(),
+    }
+}
+
+/// Text about an input.
+pub(super) fn about(path: &Path, text: impl Display) -> String {
+    format!("{}: {text}", name(path))
+}
+
+/// An error about what an input has.
+pub(super) fn error(path: &Path, reason: impl Display) -> CliError {
+    CliError::usage(about(path, reason))
 }
 
 /// Reads a manifest or a list.
 pub(super) fn read_input(path: &Path, cancel: &CancelToken) -> Result<Vec<u8>, CliError> {
     read(path, MAX_INPUT_SIZE, Some(cancel)).map_err(|error| {
-        let unreadable = || CliError::file(ExitStatus::Usage, path, error);
+        let unreadable = || CliError::usage(format!("cannot read {}: {error}", name(path)));
         cancel.cancelled().map_or_else(unreadable, CliError::from)
     })
 }
@@ -125,7 +161,7 @@ pub(super) fn parsed_manifest<T>(
             true => reason,
             false => format!("{NOT_JSON} ({reason})"),
         };
-        CliError::file(ExitStatus::Usage, path, reason)
+        self::error(path, reason)
     })
 }
 
@@ -135,7 +171,7 @@ pub(super) fn manifest_items(path: &Path, cancel: &CancelToken) -> Result<Items,
     parsed_manifest(path, parse_manifest(&bytes))
 }
 
-const NOT_JSON: &str = "not JSON: --manifest takes an osbuild manifest or its items";
+const NOT_JSON: &str = "not JSON, but must be an osbuild manifest or its items";
 
 /// Reads a file of at most `max` bytes, or stdin for `-`, until cancelled.
 pub(super) fn read(path: &Path, max: usize, cancel: Option<&CancelToken>) -> io::Result<Vec<u8>> {

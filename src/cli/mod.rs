@@ -109,12 +109,9 @@ fn is_service(args: &[OsString]) -> bool {
 /// Parses the command line. An empty variable means unset.
 fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
     let parse = |is_unset: &dyn Fn(&OsStr) -> bool| {
-        let mut command = without_variables(P::command(), is_unset);
-        let matches = command.try_get_matches_from_mut(args);
-        matches.and_then(|mut matches| {
-            let parsed = P::from_arg_matches_mut(&mut matches);
-            parsed.map_err(|error| error.format(&mut command))
-        })
+        let command = without_variables(P::command(), is_unset);
+        let matches = command.try_get_matches_from(args);
+        matches.and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
     };
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     parse(&is_empty).map_err(|error| {

@@ -11,11 +11,13 @@ use skopeo_index::os::CancelToken;
 use skopeo_index::registry::{GateInputs, SkopeoProgram};
 use skopeo_index::skopeo::{CommandRunner, Skopeo, SkopeoBinary};
 use skopeo_index_core::audit::{Label, Labels, LogId};
+use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 
 use super::output::{self, CliError};
+use super::tips;
 use super::values::{boolean, delay, jobs, origin, positive_duration, timeout, tls_verify};
 use super::verifiers::VerifierArgs;
 
@@ -87,8 +89,16 @@ impl SkopeoArgs {
         self.tls_verify.unwrap_or_default()
     }
 
-    pub(super) fn options(&self) -> SkopeoOptions {
-        SkopeoOptions {
+    /// # Errors
+    /// Where the directory of certificates can't be read: skopeo does without a missing one.
+    pub(super) fn options(&self) -> Result<SkopeoOptions, CliError> {
+        if let Some(dir) = &self.cert_dir {
+            std::fs::read_dir(dir).map_err(|error| {
+                let (option, dir) = (tips::set_by("cert-dir"), EscapedPath(dir));
+                CliError::usage(format!("{option}: cannot read {dir}: {error}"))
+            })?;
+        }
+        Ok(SkopeoOptions {
             authfile: self.authfile.clone(),
             cert_dir: self.cert_dir.clone(),
             debug: if self.debug {
@@ -96,7 +106,7 @@ impl SkopeoArgs {
             } else {
                 SkopeoDebug::Off
             },
-        }
+        })
     }
 
     pub(super) fn binary(&self) -> SkopeoBinary {
@@ -219,7 +229,7 @@ impl RunArgs {
 
     pub(super) fn labels(&self) -> Result<Labels, CliError> {
         let labels = Labels::new(self.labels.iter().cloned());
-        labels.map_err(|error| CliError::usage(format!("--label: {error}")))
+        labels.map_err(|error| CliError::usage(format!("{}: {error}", tips::set_by("label"))))
     }
 
     pub(super) const fn policy(&self, attempts: Attempts) -> FetchPolicy {

@@ -10,11 +10,10 @@ use skopeo_index::store::{NameRecord, NameRecords, Store};
 use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{json_path, quote};
-use skopeo_index_core::osbuild::SOURCE;
+use skopeo_index_core::osbuild::{Pins, SOURCE};
 
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
-use super::exit::ExitStatus;
 use super::input;
 use super::list;
 use super::object::Object;
@@ -51,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         return Err(CliError::usage(message));
     }
     let cancel = options::cancel_token(None)?;
-    let keep = digests_to_keep(&args.keep_manifest, &cancel)?;
+    let (mut keep, others) = digests_to_keep(&args.keep_manifest, &cancel)?;
     if keep.is_empty() && args.older_than.is_none() {
         // It may be another file than was meant.
         let message = format!(
@@ -60,6 +59,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         );
         return Err(CliError::usage(message));
     }
+    keep.extend(others);
     let store = args.cache.0.open_existing()?;
     let objects = HashSet::<Digest>::from_iter(store.objects()?);
     let records = store.name_records()?;
@@ -88,27 +88,29 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(result?)
 }
 
-/// The digests of the manifests' items.
+/// The digests of the manifests' items of this source, and of other sources of files: one
+/// object may be an item of both.
 fn digests_to_keep(
     manifests: &[PathBuf],
     cancel: &CancelToken,
-) -> Result<HashSet<Digest>, CliError> {
-    let mut keep = HashSet::new();
+) -> Result<(HashSet<Digest>, HashSet<Digest>), CliError> {
+    let (mut ours, mut others) = (HashSet::new(), HashSet::new());
     for path in manifests {
-        let items = input::manifest_items(path, cancel)?;
-        for (key, _) in items.iter() {
-            let digest = key.parse::<Digest>().map_err(|error| {
-                let reason = format!("item {}: {error}", quote(key));
-                CliError::file(ExitStatus::Usage, path, reason)
-            });
-            keep.insert(digest?);
+        let json = input::read_input(path, cancel)?;
+        let pins = input::parsed_manifest(path, Pins::parse(&json))?;
+        for (key, _) in pins.items().iter() {
+            let digest = key
+                .parse::<Digest>()
+                .map_err(|error| input::error(path, format_args!("item {}: {error}", quote(key))));
+            ours.insert(digest?);
         }
-        if items.iter().next().is_none() {
+        others.extend(pins.others());
+        if pins.items().iter().next().is_none() {
             let note = format!("no items of {SOURCE}, nothing to keep");
-            output::print_stderr(&output::file_error(path, note));
+            output::print_stderr(&input::about(path, note));
         }
     }
-    Ok(keep)
+    Ok((ours, others))
 }
 
 fn print(

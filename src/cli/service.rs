@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .as_deref()
         .and_then(|path| std::env::split_paths(path).next());
     let of_host = || ReplyFormat::of_host(python_path.as_deref());
-    let options = args.skopeo.options();
+    let options = args.skopeo.options()?;
     let binary = args.skopeo.binary();
     let verifiers = args.run.verifiers.find(&options)?;
     let service = Service {

@@ -8,8 +8,8 @@ pub(super) fn command_line<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) 
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A word: bare, or as `'…'`, or as `$'…'` (POSIX 2024) where it has characters other
-/// than printable ASCII.
+/// A word: bare; or as `'…'`, with `'\''` for `'`; or as `$'…'` (POSIX 2024) where it has
+/// characters other than printable ASCII.
 pub(super) fn quote(word: &OsStr) -> String {
     let word = word.as_encoded_bytes();
     let bare = |b: &u8| b.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(b);
@@ -17,15 +17,15 @@ pub(super) fn quote(word: &OsStr) -> String {
     if !word.is_empty() && word.iter().all(bare) {
         return word.iter().copied().map(char::from).collect();
     }
+    if word.iter().all(printable) {
+        let word: String = word.iter().copied().map(char::from).collect();
+        return format!("'{}'", word.replace('\'', "'\\''"));
+    }
     let escape = |b: &u8| match b {
         b'\\' | b'\'' => format!("\\{}", char::from(*b)),
         b if printable(b) => char::from(*b).to_string(),
         b => format!("\\{b:03o}"),
     };
-    if word.iter().all(printable) && !word.contains(&b'\'') {
-        let word: String = word.iter().copied().map(char::from).collect();
-        return format!("'{word}'");
-    }
     format!("$'{}'", word.iter().map(escape).collect::<String>())
 }
 
@@ -33,27 +33,33 @@ pub(super) fn quote(word: &OsStr) -> String {
 mod tests {
     use super::*;
 
+    /// What a shell prints of words, each with a `|` after it.
+    fn printed_by(shell: &str, words: &[&str]) -> String {
+        let line = command_line(["printf", "%s|"].iter().chain(words));
+        assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')), "{line}");
+        let shell = std::process::Command::new(shell)
+            .args(["-c", &line])
+            .output();
+        let printed = shell.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&printed).into_owned()
+    }
+
     #[test]
-    fn quoted_command_line_is_read_back_by_bash() {
-        let words = [
+    fn quoted_command_line_is_read_back_by_a_shell() {
+        let text = [
             "plain",
             "",
             "a b",
             "it's",
+            "''",
             "$(x)`y`\\",
             "[overlay@/x]",
-            "ä\u{1b}\n1",
             "~",
         ];
-        let line = command_line(["printf", "%s|"].iter().chain(&words));
-        assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')), "{line}");
-        let shell = std::process::Command::new("bash")
-            .args(["-c", &line])
-            .output();
-        let printed = shell.map(|output| output.stdout).unwrap_or_default();
-        assert_eq!(
-            String::from_utf8_lossy(&printed),
-            words.map(|word| format!("{word}|")).concat()
-        );
+        let binary = ["\u{e4}\u{1b}\n1", "it's\t"];
+        for (shell, words) in [("sh", &text[..]), ("bash", &text), ("bash", &binary)] {
+            let expected: String = words.iter().map(|word| format!("{word}|")).collect();
+            assert_eq!(printed_by(shell, words), expected, "{shell}");
+        }
     }
 }

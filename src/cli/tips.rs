@@ -26,8 +26,10 @@ const FOREIGN_OPTIONS: [(&str, &str); 3] = [
 
 /// A better message for a usage error of clap, if there is one.
 pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> Option<CliError> {
-    if error.kind() == ErrorKind::MissingRequiredArgument {
-        return without_audit_log(error, args);
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument => return without_audit_log(error, args),
+        ErrorKind::InvalidUtf8 => return not_utf8(args),
+        _ => {}
     }
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -77,6 +79,25 @@ fn without_audit_log(error: &clap::Error, args: &[OsString]) -> Option<CliError>
     Some(CliError::usage(format!(
         "{variable} needs --audit-log FILE"
     )))
+}
+
+/// What set an option, for messages: itself on the command line, or its variable.
+pub(super) fn set_by(option: &str) -> String {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match is_typed(option, &args) {
+        true => format!("--{option}"),
+        false => variable(option),
+    }
+}
+
+/// The variables that are not UTF-8, where no argument is to blame.
+fn not_utf8(args: &[OsString]) -> Option<CliError> {
+    let variables = std::env::vars_os().filter(|(_, value)| value.to_str().is_none());
+    let names = variables.filter_map(|(name, _)| name.into_string().ok());
+    let names: Vec<_> = names.filter(|it| it.starts_with("SKOPEO_INDEX_")).collect();
+    let is_typed = args.iter().any(|argument| argument.to_str().is_none());
+    (!names.is_empty() && !is_typed)
+        .then(|| CliError::usage(format!("invalid UTF-8 in {}", names.join(" or "))))
 }
 
 /// The variable of an option.

@@ -9,6 +9,7 @@ use skopeo_index_core::skopeo::SkopeoOptions;
 use skopeo_index_core::verifier::{VerifierCommand, Verifiers};
 
 use super::output::CliError;
+use super::tips;
 use super::values::timeout;
 
 /// The programs that must approve the bytes.
@@ -42,7 +43,8 @@ impl VerifierArgs {
         &self,
         options: &SkopeoOptions,
     ) -> Result<Option<Box<dyn VerifierRunner>>, CliError> {
-        let usage = |error: &dyn Display| CliError::usage(format!("--verifier: {error}"));
+        let usage =
+            |error: &dyn Display| CliError::usage(format!("{}: {error}", tips::set_by("verifier")));
         let verifiers = Verifiers::try_from(self.commands().cloned().collect::<Vec<_>>());
         let verifiers = verifiers.map_err(|error| usage(&error))?;
         if verifiers.is_empty() {

@@ -1,21 +1,29 @@
 //! Programs: found on `PATH`, and hashed.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 use sha2::Digest as _;
 use skopeo_index_core::digest::Digest;
 
+use super::RunError;
 use crate::os::{CancelToken, open_regular};
 
 /// Finds a program: an executable file, by a path that has a slash, or by a name that is
 /// looked up in `PATH` now, so that the program that is identified is the one that runs.
-#[must_use]
-pub fn find_program(program: &Path) -> Option<PathBuf> {
+///
+/// # Errors
+/// Where there is none, and where what is there is not an executable file.
+pub fn find_program(program: &Path) -> Result<PathBuf, RunError> {
     let is_executable = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
+    let error = |kind| RunError::io(program, io::Error::from(kind));
     if is_path(program) {
-        return Some(program.to_owned()).filter(is_executable);
+        let path = Some(program.to_owned()).filter(is_executable);
+        return path.ok_or_else(|| match program.exists() {
+            true => error(ErrorKind::PermissionDenied),
+            false => error(ErrorKind::NotFound),
+        });
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -23,6 +31,7 @@ pub fn find_program(program: &Path) -> Option<PathBuf> {
         .filter(|dir| !dir.as_os_str().is_empty())
         .map(|dir| dir.join(program))
         .find(is_executable)
+        .ok_or_else(|| error(ErrorKind::NotFound))
 }
 
 /// Whether a program is a path, which has a slash, and not a name.

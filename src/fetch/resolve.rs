@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use skopeo_index_core::machine::{Attempts, EffectError, ManifestBytes};
+use skopeo_index_core::machine::{Attempts, Cause, EffectError, ManifestBytes};
 use skopeo_index_core::request::{ImageName, Location, Request};
 use skopeo_index_core::skopeo::SkopeoCommand;
 
@@ -46,10 +46,10 @@ pub fn resolve(
     retry: RetryPolicy,
     cancel: &CancelToken,
     on_retry: &dyn Fn(u32, &EffectError),
-) -> Result<Vec<u8>, EffectError> {
-    check_storage_exists(location)?;
+) -> Result<Vec<u8>, Cause> {
     let command = SkopeoCommand::InspectTag { location, name };
     with_retries(retry, cancel, on_retry, |_| {
+        check_storage_exists(location)?;
         skopeo.run(&command, None, cancel, &mut None)
     })
 }
@@ -64,7 +64,7 @@ pub fn fetch_manifest(
     retry: RetryPolicy,
     cancel: &CancelToken,
     on_retry: &dyn Fn(u32, &EffectError),
-) -> Result<ManifestBytes, EffectError> {
+) -> Result<ManifestBytes, Cause> {
     with_retries(retry, cancel, on_retry, |attempt| {
         source.fetch(request, attempt, &mut Trace::default(), |skopeo, _| {
             check_storage_exists(request.location())?;
@@ -80,16 +80,26 @@ fn with_retries<T>(
     cancel: &CancelToken,
     on_retry: &dyn Fn(u32, &EffectError),
     fetch: impl Fn(u32) -> Result<T, EffectError>,
-) -> Result<T, EffectError> {
+) -> Result<T, Cause> {
     let mut attempt = 1;
     loop {
-        match fetch(attempt) {
-            Err(error) if error.is_transient() && attempt < retry.attempts.get() => {
-                on_retry(attempt, &error);
-            }
-            result => return result,
+        let error = match fetch(attempt) {
+            Ok(fetched) => return Ok(fetched),
+            Err(error) => error,
+        };
+        if !error.is_transient() {
+            return Err(Cause::EffectFailed { error });
         }
-        cancel.sleep(backoff(retry.delay, attempt))?;
+        if attempt >= retry.attempts.get() {
+            let attempts = attempt;
+            return Err(Cause::RetriesExhausted { attempts, error });
+        }
+        on_retry(attempt, &error);
+        cancel
+            .sleep(backoff(retry.delay, attempt))
+            .map_err(|reason| Cause::EffectFailed {
+                error: reason.into(),
+            })?;
         attempt += 1;
     }
 }

@@ -1,5 +1,8 @@
 //! Precedence of options, variables and defaults.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use test_support::program::harness::{Cache, RunOutput};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -125,9 +128,12 @@ fn option_takes_precedence_over_environment() {
         (vec![], vec![("STORE", store)]),
     ] {
         let args = [args, vec![&reference]].concat();
-        dry_run(&args, &vars)
+        let output = dry_run(&args, &vars);
+        output
             .assert_status(2)
-            .assert_says("--cache and --store can't be combined");
+            .assert_says("error: --cache and --store can't be combined");
+        // clap would print that of the whole program.
+        assert!(!output.stderr.contains("Usage:"), "{output:?}");
     }
 }
 
@@ -154,4 +160,51 @@ fn option_out_of_range_is_a_usage_error() {
     ];
     dry_run(&largest, &[]).assert_status(0);
     dry_run(&["--deadline=500000years", &reference], &[]).assert_status(0);
+}
+
+#[test]
+fn invalid_value_of_a_variable_names_the_variable() {
+    let cache = Cache::new();
+    let reference = format!("localhost/app@{DIGEST}");
+    let not_utf8 = OsStr::from_bytes(b"\xff");
+    for (variable, value, words) in [
+        ("JOBS", OsStr::new("abc"), "\"abc\" in SKOPEO_INDEX_JOBS: "),
+        ("JOBS", not_utf8, "invalid UTF-8 in SKOPEO_INDEX_JOBS"),
+        (
+            "VERIFIER",
+            OsStr::new("no-such-program"),
+            "error: SKOPEO_INDEX_VERIFIER: no-such-program: command not found",
+        ),
+        (
+            "VERIFIER",
+            OsStr::new("/etc/passwd"),
+            "error: SKOPEO_INDEX_VERIFIER: /etc/passwd: permission denied",
+        ),
+        (
+            "LABELS",
+            OsStr::new("a=1,a=2"),
+            "error: SKOPEO_INDEX_LABELS: the label \"a\" is given twice",
+        ),
+        (
+            "CERT_DIR",
+            OsStr::new("/dev/null"),
+            "error: SKOPEO_INDEX_CERT_DIR: cannot read /dev/null: Not a directory",
+        ),
+    ] {
+        let mut command =
+            cache.command(["fetch", "--offline", "--audit-log=/dev/null", &reference]);
+        command.env(format!("SKOPEO_INDEX_{variable}"), value);
+        let output = RunOutput::from(command.output().expect("the binary"));
+        output.assert_status(2).assert_says(words);
+    }
+    for (option, words) in [
+        ("--verifier=no-such-program", "error: --verifier: no-such"),
+        (
+            "--cert-dir=/no/dir",
+            "error: --cert-dir: cannot read /no/dir: No such",
+        ),
+    ] {
+        let output = cache.fetch(&[option, &reference]);
+        output.assert_status(2).assert_says(words);
+    }
 }

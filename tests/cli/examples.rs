@@ -73,14 +73,11 @@ fn scripts(file: &Path) -> Vec<String> {
     serde_json::from_str(&scripts).expect("a list of scripts")
 }
 
-#[test]
-fn ci_examples_fetch_verify_and_export_the_indexes_of_a_manifest() {
-    let registry = Registry::start();
-    let digest = registry.put(samples::oci_index(2));
-    let item = json!({ "image": { "name": format!("{}/app", registry.address()) } });
-    let manifest =
-        json!({ "sources": { "org.osbuild.skopeo-index": { "items": { &digest: item } } } });
-    for file in ["github-workflow.yml", "gitlab-ci.yml", "tekton-task.yaml"] {
+/// Runs each CI example for a manifest with these items, checks the log that it keeps against
+/// its checkpoint, and returns its statements.
+fn run_ci_examples(items: &Value, status: i32) -> Vec<(Cache, Vec<Value>)> {
+    let manifest = json!({ "sources": { "org.osbuild.skopeo-index": { "items": items } } });
+    let run = |file: &str| {
         let cache = Cache::new();
         fs::write(cache.beside("manifest.json"), manifest.to_string()).expect("a file");
         let scripts = scripts(&example("ci").join(file));
@@ -93,19 +90,62 @@ fn ci_examples_fetch_verify_and_export_the_indexes_of_a_manifest() {
             .env("VERIFIER_ID", "https://ci.example.com/builds")
             .env("SKOPEO_INDEX_CACHE", "indexes")
             .env("SKOPEO_INDEX_AUDIT_LOG", "fetch.log");
-        assert_success(&sh.output().expect("sh"));
-
-        assert!(cache.beside("indexes").join(&digest).exists(), "{file}");
-        let statements = fs::read_to_string(cache.beside("statements.jsonl")).expect("a file");
-        let statement: Value = serde_json::from_str(statements.trim_end()).expect("one statement");
-        let found = statement["subject"][0]["digest"]["sha256"].as_str();
-        assert_eq!(found, digest.strip_prefix("sha256:"), "{file}: {statement}");
+        let output = sh.output().expect("sh");
+        assert_eq!(output.status.code(), Some(status), "{file}: {output:?}");
         let (log, checkpoint) = (cache.beside("fetch.log"), cache.beside("fetch.checkpoint"));
         let verified = command(&cache, "skopeo-index")
             .args(["audit", "verify", "--checkpoint"])
             .args([checkpoint, log])
             .output();
         assert_success(&verified.expect("the binary"));
+        let statements = fs::read_to_string(cache.beside("statements.jsonl")).expect("a file");
+        let statements = statements.lines().map(serde_json::from_str);
+        let statements = statements.map(|it| it.expect("a statement"));
+        let statements: Vec<Value> = statements.collect();
+        (cache, statements)
+    };
+    let files = ["github-workflow.yml", "gitlab-ci.yml", "tekton-task.yaml"];
+    files.into_iter().map(run).collect()
+}
+
+#[test]
+fn ci_examples_fetch_verify_and_export_the_indexes_of_a_manifest() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::oci_index(2));
+    let item = json!({ "image": { "name": format!("{}/app", registry.address()) } });
+    for (cache, statements) in run_ci_examples(&json!({ &digest: item }), 0) {
+        assert!(cache.beside("indexes").join(&digest).exists());
+        let [statement] = &statements[..] else {
+            panic!("{statements:?}")
+        };
+        let found = statement["subject"][0]["digest"]["sha256"].as_str();
+        assert_eq!(found, digest.strip_prefix("sha256:"), "{statement}");
+    }
+}
+
+#[test]
+fn ci_examples_keep_the_evidence_of_a_failed_fetch_and_fail() {
+    let registry = Registry::start();
+    let digest = test_support::loopback::digest(b"requested");
+    registry.put_as(&digest, samples::oci_index(2));
+    let item = json!({ "image": { "name": format!("{}/app", registry.address()) } });
+    for (_, statements) in run_ci_examples(&json!({ &digest: item }), 10) {
+        let [statement] = &statements[..] else {
+            panic!("{statements:?}")
+        };
+        let verdict = &statement["predicate"]["verificationResult"];
+        assert_eq!(verdict, "FAILED", "{statement}");
+    }
+    let missing = test_support::loopback::digest(b"missing");
+    for (_, statements) in run_ci_examples(&json!({ &missing: item }), 13) {
+        assert!(statements.is_empty(), "{statements:?}");
+    }
+}
+
+#[test]
+fn ci_examples_succeed_for_a_manifest_without_an_index() {
+    for (_, statements) in run_ci_examples(&json!({}), 0) {
+        assert!(statements.is_empty(), "{statements:?}");
     }
 }
 

@@ -84,7 +84,7 @@ fn manifest_that_is_not_json_is_named_as_such() {
     let cache = Cache::new();
     for text in ["", "localhost/a@sha256:00\n", "{", "{\"\u{1b}[31m"] {
         let output = fetch_manifest(&cache, text, &[]);
-        let message = "not JSON: --manifest takes an osbuild manifest or its items";
+        let message = "not JSON, but must be an osbuild manifest or its items";
         output.assert_status(2).assert_says(message);
         assert!(!output.stderr.contains('\u{1b}'), "{output:?}");
     }
@@ -92,6 +92,43 @@ fn manifest_that_is_not_json_is_named_as_such() {
     output
         .assert_status(2)
         .assert_says("expected an osbuild manifest");
+}
+
+#[test]
+fn manifest_on_stdin_is_called_stdin_in_messages() {
+    let cache = Cache::new();
+    for (args, text) in [
+        (&["fetch", "--manifest=-"][..], "x"),
+        (&["resolve", "--manifest=-"], "x"),
+        (&["prune", "--keep-manifest=-"], "x"),
+        (&["resolve", "--file=-"], "UPPER/x/y"),
+    ] {
+        let file = cache.beside("stdin");
+        fs::write(&file, text).expect("a file");
+        let mut command = cache.command(args);
+        command.stdin(fs::File::open(file).expect("the file"));
+        let output = RunOutput::from(command.output().expect("the binary"));
+        output.assert_status(2).assert_says("error: stdin: ");
+    }
+}
+
+#[test]
+fn manifest_without_items_is_recorded_as_a_run_in_the_log() {
+    let cache = Cache::new();
+    let log = cache.beside("fetch.log").display().to_string();
+    let output = fetch_manifest(&cache, "{}", &["--audit-log", &log]);
+    output
+        .assert_status(0)
+        .assert_says("no items of org.osbuild.skopeo-index, nothing to fetch");
+    let records = fs::read_to_string(&log).expect("a log");
+    assert!(records.contains("{\"entry\":{\"end\""), "{records}");
+    cache.run(["audit", "verify", &log]).assert_status(0);
+    let to = cache.beside("statements.jsonl");
+    let to = to.to_str().expect("UTF-8");
+    let id = "--verifier-id=https://example.com";
+    let output = cache.run(["audit", "export", "--in-toto", "--all", id, "-o", to, &log]);
+    output.assert_status(0).assert_says("nothing to export");
+    assert_eq!(fs::read_to_string(to).expect("a file"), "");
 }
 
 #[test]

@@ -41,7 +41,9 @@ fn inspect_refusal_has_the_same_exit_status_and_message_in_each_format() {
     for format in ["text", "json"] {
         inspect(&cache, "[]", &["--format", format])
             .assert_status(11)
-            .assert_says("error: not an image index: the document is JSON, but not an object");
+            .assert_says(
+                "error: stdin: not an image index: the document is JSON, but not an object",
+            );
     }
 }
 

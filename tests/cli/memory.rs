@@ -54,6 +54,21 @@ fn manifest_takes_a_small_multiple_of_its_size() {
 }
 
 #[test]
+fn inspect_json_takes_a_small_multiple_of_the_size_of_an_index() {
+    let cache = Cache::new();
+    let file = cache.beside("index.json");
+    let manifest = format!(
+        r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{DIGEST}","size":1}}"#
+    );
+    let many = (4 << 20) / (manifest.len() + 1) - 1;
+    let manifests = vec![manifest; many].join(",");
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{manifests}]}}"#);
+    fs::write(&file, &index).expect("a file");
+    let args = ["inspect", "--format=json", file.to_str().expect("UTF-8")];
+    run(&cache, &args, BASE + 4 * index.len()).assert_status(0);
+}
+
+#[test]
 fn file_larger_than_its_limit_is_rejected_without_reading_it_whole() {
     let cache = Cache::new();
     let file = cache.beside("sparse");

@@ -108,6 +108,32 @@ fn prune_keeps_items_of_every_manifest() {
     assert_eq!(names.lines().count(), 2, "{names}");
 }
 
+/// Sources of files share the cache, so that one object may be an item of several.
+#[test]
+fn prune_keeps_items_of_other_sources_of_a_manifest() {
+    let scene = Scene::new();
+    let [one, two, three] = &scene.digests[..] else {
+        unreachable!("three indexes")
+    };
+    let file = scene.cache.beside("manifest.json");
+    let write = |ours: &serde_json::Value| {
+        let manifest = json!({ "sources": {
+            "org.osbuild.curl": { "items": { two: "https://localhost/a" } },
+            "org.osbuild.inline": { "items": { three: {} } },
+            "org.osbuild.skopeo-index": { "items": ours },
+        } });
+        fs::write(&file, manifest.to_string()).expect("a file");
+    };
+    let keep = ["--keep-manifest", file.to_str().expect("UTF-8"), "--yes"];
+    write(&json!({ one: { "image": { "name": "a" } } }));
+    scene.prune(&keep).assert_status(0);
+    assert_eq!(scene.cache.objects(), scene.digests);
+    // Without items of this source, it may be another file than was meant.
+    write(&json!({}));
+    scene.prune(&keep).assert_status(2);
+    assert_eq!(scene.cache.objects(), scene.digests);
+}
+
 #[test]
 fn prune_older_than_keeps_what_was_used_within_that_time() {
     let scene = Scene::new();

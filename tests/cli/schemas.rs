@@ -127,8 +127,9 @@ impl Outputs {
         registry.put_as("v2", samples::oci_index(2));
         let of = |tag: &str| format!("{}/app:{tag}", registry.address());
         self.run(cache, 0, &["resolve", &of("v1"), &of("v2")]);
-        let none = format!("{}@{}", of("v1"), loopback::digest(b"x"));
-        self.run(cache, 13, &["resolve", &of("missing"), &none]);
+        registry.put_as("single", samples::single_image());
+        let failed = [of("missing"), of("single"), of("v1")];
+        self.run(cache, 13, &["resolve", &failed[0], &failed[1], &failed[2]]);
         // A storage gives an index by a tag only where its images were put in by hand.
         let (index, skopeo) = (cache.beside("index"), cache.beside("skopeo"));
         fs::write(&index, samples::oci_index(1)).expect("a file");

@@ -6,17 +6,14 @@ use std::time::Duration;
 
 use skopeo_index::fetch::{RetryPolicy, resolve};
 use skopeo_index::os::CancelToken;
-use skopeo_index_core::machine::{CancelReason, EffectError, FailureKind};
+use skopeo_index_core::machine::{CancelReason, Cause, EffectError, FailureKind};
 use skopeo_index_core::request::{Location, TlsVerify};
 use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
 use test_support::loopback::samples;
 use test_support::program::fakes::{MockSkopeo, failed, never_cancelled, printed, skopeo};
 
 /// The result of three attempts, and the attempts that were retried.
-fn resolve_with(
-    mock: &MockSkopeo,
-    cancel: &CancelToken,
-) -> (Result<Vec<u8>, EffectError>, Vec<u32>) {
+fn resolve_with(mock: &MockSkopeo, cancel: &CancelToken) -> (Result<Vec<u8>, Cause>, Vec<u32>) {
     let options = SkopeoOptions::default();
     let location = Location::Docker {
         tls_verify: TlsVerify::Unset,
@@ -66,11 +63,17 @@ fn resolve_retries_are_bounded_and_permanent_failure_is_not_retried() {
             .times(attempts)
             .returning(move |_, _, _, _| failed(message));
         let (result, retried) = resolve_with(&mock, &never_cancelled());
-        let error = result.expect_err("a failure");
+        let cause = result.expect_err("a failure");
+        let (error, made) = match &cause {
+            Cause::EffectFailed { error } => (error, 1),
+            Cause::RetriesExhausted { attempts, error } => (error, *attempts),
+            _ => panic!("{cause}"),
+        };
         assert!(
-            matches!(error, EffectError::Command { kind: of, .. } if of == kind),
+            matches!(error, EffectError::Command { kind: of, .. } if *of == kind),
             "{error}"
         );
+        assert_eq!(usize::try_from(made), Ok(attempts));
         assert_eq!(retried.len(), attempts - 1);
     }
 }
@@ -83,6 +86,6 @@ fn resolve_cancelled_during_backoff_returns_the_reason() {
         failed("connection refused")
     });
     let (result, _) = resolve_with(&mock, &never_cancelled());
-    let reason = CancelReason::Interrupted;
-    assert_eq!(result, Err(EffectError::Cancelled { reason }));
+    let error = CancelReason::Interrupted.into();
+    assert_eq!(result, Err(Cause::EffectFailed { error }));
 }

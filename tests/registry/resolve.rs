@@ -113,11 +113,11 @@ fn list_of_images_is_resolved_in_its_order() {
     // Names of the command line come first, and what fails stops nothing else.
     registry.put_as("latest", samples::distinct(0));
     let first = format!("{at}/first");
-    fs::write(&file, format!("{list}{at}/UPPER\n")).expect("a file");
+    fs::write(&file, format!("{at}/app:missing\n{list}")).expect("a file");
     let output = resolve(path, &[&first, "--keep-tag"]);
     output
-        .assert_status(2)
-        .assert_says("/UPPER\": image name has upper-case");
+        .assert_status(13)
+        .assert_says("/app:missing: not found");
     let digest = digest(&samples::distinct(0));
     assert_eq!(output.stdout, format!("{first}:latest@{digest}\n{tagged}"));
 
@@ -132,6 +132,67 @@ fn list_of_images_is_resolved_in_its_order() {
     resolve(path, &["--keep-tag", "--format=osbuild"])
         .assert_status(2)
         .assert_says("names without tags");
+}
+
+#[test]
+fn list_with_byte_order_mark_and_comments_after_images_is_read() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let at = registry.address();
+    registry.put_as("v1", samples::distinct(1));
+    let file = cache.beside("list");
+    let list = format!("\u{feff}{at}/app:v1 # the first\n\t# none\n#\n{at}/b:v1\t#x\n");
+    fs::write(&file, list).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let output = cache.run(["resolve", "--tls-verify=false", "--file", file]);
+    output.assert_status(0);
+    let digest = digest(&samples::distinct(1));
+    let expected = format!("{at}/app@{digest}\n{at}/b@{digest}\n");
+    assert_eq!(output.stdout, expected);
+}
+
+#[test]
+fn invalid_images_are_all_reported_before_a_registry_is_contacted() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let image = format!("{}/app:v1", registry.address());
+    let file = cache.beside("list").display().to_string();
+    fs::write(&file, format!("{image}\n\n{image}#x\nUPPER/x/y\n")).expect("a file");
+    let args = ["resolve", "--tls-verify=false", "BAD NAME", &image];
+    let output = cache.run([&args[..], &["--file", &file]].concat());
+    output
+        .assert_status(2)
+        .assert_says("error: \"BAD NAME\": ")
+        .assert_says(&format!("error: {file}: line 3: \"{image}#x\": "))
+        .assert_says(&format!("error: {file}: line 4: \"UPPER/x/y\": "));
+    assert_eq!((output.stdout.as_str(), registry.connections()), ("", 0));
+}
+
+#[test]
+fn resolve_json_has_a_line_for_each_image_as_it_was_given() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    registry.put_as("v1", samples::oci_index(2));
+    registry.put_as("single", samples::single_image());
+    let at = registry.address();
+    let images = ["missing", "v1", "single"].map(|tag| format!("docker://{at}/app:{tag}"));
+    let mut args = vec!["resolve", "--tls-verify=false", "--format=json"];
+    args.extend(images.iter().map(String::as_str));
+    let output = cache.run(args);
+    output.assert_status(13);
+    let lines = output.stdout.lines().map(serde_json::from_str);
+    let lines: Vec<serde_json::Value> = lines.map(|it| it.expect("JSON")).collect();
+    let found: Vec<_> = lines
+        .iter()
+        .map(|it| (&it["image"], &it["success"]))
+        .collect();
+    let [missing, v1, single] = images.map(serde_json::Value::from);
+    let expected = [
+        (&missing, &false.into()),
+        (&v1, &true.into()),
+        (&single, &false.into()),
+    ];
+    assert_eq!(found, expected);
+    let kind = &lines[0]["cause"]["effect-failed"]["error"]["command"]["kind"];
+    assert_eq!(kind, "not-found", "{output:?}");
+    assert!(lines[2]["cause"]["not-an-index"].is_object(), "{output:?}");
 }
 
 #[test]

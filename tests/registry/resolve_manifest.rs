@@ -189,6 +189,20 @@ fn failure_of_one_item_writes_nothing() {
 }
 
 #[test]
+fn check_has_status_1_for_outdated_digests_only() {
+    let scene = Scene::new();
+    for (skopeo, words) in [
+        ("--skopeo=/no/skopeo", "command not found"),
+        ("--skopeo=/bin/false", "skopeo failed"),
+    ] {
+        scene.resolve(&[skopeo]).assert_status(1).assert_says(words);
+        let checked = scene.resolve(&["--check", skopeo]);
+        checked.assert_status(2).assert_says(words);
+    }
+    scene.resolve(&["--check"]).assert_status(1);
+}
+
+#[test]
 fn manifest_that_cannot_be_updated_is_refused_unchanged() {
     let scene = Scene::new();
     let manifest = scene.manifest(&scene.old);
@@ -266,7 +280,7 @@ fn manifest_options_are_checked() {
         ),
         (
             vec!["resolve", "--manifest=/no/file"],
-            "/no/file: No such file",
+            "cannot read /no/file: No such file",
         ),
     ] {
         scene.cache.run(args).assert_status(2).assert_says(words);

@@ -156,8 +156,8 @@ fn invalid_verifier_is_a_usage_error_before_anything_is_done() {
             "no-such-program {file}",
             "no-such-program: command not found",
         ),
-        ("/tmp {file}", "/tmp: command not found"),
-        ("/etc/passwd {file}", "/etc/passwd: command not found"),
+        ("/tmp {file}", "/tmp: permission denied"),
+        ("/etc/passwd {file}", "/etc/passwd: permission denied"),
     ] {
         let verifier = format!("--verifier={command}");
         let output = scene.cache.fetch(&[&scene.reference, &verifier]);

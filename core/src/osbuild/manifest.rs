@@ -26,7 +26,7 @@ pub fn parse_manifest(json: &[u8]) -> serde_json::Result<Items> {
     json.end().map(|()| items)
 }
 
-#[derive(Default, serde::Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(expecting = "the sources of an osbuild manifest")]
 struct Sources {
     #[serde(rename = "org.osbuild.skopeo-index")]
@@ -49,7 +49,7 @@ impl<'de> Visitor<'de> for ManifestVisitor {
         f.write_str("an osbuild manifest, or an object of its items")
     }
 
-    /// jq prints `null` for a source that the manifest doesn't use.
+    /// jq prints `null` for what the manifest doesn't have, here and below.
     fn visit_unit<E>(self) -> Result<Items, E> {
         Ok(Items::default())
     }
@@ -59,11 +59,18 @@ impl<'de> Visitor<'de> for ManifestVisitor {
         while let Some(key) = from.next_key::<String>()? {
             let source: Items = match key.as_str() {
                 "sources" => {
-                    let sources: Sources = from.next_value()?;
-                    sources.ours.unwrap_or_default().items
+                    let sources: Option<Sources> = from.next_value()?;
+                    let ours = sources.and_then(|sources| sources.ours);
+                    ours.unwrap_or_default().items
                 }
-                SOURCE => from.next_value::<SourceItems>()?.items,
-                "items" | "digests" => from.next_value()?,
+                SOURCE => {
+                    let ours: Option<SourceItems> = from.next_value()?;
+                    ours.unwrap_or_default().items
+                }
+                "items" | "digests" => {
+                    let items: Option<Items> = from.next_value()?;
+                    items.unwrap_or_default()
+                }
                 other => {
                     // The rest of a manifest, or another source.
                     let known = ["version", "pipelines", "metadata"].contains(&other);

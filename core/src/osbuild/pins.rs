@@ -87,6 +87,12 @@ impl<'j> Pins<'j> {
         &self.items
     }
 
+    /// Digests that are items of other sources of files.
+    #[must_use]
+    pub const fn others(&self) -> &BTreeSet<Digest> {
+        &self.others
+    }
+
     /// Whether the manifest has items of `org.osbuild.skopeo`, which are images of the indexes
     /// and not replaced: osbuild requires that each index lists one of them.
     #[must_use]

@@ -31,7 +31,7 @@ pub enum ReferenceError {
     Location(#[from] StorageLocationError),
     /// The transport is one that skopeo has and this program doesn't.
     #[error("unsupported transport \"{0}\"; expected docker:// or containers-storage:")]
-    Transport(&'static str),
+    Transport(String),
     /// The text is a digest without an image name.
     #[error("a digest needs the name of its image: NAME@sha256:…")]
     NoName,
@@ -40,9 +40,12 @@ pub enum ReferenceError {
     Bracket,
 }
 
-/// Transports of containers-transports(5), and URLs, that are not supported.
+/// Transports of containers-transports(5), and URLs, that are not supported. Their case
+/// matters to skopeo; in another one they are not supported either.
 const OTHER_TRANSPORTS: &[&str] = &[
+    "containers-storage:",
     "dir:",
+    "docker://",
     "docker-archive:",
     "docker-daemon:",
     "http://",
@@ -84,13 +87,12 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        if let Some(other) = OTHER_TRANSPORTS.iter().find(|t| text.starts_with(**t)) {
-            return Err(ReferenceError::Transport(other));
-        }
         let (transport, rest) = if let Some(rest) = text.strip_prefix("docker://") {
             (Some(Transport::Docker), rest)
         } else if let Some(rest) = text.strip_prefix("containers-storage:") {
             (Some(Transport::ContainersStorage), rest)
+        } else if let Some(other) = OTHER_TRANSPORTS.iter().find_map(|t| prefix(text, t)) {
+            return Err(ReferenceError::Transport(other.to_owned()));
         } else {
             (None, text)
         };
@@ -118,6 +120,12 @@ impl FromStr for Reference {
             digest,
         })
     }
+}
+
+/// The start of a text, as it is written there, if it is this one in any case.
+fn prefix<'t>(text: &'t str, start: &str) -> Option<&'t str> {
+    let found = text.get(..start.len());
+    found.filter(|found| found.eq_ignore_ascii_case(start))
 }
 
 impl fmt::Display for Reference {

@@ -41,6 +41,10 @@ fn manifest_without_our_source_has_no_items() {
         json!({}),
         // What jq prints for a missing key.
         json!(null),
+        json!({ "sources": null }),
+        json!({ "sources": { "org.osbuild.skopeo-index": null } }),
+        json!({ "org.osbuild.skopeo-index": null }),
+        json!({ "items": null }),
     ] {
         assert_eq!(keys(&shape), Ok(vec![]), "{shape}");
     }

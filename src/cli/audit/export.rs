@@ -153,11 +153,13 @@ fn write_statements(
             if skipped == 1 { "fetch" } else { "fetches" }
         ));
     }
-    if written == 0 {
-        return Err(CliError::new(
-            ExitStatus::NotFound,
-            "no fetch with a verdict matches (see `audit show`)",
-        ));
+    match (written, args.all) {
+        (0, true) => output::print_stderr("no fetch with a verdict, nothing to export"),
+        (0, false) => {
+            let message = "no fetch with a verdict matches (see `audit show`)";
+            return Err(CliError::new(ExitStatus::NotFound, message));
+        }
+        _ => {}
     }
     Ok(())
 }

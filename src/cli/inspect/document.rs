@@ -11,9 +11,7 @@ use skopeo_index::registry::{GateInputs, RegistryClient};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::{Index, MAX_MANIFEST_SIZE, NotAnIndex};
-use skopeo_index_core::machine::{
-    CacheEntry, Cause, EffectError, ManifestBytes, Method, ObjectStatus,
-};
+use skopeo_index_core::machine::{CacheEntry, Cause, ManifestBytes, Method, ObjectStatus};
 use skopeo_index_core::request::{Reference, Request};
 
 use super::Args;
@@ -25,6 +23,9 @@ use crate::cli::input;
 use crate::cli::output::{self, CliError, of_io};
 use crate::cli::progress::retry_note;
 use crate::cli::{PROGRAM, shell};
+
+/// Says how an argument was read that may have been meant as a file.
+const NO_FILE: &str = "no such file, so it was taken for the name of an image";
 
 /// A document, and what it is.
 pub(super) struct Document {
@@ -53,14 +54,14 @@ impl Document {
 }
 
 /// Reads the document that the argument names. The first that applies: `-` is stdin;
-/// `sha256:…` an object of the cache; a name with a transport an image; the name of a file
-/// that exists that file; anything else an image.
+/// `sha256:…` an object of the cache; a name with a transport an image; a path that starts
+/// with `.` or `/` a file; the name of a file that exists that file; anything else an image.
 pub(super) fn read(args: &Args, cancel: &Arc<CancelToken>) -> Result<Document, CliError> {
     let text = args.object.as_str();
     let usage = |reason: String| CliError::usage(format!("{}: {reason}", quote(text)));
     let path = Path::new(text);
     if text == "-" {
-        return read_file(path, None, cancel);
+        return read_file(path, cancel);
     }
     if text.starts_with("sha256:") {
         let digest = text.parse().map_err(|error| usage(format!("{error}")))?;
@@ -70,20 +71,22 @@ pub(super) fn read(args: &Args, cancel: &Arc<CancelToken>) -> Result<Document, C
                 .hint(Some(hint))
         });
     }
-    let reference = args.images.parse(text);
     let has_transport = text.starts_with("docker://") || text.starts_with("containers-storage:");
-    match reference {
-        Err(reason) if has_transport => Err(usage(reason)),
-        Err(reason) => read_file(path, Some(&reason), cancel),
-        Ok(_) if !has_transport && may_be_a_file(path) => read_file(path, None, cancel),
-        Ok(reference) => {
-            let cached = match reference.digest() {
-                Some(digest) => read_object(digest, &args.cache.0)?,
-                None => None,
-            };
-            cached.map_or_else(|| fetch(&reference, args, cancel), Ok)
-        }
+    if text.starts_with(['.', '/']) || !has_transport && may_be_a_file(path) {
+        return read_file(path, cancel);
     }
+    let reference = args.images.parse(text).map_err(|reason| {
+        let hint = match format!("sha256:{text}").parse::<Digest>() {
+            Ok(_) => "a digest starts with sha256:",
+            Err(_) => NO_FILE,
+        };
+        usage(reason).hint((!has_transport).then(|| hint.to_owned()))
+    })?;
+    let cached = match reference.digest() {
+        Some(digest) => read_object(digest, &args.cache.0)?,
+        None => None,
+    };
+    cached.map_or_else(|| fetch(&reference, args, cancel), Ok)
 }
 
 /// Whether a file, a pipe or something that can't be looked at has this name.
@@ -97,12 +100,8 @@ fn may_be_a_file(path: &Path) -> bool {
     }
 }
 
-/// Reads a file or stdin. `not_an_image` is the reason why its name can't be an image's.
-fn read_file(
-    path: &Path,
-    not_an_image: Option<&str>,
-    cancel: &CancelToken,
-) -> Result<Document, CliError> {
+/// Reads a file or stdin.
+fn read_file(path: &Path, cancel: &CancelToken) -> Result<Document, CliError> {
     let error = match input::read(path, MAX_MANIFEST_SIZE, Some(cancel)) {
         Ok(bytes) => return Ok(bytes.into()),
         Err(error) => error,
@@ -114,15 +113,8 @@ fn read_file(
         let size = path.metadata().map_or(0, |metadata| metadata.len());
         return Ok(Document::too_large(size.max(MAX_MANIFEST_SIZE as u64 + 1)));
     }
-    let text = path.to_string_lossy();
-    let hint = match not_an_image.filter(|_| error.kind() == ErrorKind::NotFound) {
-        _ if format!("sha256:{text}").parse::<Digest>().is_ok() => {
-            Some("a digest starts with sha256:".to_owned())
-        }
-        Some(reason) if !text.starts_with(['.', '/']) => Some(format!("as an image: {reason}")),
-        _ => None,
-    };
-    Err(CliError::file(of_io(&error), path, error).hint(hint))
+    let message = format!("cannot read {}: {error}", input::name(path));
+    Err(CliError::new(of_io(&error), message))
 }
 
 /// Reads an object of the cache, if it is there, and rehashes it.
@@ -181,13 +173,11 @@ fn fetch(
         (AskedBy::Tag, fetched.map(ManifestBytes::from))
     };
     let context = HintContext::new(options, &location, name, by);
-    let bytes = fetched.map_err(|error| {
-        let mut failed = context.error(reference, &error);
-        let is_cancelled = matches!(error, EffectError::Cancelled { .. });
-        if !is_cancelled && reference.to_string() == name.without_tag() {
-            let read_as = "no such file, so it was taken for the name of an image";
-            let hint = failed.hint.map(|hint| format!("{read_as}; {hint}"));
-            failed.hint = hint.or(Some(read_as.to_owned()));
+    let bytes = fetched.map_err(|cause| {
+        let mut failed = context.error(reference, &cause);
+        if cancel.cancelled().is_none() && reference.to_string() == name.without_tag() {
+            let hint = failed.hint.map(|hint| format!("{NO_FILE}; {hint}"));
+            failed.hint = hint.or(Some(NO_FILE.to_owned()));
         }
         failed
     })?;
@@ -200,11 +190,7 @@ fn fetch(
             expected,
             not_an_index,
         };
-        let error = CliError::new(
-            ExitStatus::of_cause(&cause),
-            format!("{reference}: {cause}"),
-        );
-        return Err(error.hint(Some(context.mismatch())));
+        return Err(context.error(reference, &cause));
     }
     let document = Document::from(bytes);
     let reason = document.index.as_ref().err();

@@ -3,16 +3,20 @@
 mod document;
 mod platform;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::index::{Descriptor, Index, MediaTypeOrigin, NotAnIndex, Platform};
+use skopeo_index_core::index::{
+    Descriptor, Index, MediaType, MediaTypeOrigin, NotAnIndex, Platform,
+};
 
 use self::platform::PlatformSelector;
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
 use super::exit::ExitStatus;
 use super::image_args::ImageArgs;
+use super::input;
 use super::options::{EngineArgs, Format, cancel_on_signals};
 use super::output::{self, CliError};
 use super::table::{Table, cell};
@@ -63,7 +67,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             if args.format == Format::Json {
                 print_refusal(&reason, digest, size)?;
             }
-            let message = format!("not an image index: {reason}");
+            let shown = input::name(args.object.as_ref());
+            let message = format!("{shown}: not an image index: {reason}");
             return Err(CliError::new(ExitStatus::NotAnIndex, message).hint(document.hint));
         }
     };
@@ -101,11 +106,30 @@ fn manifest_json(manifest: &Descriptor) -> Value {
     })
 }
 
+/// One value of a manifest at a time: an index may have 90,000 of them.
+struct ManifestList<'i>(&'i Index);
+
+impl Serialize for ManifestList<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.manifests().iter().map(manifest_json))
+    }
+}
+
 fn print_json(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {
-    let manifests: Vec<_> = index.manifests().iter().map(manifest_json).collect();
-    output::json_line(&json!({
-        "digest": digest, "size": size, "mediaType": index.media_type(), "manifests": manifests,
-    }))
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Json<'i> {
+        digest: Digest,
+        manifests: ManifestList<'i>,
+        media_type: MediaType,
+        size: usize,
+    }
+    output::json_line(&Json {
+        digest,
+        manifests: ManifestList(index),
+        media_type: index.media_type(),
+        size,
+    })
 }
 
 fn print_table(index: &Index, digest: Digest, size: usize) -> Result<(), CliError> {

@@ -13,7 +13,7 @@ pub(super) fn map_in_order<I: Sync, T: Send>(
     jobs: NonZeroUsize,
     items: &[I],
     work: impl Fn(usize, &I) -> T + Sync,
-    mut deliver: impl FnMut(T),
+    mut deliver: impl FnMut(&I, T),
 ) {
     let (next, (sender, results)) = (AtomicUsize::new(0), mpsc::channel());
     let drain = |sender: &mpsc::Sender<_>| {
@@ -41,8 +41,9 @@ pub(super) fn map_in_order<I: Sync, T: Send>(
         let (mut waiting, mut position) = (HashMap::new(), 0);
         for (at, result) in results {
             waiting.insert(at, result);
-            while let Some(result) = waiting.remove(&position) {
-                deliver(result);
+            while let (Some(result), Some(item)) = (waiting.remove(&position), items.get(position))
+            {
+                deliver(item, result);
                 position += 1;
             }
         }

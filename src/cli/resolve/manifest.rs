@@ -9,8 +9,9 @@ use skopeo_index_core::request::Request;
 
 use super::super::exit::ExitStatus;
 use super::super::input;
+use super::super::options::cancel_on_signals;
 use super::super::output::{self, CliError};
-use super::{Args, Resolver, map_in_order, with_tag};
+use super::{Args, Resolver, Unresolved, map_in_order, with_tag};
 
 /// Options of an osbuild manifest.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,8 @@ pub(super) struct ManifestArgs {
     /// Replace the digests in the file of --manifest
     #[arg(long)]
     write: bool,
-    /// Exit with 1 if a digest would change
+    /// Exit with 1 if a digest would change, and never for another reason: errors that have no
+    /// status of their own exit with 2
     #[arg(long, conflicts_with = "write")]
     check: bool,
 }
@@ -43,8 +45,29 @@ impl ManifestArgs {
     }
 }
 
+/// Whether the digests of the manifest are those that its tags have now.
+enum Pinned {
+    UpToDate,
+    OutOfDate,
+}
+
+/// Brings a manifest up to date. With --check, status 1 is only that of outdated digests, as
+/// in diff(1).
+pub(super) fn run(args: &Args, path: &Path) -> Result<ExitStatus, CliError> {
+    match (update(args, path), args.manifest.check) {
+        (Ok(Pinned::OutOfDate), true) => Ok(ExitStatus::Other),
+        (Ok(Pinned::OutOfDate | Pinned::UpToDate), _) => Ok(ExitStatus::Success),
+        (Err(error), true) if error.status == ExitStatus::Other => Err(CliError {
+            status: ExitStatus::Usage,
+            ..error
+        }),
+        (Err(error), _) => Err(error),
+    }
+}
+
 /// Prints the changes, and writes them only if every item is resolved.
-pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<ExitStatus, CliError> {
+fn update(args: &Args, path: &Path) -> Result<Pinned, CliError> {
+    let cancel = &*cancel_on_signals(args.images.skopeo.deadline)?;
     let is_pipe = path.metadata().is_ok_and(|metadata| !metadata.is_file());
     if args.manifest.write && (path == Path::new("-") || is_pipe) {
         return Err(CliError::usage("--write needs a file, not stdin or a pipe"));
@@ -63,34 +86,34 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     };
     if requests.is_empty() {
         let text = format!("no items of {SOURCE}, nothing to resolve");
-        display.note(&output::file_error(path, text));
-        return Ok(ExitStatus::Success);
+        display.note(&input::about(path, text));
+        return Ok(Pinned::UpToDate);
     }
     let work = |at, request: &Request| {
         let shown = request.location().reference(request.name());
         resolver.resolve(at, &shown, request.location(), request.name())
     };
     let (mut status, mut new) = (ExitStatus::Success, Vec::new());
-    map_in_order(args.jobs.jobs, &requests, work, |result| match result {
+    map_in_order(args.jobs.jobs, &requests, work, |_, result| match result {
         Ok(resolved) => new.push(resolved.request),
-        Err(error) => {
+        Err(Unresolved { error, .. }) => {
             display.failed(&error);
             status = status.and(error.status);
         }
     });
     if new.len() < requests.len() {
-        return Ok(status);
+        return Err(CliError::silent(status));
     }
     let pairs = || requests.iter().zip(&new);
     let digests = pairs().map(|(old, new)| (old.digest(), new.digest()));
     let replaced = pins.replace(&digests.collect()).map_err(|error| {
         let (PinError::Duplicate(digest) | PinError::Shared(digest)) = error else {
-            return CliError::file(ExitStatus::Usage, path, error);
+            return input::error(path, error);
         };
         let items = pairs().filter(|(old, new)| [old.digest(), new.digest()].contains(&digest));
         let items: Vec<String> = items.map(|(old, _)| old.to_string()).collect();
         let reason = format!("{error} ({}); nothing was written", items.join(", "));
-        CliError::file(ExitStatus::Usage, path, reason)
+        input::error(path, reason)
     })?;
     let changed: Vec<_> = pairs().filter(|(old, new)| old != new).collect();
     for (old, new) in &changed {
@@ -99,18 +122,15 @@ pub(super) fn run(args: &Args, path: &Path, cancel: &CancelToken) -> Result<Exit
     let (count, total) = (changed.len(), requests.len());
     display.note(&format!("{count} of {total} digests changed"));
     if changed.is_empty() {
-        return Ok(ExitStatus::Success);
+        return Ok(Pinned::UpToDate);
     }
     if pins.has_images() {
         display.note("images of org.osbuild.skopeo stay as they are: update them as well");
     }
-    if args.manifest.check {
-        return Ok(ExitStatus::Other);
-    }
     if args.manifest.write {
         write(path, &json, &replaced, cancel)?;
     }
-    Ok(ExitStatus::Success)
+    Ok(Pinned::OutOfDate)
 }
 
 /// Replaces a manifest's file, atomically, unless another process has changed it. A link to

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use skopeo_index::fetch::{self, FetchId};
 use skopeo_index::os::{CancelToken, best_effort};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::quote;
 use skopeo_index_core::index::Index;
+use skopeo_index_core::machine::Cause;
 use skopeo_index_core::request::{
     ImageName, Location, MAX_ITEMS, Reference, Request, StorageLocation, TlsVerify, Transport,
 };
@@ -22,7 +22,7 @@ use super::debug::DebugRunner;
 use super::exit::ExitStatus;
 use super::hint::{AskedBy, HintContext};
 use super::image_args::ImageArgs;
-use super::input;
+use super::input::{self, Inputs};
 use super::options::{JobsArgs, cancel_on_signals};
 use super::output::{self, CliError};
 use super::progress::{Display, ProgressArgs, retry_note};
@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// Images to resolve
     #[arg(value_name = "NAME[:TAG]", required_unless_present_any = ["file", "manifest"])]
     names: Vec<String>,
-    /// File with an image per line; empty lines and lines that start with # are ignored;
+    /// File with an image per line; empty lines and comments, which start with #, are ignored;
     /// - is stdin
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -73,28 +73,27 @@ struct Resolved {
     keep_tag: bool,
 }
 
+/// Why a tag was not resolved, and the error to print.
+struct Unresolved {
+    cause: Box<Cause>,
+    error: CliError,
+}
+
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     if args.keep_tag && matches!(args.format, ResolveFormat::Osbuild) {
         return Err(CliError::usage(
             "--keep-tag: items of an osbuild manifest have names without tags",
         ));
     }
+    let manifest = args.manifest.path()?;
+    let input = manifest.or(args.file.as_deref());
+    args.images.credentials.0.reject_stdin(input)?;
+    if let Some(path) = manifest {
+        return manifest::run(args, path);
+    }
     let cancel = cancel_on_signals(args.images.skopeo.deadline)?;
-    if let Some(path) = args.manifest.path()? {
-        args.images.credentials.0.reject_stdin(Some(path))?;
-        return manifest::run(args, path, &cancel);
-    }
-    args.images
-        .credentials
-        .0
-        .reject_stdin(args.file.as_deref())?;
-    let mut texts = args.names.clone();
-    if let Some(file) = &args.file {
-        texts.extend(read_list(file, &cancel)?);
-    }
-    let images: Vec<_> = texts.iter().map(|text| parse(text, args)).collect();
-    let known = images.iter().flatten();
-    let known = known.map(|(reference, location)| (location, reference.name()));
+    let images = images(args, &cancel)?;
+    let known = images.iter().map(|it| (&it.location, it.reference.name()));
     let login = args.images.log_in(known, &cancel)?;
     let display = args.progress.display(images.len());
     if images.is_empty() {
@@ -107,25 +106,28 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         cancel: &cancel,
     };
     let (mut status, mut items) = (ExitStatus::Success, Map::new());
-    let work = |at, image: &Result<(Reference, Location), CliError>| {
-        let (reference, location) = image.as_ref().map_err(CliError::clone)?;
-        resolver.resolve(at, &reference.to_string(), location, reference.name())
+    let work = |at, image: &Image| {
+        let (shown, name) = (image.reference.to_string(), image.reference.name());
+        resolver.resolve(at, &shown, &image.location, name)
     };
-    map_in_order(args.jobs.jobs, &images, work, |result| match result {
-        // What can't be written is reported at the end.
-        Ok(resolved) => match args.format {
-            ResolveFormat::Reference => best_effort(output::line(&resolved.reference())),
-            ResolveFormat::Json => best_effort(output::json_line(&resolved.json())),
-            ResolveFormat::Osbuild => {
+    map_in_order(args.jobs.jobs, &images, work, |image, result| {
+        match (args.format, &result) {
+            // What can't be written is reported at the end.
+            (ResolveFormat::Json, _) => best_effort(output::json_line(&json(image, &result))),
+            (ResolveFormat::Reference, Ok(resolved)) => {
+                best_effort(output::line(&resolved.reference()));
+            }
+            (ResolveFormat::Osbuild, Ok(resolved)) => {
                 let key = resolved.request.digest().to_string();
                 if let Some(replaced) = items.insert(key, resolved.item())
                     && replaced != resolved.item()
                 {
-                    output::print_stderr(&duplicate_note(&replaced, &resolved));
+                    output::print_stderr(&duplicate_note(&replaced, resolved));
                 }
             }
-        },
-        Err(error) => {
+            (_, Err(_)) => {}
+        }
+        if let Err(Unresolved { error, .. }) = result {
             display.failed(&error);
             status = status.and(error.status);
         }
@@ -136,30 +138,58 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     Ok(status)
 }
 
-/// The images of a list, as many as an osbuild manifest may have.
-fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<String>, CliError> {
+/// The images to resolve, parsed before any registry is contacted.
+fn images(args: &Args, cancel: &CancelToken) -> Result<Vec<Image>, CliError> {
+    let mut inputs = Inputs::new();
+    for text in &args.names {
+        inputs.add("", text, parse(text, args));
+    }
+    if let Some(file) = &args.file {
+        for (line, text) in read_list(file, cancel)? {
+            let at = input::about(file, format_args!("line {line}: "));
+            inputs.add(&at, &text, parse(&text, args));
+        }
+    }
+    inputs.finish()
+}
+
+/// The lines of a list that have an image, as many as an osbuild manifest may have items.
+fn read_list(file: &Path, cancel: &CancelToken) -> Result<Vec<(usize, String)>, CliError> {
     let bytes = input::read_input(file, cancel)?;
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| CliError::file(ExitStatus::Usage, file, "not UTF-8"))?;
-    let lines = text.lines().map(str::trim);
-    let images = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let images: Vec<_> = images.take(MAX_ITEMS + 1).map(str::to_owned).collect();
+    let text = String::from_utf8(bytes).map_err(|_| input::error(file, "not UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let image = |line: &str| {
+        let words = line.split_whitespace();
+        let words = words.take_while(|word| !word.starts_with('#'));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let lines = (1..).zip(text.lines().map(image));
+    let images = lines.filter(|(_, image)| !image.is_empty());
+    let images: Vec<_> = images.take(MAX_ITEMS + 1).collect();
     if images.len() > MAX_ITEMS {
         let reason = format!("more than {MAX_ITEMS} images");
-        return Err(CliError::file(ExitStatus::Usage, file, reason));
+        return Err(input::error(file, reason));
     }
     Ok(images)
 }
 
-/// A reference without a digest, and where it is.
-fn parse(text: &str, args: &Args) -> Result<(Reference, Location), CliError> {
-    let usage = |reason: String| CliError::usage(format!("{}: {reason}", quote(text)));
-    let reference = args.images.parse(text).map_err(usage)?;
+/// An image without a digest, as it was given.
+struct Image {
+    text: String,
+    reference: Reference,
+    location: Location,
+}
+
+fn parse(text: &str, args: &Args) -> Result<Image, String> {
+    let reference = args.images.parse(text)?;
     if reference.digest().is_some() {
-        return Err(usage("the reference has a digest already".to_owned()));
+        return Err("the reference has a digest already".to_owned());
     }
-    let location = args.images.location(&reference);
-    Ok((reference, location))
+    Ok(Image {
+        text: text.to_owned(),
+        location: args.images.location(&reference),
+        reference,
+    })
 }
 
 /// Says that two names have one digest: an item has one name.
@@ -185,11 +215,11 @@ impl Resolver<'_> {
         shown: &str,
         location: &Location,
         name: &ImageName,
-    ) -> Result<Resolved, CliError> {
+    ) -> Result<Resolved, Unresolved> {
         let id = FetchId(at);
         self.display.began(id, shown.to_owned(), "resolving");
         let result = self.fetch(shown, location, name);
-        let status = result.as_ref().err().map(|error| error.status);
+        let status = result.as_ref().err().map(|it| it.error.status);
         let status = status.unwrap_or(ExitStatus::Success);
         self.display.ended(id, status);
         result
@@ -200,7 +230,7 @@ impl Resolver<'_> {
         shown: &str,
         location: &Location,
         name: &ImageName,
-    ) -> Result<Resolved, CliError> {
+    ) -> Result<Resolved, Unresolved> {
         let (images, print) = (&self.args.images, &|text: &str| self.display.note(text));
         let runner = DebugRunner {
             skopeo: &images.skopeo.binary(),
@@ -210,12 +240,13 @@ impl Resolver<'_> {
         let note = |attempt, error: &_| print(&retry_note(shown, attempt, error));
         let bytes = fetch::resolve(&skopeo, location, name, images.retry(), self.cancel, &note);
         let context = HintContext::new(self.options, location, name, AskedBy::Tag);
-        let bytes = bytes.map_err(|error| context.error(shown, &error))?;
-        let index = Index::parse(&bytes).map_err(|reason| {
-            let message = format!("{shown}: not an image index: {reason}");
-            let hint = context.of_not_an_index(&reason);
-            CliError::new(ExitStatus::NotAnIndex, message).hint(hint)
-        })?;
+        let failed = |cause| Unresolved {
+            error: context.error(shown, &cause),
+            cause: Box::new(cause),
+        };
+        let bytes = bytes.map_err(failed)?;
+        let index = Index::parse(&bytes);
+        let index = index.map_err(|reason| failed(Cause::NotAnIndex { reason }))?;
         Ok(Resolved {
             request: Request::new(name.clone(), location.clone(), Digest::of(&bytes)),
             index,
@@ -223,6 +254,17 @@ impl Resolver<'_> {
             keep_tag: self.args.keep_tag,
         })
     }
+}
+
+/// A line of --format json.
+fn json(image: &Image, result: &Result<Resolved, Unresolved>) -> Value {
+    let mut json = match result {
+        Ok(resolved) => resolved.json(),
+        Err(Unresolved { cause, .. }) => json!({ "error": cause.to_string(), "cause": cause }),
+    };
+    json["image"] = image.text.as_str().into();
+    json["success"] = result.is_ok().into();
+    json
 }
 
 /// `NAME:TAG@DIGEST`, with the tag that a name without one has.
