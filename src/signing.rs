@@ -13,8 +13,9 @@ use crate::os::{
     PathContext, PathError, create_secret_file, open_nonblocking, random_bytes, read_all,
 };
 
-/// Limit of a file with a secret key in bytes: longer than any key with its name.
-const MAX_SECRET_FILE: usize = 1024;
+/// Limit of a file with a secret key in bytes: also of keys that can't be used (RSA), so that
+/// the error says so.
+const MAX_SECRET_FILE: usize = 16 << 10;
 
 /// Why a file has no signing key.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,9 @@ pub enum SigningKeyError {
     },
     /// A PEM file has no ECDSA P-256 key.
     #[error(
-        "{}: not an ECDSA P-256 key in PKCS#8; convert one with: openssl pkcs8 -topk8 -nocrypt",
+        "{}: not a secret ECDSA P-256 key in PKCS#8; create one with: openssl genpkey -algorithm \
+         EC -pkeyopt ec_paramgen_curve:P-256; convert one that has another form with: openssl \
+         pkcs8 -topk8 -nocrypt",
         EscapedPath(.path)
     )]
     Pem {

@@ -98,6 +98,19 @@ impl LogFile {
         })
     }
 
+    /// The log that it continues, by its genesis.
+    pub(super) fn previous(&self) -> Result<Option<PreviousLog>, LogError> {
+        let mut lines = self.lines(0, u64::MAX);
+        while let Some(line) = lines.next_line().context("read", &self.path)? {
+            if let LogLine::Line(line) = line
+                && let Some((_, previous)) = parse_genesis(line)
+            {
+                return Ok(previous);
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether this log, or one that it continues, extends that of a checkpoint. Rotated logs
     /// are read back to the checkpoint's.
     fn is_extension(&self, mut tree: LogTree, earlier: &Checkpoint) -> Result<bool, LogError> {

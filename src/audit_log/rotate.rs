@@ -12,13 +12,14 @@
 //! step 1, the next writer or rotation does the other steps; one in step 0 may leave LOG.next,
 //! which the next rotation removes.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{IFlags, ioctl_getflags};
-use skopeo_index_core::audit::{Checkpoint, FileName, PreviousLog, Rotation, RunId};
+use skopeo_index_core::audit::{Checkpoint, FileName, LogId, PreviousLog, Rotation, RunId};
 
 use super::LogError;
 use super::end::{LogEnd, genesis};
@@ -39,6 +40,34 @@ impl LogFile {
         fs::remove_file(next_path).context("remove", next_path)?;
         LogFile::create(next_path)?;
         Ok(fs::remove_file(next_path).context("remove", next_path)?)
+    }
+
+    /// The name LOG.N, where N is the log's number in its chain, or the first one after it
+    /// that is free. The name of a log that was moved away is not used again.
+    pub(super) fn default_name(&self, path: &Path, log: &LogId) -> Result<FileName, LogError> {
+        let operation = "make a name for the rotated log of";
+        let stem = path.file_name().and_then(OsStr::to_str);
+        let not_utf8 = || io::Error::other("its name is not UTF-8; use --to");
+        let stem = stem.ok_or_else(not_utf8).context(operation, path)?;
+        let previous = self.previous()?.and_then(|previous| {
+            let number = previous
+                .file
+                .as_str()
+                .strip_prefix(stem)?
+                .strip_prefix('.')?;
+            number.parse::<u64>().ok()
+        });
+        let first = previous.map_or(0, |n| n.saturating_add(1));
+        for number in first.max(log.number())..=u64::MAX {
+            let name = FileName::try_from(format!("{stem}.{number}"));
+            let name = name.map_err(io::Error::other).context(operation, path)?;
+            let taken = path.with_file_name(name.as_str()).symlink_metadata();
+            if taken.is_err() {
+                return Ok(name);
+            }
+        }
+        let no_number = io::Error::other("no number is left; use --to");
+        Err(PathError::new(operation, path, no_number).into())
     }
 
     /// Does what is left of a rotation of this log, whose last record is written. Returns its

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  DIR/tile/entries/x000/…  DIR/tile/0/x000/…     durable first
-//!  DIR/checkpoint                                 then what they add up to
+//!  DIR/checkpoint                                 then what they add up to, alone
 //!  DIR/.tmp/                                      files before their names; locked
 //! ```
 //!
@@ -23,7 +23,7 @@ use super::checkpoint::read_replaced_checkpoint;
 use super::{ReadError, read_intact_log, sync_log};
 use crate::os::{
     PathContext, PathError, allow_unsyncable, best_effort, for_each_in_parallel, open_nofollow,
-    open_regular, parent_dir, replace_file, sync_dir, try_acquire,
+    open_regular, parent_dir, sync_dir, try_acquire,
 };
 use crate::signing::{SigningKey, sign_checkpoint};
 
@@ -89,7 +89,8 @@ pub fn write_tiles(
     writer.finish().map_err(failed)?;
     sync_log(log)?;
     let saved = sign_checkpoint(key, checkpoint.clone()).map_err(failed)?;
-    replace_file(&dir.join("checkpoint"), saved.to_string().as_bytes()).map_err(failed)?;
+    let written = writer.write(dir.join("checkpoint"), saved.to_string().as_bytes());
+    written.and_then(|()| writer.finish()).map_err(failed)?;
     writer.remove_partial_tiles();
     Ok(checkpoint)
 }
@@ -103,7 +104,8 @@ fn write_changed(
 ) -> Result<(), TilesError> {
     let unreadable = |error: io::Error| ReadError::from(PathError::new("read", log, error));
     let mut take = |tile: Tile| -> Result<(), TilesError> {
-        Ok(writer.write(&tile).context("write tiles to", writer.dir)?)
+        let written = writer.write_tile(&tile);
+        Ok(written.context("write tiles to", writer.dir)?)
     };
     let file = open_regular(log).map_err(unreadable)?;
     let mut lines = LineReader::new(BufReader::with_capacity(1 << 18, file));
@@ -151,11 +153,16 @@ impl TileWriter<'_> {
         self.temporary.join(position.to_string())
     }
 
-    fn write(&mut self, tile: &Tile) -> io::Result<()> {
-        fs::write(self.temporary(self.batch.len()), tile.bytes())?;
-        self.batch.push(self.dir.join(tile.to_string()));
+    fn write_tile(&mut self, tile: &Tile) -> io::Result<()> {
         let partial = tile.partial_tiles();
         self.full.extend(partial.map(|path| self.dir.join(path)));
+        self.write(self.dir.join(tile.to_string()), tile.bytes())
+    }
+
+    /// Writes a file that gets its name with its batch.
+    fn write(&mut self, name: PathBuf, bytes: &[u8]) -> io::Result<()> {
+        fs::write(self.temporary(self.batch.len()), bytes)?;
+        self.batch.push(name);
         if self.batch.len() == BATCH_FILES {
             self.publish()?;
         }
@@ -184,7 +191,8 @@ impl TileWriter<'_> {
     /// Makes the last files and all names durable.
     fn finish(&mut self) -> io::Result<()> {
         self.publish()?;
-        self.dirs.iter().try_for_each(|dir| sync_dir(dir))?;
+        let dirs = std::mem::take(&mut self.dirs);
+        dirs.iter().try_for_each(|dir| sync_dir(dir))?;
         // The directory itself may be new.
         allow_unsyncable(sync_dir(parent_dir(self.dir)))
     }

@@ -115,14 +115,15 @@ impl<'c> LogWriter<'c> {
         Err(self.current().broken("rotated again and again"))
     }
 
-    /// Ends the log, and keeps it as `file` in its directory. A new log at its path continues
+    /// Ends the log, and keeps it in its directory, as `file` or as LOG.N after N - 1
+    /// rotations. A new log at its path continues
     /// it. Completes a rotation that was interrupted. Returns the ended log's final
     /// checkpoint, and the name that it is kept at.
     ///
     /// # Errors
     /// Where the log is broken, the file exists, or the system refuses. Until the log's last record is written,
     /// the log is as before; afterwards, the next writer or rotation completes it.
-    pub fn rotate(&self, file: FileName) -> Result<(Checkpoint, FileName), LogError> {
+    pub fn rotate(&self, file: Option<FileName>) -> Result<(Checkpoint, FileName), LogError> {
         let (mut state, log) = (self.state(), self.current());
         log.check_unbroken()?;
         let _lock = self.lock(&log, &mut state)?;
@@ -133,14 +134,20 @@ impl<'c> LogWriter<'c> {
             Some(rotation) => rotation,
             None => {
                 let real = log.real_path()?.unwrap_or_else(|| log.path.clone());
+                let file = match file {
+                    Some(file) => file,
+                    None => log.default_name(&real, &end.log)?,
+                };
                 let (kept, next) = names(&real, &file)?;
                 let operation = "keep the rotated log as";
                 match kept.symlink_metadata() {
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(PathError::new(operation, &kept, error).into()),
                     Ok(_) => {
-                        let taken =
-                            io::Error::new(ErrorKind::AlreadyExists, "a file has this name");
+                        let taken = io::Error::new(
+                            ErrorKind::AlreadyExists,
+                            "a file has this name; choose another one with --to",
+                        );
                         return Err(PathError::new(operation, &kept, taken).into());
                     }
                 }

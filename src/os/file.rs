@@ -1,9 +1,9 @@
 //! Files and directories.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -150,9 +150,12 @@ impl<'p> NewFile<'p> {
             }
             existing => existing.ok(),
         };
-        let mut builder = tempfile::Builder::new();
-        let builder = builder.permissions(Permissions::from_mode(0o666));
-        let file = builder.tempfile_in(parent_dir(path))?;
+        // Unlike `tempfile_in`, its errors don't name the temporary file.
+        let file = tempfile::Builder::new().make_in(parent_dir(path), |temporary| {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o666);
+            options.open(temporary)
+        })?;
         if let Some(existing) = existing {
             // Only root may give a file away.
             best_effort(fchown(
@@ -170,7 +173,7 @@ impl<'p> NewFile<'p> {
     /// # Errors
     /// Those of write(2).
     pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        self.file.as_file_mut().write_all(bytes)
     }
 
     /// Gives it its name.

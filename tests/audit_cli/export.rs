@@ -123,6 +123,13 @@ fn key_that_cannot_sign_envelopes_is_a_usage_error() {
     for refused in [
         of_curve("P-384"),
         openssl(&["genpkey", "-algorithm", "ED25519"]),
+        openssl(&[
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+        ]),
         openssl(&["ec", "-in", &p256]),
         openssl(&["pkey", "-in", &p256, "-pubout"]),
         b"-----BEGIN PRIVATE KEY-----\n".to_vec(),

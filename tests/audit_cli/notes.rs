@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use skopeo_index::signing::{SigningKey, is_valid_signature};
 use skopeo_index_core::audit::{KeyError, Note, SavedCheckpoint, VerifierKeys};
 use test_support::program::harness::Cache;
@@ -12,7 +12,8 @@ use test_support::program::harness::Cache;
 use crate::{python, record, saved};
 
 /// A key and a note of c2sp.org/signed-note.
-const EXAMPLE_KEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+pub(crate) const EXAMPLE_KEY: &str =
+    "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
 const EXAMPLE: &str = "This is an example message.
 
 — example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=
@@ -156,6 +157,12 @@ fn keygen_creates_a_private_file_and_replaces_none() {
         .assert_status(1)
         .assert_says("exists");
     assert_eq!(fs::read_to_string(&scene.secret).expect("a key"), before);
+    // Without a name, the verifier key is printed again.
+    let printed = scene.cache.run(["audit", "keygen", &scene.secret]);
+    printed.assert_status(0);
+    assert_eq!(printed.stdout.trim_end(), scene.key);
+    let missing = scene.cache.run(["audit", "keygen", "/nowhere"]);
+    missing.assert_status(2).assert_says("--name");
     let invalid = ["audit", "keygen", "/nowhere", "--name", "a b"];
     scene
         .cache
@@ -181,10 +188,25 @@ fn checkpoint_is_refused_unless_a_given_key_has_signed_it() {
         "{output:#?}"
     );
     let unknown = ["--key", EXAMPLE_KEY];
-    scene
-        .verify(&unknown)
-        .assert_status(16)
-        .assert_says("not signed by any");
+    let assert_refused = |args: &[&str], why: &str| {
+        let output = scene.verify(args);
+        output.assert_status(16);
+        let refused = format!("the checkpoint is refused: {why}");
+        assert!(output.stdout.contains(&refused), "{output:#?}");
+        let output = scene.verify(&[args, &["--format=json"]].concat());
+        let lines = output.stdout.lines();
+        let lines: Vec<Value> = lines
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let signature = json!({ "checked": true, "signers": [] });
+        let [finding, result] = &lines[..] else {
+            panic!("{output:#?}");
+        };
+        assert_eq!(finding["kind"], "refused-checkpoint");
+        let found = (&result["intact"], &result["signature"]);
+        assert_eq!(found, (&json!(false), &signature));
+    };
+    assert_refused(&unknown, "not signed by any");
     scene
         .verify(&[&key[..], &unknown].concat())
         .assert_status(0);
@@ -217,20 +239,14 @@ fn checkpoint_is_refused_unless_a_given_key_has_signed_it() {
     let note = scene.text();
     let (text, signature) = note.split_once("\n\n").expect("a note");
     fs::write(&scene.checkpoint, format!("{text}\n")).expect("a file");
-    scene
-        .verify(&key)
-        .assert_status(16)
-        .assert_says("not signed");
+    assert_refused(&key, "not signed");
     // A valid signature, of another text.
     fs::write(
         &scene.checkpoint,
         format!("{}\n\n{signature}", text.replacen("\n5\n", "\n4\n", 1)),
     )
     .expect("a file");
-    scene
-        .verify(&key)
-        .assert_status(16)
-        .assert_says("not valid");
+    assert_refused(&key, "the signature of example.com/builds is not valid");
     for malformed in [format!("{text}\n{signature}"), note.replace('\n', "\r\n")] {
         fs::write(&scene.checkpoint, malformed).expect("a file");
         scene

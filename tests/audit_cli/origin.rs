@@ -133,6 +133,7 @@ fn checkpoint_file_that_cannot_be_replaced_is_refused_before_the_run() {
     for to in [&empty, &log, &dir, "/dev/null", "/nowhere/checkpoint"] {
         let output = try_record(&cache, "log", 1..2, &["--checkpoint", to]);
         output.assert_status(2).assert_says(to);
+        assert!(!output.stderr.contains(" at path "), "{output:?}");
         assert_eq!(lines(&log), before, "{to}");
     }
     assert_eq!(fs::read(&empty).expect("a file"), b"");

@@ -7,6 +7,7 @@ use skopeo_index_core::audit::leaf_hash;
 use skopeo_index_core::digest::Digest;
 use test_support::program::harness::{Cache, RunOutput};
 
+use crate::notes::EXAMPLE_KEY;
 use crate::{record, saved};
 
 /// A log that is gone, its key, and what was kept of it.
@@ -24,6 +25,8 @@ struct Scene {
     /// The lines of records 2 and 3, in files.
     records: [String; 2],
     leaf_hash: String,
+    /// The secret key's file.
+    key_file: String,
 }
 
 impl Scene {
@@ -64,6 +67,7 @@ impl Scene {
             consistency,
             records,
             leaf_hash,
+            key_file: secret,
         }
     }
 
@@ -104,7 +108,19 @@ fn inclusion_proof_is_checked_without_the_log() {
     by(&old, &["--record", record])
         .assert_status(16)
         .assert_says("another size");
-    by(&checkpoint, &["--leaf-hash", "x"]).assert_status(2);
+    by(&checkpoint, &["--leaf-hash", "x"])
+        .assert_status(2)
+        .assert_says("expected 64 digits");
+    // The file that is at fault is named.
+    by(&checkpoint, &["--record", &scene.key_file])
+        .assert_status(16)
+        .assert_says(&format!("error: {}: invalid record", scene.key_file));
+    let other_key = ["--key", EXAMPLE_KEY, "--format=json"];
+    let refused = by(&other_key, &["--record", record]);
+    refused.assert_status(16).assert_says(&scene.inclusion);
+    let check: Value = serde_json::from_str(&refused.stdout).expect("JSON");
+    assert_eq!(check["intact"], false);
+    assert_eq!(check["signature"]["signers"], serde_json::json!([]));
 }
 
 #[test]

@@ -139,10 +139,16 @@ fn rotate_of_missing_log_or_to_another_directory_is_refused() {
     log.0.run(["audit", "rotate", &missing]).assert_status(13);
     assert!(!log.path("missing").exists());
     let path = log.text("log");
-    let to = log.0.beside("elsewhere").display().to_string();
-    log.0
-        .run(["audit", "rotate", &path, "--to", &to])
-        .assert_status(2);
+    for to in [
+        &log.0.beside("elsewhere").display().to_string(),
+        "..",
+        "./old",
+    ] {
+        log.0
+            .run(["audit", "rotate", &path, "--to", to])
+            .assert_status(2)
+            .assert_says(to);
+    }
     log.0
         .run(["audit", "rotate", &path, "--to", "log"])
         .assert_status(1);
@@ -150,6 +156,47 @@ fn rotate_of_missing_log_or_to_another_directory_is_refused() {
         .run(["audit", "rotate", &path, "--to", "old"])
         .assert_status(0);
     assert!(log.path("old").exists());
+    log.0
+        .run(["audit", "rotate", &path, "--to", "old"])
+        .assert_status(1)
+        .assert_says("a file has this name");
+}
+
+#[test]
+fn rotate_to_a_path_in_the_directory_of_the_log_however_it_is_written() {
+    let log = Log::new();
+    let (path, dir) = (log.text("log"), log.text(""));
+    for (n, (path, to)) in [
+        (path.as_str(), "./x"),
+        ("log", &format!("{dir}/y")),
+        ("./log", "../logs/z"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut rotate = log.0.command(["audit", "rotate", path, "--to", to]);
+        rotate.current_dir(&dir);
+        RunOutput::from(rotate.output().expect("the binary")).assert_status(0);
+        assert_eq!(fs::read_dir(&dir).expect("a directory").count(), n + 2);
+    }
+}
+
+#[test]
+fn logs_given_in_the_order_of_their_names_are_refused_with_the_right_order() {
+    let log = Log::new();
+    for _ in 0..10 {
+        log.rotate(&[]).assert_status(0);
+    }
+    let logs = ["log.1", "log.10", "log.2"].map(|name| log.text(name));
+    let verified = log.0.run(["audit", "verify", &logs[0], &logs[1], &logs[2]]);
+    verified.assert_status(16);
+    let advice = "in the order of their rotations, LOG.2 before LOG.10";
+    assert!(verified.stdout.contains(advice), "{verified:?}");
+    let verified = log.0.run(["audit", "verify", &log.text("log"), &logs[0]]);
+    assert!(
+        verified.stdout.contains("the current log last"),
+        "{verified:?}"
+    );
 }
 
 #[test]

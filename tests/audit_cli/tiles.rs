@@ -196,6 +196,8 @@ fn tiles_run_killed_at_any_call_leaves_a_complete_checkpoint_and_is_repeated() {
         let output = wrap(&strace, &command(&dir)).output().expect("strace");
         let killed = files(&dir);
         assert_complete(&killed);
+        let is_temporary = |path: &String| path.contains(".tmp");
+        assert!(!killed.keys().any(is_temporary), "{:?}", killed.keys());
         let is_old = killed["checkpoint"] == old_files["checkpoint"];
         assert!(is_old || killed["checkpoint"] == new_files["checkpoint"]);
         let after = run(&dir);

@@ -32,7 +32,7 @@ fn rotate(log: &Path, to: &str) -> Checkpoint {
     let cancel = never_cancelled();
     let to = FileName::try_from(to.to_owned()).expect("a name");
     let log = LogWriter::open(log, &cancel).expect("a log");
-    log.rotate(to).expect("a rotation").0
+    log.rotate(Some(to)).expect("a rotation").0
 }
 
 /// A log with a saved checkpoint.

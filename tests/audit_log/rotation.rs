@@ -7,7 +7,9 @@ use std::thread;
 
 use serde_json::Value;
 use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_logs};
-use skopeo_index_core::audit::{Checkpoint, FileName, FindingKind, KeepObjects, Labels, Severity};
+use skopeo_index_core::audit::{
+    Checkpoint, FileName, FindingKind, KeepObjects, Labels, LogId, Severity,
+};
 use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::{lines, rechain, unseal, verify};
 use test_support::loopback::run;
@@ -30,7 +32,7 @@ fn run_once(path: &Path) {
 
 fn rotate(path: &Path, to: &str) -> Result<Checkpoint, LogError> {
     let cancel = never_cancelled();
-    let rotated = LogWriter::open(path, &cancel)?.rotate(name(to))?;
+    let rotated = LogWriter::open(path, &cancel)?.rotate(Some(name(to)))?;
     assert_eq!(rotated.1, name(to));
     Ok(rotated.0)
 }
@@ -352,6 +354,26 @@ fn log_rotated_while_two_writers_append_verifies() {
     let count = |log: &PathBuf| lines(&fs::read(log).expect("a log")).len();
     let count: usize = logs.iter().map(count).sum();
     assert_eq!(count, 2 * (2 * RUNS + 1) + 1 + 2 * ROTATIONS);
+}
+
+#[test]
+fn rotated_log_is_named_by_the_number_of_its_rotation_though_earlier_ones_were_moved() {
+    let cancel = never_cancelled();
+    for origin in [None, Some("example.com/builds")] {
+        let origin = origin.map(|origin| LogId::try_from(origin.to_owned()).expect("an origin"));
+        let (dir, path) = log_path();
+        for n in 1..=12 {
+            let log = LogWriter::open(&path, &cancel).expect("a log");
+            let log = log.with_origin(origin.clone());
+            record_empty_run(&log).expect("records");
+            let kept = log.rotate(None).expect("a rotation").1;
+            assert_eq!(kept, name(&format!("log.{n}")));
+            fs::rename(dir.path().join(kept.as_str()), dir.path().join("moved")).expect("a log");
+        }
+        fs::write(dir.path().join("log.13"), "").expect("a file");
+        let log = LogWriter::open(&path, &cancel).expect("a log");
+        assert_eq!(log.rotate(None).expect("a rotation").1, name("log.14"));
+    }
 }
 
 /// As logrotate's `copytruncate` does it.

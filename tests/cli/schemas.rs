@@ -278,7 +278,9 @@ impl Outputs {
             verify(status, &[&changed]);
         }
         save("rotated", &["rotate", log]);
-        verify(16, &[log, &format!("{log}.1")]);
+        let kept = format!("{log}.1");
+        verify(16, &[log, &kept]);
+        self.run(cache, 0, &["audit", "show", &kept, log]);
     }
 }
 

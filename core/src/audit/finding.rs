@@ -2,6 +2,7 @@
 
 use super::contradiction::Contradiction;
 use super::id::{LogId, RunId, Timestamp};
+use super::note::SignatureError;
 use super::record::RecordError;
 use super::rotation::FileName;
 use crate::digest::Digest;
@@ -137,6 +138,9 @@ pub enum FindingKind {
     /// A line at the end is torn, with this length in bytes.
     #[error("the last line is torn ({0} bytes); the next run names it and continues")]
     TornLine(u64),
+    /// No trusted key has signed the checkpoint, so that the log was not compared with it.
+    #[error("the checkpoint is refused: {0}")]
+    RefusedCheckpoint(SignatureError),
     /// The checkpoint is of another log.
     #[error("the checkpoint is of another log, {}", .0.as_str())]
     ForeignCheckpoint(LogId),
@@ -259,6 +263,7 @@ classify! {
     Self::Invocation { .. } => "invocation", Broken;
     Self::ReusedRun(_) => "reused-run", Broken;
     Self::ImplausibleTime(_) => "implausible-time", Broken;
+    Self::RefusedCheckpoint(_) => "refused-checkpoint", Broken;
     Self::ForeignCheckpoint(_) => "foreign-checkpoint", Broken;
     Self::RewrittenLog(_) => "rewritten-log", Broken;
 }

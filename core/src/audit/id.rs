@@ -75,7 +75,13 @@ impl LogId {
     /// Whether no rotation made this id.
     #[must_use]
     pub fn is_first(&self) -> bool {
-        self.split_rotation().1 == 1
+        self.number() == 1
+    }
+
+    /// The number of the log in its chain, from 1; 1 for a random id.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.split_rotation().1
     }
 
     /// The origin of the chain's first log, and this log's number in the chain.

@@ -89,6 +89,11 @@ impl TryFrom<String> for FileName {
     }
 }
 
+const NOT_ROTATED: &str = "that one was not rotated (give the current log last)";
+
+const OTHER_NEXT: &str = "that one is continued by another log (give logs in the order of their \
+                          rotations, LOG.2 before LOG.10)";
+
 impl Verifier {
     /// Ends a log's file, and begins that of the log that continues it. `torn` is the length of
     /// the bytes after the last newline.
@@ -156,10 +161,10 @@ impl Verifier {
                 kinds.push(FindingKind::UncheckedPrevious(previous.log.clone()));
             }
             (Some((_, None)), _) => {
-                kinds.push(FindingKind::Succession("that one was not rotated"));
+                kinds.push(FindingKind::Succession(NOT_ROTATED));
             }
             (Some((_, Some(rotation))), _) if rotation.next != *log => {
-                kinds.push(FindingKind::Succession("that one names another log"));
+                kinds.push(FindingKind::Succession(OTHER_NEXT));
             }
             (Some((checkpoint, Some(rotation))), previous) => {
                 if previous != Some(&PreviousLog::new(rotation.file, checkpoint)) {

@@ -1,9 +1,10 @@
 //! `skopeo-index audit keygen`, `audit checkpoint` and `audit tiles`.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use skopeo_index::audit_log::{TilesError, read_intact_log, sync_log, write_tiles};
-use skopeo_index::signing::{SigningKey, sign_checkpoint};
+use skopeo_index::signing::{SigningKey, SigningKeyError, sign_checkpoint};
 use skopeo_index_core::audit::{Checkpoint, KeyName, SavedCheckpoint};
 
 use super::trust::SigningArgs;
@@ -12,18 +13,27 @@ use crate::cli::output::{self, CliError};
 
 /// Create a key that checkpoints are signed with, and print its verifier key
 ///
-/// The name should be the log's origin (see `fetch --origin`).
+/// The name should be the log's origin (see `fetch --origin`). Without --name, prints the
+/// verifier key of an existing key.
 #[derive(Debug, clap::Args)]
 pub(super) struct KeygenArgs {
-    /// File for the secret key, which must not exist
+    /// File for the secret key, which must not exist with --name
     file: PathBuf,
     /// Name of the key, such as example.com/builds
     #[arg(long)]
-    name: KeyName,
+    name: Option<KeyName>,
 }
 
 pub(super) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
-    let key = SigningKey::create(args.name.clone(), &args.file)?;
+    let key = match &args.name {
+        Some(name) => SigningKey::create(name.clone(), &args.file)?,
+        None => SigningKey::read(&args.file).map_err(|error| match error {
+            SigningKeyError::Io(error) if error.is(ErrorKind::NotFound) => {
+                CliError::usage(format!("{error}; to create a key, give it a --name"))
+            }
+            error => error.into(),
+        })?,
+    };
     output::line(&key.verifier_key().to_string())
 }
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use serde_json::json;
 use skopeo_index_core::audit::{
     Checkpoint, ConsistencyProof, InclusionProof, Proof, ProofError, SavedCheckpoint,
+    SignatureError,
 };
 use skopeo_index_core::escape::Escaped;
 
-use super::trust::{Trust, read_checkpoint, read_proof};
+use super::trust::{SignatureCheck, Trust, read_checkpoint, read_proof};
 use super::verify::Args;
 use crate::cli::exit::ExitStatus;
 use crate::cli::options::Format;
@@ -26,11 +27,14 @@ pub(super) fn check(file: &Path, args: &Args) -> Result<(), CliError> {
     let (of, trusted) = given
         .as_ref()
         .map_or((file, found), |(of, given)| (of, given));
-    let signature = trust.check(of, trusted)?;
-    let result = match &proof {
-        _ if trusted.checkpoint() != found.checkpoint() => Err(ProofError::Mismatch),
-        Proof::Inclusion(proof) => check_inclusion(proof, args)?,
-        Proof::Consistency(proof) => check_consistency(proof, &trust, args)?,
+    let signature = trust.check(trusted);
+    let result = match (&proof, &signature) {
+        (_, SignatureCheck::Refused(error)) => Err(refused(of, error)),
+        _ if trusted.checkpoint() != found.checkpoint() => {
+            Err((file, ProofError::Mismatch.to_string()))
+        }
+        (Proof::Inclusion(proof), _) => check_inclusion(file, proof, args)?,
+        (Proof::Consistency(proof), _) => check_consistency(file, proof, &trust, args)?,
     };
     let Checkpoint { origin, size, .. } = found.checkpoint();
     let origin = origin.as_str();
@@ -48,7 +52,7 @@ pub(super) fn check(file: &Path, args: &Args) -> Result<(), CliError> {
         Format::Json => output::json_line(&json!({
             "record": record.filter(|_| result.is_ok()),
             "log": origin, "records": size, "signature": signature.json(),
-            "intact": result.is_ok(), "error": result.as_ref().err().map(ToString::to_string),
+            "intact": result.is_ok(), "error": result.as_ref().err().map(|(_, error)| error),
         }))?,
         Format::Text if result.is_ok() => {
             output::line(&proven)?;
@@ -56,40 +60,59 @@ pub(super) fn check(file: &Path, args: &Args) -> Result<(), CliError> {
         }
         Format::Text => {}
     }
-    result
-        .map_err(|error| CliError::file(ExitStatus::AuditBroken, file, Escaped(&error.to_string())))
+    result.map_err(|(file, error)| CliError::file(ExitStatus::AuditBroken, file, Escaped(&error)))
 }
 
-fn check_inclusion(
+/// Whether something is proved, or the file that is at fault and why.
+type Checked<'f> = Result<(), (&'f Path, String)>;
+
+fn refused<'f>(file: &'f Path, error: &SignatureError) -> (&'f Path, String) {
+    (file, format!("the checkpoint is refused: {error}"))
+}
+
+fn check_inclusion<'f>(
+    file: &'f Path,
     proof: &InclusionProof,
-    args: &Args,
-) -> Result<Result<(), ProofError>, CliError> {
+    args: &'f Args,
+) -> Result<Checked<'f>, CliError> {
     if args.checkpoint.is_none() && args.keys.is_empty() {
         return Err(CliError::usage(
             "an inclusion proof needs --checkpoint or --key: its own checkpoint proves nothing",
         ));
     }
-    match (&args.record, args.leaf_hash) {
+    let (record, checked) = match (&args.record, args.leaf_hash) {
         (Some(record), _) => {
             let line = read_proof(record)?;
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            Ok(proof.check_record(line).map(drop))
+            (record.as_path(), proof.check_record(line).map(drop))
         }
-        (None, Some(leaf_hash)) => Ok(proof.check(*leaf_hash.as_bytes())),
-        (None, None) => Err(CliError::usage(
-            "an inclusion proof needs --record or --leaf-hash",
-        )),
-    }
+        (None, Some(leaf_hash)) => (file, proof.check(*leaf_hash.as_bytes())),
+        (None, None) => {
+            return Err(CliError::usage(
+                "an inclusion proof needs --record or --leaf-hash",
+            ));
+        }
+    };
+    Ok(checked.map_err(|error| match error {
+        ProofError::Record(_) => (record, error.to_string()),
+        _ => (file, error.to_string()),
+    }))
 }
 
-fn check_consistency(
+fn check_consistency<'f>(
+    file: &'f Path,
     proof: &ConsistencyProof,
     trust: &Trust,
-    args: &Args,
-) -> Result<Result<(), ProofError>, CliError> {
+    args: &'f Args,
+) -> Result<Checked<'f>, CliError> {
     let from = args.from.as_deref();
     let from = from.ok_or_else(|| CliError::usage("a consistency proof needs --from"))?;
     let old: SavedCheckpoint = read_checkpoint(from)?;
-    trust.check(from, &old)?;
-    Ok(proof.check(old.checkpoint()))
+    Ok(match trust.check(&old) {
+        SignatureCheck::Refused(error) => Err(refused(from, &error)),
+        SignatureCheck::SignedBy(_) | SignatureCheck::NotChecked => {
+            let checked = proof.check(old.checkpoint());
+            checked.map_err(|error| (file, error.to_string()))
+        }
+    })
 }

@@ -20,7 +20,7 @@ use crate::cli::output::{self, CliError};
 pub(super) struct Args {
     /// The log
     file: PathBuf,
-    /// Name that the log is kept at, in its directory [default: the first free FILE.N]
+    /// Name that the log is kept at, in its directory [default: FILE.N after N - 1 rotations]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 }
@@ -32,10 +32,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .context("read", log)
         .map_err(ReadError::from)?;
     let cancel = cancel_on_signals(None)?;
-    let name = match &args.to {
-        Some(to) => kept_name(log, to)?,
-        None => first_free_name(log)?,
-    };
+    let name = args.to.as_deref().map(|to| kept_name(log, to));
+    let name = name.transpose()?;
     let (checkpoint, kept) = LogWriter::open(log, &cancel)?.rotate(name)?;
     output::print_stderr(&format!(
         "{}: rotated after {} records, kept as {}",
@@ -48,33 +46,16 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 
 /// The name in `--to`, which is in the directory of the log: the file is linked, not copied.
 fn kept_name(log: &Path, to: &Path) -> Result<FileName, CliError> {
-    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty());
-    if dir.is_some_and(|dir| Some(dir) != log.parent()) {
-        return Err(CliError::usage("--to must be in the directory of the log"));
+    let unusable = |reason: &str| CliError::usage(format!("--to {}: {reason}", EscapedPath(to)));
+    let (Some(name), Some(dir)) = (to.file_name(), to.parent()) else {
+        return Err(unusable("not the name of a file"));
+    };
+    let log = fs::canonicalize(log).context("resolve", log)?;
+    let is_bare = dir.as_os_str().is_empty();
+    if !is_bare && fs::canonicalize(dir).ok().as_deref() != log.parent() {
+        return Err(unusable("not in the directory of the log"));
     }
-    file_name(to, "")
-}
-
-fn first_free_name(log: &Path) -> Result<FileName, CliError> {
-    let log = fs::canonicalize(log).context("read", log);
-    let log = log.map_err(ReadError::from)?;
-    for n in 1_u32.. {
-        let name = file_name(&log, &format!(".{n}"))?;
-        if log
-            .with_file_name(name.as_str())
-            .symlink_metadata()
-            .is_err()
-        {
-            return Ok(name);
-        }
-    }
-    Err(CliError::usage("no free name for the log: use --to"))
-}
-
-/// The last component of a path, and a suffix.
-fn file_name(path: &Path, suffix: &str) -> Result<FileName, CliError> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| CliError::usage("the name of the log is not UTF-8: use --to"))?;
-    let name = FileName::try_from(format!("{name}{suffix}"));
-    name.map_err(|error| CliError::usage(error.to_string()))
+    let name = name.to_str().ok_or_else(|| unusable("not UTF-8"))?;
+    let name = FileName::try_from(name.to_owned());
+    name.map_err(|error| unusable(&error.to_string()))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use skopeo_index::os::{open_nonblocking, read_all};
 use skopeo_index::signing::{SigningKey, SigningKeyError, is_valid_signature};
 use skopeo_index_core::audit::{
-    MAX_NOTE_LEN, MAX_PROOF_LEN, SavedCheckpoint, VerifierKey, VerifierKeys,
+    MAX_NOTE_LEN, MAX_PROOF_LEN, SavedCheckpoint, SignatureError, VerifierKey, VerifierKeys,
 };
 use skopeo_index_core::escape::Escaped;
 
@@ -68,27 +68,25 @@ pub(super) struct Trust(Option<VerifierKeys>);
 pub(super) enum SignatureCheck {
     /// Valid signatures of these keys are on it.
     SignedBy(Vec<String>),
+    /// None of the keys vouches for it.
+    Refused(SignatureError),
     /// No key was given.
     NotChecked,
 }
 
 impl Trust {
-    /// Checks the signatures of a checkpoint from a file.
-    pub(super) fn check(
-        &self,
-        file: &Path,
-        checkpoint: &SavedCheckpoint,
-    ) -> Result<SignatureCheck, CliError> {
+    /// Checks the signatures of a checkpoint.
+    pub(super) fn check(&self, checkpoint: &SavedCheckpoint) -> SignatureCheck {
         let Some(keys) = &self.0 else {
-            return Ok(SignatureCheck::NotChecked);
+            return SignatureCheck::NotChecked;
         };
-        let signers = checkpoint.verify(keys, is_valid_signature);
-        let signers = signers.map_err(|error| {
-            let reason = format!("the checkpoint is refused: {error}");
-            CliError::file(ExitStatus::AuditBroken, file, Escaped(&reason))
-        })?;
-        let names = signers.into_iter().map(|key| key.name().to_string());
-        Ok(SignatureCheck::SignedBy(names.collect()))
+        match checkpoint.verify(keys, is_valid_signature) {
+            Ok(signers) => {
+                let names = signers.into_iter().map(|key| key.name().to_string());
+                SignatureCheck::SignedBy(names.collect())
+            }
+            Err(error) => SignatureCheck::Refused(error),
+        }
     }
 }
 
@@ -99,6 +97,8 @@ impl SignatureCheck {
                 "checkpoint signed by {}",
                 Escaped(&names.join(", "))
             )),
+            // Reported as an error.
+            Self::Refused(_) => Ok(()),
             Self::NotChecked => output::line("checkpoint signature not checked: no --key"),
         }
     }
@@ -106,6 +106,7 @@ impl SignatureCheck {
     pub(super) fn json(&self) -> Value {
         match self {
             Self::SignedBy(names) => json!({ "checked": true, "signers": names }),
+            Self::Refused(_) => json!({ "checked": true, "signers": [] }),
             Self::NotChecked => json!({ "checked": false }),
         }
     }

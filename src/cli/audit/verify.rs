@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use skopeo_index::audit_log::{check_objects, verify_logs};
-use skopeo_index_core::audit::{Finding, KeepObjects, Severity};
+use skopeo_index_core::audit::{Finding, FindingKind, KeepObjects, Severity};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
 
@@ -40,7 +40,7 @@ pub(super) struct Args {
     )]
     pub(super) record: Option<PathBuf>,
     /// The record's leaf hash, in hexadecimal, instead of the record
-    #[arg(long, value_name = "HEX", requires = "proof", value_parser = Digest::from_hex)]
+    #[arg(long, value_name = "HEX", requires = "proof", value_parser = parse_leaf_hash)]
     pub(super) leaf_hash: Option<Digest>,
     /// The earlier checkpoint of a consistency proof
     #[arg(long, value_name = "CHECKPOINT", requires = "proof", conflicts_with_all = ["record", "leaf_hash"])]
@@ -48,6 +48,10 @@ pub(super) struct Args {
     /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
+}
+
+fn parse_leaf_hash(text: &str) -> Result<Digest, &'static str> {
+    Digest::from_hex(text).map_err(|_| "expected 64 digits of 0-9 and a-f")
 }
 
 /// Prints findings, and keeps their number and the worst severity.
@@ -96,8 +100,10 @@ fn verify(args: &Args) -> Result<ExitStatus, CliError> {
     let (checkpoint, signature) = match args.checkpoint.as_deref() {
         Some(file) => {
             let saved = read_checkpoint(file)?;
-            let signature = trust.check(file, &saved)?;
-            (Some(saved.checkpoint().clone()), Some(signature))
+            let signature = trust.check(&saved);
+            let is_trusted = !matches!(signature, SignatureCheck::Refused(_));
+            let checkpoint = saved.checkpoint().clone();
+            (Some(checkpoint).filter(|_| is_trusted), Some(signature))
         }
         None if args.keys.is_empty() => (None, None),
         None => return Err(CliError::usage("--key needs --checkpoint or --proof")),
@@ -111,6 +117,10 @@ fn verify(args: &Args) -> Result<ExitStatus, CliError> {
         worst: None,
         count: 0,
     };
+    if let Some(SignatureCheck::Refused(error)) = &signature {
+        let kind = FindingKind::RefusedCheckpoint(error.clone());
+        printer.print(None, &Finding { at: None, kind })?;
+    }
     let summary = verify_logs(logs, checkpoint, keep, |log, _, findings| {
         let log = (logs.len() > 1).then_some(log);
         let mut findings = findings.iter();
