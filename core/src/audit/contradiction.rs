@@ -33,7 +33,7 @@ pub enum Contradiction {
     /// An exit status and a signal at once, or one that Linux doesn't have.
     #[error("impossible exit of a command")]
     InvalidExit,
-    /// The command or exchange took longer than the run.
+    /// The command or exchange would have ended after the years that records are of.
     #[error("a duration of {milliseconds} ms in a run that began {}", begun.as_str())]
     Duration {
         /// The recorded duration.

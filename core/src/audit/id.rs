@@ -29,6 +29,9 @@ pub struct Timestamp(String);
 /// The years that a record may be of: from this program's first to long after its last.
 const PLAUSIBLE_YEARS: std::ops::RangeInclusive<u16> = 2025..=2199;
 
+/// The end of those years, since 1970.
+const PLAUSIBLE_END: Duration = Duration::from_secs(7_258_118_400);
+
 /// A text that is not a valid id or timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {name}: {}", quote(text))]
@@ -176,6 +179,16 @@ impl Timestamp {
         }
         let parse = |time: &Self| humantime::parse_rfc3339(&time.0).ok();
         parse(self)?.duration_since(parse(earlier)?).ok()
+    }
+}
+
+impl Timestamp {
+    /// The time after a duration; `None` beyond the years that a record may be of.
+    pub(super) fn after(&self, duration: Duration) -> Option<Self> {
+        let begin = humantime::parse_rfc3339(&self.0).ok()?;
+        let end = begin.checked_add(duration)?;
+        let since_1970 = end.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        (since_1970 < PLAUSIBLE_END).then(|| end.into())
     }
 }
 

@@ -91,10 +91,10 @@ impl OpenRun {
             self.check_command(&state, transition),
             self.check_timeout(transition),
             self.check_names(transition),
-            self.check_duration(transition, time),
             contents.check_outcome(&transition.event.outcome, classification, self.version),
         ];
         checks.into_iter().filter_map(Result::err).for_each(report);
+        kinds.extend(self.check_duration(transition, time));
         match step(state, transition) {
             Ok(next) => {
                 let state = next.state();
@@ -164,30 +164,36 @@ impl OpenRun {
         }
     }
 
-    /// A command or an exchange takes no longer than its run so far, by the tolerance for a
-    /// clock that is set back.
+    /// A command or an exchange takes no longer than its run so far, unless the clock is set back
+    /// meanwhile, which no other record shows.
     fn check_duration(
-        &self,
+        &mut self,
         transition: &TransitionRecord,
         time: &Timestamp,
-    ) -> Result<(), Contradiction> {
+    ) -> Option<FindingKind> {
         let (command, verifier) = (&transition.command, &transition.verifier);
         let by_verifier = || verifier.as_ref().map(|verifier| &verifier.command);
         let command = command.as_ref().or_else(by_verifier);
         let exchange = transition.registry.as_ref();
-        let longest = command
+        let milliseconds = command
             .map(|command| command.milliseconds)
-            .max(exchange.map(|exchange| exchange.milliseconds));
-        let (Some(milliseconds), Some(begun)) = (longest, self.begun.clone()) else {
-            return Ok(());
-        };
-        let elapsed = time.duration_since(&begun).unwrap_or_default();
-        if Duration::from_millis(milliseconds) <= elapsed.saturating_add(CLOCK_SKEW_TOLERANCE) {
-            return Ok(());
+            .max(exchange.map(|exchange| exchange.milliseconds))?;
+        let (duration, begun) = (Duration::from_millis(milliseconds), self.begun.as_ref()?);
+        let elapsed = time.duration_since(begun).unwrap_or_default();
+        if duration <= elapsed.saturating_add(CLOCK_SKEW_TOLERANCE) {
+            return None;
         }
-        Err(Contradiction::Duration {
-            milliseconds,
-            begun,
+        let begun = self.begun.take()?;
+        let (fetch, time) = (transition.fetch, time.clone());
+        Some(match begun.after(duration) {
+            Some(previous) => FindingKind::Clock { previous, time },
+            None => FindingKind::Contradiction {
+                fetch,
+                contradiction: Contradiction::Duration {
+                    milliseconds,
+                    begun,
+                },
+            },
         })
     }
 }

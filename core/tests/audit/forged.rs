@@ -189,7 +189,7 @@ const STORIES: &[Story] = &[
     ("a record of 1970", |r| set_time(r, "1970-01-01T00:00:00.000Z"), "implausible-time"),
     ("a record of 9999", |r| set_time(r, "9999-01-01T00:00:00.000Z"), "implausible-time"),
     ("a record before the log began", |r| set_time(r, "2025-12-31T23:58:00.000Z"), "time-before-log"),
-    ("a command of a day in a run of milliseconds", |r| fetched(r)["command"]["milliseconds"] = 86_400_000.into(), "command-duration"),
+    ("a command of two centuries", |r| fetched(r)["command"]["milliseconds"] = 6_307_200_000_000_u64.into(), "command-duration"),
     ("a command of all time", |r| fetched(r)["command"]["milliseconds"] = u64::MAX.into(), "command-duration"),
 ];
 
@@ -289,4 +289,16 @@ fn possible_story_has_no_finding() {
         found.retain(|finding| finding.kind.severity() > Severity::Note);
         assert_eq!(found, [], "{name}");
     }
+}
+
+/// Another record need not show it: the clock may be right before the command, and after.
+#[test]
+fn command_longer_than_its_run_is_a_clock_that_was_set_back() {
+    let mut records = unseal(&logs()[0]);
+    let before = all_findings(&rechain(&records), None).1;
+    fetched(&mut records)["command"]["milliseconds"] = 100_000.into();
+    let found = all_findings(&rechain(&records), None).1;
+    let added: Vec<_> = found.iter().filter(|it| !before.contains(it)).collect();
+    let codes: Vec<_> = added.iter().map(|it| it.kind.code()).collect();
+    assert_eq!(codes, ["clock"], "{added:?}");
 }

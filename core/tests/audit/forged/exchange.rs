@@ -96,7 +96,7 @@ const STORIES: &[Story] = &[
         exchange(r)["tls"] = tls();
         exchange(r)["tls"]["version"] = "1.1".into();
     }, "invalid-exchange"),
-    ("an exchange of a day in a run of milliseconds", |r| exchange(r)["milliseconds"] = 86_400_000.into(), "command-duration"),
+    ("an exchange of millennia", |r| exchange(r)["milliseconds"] = 1_000_000_000_000_000_u64.into(), "command-duration"),
     ("an endpoint with a path", |r| exchange(r)["endpoint"] = "http://localhost/v2".into(), "invalid-exchange"),
     ("an endpoint that is not an HTTP URL", |r| exchange(r)["endpoint"] = "ftp://localhost".into(), "invalid-exchange"),
     ("plain HTTP that the request does not allow", |r| {

@@ -140,7 +140,7 @@ const STORIES: &[Story] = &[
     ("exit and signal at once", |r| set_exit(approved(r), Some(0), Some(9)), "invalid-exit"),
     ("exit status 256", |r| set_exit(approved(r), Some(256), None), "invalid-exit"),
     ("an approval without an output", |r| remove(&mut approved(r)["verifier"], "output"), "verifier-exit"),
-    ("a verifier of a day", |r| approved(r)["verifier"]["command"]["milliseconds"] = 86_400_000.into(), "command-duration"),
+    ("a verifier of millennia", |r| approved(r)["verifier"]["command"]["milliseconds"] = 1_000_000_000_000_000_u64.into(), "command-duration"),
 
     ("publishing without the last verifier", |r| skip_verifiers(r, 1), "verifier-arguments"),
     ("publishing without any verifier", |r| skip_verifiers(r, 2), "missing-verifier"),
