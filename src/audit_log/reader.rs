@@ -1,7 +1,7 @@
 //! Reads and verifies a log's file, on all processors.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::mem;
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -17,6 +17,7 @@ use skopeo_index_core::escape::{Escaped, EscapedPath};
 use skopeo_index_core::machine::{Event, State};
 
 use super::file::LogFile;
+use super::recover::{LOG_START, is_log_start};
 use crate::os::{PathContext, PathError, allow_unsyncable, open_regular};
 
 /// Bytes of lines that a thread parses at once.
@@ -143,8 +144,22 @@ pub fn verify_logs<E: From<ReadError>>(
     }
     let (summary, mut findings) = verifier.finish(torn);
     findings.extend(unfinished_rotation(previous, &summary));
+    if summary.checkpoint.is_none() && !begins_like_a_log(previous)? {
+        let (at, kind) = (None, FindingKind::NotALog);
+        findings = vec![Finding { at, kind }];
+    }
     take(previous, None, findings)?;
     Ok(summary)
+}
+
+/// Whether a file's first line may be the start of a log, which a crash left.
+fn begins_like_a_log(file: &Path) -> Result<bool, ReadError> {
+    let mut start = Vec::new();
+    let opened = open_regular(file).context("read", file)?;
+    let read = opened.take(LOG_START.len() as u64).read_to_end(&mut start);
+    read.context("read", file)?;
+    let line = start.split(|byte| *byte == b'\n').next();
+    Ok(is_log_start(line.unwrap_or_default()))
 }
 
 /// A rotated log that was not renamed is at the name that it is kept at.

@@ -171,10 +171,12 @@ impl Tail {
     }
 }
 
+/// How a log's first record begins.
+pub(super) const LOG_START: &[u8] = b"{\"entry\":{";
+
 /// Whether a torn line may be the start of a record, or what a power failure left of one.
 /// Another kind of file is not appended to.
-fn is_log_start(line: &[u8]) -> bool {
-    const START: &[u8] = b"{\"entry\":{";
+pub(super) fn is_log_start(line: &[u8]) -> bool {
     let is_lost = line.iter().all(|byte| *byte == 0);
-    line.starts_with(START) || START.starts_with(line) || is_lost
+    line.starts_with(LOG_START) || LOG_START.starts_with(line) || is_lost
 }

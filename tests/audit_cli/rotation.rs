@@ -4,9 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
-use test_support::loopback::{Registry, samples};
-use test_support::program::binary;
 use test_support::program::harness::{Cache, RunOutput, wrap};
 
 use crate::recovery::chattr;
@@ -313,46 +310,4 @@ fn log_rotated_while_two_writers_append_and_are_killed_verifies() {
     log.fetch(&[]).assert_status(13);
     let count = log.assert_chain("rotated while writers append");
     assert!(count > 10, "{count}");
-}
-
-#[test]
-fn fetch_whose_run_spans_a_rotation_is_shown_and_exported_from_both_logs() {
-    let (registry, cache) = (Registry::start(), Cache::new());
-    let digest = registry.put(samples::oci_index(2));
-    let log = cache.beside("log").display().to_string();
-    let kept = format!("{log}.1");
-    let verifier = format!("{} audit rotate {log}", binary().display());
-    let reference = format!("{}/app@{digest}", registry.address());
-    cache
-        .fetch(&[
-            &reference,
-            "--engine=registry",
-            "--origin=example.com/builds",
-            "--audit-log",
-            &log,
-            "--verifier",
-            &verifier,
-        ])
-        .assert_status(0);
-    let shown = cache.run(["audit", "show", "--format=json", &kept, &log]);
-    shown.assert_status(0);
-    let row: Value = serde_json::from_str(&shown.stdout).expect("one row");
-    assert_eq!((&row["digest"], &row["log"]), (&json!(digest), &json!(log)));
-    let table = cache.run(["audit", "show", &kept, &log]).stdout;
-    let seq = format!("{log}:{}", row["seq"]);
-    assert!(table.contains(&seq), "{table}");
-    for which in [&["--all"][..], &["--seq", &row["seq"].to_string()]] {
-        let export = ["audit", "export", "--in-toto", &kept, &log];
-        let exported = cache.run(export.iter().chain(which));
-        exported.assert_status(0);
-        let statement: Value = serde_json::from_str(&exported.stdout).expect("one statement");
-        assert_eq!(statement["predicate"]["verificationResult"], "PASSED");
-    }
-    let left_out = "left out 1 fetch of runs that began in a rotated log";
-    let alone = cache.run(["audit", "show", &log]);
-    alone.assert_status(0).assert_says(left_out);
-    let alone = cache.run(["audit", "export", "--in-toto", "--all", &log]);
-    alone.assert_status(13).assert_says(left_out);
-    let args = ["audit", "export", "--in-toto", "--all", &log, &kept];
-    cache.run(args).assert_status(16);
 }

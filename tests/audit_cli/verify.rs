@@ -138,3 +138,27 @@ fn verify_oversized_line_is_named_within_bounded_memory() {
     let output = verify(&[&intact, &long[..MAX_RECORD_LEN]].concat());
     assert_eq!(output.status, Some(17), "{}", output.stdout);
 }
+
+#[test]
+fn file_that_is_not_a_log_is_not_taken_for_the_start_of_one() {
+    let cache = Cache::new();
+    let file = cache.beside("file");
+    for text in ["127.0.0.1 localhost\n::1 localhost\n", "no newline", "{}\n"] {
+        fs::write(&file, text).expect("a file");
+        let path = file.display().to_string();
+        let verified = cache.run(["audit", "verify", &path]);
+        verified.assert_status(16);
+        let expected = "the file is not a log\n";
+        assert!(verified.stdout.starts_with(expected), "{verified:?}");
+        crate::try_record(&cache, "file", 0..1, &[])
+            .assert_status(1)
+            .assert_says("the file is not a log");
+    }
+    // What a crash leaves of the first record.
+    for text in ["", "{\"ent", "{\"entry\":{\"genesis\"\n", "\0\0\0"] {
+        fs::write(&file, text).expect("a file");
+        cache
+            .run(["audit", "verify", &file.display().to_string()])
+            .assert_status(17);
+    }
+}

@@ -132,6 +132,9 @@ pub enum FindingKind {
     /// A run without an `end` record.
     #[error("run {0} never finished: it was killed, is still running, or the log is truncated")]
     UnfinishedRun(RunId),
+    /// The file begins like no log, and has no records: nothing is appended to it.
+    #[error("the file is not a log")]
+    NotALog,
     /// The log has no records.
     #[error("the log is empty: expected at least a genesis record")]
     EmptyLog,
@@ -250,6 +253,7 @@ classify! {
     Self::TruncatedLog { .. } => "truncated-log", Truncated;
     Self::InvalidRecord(_) => "invalid-record", Broken;
     Self::ForeignRecord(_) => "foreign-record", Broken;
+    Self::NotALog => "not-a-log", Broken;
     Self::Sequence { .. } => "sequence", Broken;
     Self::Chain => "chain", Broken;
     Self::UncheckedPrevious(_) => "unchecked-previous", Note;
