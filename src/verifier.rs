@@ -25,7 +25,7 @@ use crate::command::{
     self, CommandLimits, CommandLine, RunError, Stderr, find_program, hash_program,
 };
 use crate::os::{CancelToken, PathContext};
-use crate::skopeo::redactor;
+use crate::skopeo::redact;
 
 /// Name of a verifier's copy.
 const COPY: &str = "index.json";
@@ -103,7 +103,7 @@ impl VerifierPrograms {
     fn message(&self, program: &Path, text: &str) -> String {
         let name = program.file_name().unwrap_or(program.as_os_str());
         let message = format!("{}: {text}", name.to_string_lossy());
-        truncate_message(&redactor(&self.options).redact(&message))
+        truncate_message(&redact(&message, &self.options))
     }
 
     fn outcome(

@@ -96,6 +96,7 @@ impl SkopeoArgs {
             } else {
                 SkopeoDebug::Off
             },
+            authorization: None,
         }
     }
 

@@ -44,7 +44,7 @@ impl ByteSource<'_> {
             Self::Cache(cache) => read_from_cache(cache, request),
             Self::Registry(registry) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Registry));
-                ask(registry, request, trace).unwrap_or_else(|refusal| {
+                ask(registry, request, trace, &mut None).unwrap_or_else(|refusal| {
                     let message = refusal.to_string();
                     Err(command_error(FailureKind::RegistryClient, message))
                 })
@@ -58,17 +58,24 @@ impl ByteSource<'_> {
                 skopeo,
                 attempts,
             } => {
-                let (reason, answer) = match ask(registry, request, trace) {
-                    Err(refusal) => (refusal.to_string(), None),
-                    Ok(answer) => match why_skopeo(&answer, request, attempt >= attempts.get()) {
-                        None => return answer,
-                        Some(reason) => (reason, Some(answer)),
-                    },
-                };
+                let mut options = skopeo.options.clone();
+                let (reason, answer) =
+                    match ask(registry, request, trace, &mut options.authorization) {
+                        Err(refusal) => (refusal.to_string(), None),
+                        Ok(answer) => match why_skopeo(&answer, request, attempt >= attempts.get())
+                        {
+                            None => return answer,
+                            Some(reason) => (reason, Some(answer)),
+                        },
+                    };
                 trace.engine = Some(EngineUse {
                     engine: Engine::Skopeo,
                     reason: Some(reason),
                 });
+                let skopeo = Skopeo {
+                    options: &options,
+                    ..skopeo
+                };
                 match (by_skopeo(skopeo, trace), answer) {
                     // Without skopeo, the registry client's own answer is the result.
                     (Err(error), Some(answer)) if is_not_installed(&error) => {
@@ -83,15 +90,18 @@ impl ByteSource<'_> {
     }
 }
 
-/// The registry client's answer; who gave it is in the trace.
+/// The registry client's answer; who gave it is in the trace. `authorization` is set to what
+/// the client sent.
 fn ask(
     registry: &dyn ManifestClient,
     request: &Request,
     trace: &mut Trace,
+    authorization: &mut Option<String>,
 ) -> Result<Result<ManifestBytes, EffectError>, GateRefusal> {
     let fetched = registry.fetch(request)?;
     trace.engine = Some(EngineUse::chosen(Engine::Registry));
     trace.exchange = Some(fetched.exchange);
+    *authorization = fetched.authorization;
     Ok(fetched.bytes.map(ManifestBytes::from))
 }
 

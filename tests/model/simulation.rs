@@ -179,7 +179,11 @@ impl ManifestClient for Simulation {
             status,
             tls: None,
         };
-        Ok(Fetched { bytes, exchange })
+        Ok(Fetched {
+            bytes,
+            exchange,
+            authorization: None,
+        })
     }
 }
 

@@ -182,6 +182,10 @@ impl ManifestClient for Client<'_> {
             status,
             tls: None,
         };
-        Ok(Fetched { bytes, exchange })
+        Ok(Fetched {
+            bytes,
+            exchange,
+            authorization: None,
+        })
     }
 }
