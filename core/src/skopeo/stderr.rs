@@ -45,8 +45,19 @@ fn without_introduction(message: &str) -> String {
         .unwrap_or(rest);
     match after(rest, READING_MANIFEST, ": ") {
         Some(answer) => format!("reading manifest: {answer}"),
-        None => rest.to_owned(),
+        None => joined(rest).unwrap_or_else(|| rest.to_owned()),
     }
+}
+
+/// A list of errors, which Go's go-multierror writes on a line each, in one line:
+/// `2 errors occurred:\n\t* A\n\t* B\n\n`.
+fn joined(message: &str) -> Option<String> {
+    let (before, errors) = message.split_once(" occurred:\n\t* ")?;
+    let start = before.rfind(": ").map_or(0, |at| at + ": ".len());
+    let (number, _) = before[start..].split_once(" error")?;
+    number.parse::<usize>().ok()?;
+    let errors = errors.trim_end().replace("\n\t* ", "; ");
+    Some(format!("{}{errors}", &before[..start]))
 }
 
 /// What follows the first `end` in a text with this start.
