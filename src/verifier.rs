@@ -24,7 +24,7 @@ use crate::command::{
     self, CommandLimits, CommandLine, RunError, Stderr, find_program, hash_program,
 };
 use crate::os::{CancelToken, PathContext};
-use crate::skopeo::redactor;
+use crate::skopeo::redact;
 
 /// Name of a verifier's copy.
 const COPY: &str = "index.json";
@@ -138,7 +138,7 @@ impl VerifierPrograms {
         let last = lines.rev().find(|line| !line.is_empty());
         last.map_or_else(
             || NO_OUTPUT.to_owned(),
-            |line| redactor(&self.options).redact(&String::from_utf8_lossy(line)),
+            |line| redact(&String::from_utf8_lossy(line), &self.options),
         )
     }
 }

@@ -65,6 +65,72 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// The text of bytes, with a replacement character for each byte that is not UTF-8, as Go
+/// shows it.
+pub(crate) fn decode_utf8(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        let invalid = chunk.invalid().iter();
+        text.extend(invalid.map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
+/// Decodes one escape of a Go string, after its backslash (The Go Programming Language
+/// Specification, "Rune literals"): `\n`, `\"`, `\x1b`, `\u00e4`, `\U0001f600`. Those of JSON
+/// (RFC 8259, section 7) are among them, with two of `\u` for a character beyond 16 bits.
+pub(crate) fn unescape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
+    let Some(c) = chars.next() else { return };
+    let digits = match c {
+        'a' => return bytes.push(0x07),
+        'b' => return bytes.push(0x08),
+        'f' => return bytes.push(0x0c),
+        'n' => return bytes.push(b'\n'),
+        'r' => return bytes.push(b'\r'),
+        't' => return bytes.push(b'\t'),
+        'v' => return bytes.push(0x0b),
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        other => return push(other, bytes),
+    };
+    let Some((value, rest)) = parse_hex(chars.as_str(), digits) else {
+        // An invalid escape is kept as text.
+        bytes.push(b'\\');
+        return push(c, bytes);
+    };
+    *chars = rest.chars();
+    let second = rest.strip_prefix("\\u").and_then(|rest| parse_hex(rest, 4));
+    let value = match second {
+        Some((low @ 0xdc00..=0xdfff, rest)) if digits == 4 && (0xd800..0xdc00).contains(&value) => {
+            *chars = rest.chars();
+            0x10000 + ((value - 0xd800) << 10) + (low - 0xdc00)
+        }
+        _ => value,
+    };
+    match u8::try_from(value) {
+        // `\x` is a byte, which need not be a whole character.
+        Ok(byte) if digits == 2 => bytes.push(byte),
+        _ => push(
+            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER),
+            bytes,
+        ),
+    }
+}
+
+/// The value of so many hexadecimal digits at the start of a text, and the rest.
+pub(crate) fn parse_hex(text: &str, digits: usize) -> Option<(u32, &str)> {
+    let (number, rest) = text.split_at_checked(digits)?;
+    let is_hex = number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let value = u32::from_str_radix(number, 16).ok().filter(|_| is_hex)?;
+    Some((value, rest))
+}
+
+fn push(c: char, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
 /// Characters of Unicode's categories Cf, Zl and Zp that reorder, hide or
 /// break text (Unicode Standard Annex 9, and the tag characters).
 fn is_invisible(c: char) -> bool {

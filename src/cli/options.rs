@@ -106,6 +106,7 @@ impl SkopeoArgs {
             } else {
                 SkopeoDebug::Off
             },
+            authorization: None,
         })
     }
 

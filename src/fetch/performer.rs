@@ -1,6 +1,5 @@
 //! Performs effects.
 
-use std::path::Path;
 use std::time::Duration;
 
 use skopeo_index_core::audit::{CommandRecord, ExchangeRecord, VerifierRecord};
@@ -13,7 +12,7 @@ use skopeo_index_core::skopeo::SkopeoCommand;
 use super::engine::EngineUse;
 use super::{ByteSource, backoff};
 use crate::os::CancelToken;
-use crate::skopeo::check_storage_exists;
+use crate::skopeo::{Skopeo, check_storage_exists};
 use crate::store::{QuarantineOutcome, Store};
 use crate::verifier::VerifierRunner;
 
@@ -85,19 +84,21 @@ impl Performer<'_> {
                 staging,
                 attempt,
             } => Outcome::Fetched {
-                content: self.source.fetch(request, *attempt, trace, |_, trace| {
-                    self.run_method(*method, request, staging, *attempt, trace)
-                })?,
+                content: self
+                    .source
+                    .fetch(request, *attempt, trace, |skopeo, trace| {
+                        self.run_method(skopeo, *method, request, staging, *attempt, trace)
+                    })?,
             },
             Effect::ReadCopy { staging, attempt } => {
                 let from = &self.store.attempt_dir(staging, *attempt);
                 Outcome::CopyRead {
-                    content: self.run(&SkopeoCommand::InspectDir { from }, None, trace)?,
+                    content: self.run(&SkopeoCommand::InspectDir { from }, trace)?,
                 }
             }
             Effect::ManifestDigest { staging, attempt } => {
                 let file = &self.store.copied_manifest(staging, *attempt);
-                let printed = self.run(&SkopeoCommand::ManifestDigest { file }, None, trace)?;
+                let printed = self.run(&SkopeoCommand::ManifestDigest { file }, trace)?;
                 let printed = printed.as_slice();
                 let kept = &printed[..printed.len().min(MAX_PRINTED_DIGEST)];
                 Outcome::ManifestDigest {
@@ -149,6 +150,7 @@ impl Performer<'_> {
     /// Runs the first command of a method.
     fn run_method(
         &self,
+        skopeo: Skopeo<'_>,
         method: Method,
         request: &Request,
         staging: &Staging,
@@ -156,12 +158,16 @@ impl Performer<'_> {
         trace: &mut Trace,
     ) -> Result<ManifestBytes, EffectError> {
         check_storage_exists(request.location())?;
+        let record = &mut trace.command;
         if method == Method::Raw {
-            return self.run(&SkopeoCommand::InspectRaw(request), None, trace);
+            let command = SkopeoCommand::InspectRaw(request);
+            let printed = skopeo.run(&command, None, self.cancel, record)?;
+            return Ok(printed.into());
         }
         // `skopeo copy` writes an index, and `version`, into a directory of the attempt.
         let to = &self.store.new_attempt_dir(staging, attempt)?;
-        self.run(&SkopeoCommand::CopyIndex { request, to }, Some(to), trace)?;
+        let command = SkopeoCommand::CopyIndex { request, to };
+        skopeo.run(&command, Some(to), self.cancel, record)?;
         let (kind, message) = match self.store.read_copy(staging, attempt)? {
             CacheEntry::File { content } => return Ok(content),
             CacheEntry::Oversized { size } => {
@@ -176,15 +182,15 @@ impl Performer<'_> {
         Err(command_error(kind, message))
     }
 
+    /// Runs a later command of a method, which asks no registry.
     fn run(
         &self,
         command: &SkopeoCommand<'_>,
-        output_dir: Option<&Path>,
         trace: &mut Trace,
     ) -> Result<ManifestBytes, EffectError> {
         match self.source {
             ByteSource::Skopeo(skopeo) | ByteSource::Auto { skopeo, .. } => skopeo
-                .run(command, output_dir, self.cancel, &mut trace.command)
+                .run(command, None, self.cancel, &mut trace.command)
                 .map(ManifestBytes::from),
             ByteSource::Cache(_) | ByteSource::Registry(_) => Err(command_error(
                 FailureKind::Other,

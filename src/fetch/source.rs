@@ -44,7 +44,7 @@ impl ByteSource<'_> {
             Self::Cache(cache) => read_from_cache(cache, request),
             Self::Registry(registry) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Registry));
-                ask(registry, request, trace)
+                ask(registry, request, trace, &mut None)
             }
             Self::Skopeo(skopeo) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Skopeo));
@@ -55,7 +55,8 @@ impl ByteSource<'_> {
                 skopeo,
                 attempts,
             } => {
-                let answer = ask(registry, request, trace);
+                let mut options = skopeo.options.clone();
+                let answer = ask(registry, request, trace, &mut options.authorization);
                 let is_last = attempt >= attempts.get();
                 let Some(reason) = why_skopeo(&answer, request, is_last) else {
                     return answer;
@@ -64,6 +65,10 @@ impl ByteSource<'_> {
                     engine: Engine::Skopeo,
                     reason: Some(reason),
                 });
+                let skopeo = Skopeo {
+                    options: &options,
+                    ..skopeo
+                };
                 let fetched = by_skopeo(skopeo, trace);
                 decide(answer, fetched, trace)
             }
@@ -71,17 +76,20 @@ impl ByteSource<'_> {
     }
 }
 
-/// The registry client's answer; who gave it is in the trace.
+/// The registry client's answer; who gave it is in the trace. `authorization` is set to what
+/// the client sent.
 fn ask(
     registry: &dyn ManifestClient,
     request: &Request,
     trace: &mut Trace,
+    authorization: &mut Option<String>,
 ) -> Result<ManifestBytes, EffectError> {
     let fetched = registry.fetch(request);
     let fetched = fetched
         .map_err(|refusal| command_error(FailureKind::RegistryClient, refusal.to_string()))?;
     trace.engine = Some(EngineUse::chosen(Engine::Registry));
     trace.exchange = Some(fetched.exchange);
+    *authorization = fetched.authorization;
     fetched.bytes.map(ManifestBytes::from)
 }
 

@@ -43,6 +43,8 @@ pub struct Fetched {
     pub bytes: Result<Vec<u8>, EffectError>,
     /// Who answered.
     pub exchange: ExchangeRecord,
+    /// Value of the header `Authorization` that was sent last.
+    pub authorization: Option<String>,
 }
 
 impl<'a> RegistryClient<'a> {
@@ -81,6 +83,7 @@ impl<'a> RegistryClient<'a> {
         permit: &Permit,
         digest: Digest,
         exchange: &mut ExchangeRecord,
+        authorization: &mut Option<String>,
     ) -> Result<Vec<u8>, EffectError> {
         let host = self
             .host(permit)
@@ -93,7 +96,7 @@ impl<'a> RegistryClient<'a> {
             permit,
             digest,
             until: Instant::now() + self.timeout,
-            authorization: None,
+            authorization,
             exchange,
         };
         request.fetch()
@@ -137,12 +140,18 @@ impl ManifestClient for RegistryClient<'_> {
             endpoint: base_url(Scheme::Https, permit.repository()),
             ..ExchangeRecord::default()
         };
-        let bytes = self.try_fetch(&permit, request.digest(), &mut exchange);
+        let mut authorization = None;
+        let digest = request.digest();
+        let bytes = self.try_fetch(&permit, digest, &mut exchange, &mut authorization);
         // Whatever failed, it failed by the cancellation.
         let cancelled = self.cancel.cancelled().map(EffectError::from);
         let bytes = bytes.map_err(|error| cancelled.unwrap_or(error));
         let milliseconds = started.elapsed().as_millis();
         exchange.milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
-        Ok(Fetched { bytes, exchange })
+        Ok(Fetched {
+            bytes,
+            exchange,
+            authorization,
+        })
     }
 }

@@ -8,8 +8,8 @@ use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{EffectError, FailureKind};
-use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::registry::{ACCEPT, Repository, Scheme, Url, UrlError, retry_after};
+use skopeo_index_core::skopeo::SkopeoOptions;
 use ureq::http::header::{LOCATION, RETRY_AFTER};
 
 use super::client::RegistryClient;
@@ -18,7 +18,7 @@ use super::host::{Host, base_url};
 use super::http::{Answer, Get, explain, failure};
 use super::tokens::Scope;
 use crate::os::{best_effort, lock};
-use crate::skopeo::redactor;
+use crate::skopeo::redact;
 
 /// Redirects that are followed: registry.k8s.io needs one, Go's client stops at 10.
 const MAX_REDIRECTS: usize = 5;
@@ -34,7 +34,7 @@ pub(super) struct ManifestRequest<'a> {
     pub(super) digest: Digest,
     pub(super) until: Instant,
     /// Value of the header `Authorization` for the registry.
-    pub(super) authorization: Option<String>,
+    pub(super) authorization: &'a mut Option<String>,
     pub(super) exchange: &'a mut ExchangeRecord,
 }
 
@@ -85,7 +85,7 @@ impl ManifestRequest<'_> {
         let origin = format!("{base}{}", repository.manifest_path(self.digest));
         let origin: Url = origin.parse().map_err(|error| unexpected(&error))?;
         let mut url = origin.clone();
-        self.authorization = self.client.tokens.known(&scope);
+        *self.authorization = self.client.tokens.known(&scope);
         let mut challenged = 0;
         for _ in 0..MAX_REQUESTS {
             let at_home = origin_of(&url) == origin_of(&origin);
@@ -101,7 +101,7 @@ impl ManifestRequest<'_> {
                 401 if at_home && challenged < 2 => {
                     challenged += 1;
                     let next = self.authorize(&answer, &scope, &url, authorization.as_deref())?;
-                    self.authorization = Some(next.ok_or_else(|| self.status_failure(&answer))?);
+                    *self.authorization = Some(next.ok_or_else(|| self.status_failure(&answer))?);
                 }
                 301..=303 | 307 | 308 => url = self.follow(&answer, &url, &origin)?,
                 _ => return Err(self.status_failure(&answer)),
@@ -170,14 +170,11 @@ impl ManifestRequest<'_> {
 
     /// The text without credentials, in whatever way the registry repeats them.
     fn redact(&self, text: &str) -> String {
-        let (_, token) = self
-            .authorization
-            .as_deref()
-            .unwrap_or_default()
-            .split_once(' ')
-            .unwrap_or_default();
-        let token = Redactor::new([token.to_owned()]);
-        token.redact(&redactor(self.client.inputs.options).redact(text))
+        let options = SkopeoOptions {
+            authorization: self.authorization.clone(),
+            ..self.client.inputs.options.clone()
+        };
+        redact(text, &options)
     }
 
     /// The failure that a status tells, with the registry's own message.

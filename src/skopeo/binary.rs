@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
 
-use super::{CommandRunner, redactor};
+use super::{CommandRunner, redact};
 use crate::command::{
     self, CommandLimits, CommandLine, MAX_TIMEOUT, RunError, Stderr, find_program,
 };
@@ -66,6 +66,5 @@ fn without_secrets(stderr: &[u8], options: &SkopeoOptions) -> Vec<u8> {
     if stderr.is_empty() {
         return Vec::new();
     }
-    let text = String::from_utf8_lossy(stderr);
-    redactor(options).redact(&text).into_bytes()
+    redact(&String::from_utf8_lossy(stderr), options).into_bytes()
 }

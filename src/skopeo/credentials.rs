@@ -2,16 +2,17 @@
 //! its messages, and those of the command line, which are given to it in a private file.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::MemfdFlags;
-use skopeo_index_core::redact::Redactor;
+use skopeo_index_core::escape::EscapedPath;
+use skopeo_index_core::redact::{Redactor, auth_file_secrets, proxy_secrets};
 use skopeo_index_core::registry::AuthFileFormat;
 use skopeo_index_core::skopeo::SkopeoOptions;
 
-use crate::os::{Host, config_home, read_config_file};
+use crate::os::{Host, config_home, open_regular, read_all};
 
 /// Variables of proxies that skopeo or one of its libraries may use, maybe with credentials.
 /// NO_PROXY alone changes nothing.
@@ -23,6 +24,10 @@ pub const PROXY_VARIABLES: [&str; 6] = [
     "https_proxy",
     "all_proxy",
 ];
+
+/// Maximum size of a credentials file in bytes, whose secrets are removed from messages. skopeo
+/// has no limit; this is that of all input.
+const MAX_AUTH_FILE: usize = 64 << 20;
 
 /// A credentials file that has no name in a file system: this process and its children open
 /// it below `/proc`, as long as this process has it. Nothing of it is left, however the
@@ -89,22 +94,39 @@ pub fn auth_files_of(options: &SkopeoOptions, host: &Host) -> Vec<(PathBuf, Auth
     ]
 }
 
-/// A redactor of all credentials in force: of registries and of proxies.
+/// The text without the credentials in force, of registries and of proxies. Where they can't
+/// be read although skopeo may have read them, nothing of the text is left.
 #[must_use]
-pub fn redactor(options: &SkopeoOptions) -> Redactor {
-    let files: Vec<Vec<u8>> = auth_files(options)
-        .iter()
-        .filter_map(|file| read_config_file(file).ok())
+pub fn redact(text: &str, options: &SkopeoOptions) -> String {
+    let mut secrets: Vec<Vec<u8>> = PROXY_VARIABLES
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .flat_map(|url| proxy_secrets(&url.to_string_lossy()))
         .collect();
-    let proxies = PROXY_VARIABLES.map(std::env::var).into_iter().flatten();
-    let passwords = proxies.filter_map(|url| proxy_password(&url));
-    Redactor::of_auth_files(files.iter().map(Vec::as_slice), passwords)
+    let authorization = options.authorization.as_deref();
+    let sent = authorization.and_then(|value| value.split_once(' '));
+    secrets.extend(sent.map(|(_, credentials)| credentials.into()));
+    for path in auth_files(options) {
+        let file = open_regular(&path).and_then(|file| read_all(file, MAX_AUTH_FILE, None));
+        match file {
+            Ok(file) => secrets.extend(auth_file_secrets(&file)),
+            Err(error) if is_unreadable_for_skopeo(&error) => {}
+            Err(error) => {
+                let path = EscapedPath(&path);
+                return format!("message withheld: cannot read the secrets in {path}: {error}");
+            }
+        }
+    }
+    Redactor::new(secrets).redact(text)
 }
 
-/// The password in `http://USER:PASSWORD@HOST`.
-fn proxy_password(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    let (user, _) = rest.rsplit_once('@')?;
-    let (_, password) = user.split_once(':')?;
-    Some(password.to_owned())
+/// Whether skopeo, which runs as the same user, can't have read a file either.
+fn is_unreadable_for_skopeo(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::PermissionDenied
+    )
 }

@@ -143,6 +143,7 @@ fn run() -> impl Strategy<Value = Run> {
             authfile,
             cert_dir,
             debug,
+            authorization: None,
         }
     });
     let verifiers = prop_oneof![

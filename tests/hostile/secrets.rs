@@ -176,21 +176,139 @@ fn echoed_credentials_are_redacted() {
     }
 }
 
-/// Nothing but the client's own knowledge tells that it is a secret.
+/// Nothing but the client's own knowledge tells that it is a secret. Where skopeo is asked
+/// after the client, it gets the same one.
 #[test]
-fn token_like_a_word_is_redacted_by_the_client() {
-    let (registry, cache) = (Registry::start(), Cache::new());
-    let digest = registry.put(samples::empty());
-    registry.require("Bearer plain-word", Behaviour::bearer(registry.address()));
-    registry.put_as("/token", r#"{"token":"plain-word"}"#);
-    let error = Behaviour::error("403 Forbidden", "DENIED", "not with plain-word, sir");
-    registry.behave(&digest, error);
-    let log = cache.beside("log");
-    let mut fetch = cache.command(["fetch", "--tls-verify=false", "--engine=registry"]);
-    fetch.arg("--audit-log").arg(&log);
-    fetch.arg(format!("{}/app@{digest}", registry.address()));
+fn token_like_a_word_that_the_client_got_is_redacted() {
+    for engine in ["registry", "auto"] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.require("Bearer plain-word", Behaviour::bearer(registry.address()));
+        registry.put_as("/token", r#"{"token":"plain-word"}"#);
+        let error = Behaviour::error("403 Forbidden", "DENIED", "not with plain-word, sir");
+        registry.behave(&digest, error);
+        let log = cache.beside("log");
+        let mut fetch = cache.command(["fetch", "--tls-verify=false", "--engine", engine]);
+        fetch.arg("--audit-log").arg(&log);
+        fetch.arg(format!("{}/app@{digest}", registry.address()));
+        let output = finish(&mut fetch);
+        output.assert_status(12).assert_says("not with ***, sir");
+        let recorded = fs::read_to_string(log).expect("a log");
+        assert!(recorded.contains("not with ***, sir"), "{recorded}");
+        for text in [&output.stdout, &output.stderr, &recorded] {
+            assert!(!text.contains("plain-word"), "{engine}: {text}");
+        }
+    }
+}
+
+/// skopeo reads files that the gate refuses.
+#[test]
+fn password_of_a_file_that_only_skopeo_accepts_is_redacted() {
+    let digest = test_support::loopback::digest(b"any");
+    let registry = echoing_registry("Basic", "403 Forbidden", Echo::Json);
+    let auth = format!("\"auth\":\"{BASIC}\"");
+    let members = format!("\"{registry}\":{{{auth}}}");
+    for file in [
+        format!("{{\"auths\":{{\"other\":null,{members}}}}}").into_bytes(),
+        format!("{{\"Auths\":{{\"{registry}\":{{\"Auth\":\"{BASIC}\"}}}}}}").into_bytes(),
+        format!("{{\"auths\":{{{members}}},\"auths\":{{}}}}").into_bytes(),
+        format!("{{\"auths\":{{{members}}},\"x\":\"\\ud83d\"}}").into_bytes(),
+        format!("{{\"auths\":{{{}}}}}", members.replace("Y29", "Y29\\n")).into_bytes(),
+        [
+            format!("{{\"auths\":{{{members}}},\"x\":\"").as_bytes(),
+            b"\xe9\"}",
+        ]
+        .concat(),
+        format!(
+            "{{\"auths\":{{{members}}},\"x\":\"{}\"}}",
+            "y".repeat(1 << 21)
+        )
+        .into_bytes(),
+    ] {
+        let cache = Cache::new();
+        let (auth, log) = (cache.beside("auth.json"), cache.beside("log"));
+        fs::write(&auth, &file).expect("a file");
+        let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug"]);
+        fetch
+            .arg("--authfile")
+            .arg(auth)
+            .arg("--audit-log")
+            .arg(&log);
+        fetch.arg(format!("{registry}/app@{digest}"));
+        let output = finish(&mut fetch);
+        output
+            .assert_status(12)
+            .assert_says("denied: Basic *** *** ***");
+        let recorded = fs::read_to_string(log).expect("a log");
+        for text in [&output.stderr, &output.stdout, &recorded] {
+            assert!(!text.contains("correct horse"), "{text}");
+        }
+    }
+}
+
+/// A pipe can be read only once, by skopeo.
+#[test]
+fn message_is_withheld_if_its_secrets_cannot_be_read() {
+    let digest = test_support::loopback::digest(b"any");
+    let registry = echoing_registry("Basic", "403 Forbidden", Echo::Json);
+    let cache = Cache::new();
+    let (pipe, log) = (cache.beside("pipe"), cache.beside("log"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let auths = serde_json::json!({ "auths": { &registry: { "auth": BASIC } } });
+    let writer = pipe.clone();
+    std::thread::spawn(move || best_effort(fs::write(writer, auths.to_string())));
+    let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug"]);
+    fetch
+        .arg("--authfile")
+        .arg(&pipe)
+        .arg("--audit-log")
+        .arg(&log);
+    fetch.arg(format!("{registry}/app@{digest}"));
     let output = finish(&mut fetch);
-    output.assert_status(12).assert_says("not with ***, sir");
+    output
+        .assert_status(1)
+        .assert_says("message withheld: cannot read the secrets in ");
     let recorded = fs::read_to_string(log).expect("a log");
-    assert!(recorded.contains("not with ***, sir") && !recorded.contains("plain-word"));
+    for text in [&output.stderr, &output.stdout, &recorded] {
+        assert!(!text.contains("correct horse"), "{text}");
+    }
+}
+
+#[test]
+fn percent_encoded_password_of_a_proxy_is_redacted() {
+    let proxy = echoing_proxy();
+    let (cache, digest) = (Cache::new(), test_support::loopback::digest(b"any"));
+    let log = cache.beside("log");
+    let mut fetch = cache.command(["fetch", "--debug", "--retry-times=0"]);
+    fetch.env("HTTPS_PROXY", format!("http://bob:p%40ssw%2Frd@{proxy}"));
+    fetch.arg("--audit-log").arg(&log);
+    fetch.arg(format!("registry.example/app@{digest}"));
+    let output = finish(&mut fetch);
+    output.assert_says("sent ***");
+    let recorded = fs::read_to_string(log).expect("a log");
+    for text in [&output.stderr, &output.stdout, &recorded] {
+        for secret in ["p@ssw/rd", "Ym9iOnBAc3N3L3Jk"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+/// A proxy whose refusal repeats the credentials, in a reason phrase, which Go shows.
+fn echoing_proxy() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let sent = lines
+                .filter_map(|line| Some(line.split_once("-Authorization: Basic ")?.1.to_owned()));
+            let sent = sent.take(1).next().unwrap_or_default();
+            best_effort(write!(
+                stream,
+                "HTTP/1.1 403 sent {sent} p@ssw/rd\r\nContent-Length: 0\r\n\r\n"
+            ));
+        }
+    });
+    address
 }

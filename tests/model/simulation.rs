@@ -177,7 +177,11 @@ impl ManifestClient for Simulation {
             status,
             ..ExchangeRecord::default()
         };
-        Ok(Fetched { bytes, exchange })
+        Ok(Fetched {
+            bytes,
+            exchange,
+            authorization: None,
+        })
     }
 }
 

@@ -101,17 +101,16 @@ struct Content {
 /// One registry's entry.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct AuthEntry {
-    pub(crate) auth: Option<String>,
-    pub(crate) password: Option<String>,
-    pub(crate) identitytoken: Option<String>,
-    pub(crate) registrytoken: Option<String>,
+struct AuthEntry {
+    auth: Option<String>,
+    identitytoken: Option<String>,
+    registrytoken: Option<String>,
     #[serde(flatten)]
     others: BTreeMap<String, IgnoredAny>,
 }
 
 /// Members of an entry that Docker writes and skopeo ignores.
-const IGNORED_MEMBERS: [&str; 3] = ["email", "username", "serveraddress"];
+const IGNORED_MEMBERS: [&str; 4] = ["email", "username", "password", "serveraddress"];
 
 impl AuthFile {
     /// Parses a file.

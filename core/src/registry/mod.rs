@@ -9,7 +9,6 @@ mod retry_after;
 mod token;
 mod url;
 
-pub(crate) use auth_file::AuthEntry;
 pub use auth_file::{AuthFile, AuthFileError, AuthFileFormat, Credentials, Delegation, Entry};
 pub use challenge::{BearerChallenge, Challenge, ChallengeError, MAX_CHALLENGE_LEN};
 pub use registries_conf::{RegistriesConf, RegistriesConfError};

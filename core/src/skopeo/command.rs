@@ -49,6 +49,9 @@ pub struct SkopeoOptions {
     pub cert_dir: Option<PathBuf>,
     /// `--debug`: whether skopeo writes debug lines to stderr.
     pub debug: SkopeoDebug,
+    /// Not an option of skopeo: value of the header `Authorization` that the registry client
+    /// sent for the same image, which the registry may give skopeo, and repeat, as well.
+    pub authorization: Option<String>,
 }
 
 /// Whether skopeo writes debug lines to stderr.

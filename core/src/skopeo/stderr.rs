@@ -5,7 +5,7 @@
 
 use super::classify::{Phase, READING_MANIFEST, answer_kind, classify_with};
 use super::{CommandOutput, Exit};
-use crate::escape::truncate_message;
+use crate::escape::{truncate_message, unescape};
 use crate::machine::{EffectError, FailureKind};
 
 pub use super::classify::classify;
@@ -45,8 +45,19 @@ fn without_introduction(message: &str) -> String {
         .unwrap_or(rest);
     match after(rest, READING_MANIFEST, ": ") {
         Some(answer) => format!("reading manifest: {answer}"),
-        None => rest.to_owned(),
+        None => joined(rest).unwrap_or_else(|| rest.to_owned()),
     }
+}
+
+/// A list of errors, which Go's go-multierror writes on a line each, in one line:
+/// `2 errors occurred:\n\t* A\n\t* B\n\n`.
+fn joined(message: &str) -> Option<String> {
+    let (before, errors) = message.split_once(" occurred:\n\t* ")?;
+    let start = before.rfind(": ").map_or(0, |at| at + ": ".len());
+    let (number, _) = before[start..].split_once(" error")?;
+    number.parse::<usize>().ok()?;
+    let errors = errors.trim_end().replace("\n\t* ", "; ");
+    Some(format!("{}{errors}", &before[..start]))
 }
 
 /// What follows the first `end` in a text with this start.
@@ -113,49 +124,8 @@ fn unquote(text: &str) -> String {
         match c {
             '"' => break,
             '\\' => unescape(&mut chars, &mut bytes),
-            _ => push(c, &mut bytes),
+            _ => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Decodes one escape of a Go string (The Go Programming Language Specification, "Rune
-/// literals"): `\n`, `\"`, `\x1b`, `\u00e4`, `\U0001f600`.
-fn unescape(chars: &mut std::str::Chars<'_>, bytes: &mut Vec<u8>) {
-    let Some(c) = chars.next() else { return };
-    let digits = match c {
-        'a' => return bytes.push(0x07),
-        'b' => return bytes.push(0x08),
-        'f' => return bytes.push(0x0c),
-        'n' => return bytes.push(b'\n'),
-        'r' => return bytes.push(b'\r'),
-        't' => return bytes.push(b'\t'),
-        'v' => return bytes.push(0x0b),
-        'x' => 2,
-        'u' => 4,
-        'U' => 8,
-        other => return push(other, bytes),
-    };
-    let rest = chars.as_str();
-    let value = rest
-        .get(..digits)
-        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
-    let Some(value) = value else {
-        // An invalid escape is kept as text.
-        bytes.push(b'\\');
-        return push(c, bytes);
-    };
-    *chars = rest[digits..].chars();
-    match u8::try_from(value) {
-        // `\x` is a byte, which need not be a whole character.
-        Ok(byte) if digits == 2 => bytes.push(byte),
-        _ => push(
-            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER),
-            bytes,
-        ),
-    }
-}
-
-fn push(c: char, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }

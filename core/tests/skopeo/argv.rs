@@ -65,6 +65,7 @@ fn options() -> impl Strategy<Value = SkopeoOptions> {
         } else {
             SkopeoDebug::Off
         },
+        authorization: None,
     })
 }
 

@@ -60,12 +60,16 @@ fn kind_of(text: &str) -> FailureKind {
     }
 }
 
-/// A message as it is shown: the reference is not repeated.
+/// A message as it is shown: the reference is not repeated, and a list of one error is not
+/// announced.
 fn shown(text: &str) -> String {
     let answer = text.strip_prefix("reading manifest ");
     match answer.and_then(|rest| rest.split_once(": ")) {
         Some((_, answer)) => format!("reading manifest: {answer}"),
-        None => text.to_owned(),
+        None => match text.split_once("1 error occurred:\n\t* ") {
+            Some((before, error)) => format!("{before}{}", error.trim_end()),
+            None => text.to_owned(),
+        },
     }
 }
 

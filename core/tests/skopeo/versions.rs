@@ -176,3 +176,19 @@ fn introduction_of_every_version_is_removed() {
         assert_eq!((kind, message), (Kind::DigestMismatch, mismatch.clone()));
     }
 }
+
+#[test]
+fn list_of_errors_is_shown_in_one_line() {
+    for (list, shown) in [
+        ("2 errors occurred:\n\t* a: b\n\t* c\n\n", "a: b; c"),
+        ("getting it: 1 error occurred:\n\t* a\n\n", "getting it: a"),
+        ("an error occurred:\n\t* a", "an error occurred:\n\t* a"),
+    ] {
+        let message = quoted(list);
+        let error = classify_exit(&failed(&format!("time=\"x\" level=fatal msg={message}")));
+        let EffectError::Command { message, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(message, shown);
+    }
+}

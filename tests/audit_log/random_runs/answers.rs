@@ -186,6 +186,10 @@ impl ManifestClient for Client<'_> {
             status,
             ..ExchangeRecord::default()
         };
-        Ok(Fetched { bytes, exchange })
+        Ok(Fetched {
+            bytes,
+            exchange,
+            authorization: None,
+        })
     }
 }

@@ -1,0 +1,140 @@
+//! Removes secrets from foreign text: what skopeo and registries print may repeat the
+//! credentials that were sent to them.
+//!
+//! One [`Redactor`] stands at the one place where foreign text enters the program. It
+//! replaces known secrets wherever they stand, credentials by their shape, and of every
+//! URL all but scheme, host and path. It finds them in the text, and in what is left of it
+//! once escapes are decoded, as often as they are nested.
+
+mod credentials;
+mod decoded;
+mod shapes;
+mod urls;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+use self::decoded::{Decoded, EscapeKind};
+use crate::escape::decode_utf8;
+
+pub use credentials::{auth_file_secrets, proxy_secrets};
+
+/// Stands for a removed secret.
+pub const REDACTED: &str = "***";
+
+/// Secrets shorter than this are replaced as whole words only, so that a password of one
+/// letter doesn't garble every message.
+const MIN_ANYWHERE: usize = 4;
+
+/// Levels of escapes that are decoded: logrus quotes a message, the message quotes text of a
+/// registry, which may be JSON, in which a URL may be another's parameter.
+const MAX_LEVELS: usize = 4;
+
+/// Removes secrets from text.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that a part of a secret is not replaced before the whole.
+    secrets: Vec<String>,
+}
+
+impl Redactor {
+    /// A redactor of these secrets, in every form in which they may be printed.
+    #[must_use]
+    pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let forms: BTreeSet<String> = secrets
+            .into_iter()
+            .flat_map(|secret| {
+                let text = decode_utf8(secret.as_ref());
+                let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+                let base64 = [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|e| e.encode(&secret));
+                // Asterisks alone can't be told from what replaces a secret.
+                let is_secret = text.contains(|c| c != '*');
+                let forms = is_secret.then(|| base64.into_iter().chain([text.to_owned()]));
+                forms.into_iter().flatten()
+            })
+            .collect();
+        let mut secrets: Vec<String> = forms.into_iter().collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets }
+    }
+
+    /// The text without secrets.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let mut clean = self.redact_once(text);
+        // What replaced a secret may be a part of another one. This ends: a pass that
+        // changes something removes other characters than asterisks.
+        loop {
+            let again = self.redact_once(&clean);
+            if again == clean {
+                return clean;
+            }
+            clean = again;
+        }
+    }
+
+    fn redact_once(&self, text: &str) -> String {
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut level = vec![Decoded::new(text)];
+        for _ in 0..=MAX_LEVELS {
+            // Escapes of different kinds often come to the same in any order.
+            level.retain(|decoded| seen.insert(decoded.text().to_owned()));
+            for decoded in &level {
+                let ranges = self.find(decoded.text());
+                found.extend(ranges.into_iter().map(|range| decoded.origin(range)));
+            }
+            let kinds = |decoded| EscapeKind::ALL.map(|kind| Decoded::decode(decoded, kind));
+            level = level.iter().flat_map(kinds).flatten().collect();
+        }
+        replace(text, found)
+    }
+
+    fn find(&self, text: &str) -> Vec<Range<usize>> {
+        let known = self.secrets.iter().flat_map(|it| find_known(text, it));
+        known
+            .chain(shapes::find(text))
+            .chain(urls::find(text))
+            .collect()
+    }
+}
+
+/// Where a known secret stands.
+fn find_known<'t>(text: &'t str, secret: &'t str) -> impl Iterator<Item = Range<usize>> + 't {
+    let is_word = |c: char| c.is_alphanumeric();
+    let found = text.match_indices(secret);
+    let ranges = found.map(|(start, found)| start..start + found.len());
+    ranges.filter(move |range| {
+        secret.len() >= MIN_ANYWHERE
+            || !text[..range.start].ends_with(is_word) && !text[range.end..].starts_with(is_word)
+    })
+}
+
+/// Replaces ranges of a text; those that overlap, once.
+fn replace(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+    ranges.retain(|range| text[range.clone()].contains(|c| c != '*'));
+    ranges.sort_by_key(|range| (range.start, range.end));
+    let (mut clean, mut end) = (String::with_capacity(text.len()), 0);
+    for range in ranges {
+        if range.start >= end {
+            clean.extend([&text[end..range.start], REDACTED]);
+        }
+        end = end.max(range.end);
+    }
+    clean + &text[end..]
+}
+
+/// The words of a text and where each starts.
+fn words<'t>(
+    text: &'t str,
+    is_separator: impl Fn(char) -> bool + Copy + 't,
+) -> impl Iterator<Item = (usize, &'t str)> {
+    let mut end = 0;
+    text.split_inclusive(is_separator).map(move |word| {
+        let start = end;
+        end += word.len();
+        (start, word.strip_suffix(is_separator).unwrap_or(word))
+    })
+}
