@@ -15,7 +15,7 @@ pub enum LogError {
     /// The system refused an operation.
     #[error(transparent)]
     Io(#[from] PathError),
-    /// The log can't be read, or is broken: nothing vouches for it.
+    /// The log can't be read, or is broken: its checkpoint would be worth nothing.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The last line is not a record, so no record can follow it.

@@ -131,7 +131,7 @@ impl OpenRun {
     }
 
     /// A run has one timeout for all commands of skopeo. How long they took is not compared with
-    /// it: a machine, or a process, that is stopped meanwhile ends no command in time.
+    /// it: a machine that is suspended, or a process that is stopped, ends no command in time.
     fn check_timeout(&mut self, transition: &TransitionRecord) -> Result<(), Contradiction> {
         let command = transition.command.as_ref();
         let Some(parsed) = command.and_then(|command| ParsedArgv::parse(&command.argv)) else {
@@ -165,7 +165,7 @@ impl OpenRun {
     }
 
     /// A command or an exchange takes no longer than its run so far, unless the clock is set back
-    /// meanwhile, which no other record shows.
+    /// while it runs, which no other record shows.
     fn check_duration(
         &mut self,
         transition: &TransitionRecord,

@@ -38,7 +38,7 @@ const QUALIFIER: &[u8] = b"-._~:";
 /// Limit of a verifier id in bytes: longer than the URL of any log's origin.
 pub const MAX_VERIFIER_ID_LEN: usize = 1024;
 
-/// Identifies the party that vouches for statements, as a URI.
+/// Identifies the party that makes statements, as a URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierId(String);
 

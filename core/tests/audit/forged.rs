@@ -130,7 +130,7 @@ const STORIES: &[Story] = &[
         set_size(r, 4096);
     }, "impossible-content"),
     ("a run of no version", |r| set_run(r, |run| run["version"] = "".into()), "run"),
-    ("a run of a version that is none", |r| set_run(r, |run| run["version"] = "1.0".into()), "run"),
+    ("a run with an invalid version", |r| set_run(r, |run| run["version"] = "1.0".into()), "run"),
     ("a log of no version", |r| r[0]["entry"]["genesis"]["version"] = "".into(), "run"),
     ("a skopeo without a path", |r| set_run(r, |run| run["source"]["skopeo"]["path"] = "".into()), "run"),
     ("a skopeo by a relative path", |r| set_run(r, |run| {

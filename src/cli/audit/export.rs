@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// All fetches
     #[arg(long, group = "which")]
     all: bool,
-    /// Who vouches for the statements [default: URL of the log's origin]
+    /// Who makes the statements [default: URL of the log's origin]
     #[arg(long, value_name = "URI")]
     verifier_id: Option<VerifierId>,
     /// In signed DSSE envelopes
@@ -63,12 +63,12 @@ impl Args {
                 .is_none_or(|seq| (log, seq) == (&record.log, record.seq))
     }
 
-    /// The party that vouches for the statements of a log.
+    /// The party that makes the statements of a log.
     fn verifier(&self, log: &LogId) -> Result<VerifierId, CliError> {
         let id = self.verifier_id.clone();
         id.or_else(|| VerifierId::of_log(log)).ok_or_else(|| {
             CliError::usage(
-                "the log's origin is not a URL: name who vouches for the statements with \
+                "the log's origin is not a URL: name who makes the statements with \
                  --verifier-id URI",
             )
         })

@@ -68,7 +68,7 @@ pub(super) struct Trust(Option<VerifierKeys>);
 pub(super) enum SignatureCheck {
     /// Valid signatures of these keys are on it.
     SignedBy(Vec<String>),
-    /// None of the keys vouches for it.
+    /// It has no signature by one of the keys.
     Refused(SignatureError),
     /// No key was given.
     NotChecked,
