@@ -53,7 +53,7 @@ fn checkpoint_at_a_named_pipe_with_a_silent_writer_is_refused() {
         .args(["--audit-log", &log, "--checkpoint", &pipe])
         .env("SKOPEO_INDEX_CACHE", cache.path());
     RunOutput::from(command.output().expect("timeout"))
-        .assert_status(1)
+        .assert_status(2)
         .assert_says("not a regular file");
 }
 

@@ -1,6 +1,6 @@
 //! Which exchange with a registry a transition needs, and which one its record has.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use super::command_rules::Evidence;
 use super::contradiction::Contradiction;

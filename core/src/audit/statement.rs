@@ -20,7 +20,7 @@ const PURL: &str = "pkg:cargo/skopeo-index";
 
 /// SHA-256 of docs/index-validation.md of this version. Logs don't have that of other
 /// versions.
-const POLICY_SHA256: &str = "d5799c755172a7663c366ba29d598b1004a00ad72d1f3726693762a6b68ab92f";
+const POLICY_SHA256: &str = "2507bf862928440e9720c48869c8d96edc6b51c5f85e81d76f560fd96420fdbe";
 
 /// The level of an index with the requested digest.
 const DIGEST_VERIFIED: &str = "SKOPEO_INDEX_DIGEST_VERIFIED";

@@ -153,13 +153,13 @@ fn write_statements(
             if skipped == 1 { "fetch" } else { "fetches" }
         ));
     }
-    match (written, args.all) {
-        (0, true) => output::print_stderr("no fetch with a verdict, nothing to export"),
-        (0, false) => {
-            let message = "no fetch with a verdict matches (see `audit show`)";
-            return Err(CliError::new(ExitStatus::NotFound, message));
-        }
-        _ => {}
+    let is_complete = args.all && runs.of_earlier_runs == 0;
+    if written == 0 && !is_complete {
+        let message = "no fetch with a verdict matches (see `audit show`)";
+        return Err(CliError::new(ExitStatus::NotFound, message));
+    }
+    if written == 0 {
+        output::print_stderr("no fetch with a verdict, nothing to export");
     }
     Ok(())
 }
