@@ -24,9 +24,39 @@ impl fmt::Display for DecimalBytes {
     }
 }
 
+/// A number of things, which the noun names in the singular.
+#[derive(Clone, Copy, Debug)]
+pub struct Count<N>(pub N, pub &'static str);
+
+impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Count<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, noun) = self;
+        let ending = if *number == N::from(1) {
+            ""
+        } else if noun.ends_with("ch") {
+            "es"
+        } else {
+            "s"
+        };
+        write!(f, "{number} {noun}{ending}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::DecimalBytes;
+    use super::{Count, DecimalBytes};
+
+    #[test]
+    fn count_is_in_the_singular_for_one_only() {
+        for (number, noun, shown) in [
+            (0, "record", "0 records"),
+            (1, "record", "1 record"),
+            (1, "fetch", "1 fetch"),
+            (2, "fetch", "2 fetches"),
+        ] {
+            assert_eq!(Count(number, noun).to_string(), shown);
+        }
+    }
 
     #[test]
     fn decimal_bytes_at_each_prefix_have_three_digits() {

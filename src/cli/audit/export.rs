@@ -10,6 +10,7 @@ use serde_json::Value;
 use skopeo_index::audit_log::{OpenRuns, read_intact_logs};
 use skopeo_index::dsse::EnvelopeKey;
 use skopeo_index::os::NewFile;
+use skopeo_index::units::Count;
 use skopeo_index_core::audit::{Entry, LogId, ParsedLine, Record, VerifierId, statement};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::request::Request;
@@ -149,8 +150,8 @@ fn write_statements(
     print_left_out(&runs);
     if skipped > 0 {
         output::print_stderr(&format!(
-            "skipped {skipped} {} without a verdict on the index (see `audit show --failed`)",
-            if skipped == 1 { "fetch" } else { "fetches" }
+            "skipped {} without a verdict on the index (see `audit show --failed`)",
+            Count(skipped, "fetch")
         ));
     }
     let is_complete = args.all && runs.of_earlier_runs == 0;

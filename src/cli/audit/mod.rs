@@ -13,6 +13,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 use skopeo_index::audit_log::{OpenRuns, ReadError, read_lines};
+use skopeo_index::units::Count;
 use skopeo_index_core::audit::{Checkpoint, CompactRange, ParsedLine};
 
 pub(super) use self::trust::SigningArgs;
@@ -60,9 +61,9 @@ fn print_left_out(runs: &OpenRuns) {
     let count = runs.of_earlier_runs;
     if count > 0 {
         output::print_stderr(&format!(
-            "left out {count} {} of runs that began in a rotated log: give that one as well, \
-             before this one",
-            if count == 1 { "fetch" } else { "fetches" }
+            "left out {} of runs that began in a rotated log: give that one as well, before this \
+             one",
+            Count(count, "fetch")
         ));
     }
 }

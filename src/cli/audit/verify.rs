@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use skopeo_index::audit_log::{check_objects, verify_logs};
+use skopeo_index::units::Count;
 use skopeo_index_core::audit::{Finding, FindingKind, KeepObjects, Severity};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
@@ -143,12 +144,8 @@ fn verify(args: &Args) -> Result<ExitStatus, CliError> {
     match format {
         Format::Text => {
             signature.as_ref().map_or(Ok(()), SignatureCheck::print)?;
-            let plural = |n: u64| if n == 1 { "" } else { "s" };
-            output::line(&format!(
-                "{size} record{}, {count} finding{}: {word}",
-                plural(size),
-                plural(count)
-            ))?;
+            let (records, findings) = (Count(size, "record"), Count(count, "finding"));
+            output::line(&format!("{records}, {findings}: {word}"))?;
         }
         Format::Json => output::json_line(&json!({
             "records": size, "findings": count, "intact": status == ExitStatus::Success,

@@ -5,7 +5,7 @@ mod platform;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use skopeo_index::units::DecimalBytes;
+use skopeo_index::units::{Count, DecimalBytes};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::{
     Descriptor, Index, MediaType, MediaTypeOrigin, NotAnIndex, Platform,
@@ -138,9 +138,9 @@ fn print_table(index: &Index, digest: Digest, size: usize) -> Result<(), CliErro
         MediaTypeOrigin::Implied => " (implied)",
     };
     output::line(&format!(
-        "{digest}\n{}{origin}, {} manifests, {size} bytes\n",
+        "{digest}\n{}{origin}, {}, {size} bytes\n",
         index.media_type(),
-        index.manifests().len(),
+        Count(index.manifests().len(), "manifest"),
     ))?;
     let mut table = Table::new(["PLATFORM", "SIZE", "DIGEST", "MEDIA TYPE"]);
     for manifest in index.manifests() {

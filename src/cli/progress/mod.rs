@@ -13,7 +13,7 @@ use clap::{ArgAction, ValueEnum};
 use serde_json::{Value, json};
 use skopeo_index::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
 use skopeo_index::os::Priority;
-use skopeo_index::units::DecimalBytes;
+use skopeo_index::units::{Count, DecimalBytes};
 use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::audit::Checkpoint;
 use skopeo_index_core::escape::EscapedPath;
@@ -200,9 +200,9 @@ impl Progress<'_> {
                 MediaType::DockerManifestList => "Docker manifest list",
             };
             self.display.note(&format!(
-                "{} {name}: {media_type}, {} manifests, {} ({done}/{})",
+                "{} {name}: {media_type}, {}, {} ({done}/{})",
                 committed.provenance().as_str(),
-                committed.index().manifests,
+                Count(committed.index().manifests, "manifest"),
                 DecimalBytes(committed.size()),
                 self.total,
             ));
