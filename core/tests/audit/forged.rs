@@ -112,6 +112,7 @@ const STORIES: &[Story] = &[
     ("a copy from a cache by three commands", copy_from_cache, "missing-command"),
 
     ("a digest with two sizes", |r| hit(r)["size"] = 7.into(), "content-conflict"),
+    ("a digest with two sizes in two versions", |r| classify_by_another_version(r, 1), "content-conflict"),
     ("a digest with two numbers of manifests", |r| hit(r)["classification"]["index"]["manifests"] = 77.into(), "content-conflict"),
     ("a digest with two lists of platforms", |r| hit(r)["classification"]["index"]["platforms"] = json!(["a/b"]), "content-conflict"),
     ("a digest with two media types", |r| hit(r)["classification"]["index"]["mediaType"] = "application/vnd.docker.distribution.manifest.list.v2+json".into(), "content-conflict"),
@@ -193,6 +194,24 @@ const STORIES: &[Story] = &[
     ("a command of all time", |r| fetched(r)["command"]["milliseconds"] = u64::MAX.into(), "command-duration"),
 ];
 
+/// The last run is one of another version, which finds that the bytes are no index, and
+/// `more` of them.
+fn classify_by_another_version(r: &mut Records, more: u64) {
+    let (digest, size) = (hit(r)["digest"].clone(), hit(r)["size"].as_u64());
+    let at = r
+        .iter()
+        .rposition(|record| record["entry"].get("run").is_some());
+    let at = at.expect("a run");
+    r[at]["entry"]["run"]["version"] = "9.9.9".into();
+    let transition = &mut r[at + 1]["entry"]["transition"];
+    transition["event"]["outcome"] = json!({ "looked-up": { "entry": { "file": { "content": {
+        "classification": { "not-an-index": "not-an-object" },
+        "digest": &digest, "size": size.expect("a size") + more,
+    } } } } });
+    transition["event"]["cause"] = json!({ "not-an-index": { "reason": "not-an-object" } });
+    transition["request"]["digest"] = digest;
+}
+
 #[test]
 fn forged_story_has_a_finding_of_its_kind() {
     assert!(STORIES.len() >= 49, "{}", STORIES.len());
@@ -242,22 +261,7 @@ fn possible_story_has_no_finding() {
             }
         }),
         ("another version that classifies otherwise", |r| {
-            let digest = hit(r)["digest"].clone();
-            let at = r
-                .iter()
-                .rposition(|record| record["entry"].get("run").is_some());
-            let at = at.expect("a run");
-            r[at]["entry"]["run"]["version"] = "9.9.9".into();
-            let event = &mut r[at + 1]["entry"]["transition"]["event"];
-            event["outcome"] = json!({ "looked-up": { "entry": { "file": { "content": {
-                "classification": { "not-an-index": "not-an-object" },
-                "digest": digest, "size": 0,
-            } } } } });
-            event["cause"] = json!({ "not-an-index": { "reason": "not-an-object" } });
-            let size = hit(r)["size"].clone();
-            let transition = &mut r[at + 1]["entry"]["transition"];
-            transition["request"]["digest"] = digest;
-            transition["event"]["outcome"]["looked-up"]["entry"]["file"]["content"]["size"] = size;
+            classify_by_another_version(r, 0);
         }),
         ("a skopeo that was not found", |r| {
             set_run(r, |run| {
