@@ -99,11 +99,11 @@ fn fsync_of_records_and_objects_happens_in_order() {
     }
 }
 
-#[test]
-fn fsync_of_the_log_is_one_for_a_batch_of_hits() {
+/// The trace of a run with so many hits and an audit log.
+fn trace_of_hits(count: usize, strace_options: &[&str]) -> String {
     let fixture = Fixture::new(Scenario::Hit);
     let mut hits = Vec::new();
-    for n in 0..20 {
+    for n in 0..count {
         let document = samples::distinct(n);
         let digest = Digest::of(&document);
         fs::write(fixture.cache().join(digest.to_string()), document).expect("an object");
@@ -111,7 +111,9 @@ fn fsync_of_the_log_is_one_for_a_batch_of_hits() {
     }
     let (trace, log) = (fixture.dir().join("trace"), fixture.dir().join("log"));
     let status = Command::new("strace")
-        .args(["-qq", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o"])
+        .args(["-qq", "-f", "-y"])
+        .args(strace_options)
+        .arg("-o")
         .arg(&trace)
         .arg(test_support::program::binary())
         .args(["fetch", "--quiet", "--skopeo=/bin/true", "--audit-log"])
@@ -122,10 +124,31 @@ fn fsync_of_the_log_is_one_for_a_batch_of_hits() {
         .stdout(Stdio::null())
         .status();
     assert!(status.expect("strace").success());
-    let trace = fs::read_to_string(trace).expect("the output of strace");
+    fs::read_to_string(trace).expect("the output of strace")
+}
+
+#[test]
+fn fsync_of_the_log_is_one_for_a_batch_of_hits() {
+    let trace = trace_of_hits(20, &["-e", "trace=fsync,fdatasync"]);
     let of_log = trace.lines().filter(|line| line.contains("/log>"));
     // The second is that of the run's end.
     assert_eq!(of_log.count(), 2, "{trace}");
+}
+
+#[test]
+fn every_hit_is_synced_where_no_thread_can_be_started() {
+    let options = [
+        "--trace=fsync,syncfs,clone,clone3",
+        "--inject=syncfs:error=ENOSYS",
+        "--inject=clone,clone3:error=EAGAIN",
+    ];
+    let trace = trace_of_hits(40, &options);
+    let refused = trace.lines().filter(|line| line.contains("EAGAIN"));
+    assert!(refused.count() > 1, "{trace}");
+    let synced = trace
+        .lines()
+        .filter(|line| line.contains("fsync(") && line.contains("/sha256:"));
+    assert_eq!(synced.count(), 40, "{trace}");
 }
 
 /// Options of strace that refuse the nameless file, as file systems without O_TMPFILE do.
