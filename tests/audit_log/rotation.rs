@@ -376,6 +376,19 @@ fn rotated_log_is_named_by_the_number_of_its_rotation_though_earlier_ones_were_m
     }
 }
 
+#[test]
+fn log_with_an_origin_is_numbered_by_it_whatever_its_earlier_logs_are_called() {
+    let cancel = never_cancelled();
+    let origin = LogId::try_from("example.com/builds".to_owned()).expect("an origin");
+    let (_dir, path) = log_path();
+    for (to, kept) in [(Some(name("first")), "first"), (None, "log.2")] {
+        let log = LogWriter::open(&path, &cancel).expect("a log");
+        let log = log.with_origin(Some(origin.clone()));
+        record_empty_run(&log).expect("records");
+        assert_eq!(log.rotate(to).expect("a rotation").1, name(kept));
+    }
+}
+
 /// As logrotate's `copytruncate` does it.
 #[test]
 fn copied_and_truncated_log_is_found_with_a_checkpoint_and_not_without() {
