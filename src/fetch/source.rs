@@ -4,6 +4,7 @@ use skopeo_index_core::machine::{
     Attempts, CacheEntry, Content, EffectError, FailureKind, ManifestBytes,
 };
 use skopeo_index_core::request::Request;
+use skopeo_index_core::skopeo::SkopeoOptions;
 
 use super::engine::{Engine, EngineUse};
 use super::performer::{Trace, command_error};
@@ -55,8 +56,8 @@ impl ByteSource<'_> {
                 skopeo,
                 attempts,
             } => {
-                let mut options = skopeo.options.clone();
-                let answer = ask(registry, request, trace, &mut options.authorization);
+                let mut authorization = None;
+                let answer = ask(registry, request, trace, &mut authorization);
                 let is_last = attempt >= attempts.get();
                 let Some(reason) = why_skopeo(&answer, request, is_last) else {
                     return answer;
@@ -65,6 +66,11 @@ impl ByteSource<'_> {
                     engine: Engine::Skopeo,
                     reason: Some(reason),
                 });
+                // Its messages may repeat what the client has sent.
+                let options = SkopeoOptions {
+                    authorization,
+                    ..skopeo.options.clone()
+                };
                 let skopeo = Skopeo {
                     options: &options,
                     ..skopeo
