@@ -46,15 +46,7 @@ impl Redactor {
     pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
         let forms: BTreeSet<String> = secrets
             .into_iter()
-            .flat_map(|secret| {
-                let text = decode_utf8(secret.as_ref());
-                let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-                let base64 = [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|e| e.encode(&secret));
-                // Asterisks alone can't be told from what replaces a secret.
-                let is_secret = text.contains(|c| c != '*');
-                let forms = is_secret.then(|| base64.into_iter().chain([text.to_owned()]));
-                forms.into_iter().flatten()
-            })
+            .flat_map(|secret| forms(secret.as_ref()))
             .collect();
         let mut secrets: Vec<String> = forms.into_iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -99,6 +91,20 @@ impl Redactor {
             .chain(urls::find(text))
             .collect()
     }
+}
+
+/// The forms of a secret: its text, and base64 of its bytes and of its text.
+fn forms(secret: &[u8]) -> Vec<String> {
+    let text = decode_utf8(secret);
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    // Asterisks alone can't be told from what replaces a secret.
+    if text.chars().all(|c| c == '*') {
+        return Vec::new();
+    }
+    let base64 = [secret, text.as_bytes()]
+        .into_iter()
+        .flat_map(|it| [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(it)));
+    base64.chain([text.to_owned()]).collect()
 }
 
 /// Where a known secret stands.

@@ -269,6 +269,15 @@ fn nul_after_a_password_is_not_a_part_of_it() {
 }
 
 #[test]
+fn base64_of_a_token_with_and_without_the_space_around_it_is_removed() {
+    let token = "\u{2000}id-token-1\u{a0}\n";
+    let file = serde_json::json!({"auths": {"a": {"identitytoken": token}}}).to_string();
+    let [whole, trimmed] = [token, token.trim()].map(|it| STANDARD.encode(it));
+    let text = format!("{whole} {trimmed}").replace('=', "");
+    assert_eq!(redact(file.as_bytes(), &text), "*** ***");
+}
+
+#[test]
 fn proxy_password_is_replaced_as_written_and_as_sent() {
     for (url, text) in [
         (
