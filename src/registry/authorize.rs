@@ -27,7 +27,6 @@ impl ManifestRequest<'_> {
     ) -> Result<Option<String>, EffectError> {
         let challenges = Challenge::parse_all(answer.challenges());
         let challenges = challenges.map_err(|error| unexpected(&error))?;
-        let tokens = &self.client.tokens;
         let password = self.permit.credentials().map(Credentials::basic);
         // As containers/image: the first that is understood.
         match challenges.into_iter().next() {
@@ -41,14 +40,25 @@ impl ManifestRequest<'_> {
                     authorization,
                     expires: Instant::now() + PASSWORD_LIFETIME,
                 };
-                tokens.get(scope, refused, || Ok(token)).map(Some)
+                self.get_token(scope, refused, || Ok(token)).map(Some)
             }
             Some(Challenge::Bearer(bearer)) => {
                 self.check_realm(bearer.realm(), url)?;
                 let request = || self.request_token(&bearer, password.as_deref());
-                tokens.get(scope, refused, request).map(Some)
+                self.get_token(scope, refused, request).map(Some)
             }
         }
+    }
+
+    fn get_token(
+        &self,
+        scope: &Scope,
+        refused: Option<&str>,
+        request: impl FnOnce() -> Result<Token, EffectError>,
+    ) -> Result<String, EffectError> {
+        let tokens = &self.client.tokens;
+        let token = tokens.get(scope, refused, self.until, request);
+        token.unwrap_or_else(|| Err(self.timeout()))
     }
 
     /// Checks whether a token server may be asked: only the registry's own gets its

@@ -23,8 +23,8 @@ use crate::skopeo::redact;
 /// Redirects that are followed: registry.k8s.io needs one, Go's client stops at 10.
 const MAX_REDIRECTS: usize = 5;
 
-/// Requests for one manifest: redirects, and two answers of 401 (no token, an expired one).
-const MAX_REQUESTS: usize = MAX_REDIRECTS + 3;
+/// Answers of 401 after which a token is obtained: none was sent, or an expired one.
+const MAX_CHALLENGES: usize = 2;
 
 /// A manifest that is being fetched.
 pub(super) struct ManifestRequest<'a> {
@@ -86,8 +86,8 @@ impl ManifestRequest<'_> {
         let origin: Url = origin.parse().map_err(|error| unexpected(&error))?;
         let mut url = origin.clone();
         *self.authorization = self.client.tokens.known(&scope);
-        let mut challenged = 0;
-        for _ in 0..MAX_REQUESTS {
+        let (mut challenges, mut redirects) = (0, 0);
+        loop {
             let at_home = origin_of(&url) == origin_of(&origin);
             let authorization = self.authorization.clone().filter(|_| at_home);
             let answer = self.get(&url, authorization.as_deref())?;
@@ -98,16 +98,22 @@ impl ManifestRequest<'_> {
             }
             match status {
                 200 => return Ok(answer.body),
-                401 if at_home && challenged < 2 => {
-                    challenged += 1;
+                401 if at_home && challenges < MAX_CHALLENGES => {
+                    challenges += 1;
                     let next = self.authorize(&answer, &scope, &url, authorization.as_deref())?;
                     *self.authorization = Some(next.ok_or_else(|| self.status_failure(&answer))?);
                 }
-                301..=303 | 307 | 308 => url = self.follow(&answer, &url, &origin)?,
+                301..=303 | 307 | 308 if redirects < MAX_REDIRECTS => {
+                    redirects += 1;
+                    url = self.follow(&answer, &url, &origin)?;
+                }
+                301..=303 | 307 | 308 => {
+                    let message = "too many redirects";
+                    return Err(failure(FailureKind::UnexpectedAnswer, message));
+                }
                 _ => return Err(self.status_failure(&answer)),
             }
         }
-        Err(failure(FailureKind::UnexpectedAnswer, "too many redirects"))
     }
 
     fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Answer, EffectError> {
@@ -161,11 +167,15 @@ impl ManifestRequest<'_> {
     /// The failure of a request without an answer.
     pub(super) fn failure(&self, error: &ureq::Error) -> EffectError {
         let (kind, text) = explain(error);
-        if kind == FailureKind::Timeout {
-            let timeout = humantime::format_duration(self.client.timeout);
-            return failure(kind, &format!("no answer within {timeout}"));
+        match kind {
+            FailureKind::Timeout => self.timeout(),
+            kind => failure(kind, &self.redact(&text)),
         }
-        failure(kind, &self.redact(&text))
+    }
+
+    pub(super) fn timeout(&self) -> EffectError {
+        let timeout = humantime::format_duration(self.client.timeout);
+        failure(FailureKind::Timeout, &format!("no answer within {timeout}"))
     }
 
     /// The text without credentials, in whatever way the registry repeats them.

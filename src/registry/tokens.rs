@@ -55,33 +55,35 @@ impl Tokens {
     }
 
     /// The header's value for a scope: another one than `refused`. `request` asks for it;
-    /// concurrent callers share its result, also a failure, and wait until it ends by its
-    /// timeout or by cancellation.
+    /// concurrent callers share its result, also a failure. `None` where another caller's
+    /// request has not ended at `until`.
     pub(super) fn get(
         &self,
         scope: &Scope,
         refused: Option<&str>,
+        until: Instant,
         request: impl FnOnce() -> Result<Token, EffectError>,
-    ) -> Result<String, EffectError> {
+    ) -> Option<Result<String, EffectError>> {
         let mut states = lock(&self.states);
         let begun = states.entry(scope.clone()).or_default().ended;
         loop {
             let state = states.entry(scope.clone()).or_default();
             let known = state.authorization();
             if let Some(authorization) = known.filter(|known| Some(*known) != refused) {
-                return Ok(authorization.to_owned());
+                return Some(Ok(authorization.to_owned()));
             }
             if let Some(Err(failure)) = &state.result
                 && state.ended > begun
             {
-                return Err(failure.clone());
+                return Some(Err(failure.clone()));
             }
             if !state.requested {
                 state.requested = true;
                 break;
             }
-            let waited = self.changed.wait(states);
-            states = waited.unwrap_or_else(PoisonError::into_inner);
+            let left = until.checked_duration_since(Instant::now())?;
+            let waited = self.changed.wait_timeout(states, left);
+            states = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(states);
         let result = request();
@@ -91,6 +93,49 @@ impl Tokens {
         state.ended += 1;
         state.result = Some(result.clone());
         self.changed.notify_all();
-        result.map(|token| token.authorization)
+        Some(result.map(|token| token.authorization))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use skopeo_index_core::machine::EffectError;
+
+    use super::{Token, Tokens};
+
+    #[test]
+    fn caller_whose_time_ends_leaves_while_the_request_of_another_goes_on() {
+        let tokens = Tokens::default();
+        let scope = ("https://localhost".to_owned(), "app".to_owned());
+        let far = Instant::now() + Duration::from_secs(3600);
+        let get = |until, request: &dyn Fn() -> Result<Token, EffectError>| {
+            tokens.get(&scope, None, until, request)
+        };
+        let (begin, begun) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let (begin, ended) = (&begin, std::sync::Mutex::new(ended));
+        thread::scope(|threads| {
+            let other = threads.spawn(|| {
+                get(far, &|| {
+                    begin.send(()).expect("a receiver");
+                    ended.lock().expect("no panic").recv().expect("a sender");
+                    Ok(Token {
+                        authorization: "Bearer t0ken".to_owned(),
+                        expires: far,
+                    })
+                })
+            });
+            begun.recv().expect("the other request");
+            let request = || unreachable!("one request at a time");
+            assert_eq!(get(Instant::now(), &request), None);
+            end.send(()).expect("a receiver");
+            let token = Some(Ok("Bearer t0ken".to_owned()));
+            assert_eq!(other.join().expect("no panic"), token);
+            assert_eq!(get(Instant::now(), &request), token);
+        });
     }
 }

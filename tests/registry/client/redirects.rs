@@ -127,12 +127,28 @@ fn token_does_not_follow_a_redirect() {
 }
 
 #[test]
-fn too_many_redirects_fail() {
+fn sixth_redirect_is_not_followed_whether_or_not_a_token_is_required() {
+    for challenges in [0, 1] {
+        let registry = Registry::start();
+        let digest = registry.put(samples::empty());
+        let challenge = Behaviour::bearer(registry.address());
+        registry.put_as("/token", r#"{"token":"t0ken"}"#);
+        registry.behave_once(&digest, std::iter::repeat_n(challenge, challenges));
+        registry.behave(&digest, Behaviour::RedirectLoop);
+        assert_fails(&registry, &digest, 1).assert_says("too many redirects");
+        assert_eq!(registry.requests(&digest), challenges + 1 + 5);
+    }
+}
+
+#[test]
+fn fifth_redirect_is_followed() {
     let registry = Registry::start();
     let digest = registry.put(samples::empty());
-    registry.behave(&digest, Behaviour::RedirectLoop);
-    assert_fails(&registry, &digest, 1).assert_says("too many redirects");
-    assert!(registry.requests(&digest) < 10);
+    let redirect = Behaviour::redirect(&url(&registry, &digest));
+    registry.behave_once(&digest, std::iter::repeat_n(redirect, 5));
+    let cache = Cache::new();
+    fetch_once(&cache, &registry, &digest).assert_status(0);
+    assert_eq!(cache.objects(), [digest.as_str()]);
 }
 
 #[test]
