@@ -127,9 +127,10 @@ uninstall-osbuild:
 
 # A Debian and an RPM package, in target/package. MAINTAINER is who answers for them.
 MAINTAINER ?= skopeo-index packagers <packagers@skopeo-index.example.org>
+package: export MAINTAINER := $(MAINTAINER)
 package: auditable
 	@sh .ci/setup package
-	@packaging/build '$(MAINTAINER)'
+	@packaging/build
 
 # What the distributions' own checkers say of the packages.
 lint-package: package

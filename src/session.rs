@@ -5,13 +5,14 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 
 use skopeo_index_core::audit::{Labels, SourceInfo};
+use skopeo_index_core::escape::json_text;
 use skopeo_index_core::machine::FetchPolicy;
 use skopeo_index_core::request::Request;
 use skopeo_index_core::verifier::Verifiers;
 
 use crate::audit_log::{Identify, LogError, LogWriter, Recorder};
 use crate::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
-use crate::os::available_descriptors;
+use crate::os::{absolute, available_descriptors};
 use crate::skopeo::identify;
 use crate::store::DiskError;
 
@@ -60,7 +61,9 @@ impl<'a> Session<'a> {
                 }
                 ByteSource::Registry(_) => (SourceInfo::Registry, None),
                 ByteSource::Auto { skopeo, .. } => (SourceInfo::Auto, Some(skopeo)),
-                ByteSource::Cache(cache) => (SourceInfo::Cache(absolute(cache.root())), None),
+                ByteSource::Cache(cache) => {
+                    (SourceInfo::Cache(json_text(absolute(cache.root()))), None)
+                }
             };
             let identify_later = skopeo.map(|skopeo| -> Identify<'a> {
                 Box::new(move || identify(skopeo.runner, cancel))
@@ -139,9 +142,4 @@ fn max_jobs() -> NonZeroUsize {
     const PER_JOB: usize = 9;
     let jobs = available_descriptors() / PER_JOB;
     NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN)
-}
-
-fn absolute(path: &std::path::Path) -> String {
-    let absolute = std::path::absolute(path);
-    absolute.as_deref().unwrap_or(path).display().to_string()
 }

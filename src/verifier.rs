@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use skopeo_index_core::audit::{CommandRecord, VerifierRecord};
 use skopeo_index_core::digest::Digest;
+use skopeo_index_core::escape::json_text;
 use skopeo_index_core::machine::{EffectError, ManifestBytes, Outcome};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoOptions};
@@ -114,7 +115,7 @@ impl VerifierPrograms {
             }) => {
                 let message = match status {
                     0 => String::new(),
-                    _ => verifier_message(program, &self.last_line(&stdout)),
+                    _ => verifier_message(&json_text(program), &self.last_line(&stdout)),
                 };
                 return Ok(Outcome::VerifierExited { message, status });
             }
@@ -128,7 +129,7 @@ impl VerifierPrograms {
             Err(error) => error.to_string(),
         };
         Err(EffectError::Verifier {
-            message: verifier_message(program, &no_verdict),
+            message: verifier_message(&json_text(program), &no_verdict),
         })
     }
 
@@ -165,6 +166,7 @@ impl VerifierRunner for VerifierPrograms {
         let copy = dir.join(COPY);
         let stdin = write_copy(&copy, content.as_slice()).context("write", &copy)?;
         let argv = command.arguments(request, copy.as_os_str());
+        let recorded = command.arguments(request, json_text(&copy).as_ref());
         let (sha256, started) = (program.sha256(cancel), Instant::now());
         let line = CommandLine {
             program: &program.path,
@@ -181,9 +183,9 @@ impl VerifierRunner for VerifierPrograms {
         let output = result.as_ref().ok();
         let exit = output.map(|output| output.exit);
         *record = Some(VerifierRecord {
-            command: CommandRecord::new(&argv, exit, started.elapsed()),
+            command: CommandRecord::new(&recorded, exit, started.elapsed()),
             output: output.map(|output| Digest::of(&output.stdout)),
-            path: program.path.display().to_string(),
+            path: json_text(&program.path),
             sha256,
         });
         self.outcome(&program.path, result)

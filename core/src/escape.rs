@@ -1,5 +1,6 @@
 //! Escaping and truncation of untrusted text. Redaction: [`crate::redact`].
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -44,11 +45,13 @@ impl fmt::Display for EscapedPath<'_> {
     }
 }
 
-/// A path in JSON: as it is, or as [`EscapedPath`] where it is not UTF-8.
+/// A path, or another text of the system, in JSON and in records: as it is, or as
+/// [`EscapedPath`] where it is not UTF-8.
 #[must_use]
-pub fn json_path(path: &Path) -> String {
-    let utf8 = path.to_str().map(str::to_owned);
-    utf8.unwrap_or_else(|| EscapedPath(path).to_string())
+pub fn json_text(text: impl AsRef<OsStr>) -> String {
+    let text = text.as_ref();
+    let utf8 = text.to_str().map(str::to_owned);
+    utf8.unwrap_or_else(|| EscapedPath(Path::new(text)).to_string())
 }
 
 /// Lines of text for people, of which parts may be untrusted: escaped as by [`Escaped`],
@@ -131,12 +134,16 @@ fn push(c: char, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Characters of Unicode's categories Cf, Zl and Zp that reorder, hide or
-/// break text (Unicode Standard Annex 9, and the tag characters).
+/// Whether a character hides, reorders or breaks text: Unicode's property
+/// `Default_Ignorable_Code_Point`, and its categories Cf, Zl and Zp.
 fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Limit of an error text in bytes: a registry's message can have any length.

@@ -29,6 +29,7 @@
 //! `examples/drive.rs` drives a fetch by hand, and `examples/verify_log.rs` verifies an
 //! audit log.
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 pub mod audit;
 pub mod digest;

@@ -2,7 +2,6 @@
 //! exiting with 0.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +41,7 @@ pub enum VerifierError {
     /// The program depends on what is fetched.
     #[error("placeholder {} in the program: only arguments may have placeholders", quote(.0))]
     ProgramPlaceholder(String),
-    /// A word looks like a placeholder and is none.
+    /// A word has a placeholder that does not exist.
     #[error("unknown placeholder {}: expected {{name}}, {{digest}}, {{reference}} or {FILE}", quote(.0))]
     UnknownPlaceholder(String),
     /// The command is too long.
@@ -144,11 +143,12 @@ impl TryFrom<Vec<String>> for VerifierCommand {
     }
 }
 
-/// A message about a verifier: its name, and the end of what it printed or what happened.
+/// A message about a verifier: the name of its program, of which this is the recorded path,
+/// and the end of what it printed or what happened.
 #[must_use]
-pub fn verifier_message(program: &Path, text: &str) -> String {
-    let name = program.file_name().unwrap_or(program.as_os_str());
-    truncate_message(&format!("{}: {text}", name.to_string_lossy()))
+pub fn verifier_message(path: &str, text: &str) -> String {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    truncate_message(&format!("{name}: {text}"))
 }
 
 /// Replaces the placeholders of a word, once: what is inserted is not searched.

@@ -19,10 +19,7 @@ pub enum LogError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The last line is not a record, so no record can follow it.
-    #[error(
-        "{}: the last line is not a record ({reason}); run: skopeo-index audit verify",
-        EscapedPath(.path)
-    )]
+    #[error("{}: the last line is not a record ({reason})", EscapedPath(.path))]
     Broken {
         /// The log.
         path: PathBuf,
@@ -64,19 +61,10 @@ pub enum LogError {
     )]
     Rotated(PathBuf),
     /// The log may only be appended to (`chattr +a`): it can't get another name.
-    #[error(
-        "{}: an append-only log can't be rotated; run first: chattr -a {}",
-        EscapedPath(.0),
-        EscapedPath(.0)
-    )]
+    #[error("{}: an append-only log can't be rotated", EscapedPath(.0))]
     AppendOnly(PathBuf),
     /// The log was ended, and the system refused another step of its rotation.
-    #[error(
-        "{}: its rotation is not finished: {error}; once that is solved, run: skopeo-index \
-         audit rotate {}",
-        EscapedPath(.path),
-        EscapedPath(.path)
-    )]
+    #[error("{}: its rotation is not finished: {error}", EscapedPath(.path))]
     UnfinishedRotation {
         /// The log.
         path: PathBuf,

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::{LineReader, LogId, RunId};
-use skopeo_index_core::escape::Escaped;
+use skopeo_index_core::escape::printable;
 
 use super::LogError;
 use super::end::{Appended, LogEnd};
@@ -38,7 +38,7 @@ impl LogFile {
     fn open_with(options: &mut OpenOptions, path: &Path) -> Result<Self, LogError> {
         // O_APPEND, which `chattr +a` requires.
         let file = options.append(true).mode(0o644).open(path);
-        let file = file.context("open", path)?;
+        let file = file.context("open the audit log", path)?;
         let metadata = file.metadata().context("stat", path)?;
         if !metadata.is_file() {
             let not_a_file = io::Error::other("not a regular file");
@@ -89,7 +89,7 @@ impl LogFile {
     pub(super) fn broken(&self, reason: &str) -> LogError {
         LogError::Broken {
             path: self.path.clone(),
-            reason: Escaped(reason).to_string(),
+            reason: printable(reason),
         }
     }
 }

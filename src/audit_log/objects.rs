@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::{Finding, FindingKind, Objects};
+use skopeo_index_core::escape::json_text;
 use skopeo_index_core::machine::ObjectStatus;
 
-use crate::os::PathError;
+use crate::os::{PathError, absolute};
 use crate::store::Store;
 
 /// Reports committed objects that are no longer intact, and indexes in the cache without
@@ -20,8 +21,10 @@ pub fn check_objects<E: From<PathError>>(
     mut report: impl FnMut(Finding) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut note = |at, kind| report(Finding { at, kind });
-    let path = resolved(cache);
-    let is_here = |(recorded, _): &(&String, _)| resolved(Path::new(recorded)) == path;
+    // One that is not UTF-8 is recorded in another form than its own.
+    let (path, text) = (resolved(cache), json_text(absolute(cache)));
+    let is_here =
+        |(recorded, _): &(&String, _)| **recorded == text || resolved(Path::new(recorded)) == path;
     let (mut objects, elsewhere): (Vec<_>, Vec<_>) = committed.iter().partition(is_here);
     let others: usize = elsewhere.iter().map(|(_, objects)| objects.len()).sum();
     if objects.is_empty() && !elsewhere.is_empty() {
@@ -51,6 +54,5 @@ pub fn check_objects<E: From<PathError>>(
 
 /// A path without links, or absolute where it doesn't exist.
 fn resolved(cache: &Path) -> PathBuf {
-    let absolute = || std::path::absolute(cache).unwrap_or_else(|_| cache.to_owned());
-    cache.canonicalize().unwrap_or_else(|_| absolute())
+    cache.canonicalize().unwrap_or_else(|_| absolute(cache))
 }

@@ -13,7 +13,7 @@ use skopeo_index_core::audit::{
     LogLine, LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity,
     SourceInfo, TransitionRecord, Verifier, VerifierRecord,
 };
-use skopeo_index_core::escape::{Escaped, EscapedPath};
+use skopeo_index_core::escape::{EscapedPath, printable};
 use skopeo_index_core::machine::{Event, State};
 
 use super::file::LogFile;
@@ -33,7 +33,7 @@ pub enum ReadError {
     #[error(transparent)]
     Io(#[from] PathError),
     /// Verification found something worse than a note.
-    #[error("{}: {}", EscapedPath(.path), Escaped(&.finding.to_string()))]
+    #[error("{}: {}", EscapedPath(.path), printable(&.finding.to_string()))]
     NotIntact {
         /// The log.
         path: PathBuf,

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use skopeo_index_core::audit::{
     Entry, Labels, RunId, RunInfo, SkopeoIdentity, SourceInfo, TransitionRecord,
 };
+use skopeo_index_core::escape::json_text;
 use skopeo_index_core::machine::{Cause, EffectError, Event, FetchPolicy, State};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::verifier::Verifiers;
@@ -50,7 +51,7 @@ impl<'l> Recorder<'l> {
         let run = RunId::from_random(random);
         let cache = std::path::absolute(cache).context("begin a run of", cache)?;
         let info = RunInfo {
-            cache: cache.display().to_string(),
+            cache: json_text(cache),
             invocation: invocation(&Host::from_process(), labels),
             policy,
             source,

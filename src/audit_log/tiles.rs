@@ -15,7 +15,7 @@ use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use skopeo_index_core::audit::{
-    Checkpoint, LineReader, LogLine, SavedCheckpoint, Tile, TileBuilder,
+    Checkpoint, LineReader, LineTooLong, LogLine, SavedCheckpoint, Tile, TileBuilder,
 };
 use skopeo_index_core::escape::EscapedPath;
 
@@ -42,14 +42,9 @@ pub enum TilesError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] PathError),
-    /// A torn line is too long for a tile: entries have 16 bits for their length.
-    #[error("{}: record {at} is too long for a tile", EscapedPath(.log))]
-    LongLine {
-        /// The log.
-        log: PathBuf,
-        /// Position of the line.
-        at: u64,
-    },
+    /// A torn line is too long for a tile.
+    #[error(transparent)]
+    LongLine(#[from] LineTooLong),
     /// Another process writes tiles there.
     #[error("{}: another process writes tiles there", EscapedPath(.0))]
     Locked(PathBuf),
@@ -115,8 +110,8 @@ fn write_changed(
         match lines.next_line().map_err(unreadable)? {
             Some(LogLine::Line(line)) => tiles.push(line, &mut take)?,
             Some(LogLine::TooLong(_)) => {
-                let (log, at) = (log.to_owned(), tiles.tree().size());
-                return Err(TilesError::LongLine { log, at });
+                let at = tiles.tree().size();
+                return Err(LineTooLong { at }.into());
             }
             _ => return Err(ReadError::Changed(log.to_owned()).into()),
         }

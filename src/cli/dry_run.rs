@@ -9,6 +9,7 @@ use skopeo_index::os::CancelToken;
 use skopeo_index::registry::RegistryClient;
 use skopeo_index::skopeo::{CommandRunner, PrivateAuthFile};
 use skopeo_index::store::Store;
+use skopeo_index_core::escape::json_text;
 use skopeo_index_core::machine::{Method, Network, ObjectStatus};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions, method_commands};
@@ -57,7 +58,8 @@ impl DryRun<'_> {
                 .map_or(Ok(()), |reason| Err(CliError::from(reason)))?;
             let digest = request.digest();
             let (cache, is_fetched) = match store.read(digest)?.status(digest) {
-                ObjectStatus::Intact { .. } | ObjectStatus::NotAnIndex(_) => ("cached", false),
+                ObjectStatus::Intact { .. } => ("cached", false),
+                ObjectStatus::NotAnIndex(_) => ("not-an-index", false),
                 ObjectStatus::Missing => ("missing", true),
                 ObjectStatus::Corrupt => ("corrupt", true),
             };
@@ -81,8 +83,7 @@ impl DryRun<'_> {
             json["verifiers"] = json!(verifiers);
         }
         if let Some(plan) = plan {
-            let word = |word: &OsString| Value::from(word.to_string_lossy());
-            let words = |argv: &Vec<OsString>| argv.iter().map(word).collect::<Value>();
+            let words = |argv: &Vec<OsString>| argv.iter().map(json_text).collect::<Value>();
             json["engine"] = json!(plan.engine);
             json["commands"] = plan.commands.iter().map(words).collect();
             if let Some(url) = plan.url {

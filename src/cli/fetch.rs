@@ -66,7 +66,12 @@ pub(super) struct Args {
     images: ImageArgs,
 }
 
-pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
+pub(super) fn run(args: Args) -> Result<ExitStatus, CliError> {
+    let progress = args.progress;
+    progress.report(fetch(args))
+}
+
+fn fetch(mut args: Args) -> Result<ExitStatus, CliError> {
     if args.dry_run {
         args.images.credentials.0.skip_prompt();
     }
@@ -114,7 +119,8 @@ pub(super) fn run(mut args: Args) -> Result<ExitStatus, CliError> {
     let inputs = args.run.gate_inputs(skopeo_args, options);
     let registry = RegistryClient::new(&inputs, &cancel, skopeo_args.command_timeout);
     if args.dry_run {
-        notes.iter().for_each(|note| output::print_stderr(note));
+        let display = args.progress.display(0);
+        notes.iter().for_each(|note| display.note(note));
         let dry_run = DryRun {
             run: &args.run,
             skopeo: skopeo_args,

@@ -174,7 +174,7 @@ impl<'a> HintContext<'a> {
                 "check the registry's host and port, and the network; HTTPS_PROXY sets a proxy"
             }
             FailureKind::Server => "the registry or a proxy before it failed; retry later",
-            FailureKind::Timeout => "--command-timeout gives each command more time",
+            FailureKind::Timeout => "--command-timeout gives each command and request more time",
             FailureKind::RegistryClient => {
                 "--engine auto uses skopeo where the registry client can't be used"
             }

@@ -63,11 +63,12 @@ impl<T> Inputs<T> {
 }
 
 impl Inputs<Request> {
-    fn add_items(&mut self, items: &Items, tls_verify: TlsVerify) {
+    fn add_items(&mut self, manifest: &Path, items: &Items, tls_verify: TlsVerify) {
+        let what = about(manifest, "item ");
         for (key, item) in items.iter() {
             let request = Request::from_item(key, item)
                 .map(|request| request.with_default_tls_verify(tls_verify));
-            self.add("item ", key, request.map_err(|error| error.to_string()));
+            self.add(&what, key, request.map_err(|error| error.to_string()));
         }
     }
 }
@@ -103,7 +104,7 @@ pub(super) fn requests(
     }
     if let Some(path) = manifest {
         let items = manifest_items(path, cancel)?;
-        inputs.add_items(&items, images.skopeo.tls_verify());
+        inputs.add_items(path, &items, images.skopeo.tls_verify());
     }
     // Other errors would remain.
     let is_solution = !resolvable.is_empty() && resolvable.len() == inputs.invalid.len();
@@ -116,11 +117,12 @@ pub(super) fn requests(
 
 /// The requests of a manifest's items.
 pub(super) fn item_requests(
+    manifest: &Path,
     items: &Items,
     tls_verify: TlsVerify,
 ) -> Result<Vec<Request>, CliError> {
     let mut inputs = Inputs::new();
-    inputs.add_items(items, tls_verify);
+    inputs.add_items(manifest, items, tls_verify);
     inputs.finish()
 }
 

@@ -17,10 +17,11 @@ use skopeo_index::os::{
 };
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
-use skopeo_index_core::escape::{self, EscapedPath, json_path, printable};
+use skopeo_index_core::escape::{self, EscapedPath, json_text, printable};
 use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
 
 use super::exit::ExitStatus;
+use super::shell;
 
 /// Why a subcommand failed.
 #[derive(Clone, Debug)]
@@ -108,13 +109,14 @@ impl From<DiskError> for CliError {
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
         let message = error.to_string();
+        let hint = log_hint(&error);
         let status = match error {
             LogError::Read(error) => return error.into(),
             LogError::NotExtended(_) => ExitStatus::AuditBroken,
             LogError::OtherOrigin { .. } => ExitStatus::Usage,
             error => ExitStatus::of_error(&error.into()),
         };
-        Self::new(status, message)
+        Self::new(status, message).hint(hint)
     }
 }
 
@@ -127,6 +129,20 @@ impl From<ReadError> for CliError {
         };
         Self::new(status, error.to_string())
     }
+}
+
+/// What to do about a log that can't be appended to.
+fn log_hint(error: &LogError) -> Option<String> {
+    let (when, command, log) = match error {
+        LogError::Broken { path, .. } => ("to see why", "skopeo-index audit verify", path),
+        LogError::AppendOnly(path) => ("first", "chattr -a", path),
+        LogError::UnfinishedRotation { path, .. } => {
+            ("once that is solved", "skopeo-index audit rotate", path)
+        }
+        _ => return None,
+    };
+    let log = shell::quote(log.as_os_str());
+    Some(format!("{when}, run: {command} {log}"))
 }
 
 /// Text about a file that the command line names.
@@ -298,7 +314,7 @@ pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
     let mut json = match &report.result {
         Ok(committed) => json!({
             "success": true,
-            "path": json_path(&cache.join(digest.to_string())),
+            "path": json_text(cache.join(digest.to_string())),
             "cached": *committed.provenance() == Provenance::Hit,
             "attempts": committed.attempts(),
             "size": committed.size(),

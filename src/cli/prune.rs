@@ -9,7 +9,7 @@ use skopeo_index::os::CancelToken;
 use skopeo_index::store::{NameRecord, NameRecords, Store};
 use skopeo_index::units::DecimalBytes;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::{json_path, quote};
+use skopeo_index_core::escape::{json_text, quote};
 use skopeo_index_core::osbuild::{Pins, SOURCE};
 
 use super::cache::CacheLocation;
@@ -138,7 +138,7 @@ fn print(
     let (count, size) = (unused.len(), DecimalBytes(bytes));
     match (args.format, args.yes) {
         (Format::Json, removed) => output::json_line(&json!({
-            "cache": json_path(store.root()), "removed": removed, "unused": count,
+            "cache": json_text(store.root()), "removed": removed, "unused": count,
             "bytes": bytes, "kept": kept,
         })),
         (Format::Text, true) => output::line(&format!("{count} removed, {size}; {kept} kept")),

@@ -12,8 +12,8 @@ use super::output::CliError;
 
 /// Serves an osbuild host as its source org.osbuild.skopeo-index
 ///
-/// Started by osbuild, which passes the socket. Every option is an environment variable,
-/// too.
+/// Started by osbuild, which passes the socket. Every other option is an environment
+/// variable, too.
 #[derive(Debug, Parser)]
 #[command(name = "org.osbuild.skopeo-index", version, max_term_width = 100)]
 pub(super) struct Args {

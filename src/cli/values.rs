@@ -7,7 +7,7 @@ use skopeo_index_core::audit::LogId;
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::MAX_COMMAND_TIMEOUT;
 
-/// Maximum number of concurrent fetches: each has a process and three descriptors.
+/// Maximum number of concurrent fetches: the limit of open files may allow fewer.
 const MAX_JOBS: usize = 1000;
 
 pub(super) fn boolean(text: &str) -> Result<bool, String> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use skopeo_index::store::QuarantineOutcome;
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::{Escaped, json_path};
+use skopeo_index_core::escape::{Escaped, json_text};
 use skopeo_index_core::machine::ObjectStatus;
 use skopeo_index_core::request::Reference;
 
@@ -124,7 +124,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     };
     match args.format {
         Format::Json => output::json_line(&VerifyReport {
-            cache: json_path(store.root()),
+            cache: json_text(store.root()),
             counts,
             leftovers,
         })?,

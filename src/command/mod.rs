@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::machine::CancelReason;
 use skopeo_index_core::skopeo::CommandOutput;
 
@@ -67,10 +68,10 @@ pub struct CommandLimits<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The program does not exist.
-    #[error("{}: command not found", .0.display())]
+    #[error("{}: command not found", EscapedPath(.0))]
     NotFound(PathBuf),
     /// It could not be started, or its pipes broke.
-    #[error("{}: {error}", .program.display())]
+    #[error("{}: {error}", EscapedPath(.program))]
     Io {
         /// The program.
         program: PathBuf,

@@ -14,7 +14,7 @@ use crate::os::{CancelToken, open_regular};
 /// looked up in `PATH` now, so that the program that is identified is the one that runs.
 ///
 /// # Errors
-/// Where there is none, and where what is there is not an executable file.
+/// Where the file does not exist, or is not executable.
 pub fn find_program(program: &Path) -> Result<PathBuf, RunError> {
     let is_executable = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
     let error = |kind| RunError::io(program, io::Error::from(kind));

@@ -1,5 +1,6 @@
 //! Where manifest bytes come from: the registry client, skopeo, or another cache.
 
+use skopeo_index_core::escape::json_text;
 use skopeo_index_core::machine::{
     Attempts, CacheEntry, Content, EffectError, FailureKind, ManifestBytes,
 };
@@ -182,7 +183,7 @@ fn read_from_cache(cache: &Store, request: &Request) -> Result<ManifestBytes, Ef
     let (kind, message) = match cache.read(request.digest())? {
         CacheEntry::File { content } => return Ok(content),
         CacheEntry::Absent => {
-            let message = format!("no such object in {}", cache.root().display());
+            let message = format!("no such object in {}", json_text(cache.root()));
             (FailureKind::NotFound, message)
         }
         CacheEntry::Oversized { size } => (FailureKind::TooLarge, format!("{size} bytes")),

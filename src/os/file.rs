@@ -93,10 +93,14 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// The absolute path, or the same one where there is no working directory.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// The directories that lead to `path`, also behind links, nearest first.
 pub(crate) fn ancestors(path: &Path) -> Vec<PathBuf> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut ancestors: Vec<PathBuf> = absolute.ancestors().skip(1).map(Into::into).collect();
+    let mut ancestors: Vec<PathBuf> = absolute(path).ancestors().skip(1).map(Into::into).collect();
     let real = path.canonicalize().unwrap_or_default();
     for dir in real.ancestors().skip(1) {
         if !ancestors.iter().any(|known| known == dir) {

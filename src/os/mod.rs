@@ -23,8 +23,8 @@ pub use cancel::{CancelToken, ignore_signals, timespec};
 pub use descendants::Descendants;
 pub use file::{NewFile, open_nonblocking, open_regular, read_all, replace_file};
 pub(crate) use file::{
-    allow_unsyncable, ancestors, create_secret_file, is_unsyncable, open_nofollow, parent_dir,
-    random_bytes, sync_dir,
+    absolute, allow_unsyncable, ancestors, create_secret_file, is_unsyncable, open_nofollow,
+    parent_dir, random_bytes, sync_dir,
 };
 pub(crate) use group_commit::GroupCommit;
 pub use host::{Host, config_home, read_config_file};

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use skopeo_index_core::escape::{EscapedPath, truncate_message};
+use skopeo_index_core::escape::{EscapedPath, json_text, truncate_message};
 use skopeo_index_core::machine::EffectError;
 
 /// The system refused an operation.
@@ -62,7 +62,7 @@ impl From<PathError> for EffectError {
         Self::Disk {
             error: error.error.to_string(),
             operation: error.operation.to_owned(),
-            path: truncate_message(&error.path.to_string_lossy()),
+            path: truncate_message(&json_text(&error.path)),
         }
     }
 }

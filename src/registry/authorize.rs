@@ -9,7 +9,7 @@ use skopeo_index_core::registry::{
 };
 
 use super::gate::TlsMode;
-use super::http::{Answer, Get, failure};
+use super::http::{Answer, Get, Response, failure};
 use super::manifest_request::{ManifestRequest, origin_of, unexpected};
 use super::tokens::{Scope, Token};
 
@@ -90,13 +90,14 @@ impl ManifestRequest<'_> {
         password: Option<&str>,
     ) -> Result<Token, EffectError> {
         let url = challenge.token_url(self.permit.repository());
-        let answer = self.host.http.get(Get {
+        let (response, _) = self.host.http.get(Get {
             url: &url.to_string(),
             accept: &[],
             authorization: password,
             until: self.until,
             max_body: MAX_TOKEN_DOCUMENT,
         });
+        let answer = response.and_then(Response::read);
         let answer = answer.map_err(|error| match error {
             ureq::Error::BodyExceedsLimit(_) => unexpected(&TokenError::DocumentTooLong),
             error => self.failure(&error),

@@ -28,7 +28,7 @@ pub struct RegistryClient<'a> {
     pub(super) inputs: &'a GateInputs<'a>,
     /// Reads the host's configuration when it is first asked.
     gate: OnceLock<Gate>,
-    cancel: Arc<CancelToken>,
+    pub(super) cancel: Arc<CancelToken>,
     pub(super) timeout: Duration,
     /// Read once: hundreds of files, and every fetch of a run may need them at once.
     system_roots: OnceLock<RootCertStore>,

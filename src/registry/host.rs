@@ -1,4 +1,4 @@
-//! A registry: its connections, and what it has told of itself.
+//! A registry: its connections, its scheme, and when it can be asked.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -29,7 +29,7 @@ impl Host {
         known.map_or_else(|| first_schemes(permit), |scheme| (*scheme, None))
     }
 
-    /// Waits until the registry wants to be asked again.
+    /// Waits until its Retry-After has passed.
     pub(super) fn wait_for_retry_after(
         &self,
         timeout: Duration,

@@ -10,13 +10,12 @@ use skopeo_index_core::machine::{EffectError, FailureKind};
 use ureq::config::Config;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, HeaderName, WWW_AUTHENTICATE};
 use ureq::http::{StatusCode, response};
-use ureq::{Agent, Error, Timeout};
+use ureq::{Agent, Body, Error, Timeout};
 
 use super::resolver::SystemResolver;
 use super::transport::{ConnectionUse, HttpConnector, PLAIN_HTTP, take_last_use};
 
-/// Maximum size of an answer's headers in bytes: that of a Go registry's own limit for
-/// requests would be 1 MiB; real answers have less than 4 KiB.
+/// Maximum size of an answer's headers in bytes. Real ones have less than 4 KiB.
 const MAX_HEADERS: usize = 64 << 10;
 
 /// Maximum size of a request's headers in bytes: a token has at most 16 KiB.
@@ -55,12 +54,19 @@ pub(super) struct Get<'a> {
     pub(super) max_body: usize,
 }
 
+/// The head of an answer.
+#[derive(Debug)]
+pub(super) struct Response {
+    head: response::Parts,
+    body: Body,
+    max_body: usize,
+}
+
 /// An answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     head: response::Parts,
     pub(super) body: Vec<u8>,
-    pub(super) connection: Option<ConnectionUse>,
 }
 
 impl HttpClient {
@@ -85,21 +91,22 @@ impl HttpClient {
     }
 
     /// Sends a request, and once more over a new connection where a kept one was dead.
-    pub(super) fn get(&self, request: Get<'_>) -> Result<Answer, Error> {
+    /// Also returns the connection, if the request was sent.
+    pub(super) fn get(&self, request: Get<'_>) -> (Result<Response, Error>, Option<ConnectionUse>) {
         take_last_use();
-        match self.send(request, MAX_IDLE_AGE) {
-            Err(error)
-                if explain(&error).0 == FailureKind::Network
-                    && take_last_use().is_some_and(|connection| connection.kept) =>
-            {
-                self.send(request, Duration::ZERO)
+        let response = self.send(request, MAX_IDLE_AGE);
+        let connection = take_last_use();
+        let is_kept = connection.as_ref().is_some_and(|it| it.kept);
+        match response {
+            Err(error) if is_kept && explain(&error).0 == FailureKind::Network => {
+                (self.send(request, Duration::ZERO), take_last_use())
             }
-            result => result,
+            response => (response, connection),
         }
     }
 
     /// Sends a request over a connection that was idle for `max_idle_age` at most, or a new one.
-    fn send(&self, request: Get<'_>, max_idle_age: Duration) -> Result<Answer, Error> {
+    fn send(&self, request: Get<'_>, max_idle_age: Duration) -> Result<Response, Error> {
         let left = request.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Error::Timeout(Timeout::Global));
@@ -113,20 +120,35 @@ impl HttpClient {
         }
         let config = builder.config().timeout_global(Some(left));
         let response = config.max_idle_age(max_idle_age).build().call()?;
-        let (head, mut body) = response.into_parts();
-        let max = match head.status {
+        let (head, body) = response.into_parts();
+        let max_body = match head.status {
             StatusCode::OK => request.max_body,
             _ => MAX_ERROR_BODY,
         };
-        let body = body.with_config().limit(max as u64).read_to_vec();
+        Ok(Response {
+            head,
+            body,
+            max_body,
+        })
+    }
+}
+
+impl Response {
+    pub(super) fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// Reads the body.
+    pub(super) fn read(mut self) -> Result<Answer, Error> {
+        let body = self.body.with_config().limit(self.max_body as u64);
+        let body = body.read_to_vec();
         Ok(Answer {
-            body: match head.status {
+            body: match self.head.status {
                 StatusCode::OK => body?,
                 // What an error says is not worth an error.
                 _ => body.unwrap_or_default(),
             },
-            head,
-            connection: take_last_use(),
+            head: self.head,
         })
     }
 }

@@ -44,7 +44,7 @@ impl ManifestRequest<'_> {
         let (scheme, other) = self.host.schemes(self.permit);
         let result = self.fetch_by(scheme);
         match other {
-            Some(other) if self.speaks_otherwise(scheme, &result) => {
+            Some(other) if self.has_time() && self.speaks_otherwise(scheme, &result) => {
                 let exchange = self.exchange.clone();
                 let by_other = self.fetch_by(other);
                 // The answer to plain HTTP, a 400, stands where the other end has no TLS.
@@ -58,6 +58,11 @@ impl ManifestRequest<'_> {
             }
             _ => result,
         }
+    }
+
+    /// Whether a request can still be sent.
+    fn has_time(&self) -> bool {
+        Instant::now() < self.until && self.client.cancel.cancelled().is_none()
     }
 
     /// Whether the other end may speak the other scheme: it has not answered by this one.
@@ -91,12 +96,7 @@ impl ManifestRequest<'_> {
             let at_home = origin_of(&url) == origin_of(&origin);
             let authorization = self.authorization.clone().filter(|_| at_home);
             let answer = self.get(&url, authorization.as_deref())?;
-            let status = answer.status().as_u16();
-            // "Client sent an HTTP request to an HTTPS server", or something else.
-            if (scheme, status) != (Scheme::Http, 400) {
-                best_effort(self.host.scheme.set(scheme));
-            }
-            match status {
+            match answer.status().as_u16() {
                 200 => return Ok(answer.body),
                 401 if at_home && challenges < MAX_CHALLENGES => {
                     challenges += 1;
@@ -123,19 +123,25 @@ impl ManifestRequest<'_> {
                 .map(|repository| repository.path().to_owned()),
             ..ExchangeRecord::default()
         };
-        let answer = self.host.http.get(Get {
+        let (response, connection) = self.host.http.get(Get {
             url: &url.to_string(),
             accept: &ACCEPT,
             authorization,
             until: self.until,
             max_body: MAX_MANIFEST_SIZE,
         });
-        let answer = answer.map_err(|error| self.failure(&error))?;
-        self.exchange.status = Some(answer.status().as_u16());
-        if let Some(connection) = &answer.connection {
+        if let Some(connection) = connection {
             self.exchange.peer = Some(connection.peer.to_string());
-            self.exchange.tls.clone_from(&connection.tls);
+            self.exchange.tls = connection.tls;
         }
+        let response = response.map_err(|error| self.failure(&error))?;
+        let status = response.status().as_u16();
+        // "Client sent an HTTP request to an HTTPS server", or something else.
+        if (url.scheme(), status) != (Scheme::Http, 400) {
+            best_effort(self.host.scheme.set(url.scheme()));
+        }
+        let answer = response.read().map_err(|error| self.failure(&error))?;
+        self.exchange.status = Some(status);
         Ok(answer)
     }
 

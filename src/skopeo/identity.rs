@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skopeo_index_core::audit::SkopeoIdentity;
-use skopeo_index_core::escape::truncate_message;
+use skopeo_index_core::escape::{json_text, truncate_message};
 use skopeo_index_core::machine::EffectError;
 use skopeo_index_core::skopeo::{SkopeoCommand, SkopeoOptions};
 
@@ -24,7 +24,7 @@ pub fn identify(runner: &dyn CommandRunner, cancel: &CancelToken) -> SkopeoIdent
     let version = version(runner, cancel).unwrap_or_default();
     SkopeoIdentity {
         sha256: path.as_ref().and_then(|it| hash_program(it, cancel).ok()),
-        path: path.as_deref().unwrap_or(program).display().to_string(),
+        path: json_text(path.as_deref().unwrap_or(program)),
         version,
     }
 }

@@ -4,12 +4,12 @@
 //! DIR/                                  a cache, or STORE/sources/org.osbuild.files
 //! ├── sha256:<64 hex>                   an object, of this source or another
 //! └── .skopeo-index/                    private
-//!     ├── lock                          held while an object is quarantined or pruned
+//!     ├── lock                          held while objects are quarantined or pruned, and names written
 //!     ├── names                         what indexes were fetched by, and when they were used
 //!     ├── quarantine/sha256:<64 hex>.N  corrupt objects
 //!     └── staging-XXXXXX/               of one process
 //!         ├── lock                      held while that process lives
-//!         ├── N.object                  of one fetch, to be renamed to sha256:<64 hex>
+//!         ├── N.object                  of one fetch, where a file needs a name to get its digest's
 //!         └── N.attempt-N/              where `skopeo copy` writes to
 //! ```
 

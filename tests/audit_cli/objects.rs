@@ -1,9 +1,11 @@
 //! `audit verify --cache`.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use test_support::loopback::{Registry, samples};
-use test_support::program::harness::Cache;
+use test_support::program::harness::{Cache, RunOutput};
 
 #[test]
 fn verify_cache_reports_corrupt_and_missing_committed_objects() {
@@ -56,7 +58,7 @@ fn verify_cache_checks_only_objects_committed_to_that_cache() {
     for dir in [cache.path(), other.path(), link] {
         let output = verify(dir.to_str().expect("UTF-8"));
         output.assert_status(0);
-        let note = "2 objects in other caches were not checked";
+        let note = "objects in other caches, not checked: 2";
         assert!(output.stdout.starts_with(note), "{}", output.stdout);
     }
 
@@ -100,4 +102,39 @@ fn verify_cache_notes_index_without_a_record() {
         "{}",
         output.stdout
     );
+}
+
+/// Names that differ only in a byte that is not UTF-8 are two caches, also with both methods
+/// and with verifiers.
+#[test]
+fn caches_whose_paths_are_not_utf8_are_told_apart() {
+    let (registry, beside) = (Registry::start(), Cache::new());
+    let log = beside.beside("log");
+    let caches =
+        [b"c\\-\xff", b"c\\-\xfe"].map(|name| beside.beside("").join(OsStr::from_bytes(name)));
+    let digests = [1, 2].map(|n| registry.put(samples::distinct(n)));
+    let option = |name: &str, path: &std::path::Path| {
+        let mut option = OsString::from(name);
+        option.push(path);
+        option
+    };
+    for method in ["raw", "copy"] {
+        for (cache, digest) in caches.iter().zip(&digests) {
+            let reference = format!("{}/app@{digest}", registry.address());
+            let mut command = beside.command(["fetch", "--tls-verify=false", &reference]);
+            command.args(["--verifier=test -f {file}", r"--verifier=true 'x\d{file}'"]);
+            command.args([option("--cache=", cache), option("--audit-log=", &log)]);
+            let output = command.env("SKOPEO_INDEX_METHOD", method).output();
+            assert!(output.expect("the binary").status.success());
+        }
+        for cache in &caches {
+            let mut command = beside.command(["audit", "verify"]);
+            command.args([&log, &option("--cache=", cache).into()]);
+            let output = RunOutput::from(command.output().expect("the binary"));
+            output.assert_status(0);
+            let note = "objects in other caches, not checked: 1";
+            assert!(output.stdout.starts_with(note), "{}", output.stdout);
+            fs::remove_dir_all(cache).expect("a cache");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use skopeo_index_core::audit::FindingKind;
 use test_support::audit_log::lines;
 use test_support::program::binary;
 use test_support::schema::count_valid;
@@ -26,6 +27,14 @@ fn written_records_are_valid_by_their_schema() {
         let count = lines(log).len();
         assert_eq!(count_valid("record", log), (count, count));
     }
+}
+
+#[test]
+fn every_kind_of_finding_is_documented() {
+    let document = include_str!("../../docs/audit-log.md");
+    let codes = FindingKind::codes().map(|(code, _)| format!("`{code}`"));
+    let missing: Vec<_> = codes.filter(|code| !document.contains(code)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use test_support::loopback::{Registry, samples};
 use test_support::program::harness::{Cache, RunOutput};
 
@@ -92,6 +92,40 @@ fn manifest_that_is_not_json_is_named_as_such() {
     output
         .assert_status(2)
         .assert_says("expected an osbuild manifest");
+}
+
+#[test]
+fn invalid_item_of_a_manifest_is_named_with_the_file() {
+    let cache = Cache::new();
+    let items = cache.beside("items.json");
+    let file = items.display().to_string();
+    fs::write(&items, r#"{"x": {"image": {"name": "a"}}}"#).expect("a file");
+    for args in [["fetch", "--manifest"], ["resolve", "--manifest"]] {
+        let message = format!("error: {file}: item \"x\": invalid digest");
+        let output = cache.run(args.iter().chain([&&*file]));
+        output.assert_status(2).assert_says(&message);
+    }
+}
+
+/// Whether it is found before or after the first fetch.
+#[test]
+fn error_of_a_run_is_an_event_where_progress_is_json() {
+    let cache = Cache::new();
+    let log = cache.beside("").display().to_string();
+    let reference = format!("localhost/app@sha256:{}", "0".repeat(64));
+    let not_a_log = ["--offline", "--audit-log", &log, &reference];
+    for (args, status, words) in [
+        (&not_a_log[..], 1, "cannot open the audit log "),
+        (&["--manifest=/nonexistent"], 13, "cannot read /nonexistent"),
+    ] {
+        let args = [&["fetch", "--progress=json"], args].concat();
+        let output = cache.run(args);
+        output.assert_status(status);
+        let event: Value = serde_json::from_str(&output.stderr).expect("an event");
+        assert_eq!(event["event"], "error");
+        let error = event["error"].as_str().expect("a text");
+        assert!(error.contains(words), "{error}");
+    }
 }
 
 #[test]

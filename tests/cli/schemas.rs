@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use skopeo_index_core::digest::Digest;
 use test_support::loopback::{self, Behaviour, Registry, samples};
 use test_support::program::harness::{Cache, RunOutput};
 use test_support::schema;
@@ -106,7 +107,10 @@ impl Outputs {
         self.run(cache, 0, &["prune", "--older-than=0s"]);
 
         fs::write(cache.object(&large), "x").expect("the object");
-        let references = [of(&good), of(&large), of(&missing)];
+        let image = samples::single_image();
+        let single = Digest::of(&image).to_string();
+        fs::write(cache.object(&single), image).expect("the object");
+        let references = [of(&good), of(&large), of(&missing), of(&single)];
         for engine in ["--engine=registry", "--engine=skopeo"] {
             let args = ["fetch", "--dry-run", engine];
             let references = references.each_ref().map(String::as_str);

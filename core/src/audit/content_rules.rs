@@ -19,11 +19,11 @@ pub(super) static EMPTY: LazyLock<Digest> = LazyLock::new(|| Digest::of(b""));
 
 /// The content of each digest in a log: at most 80 bytes per distinct digest, which takes
 /// several hundred bytes of the log itself.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Contents(HashMap<Digest, KnownContent>);
 
 /// What the latest record says of a digest.
-#[derive(PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 struct KnownContent {
     /// In bytes, at most [`MAX_MANIFEST_SIZE`].
     size: u64,

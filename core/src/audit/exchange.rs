@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::registry::{Repository, Url};
 use crate::skopeo::RegistryAnswer;
 
-/// A request of the registry client, with the last endpoint that answered it.
+/// An exchange of the registry client: its last request, and the answer if there was one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRecord {
@@ -16,14 +16,14 @@ pub struct ExchangeRecord {
     pub endpoint: String,
     /// The duration, with tokens and redirects.
     pub milliseconds: u64,
-    /// Address and port that were connected to; `None` without a connection.
+    /// Address and port that the request was sent to; `None` where it was not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
     /// The repository whose manifest was requested there; `None` where a redirect led to
     /// something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// The HTTP status; `None` without an answer.
+    /// The HTTP status; `None` without a complete answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The TLS session; `None` over plain HTTP.

@@ -56,8 +56,8 @@ pub enum FindingKind {
     /// The first record is not a genesis, or another one is.
     #[error("the first record must be a genesis, and no other")]
     Genesis,
-    /// The record does not fit its run: the run has not begun, begins twice, or ends with
-    /// other counts.
+    /// The record does not fit its run: the run has not begun or has ended, ends with other
+    /// counts, or has an impossible version, cache or skopeo.
     #[error("run {run} {reason}")]
     Run {
         /// The run.
@@ -113,7 +113,7 @@ pub enum FindingKind {
     #[error("the log does not continue the one before it: {0}")]
     Succession(&'static str),
     /// The last log was rotated, and does not have the name that it is kept at.
-    #[error("the log was rotated, to be kept as {}; unless this is a copy of it, run: skopeo-index audit rotate", quote(.0.as_str()))]
+    #[error("the log was rotated, to be kept as {}; unless this is a copy of it, `audit rotate` finishes that", quote(.0.as_str()))]
     UnfinishedRotation(FileName),
     /// The log continues another one, which was not given.
     #[error("the log continues {}, which was not checked", .0.as_str())]
@@ -156,7 +156,9 @@ pub enum FindingKind {
         found: u64,
     },
     /// Records from before the checkpoint, of this size, were changed.
-    #[error("the first {0} records are not those of the checkpoint: the log was rewritten")]
+    #[error(
+        "up to the checkpoint's size, {0}, the records are not its records: the log was rewritten"
+    )]
     RewrittenLog(u64),
     /// A committed object is no longer intact.
     #[error("{digest} was committed and is now {}", status_text(status))]
@@ -170,7 +172,7 @@ pub enum FindingKind {
     #[error("{0} is in the cache without a record")]
     UnrecordedObject(Digest),
     /// Number of objects that were committed to other caches.
-    #[error("{0} objects in other caches were not checked")]
+    #[error("objects in other caches, not checked: {0}")]
     OtherCaches(u64),
     /// No run used the checked cache.
     #[error("no run used this cache (was it moved?): checked for the objects of all runs")]

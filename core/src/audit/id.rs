@@ -182,6 +182,9 @@ impl Timestamp {
     }
 }
 
+/// How long after 1970 the last time is that has a year of four digits.
+const LAST: Duration = Duration::from_millis(253_402_300_799_999);
+
 impl Timestamp {
     /// The time after a duration; `None` beyond the years that a record may be of.
     pub(super) fn after(&self, duration: Duration) -> Option<Self> {
@@ -192,8 +195,10 @@ impl Timestamp {
     }
 }
 
+/// A time before 1970 or after 9999 becomes the first or the last one that a record can have.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
+        let time = time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST);
         Self(humantime::format_rfc3339_millis(time).to_string())
     }
 }

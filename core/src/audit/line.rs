@@ -95,6 +95,7 @@ fn hash_rest(reader: &mut impl BufRead, mut piece: Vec<u8>) -> io::Result<LogLin
 }
 
 /// A parsed line of a log.
+#[derive(Debug)]
 pub struct ParsedLine {
     pub(super) leaf_hash: NodeHash,
     // Boxed, because there may be many lines that are not records.
@@ -104,6 +105,7 @@ pub struct ParsedLine {
 }
 
 /// A line that is not a record.
+#[derive(Debug)]
 pub(super) struct InvalidLine {
     pub(super) error: RecordError,
     /// How a record names it if it is torn; `None` if it has a trailer, and was changed.

@@ -68,6 +68,7 @@ impl CompactRange {
 
 /// Computes a proof's path from all leaf hashes in their order. Its memory is proportional
 /// to the path, not to the tree.
+#[derive(Debug)]
 pub struct PathBuilder {
     /// Number of leaves so far.
     size: u64,

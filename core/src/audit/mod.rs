@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  {"entry":{…},"log":…,"prev":…,…,"trailer":…}\n     leaf hash = SHA-256(0x00 ‖ line)
-//!                         │                └─ SHA-256 of the record before it
+//!                         │                └─ SHA-256 of the bytes before ,"trailer":
 //!                         └─ leaf hash of the previous line
 //!
 //!  line ─▶ ParsedLine ─▶ Verifier ─▶ Finding: trailer, canonical form, sequence, prev, replay
@@ -63,5 +63,5 @@ pub use record::{
 };
 pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};
-pub use tile::{Tile, TileBuilder};
+pub use tile::{LineTooLong, Tile, TileBuilder};
 pub use verify::{KeepObjects, LogSummary, Objects, Verifier};

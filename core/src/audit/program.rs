@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::parse_number;
 use crate::digest::Digest;
+use crate::escape::json_text;
 use crate::skopeo::{Exit, RegistryAnswer};
 
 /// The skopeo binary of a run.
@@ -73,10 +74,9 @@ impl CommandRecord {
             Some(Exit::Signal(signal)) => (None, Some(signal)),
             None => (None, None),
         };
-        let to_text = |argument: &OsString| argument.to_string_lossy().into_owned();
         Self {
             answer: None,
-            argv: argv.iter().map(to_text).collect(),
+            argv: argv.iter().map(json_text).collect(),
             exit,
             milliseconds: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             signal,

@@ -10,7 +10,7 @@ use super::merkle::NodeHash;
 use super::program::{CommandRecord, SkopeoIdentity, VerifierRecord, is_version};
 use super::rotation::{PreviousLog, Rotation};
 use crate::digest::{Digest, hex};
-use crate::escape::to_json;
+use crate::escape::{Escaped, to_json};
 use crate::machine::{Event, FetchPolicy};
 use crate::request::Request;
 use crate::verifier::Verifiers;
@@ -40,7 +40,7 @@ pub enum SourceInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunInfo {
-    /// Absolute path of the cache.
+    /// Absolute path of the cache, as [`json_text`](crate::escape::json_text) writes it.
     pub cache: String,
     /// Who started it, where, and what for.
     pub invocation: Invocation,
@@ -197,11 +197,11 @@ pub enum RecordError {
     /// The line is longer than a record may be.
     #[error("a record has at most {MAX_RECORD_LEN} bytes")]
     TooLong,
-    /// The trailer is missing, or is not SHA-256 of the record before it.
+    /// The trailer is missing, or is not the hash of the bytes before it.
     #[error("hash mismatch: the record was changed or truncated")]
     Trailer,
     /// The line does not have the structure of a record.
-    #[error("not a record: {0}")]
+    #[error("not a record: {}", Escaped(.0))]
     Json(String),
     /// The record is serialised in another way.
     #[error("not in canonical form")]

@@ -16,6 +16,7 @@ use crate::machine::{ContentInfo, Fetch, Outcome, Placement, State, Task};
 use crate::skopeo::{MAX_COMMAND_TIMEOUT, ParsedArgv};
 
 /// A run without an `end` record so far.
+#[derive(Debug)]
 pub(super) struct OpenRun {
     pub(super) info: RunInfo,
     version: VersionHash,
@@ -205,7 +206,7 @@ fn step(
 ) -> Result<Fetch<ContentInfo>, String> {
     let event = &transition.event;
     if state.task().request != transition.request {
-        return Err("its request is not that of its earlier records".to_owned());
+        return Err("its request differs from that of its earlier records".to_owned());
     }
     let (next, expected) = state
         .step(event.outcome.clone())
@@ -217,7 +218,7 @@ fn step(
         ));
     }
     if *event != expected {
-        return Err("its attempt or cause is not that of the replay".to_owned());
+        return Err("its attempt or cause is not what the state machine concludes".to_owned());
     }
     Ok(next)
 }

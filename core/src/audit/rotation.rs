@@ -168,7 +168,9 @@ impl Verifier {
             }
             (Some((checkpoint, Some(rotation))), previous) => {
                 if previous != Some(&PreviousLog::new(rotation.file, checkpoint)) {
-                    kinds.push(FindingKind::Succession("its checkpoint is not that one's"));
+                    kinds.push(FindingKind::Succession(
+                        "its genesis has another final checkpoint",
+                    ));
                 }
             }
         }

@@ -20,7 +20,7 @@ const PURL: &str = "pkg:cargo/skopeo-index";
 
 /// SHA-256 of docs/index-validation.md of this version. Logs don't have that of other
 /// versions.
-const POLICY_SHA256: &str = "2507bf862928440e9720c48869c8d96edc6b51c5f85e81d76f560fd96420fdbe";
+const POLICY_SHA256: &str = "3a78ffeec372ad9915a30a37ce5c0d5e0a22a4f6d5b67d7d294d5a2364c1f95b";
 
 /// The level of an index with the requested digest.
 const DIGEST_VERIFIED: &str = "SKOPEO_INDEX_DIGEST_VERIFIED";

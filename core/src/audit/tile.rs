@@ -72,6 +72,14 @@ impl fmt::Display for Tile {
     }
 }
 
+/// A line that is too long for a tile, where an entry's length has 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {at} is too long for a tile")]
+pub struct LineTooLong {
+    /// Position of the line.
+    pub at: u64,
+}
+
 /// Computes tiles from a log's lines in their order. Its memory is bounded by one tile a
 /// level and one of records.
 #[derive(Debug)]
@@ -104,22 +112,23 @@ impl TileBuilder {
         &self.tree
     }
 
-    /// Appends a line of at most 65,535 bytes, and passes each tile that is now full to
-    /// `take`.
+    /// Appends a line, and passes each tile that is now full to `take`.
     ///
     /// # Errors
-    /// Those of `take`.
-    pub fn push<E>(
+    /// Those of `take`, and [`LineTooLong`] where the line has more than
+    /// [`MAX_RECORD_LEN`](super::MAX_RECORD_LEN) bytes.
+    pub fn push<E: From<LineTooLong>>(
         &mut self,
         line: &[u8],
         mut take: impl FnMut(Tile) -> Result<(), E>,
     ) -> Result<(), E> {
+        let at = self.tree.size();
+        let length = u16::try_from(line.len()).map_err(|_| LineTooLong { at })?;
         let mut hash = leaf_hash(line);
         self.tree.push(hash);
         let size = self.tree.size();
         // Records in existing full tiles aren't needed.
         if size.div_ceil(TILE_WIDTH) * TILE_WIDTH > self.from {
-            let length = u16::try_from(line.len()).unwrap_or(u16::MAX);
             self.entries.extend_from_slice(&length.to_be_bytes());
             self.entries.extend_from_slice(line);
         }

@@ -67,7 +67,7 @@ impl Evidence<'_> {
     /// Whether the message in the outcome can be one about the verifier. Its text is only the end
     /// of an output of which the hash is known, except for no output at all.
     fn has_message_of(&self, record: &VerifierRecord) -> bool {
-        let of = |text| verifier_message(Path::new(&record.path), text);
+        let of = |text| verifier_message(&record.path, text);
         match &self.transition.event.outcome {
             Outcome::VerifierExited { message, status: 0 } => message.is_empty(),
             Outcome::VerifierExited { message, .. } if record.output == Some(*EMPTY) => {

@@ -51,6 +51,7 @@ pub enum KeepObjects {
 }
 
 /// Verifies the lines of a log in their order.
+#[derive(Debug)]
 pub struct Verifier {
     pub(super) checkpoint: Option<Checkpoint>,
     keep_objects: KeepObjects,
@@ -76,7 +77,7 @@ pub struct Verifier {
 }
 
 /// What is known of the present log.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct LogState {
     pub(super) id: Option<LogId>,
     pub(super) tree: CompactRange,

@@ -106,7 +106,7 @@ fn not_an_index_note(reason: Option<&NotAnIndex>) -> String {
 
 fn quarantine_note(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| {
-        format!("; the object was corrupt and is now {name}")
+        format!("; the object was corrupt and is now {}", Escaped(name))
     })
 }
 

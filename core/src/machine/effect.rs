@@ -6,8 +6,8 @@ use super::Method;
 use crate::digest::Digest;
 use crate::request::Request;
 
-/// An operation that the core asks its caller to perform. Once it succeeds, its
-/// result is durable. Exhaustive on purpose: a caller handles every effect.
+/// An operation that the core asks its caller to perform. Once [`Self::LookUp`],
+/// [`Self::Quarantine`] or [`Self::Publish`] succeeds, its result is durable. Exhaustive on purpose: a caller handles every effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect<'a, C> {
     /// Read the cache's object of this digest, and make it durable.

@@ -8,6 +8,7 @@ use crate::escape::{quote, truncate};
 use crate::request::{ItemError, Items, MAX_NAME_LEN, MAX_SHOWN_KEY, Request, TlsVerify};
 
 /// The items of a call: the requests of valid ones, the results of invalid ones.
+#[derive(Debug)]
 pub struct ItemBatch {
     /// The requests of the valid items, in their order.
     pub requests: Vec<Request>,

@@ -56,6 +56,7 @@ impl ItemResult {
 
 /// The results of all items of a call, in the order of the items. They are written as JSON
 /// at once, because a call may have 100,000 items.
+#[derive(Debug)]
 pub struct ItemResults {
     /// Results of invalid items, with their positions.
     invalid: Peekable<vec::IntoIter<(usize, ItemResult)>>,

@@ -12,6 +12,7 @@ mod shapes;
 mod urls;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
 
 use base64::Engine as _;
@@ -38,6 +39,13 @@ const MAX_LEVELS: usize = 4;
 pub struct Redactor {
     /// Longest first, so that a part of a secret is not replaced before the whole.
     secrets: Vec<String>,
+}
+
+/// Without the secrets.
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
 }
 
 impl Redactor {

@@ -112,6 +112,14 @@ struct AuthEntry {
 /// Members of an entry that Docker writes and skopeo ignores.
 const IGNORED_MEMBERS: [&str; 4] = ["email", "username", "password", "serveraddress"];
 
+/// Without the credentials.
+impl fmt::Debug for AuthFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("AuthFile");
+        shown.field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
 impl AuthFile {
     /// Parses a file.
     ///

@@ -1,11 +1,12 @@
 //! The form of records.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::support::audit_log::sample::{Answer, LogSample, ONE_ATTEMPT, Run, logs, request};
 use crate::support::audit_log::{lines, seal, unseal};
 use serde_json::Value;
-use skopeo_index_core::audit::{MAX_RECORD_LEN, Record, RecordError};
+use skopeo_index_core::audit::{MAX_RECORD_LEN, Record, RecordError, Timestamp};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::{MAX_SUMMARY_PLATFORMS, MediaType};
 use skopeo_index_core::verifier::Verifiers;
@@ -127,4 +128,15 @@ fn record_of_the_longest_platforms_leaves_room_for_paths() {
     assert!(longest > 10_000, "{longest}");
     // --authfile and --cert-dir in argv; both storage roots in argv and in the request.
     assert!(longest + 6 * PATH_MAX <= MAX_RECORD_LEN, "{longest}");
+}
+
+#[test]
+fn time_that_a_record_cannot_have_becomes_the_first_or_the_last_one() {
+    let far = Duration::from_secs(1 << 40);
+    for (time, shown) in [
+        (UNIX_EPOCH - far, "1970-01-01T00:00:00.000Z"),
+        (UNIX_EPOCH + far, "9999-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(Timestamp::from(time).as_str(), shown);
+    }
 }

@@ -1,10 +1,9 @@
 //! Tiles: recomputed from their entries, at once and in steps.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use proptest::prelude::*;
-use skopeo_index_core::audit::{MAX_RECORD_LEN, NodeHash, TileBuilder, leaf_hash};
+use skopeo_index_core::audit::{LineTooLong, MAX_RECORD_LEN, NodeHash, TileBuilder, leaf_hash};
 
 use crate::merkle::naive_root;
 
@@ -20,7 +19,7 @@ fn tiles(from: usize, size: usize) -> Tiles {
     let mut take = |tile: skopeo_index_core::audit::Tile| {
         let before = tiles.insert(tile.to_string(), tile.bytes().to_vec());
         assert_eq!(before, None, "{tile}");
-        Ok::<_, Infallible>(())
+        Ok::<_, LineTooLong>(())
     };
     for n in 0..size {
         builder.push(&line(n), &mut take).expect("no error");
@@ -128,13 +127,23 @@ fn longest_record_keeps_its_length_in_a_tile() {
     let mut builder = TileBuilder::new(0);
     let line = vec![b'x'; MAX_RECORD_LEN];
     builder
-        .push(&line, |_| Ok::<_, Infallible>(()))
+        .push(&line, |_| Ok::<_, LineTooLong>(()))
         .expect("no error");
     let mut entries = Vec::new();
     let take = |tile: skopeo_index_core::audit::Tile| {
         entries.push(tile.bytes().to_vec());
-        Ok::<_, Infallible>(())
+        Ok::<_, LineTooLong>(())
     };
     builder.finish(take).expect("no error");
     assert_eq!(entries[0], [&[0xff, 0xff], &line[..]].concat());
+}
+
+#[test]
+fn line_too_long_for_a_tile_is_an_error_and_not_appended() {
+    let mut builder = TileBuilder::new(0);
+    let mut push = |line: &[u8]| builder.push(line, |_| Ok(()));
+    assert_eq!(push(b"a record"), Ok(()));
+    let line = vec![b'x'; MAX_RECORD_LEN + 1];
+    assert_eq!(push(&line), Err(LineTooLong { at: 1 }));
+    assert_eq!(builder.tree().size(), 1);
 }

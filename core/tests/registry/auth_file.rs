@@ -193,9 +193,7 @@ fn deeply_nested_file_is_an_error() {
 #[test]
 fn error_does_not_quote_the_file() {
     let json = br#"{"auths": {"quay.io": {"auth": {"s3cr3t": 1}}}}"#;
-    let error = AuthFile::parse(json, AuthFileFormat::AuthJson)
-        .err()
-        .expect("an error");
+    let error = AuthFile::parse(json, AuthFileFormat::AuthJson).expect_err("an error");
     assert!(!format!("{error} {error:?}").contains("s3cr3t"));
 }
 

@@ -9,6 +9,7 @@ use skopeo_index_core::audit::{Checkpoint, KeyName, SavedCheckpoint};
 
 use super::trust::SigningArgs;
 use crate::cli::exclusive::Exclusive;
+use crate::cli::exit::ExitStatus;
 use crate::cli::output::{self, CliError};
 
 /// Create a key that checkpoints are signed with, and print its verifier key
@@ -83,6 +84,7 @@ pub(super) fn tiles(args: &TilesArgs) -> Result<(), CliError> {
     let checkpoint =
         write_tiles(&args.file, &args.dir, key.as_ref()).map_err(|error| match error {
             TilesError::Log(error) => error.into(),
+            TilesError::LongLine(error) => CliError::file(ExitStatus::Other, &args.file, error),
             error => CliError::other(error.to_string()),
         })?;
     let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);

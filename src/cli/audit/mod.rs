@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     Ok(ExitStatus::Success)
 }
 
-/// Says that fetches are left out, because what their runs are is in a log that was not given.
+/// Says that fetches are left out, because the `run` records are in a log that was not given.
 fn print_left_out(runs: &OpenRuns) {
     let count = runs.of_earlier_runs;
     if count > 0 {

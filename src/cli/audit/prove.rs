@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ArgGroup;
 use skopeo_index::audit_log::read_intact_log;
+use skopeo_index::units::Count;
 use skopeo_index_core::audit::{ConsistencyProof, InclusionProof, PathBuilder, SavedCheckpoint};
 
 use super::checkpoint::sign;
@@ -22,7 +23,7 @@ pub(super) struct Args {
     /// Sequence number of the record, for a C2SP tlog-proof
     #[arg(long, value_name = "N", group = "what")]
     seq: Option<u64>,
-    /// Saved checkpoint that the proof of --seq is for, and has as it is, instead of a new one
+    /// Saved checkpoint that the proof of --seq is for, unchanged in it [default: a new one]
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "from")]
     checkpoint: Option<PathBuf>,
     /// Earlier checkpoint, for a consistency proof (RFC 6962)
@@ -54,7 +55,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let checkpoint = proven.checkpoint();
     let mut builder = match args.seq {
         Some(seq) if seq >= checkpoint.size => {
-            let reason = format!("no record {seq} in the log of {} records", checkpoint.size);
+            let records = Count(checkpoint.size, "record");
+            let reason = format!("no record {seq} in the log of {records}");
             return Err(CliError::file(ExitStatus::NotFound, &args.file, reason));
         }
         Some(seq) => PathBuilder::inclusion(seq, checkpoint.size),

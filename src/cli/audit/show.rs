@@ -10,7 +10,7 @@ use skopeo_index_core::audit::{
     SourceInfo, TransitionRecord,
 };
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
+use skopeo_index_core::escape::{Escaped, EscapedPath, json_text, printable};
 use skopeo_index_core::machine::{Event, Outcome, State};
 use skopeo_index_core::request::{Location, Request};
 
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     let take = |log: &Path, line: Option<&ParsedLine>, findings: Vec<Finding>| {
         for finding in findings.iter().filter(|finding| is_bad(finding)) {
             worst = worst.max(Some(finding.kind.severity()));
-            let finding = Escaped(&finding.to_string()).to_string();
+            let finding = printable(&finding.to_string());
             output::print_stderr(&format!("{}: {finding}", EscapedPath(log)));
         }
         let Some(record) = line.and_then(ParsedLine::record) else {
@@ -195,7 +195,7 @@ impl FetchRow<'_> {
             "endpoint": self.endpoint(), "invocation": self.origin.run.invocation,
         });
         if let Some(log) = self.log {
-            row["log"] = json_path(log).into();
+            row["log"] = json_text(log).into();
         }
         row
     }

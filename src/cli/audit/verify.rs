@@ -7,7 +7,7 @@ use skopeo_index::audit_log::{check_objects, verify_logs};
 use skopeo_index::units::Count;
 use skopeo_index_core::audit::{Finding, FindingKind, KeepObjects, Severity};
 use skopeo_index_core::digest::Digest;
-use skopeo_index_core::escape::{Escaped, EscapedPath, json_path};
+use skopeo_index_core::escape::{EscapedPath, json_text, printable};
 
 use super::proof;
 use super::trust::{KeyArgs, SignatureCheck, read_checkpoint};
@@ -70,7 +70,7 @@ impl FindingPrinter {
         match self.format {
             Format::Text => {
                 let log = log.map_or_else(String::new, |log| format!("{}: ", EscapedPath(log)));
-                output::line(&format!("{log}{}", Escaped(&finding.to_string())))
+                output::line(&format!("{log}{}", printable(&finding.to_string())))
             }
             Format::Json => {
                 let mut line = json!({
@@ -80,7 +80,7 @@ impl FindingPrinter {
                     "finding": finding.kind.to_string(),
                 });
                 if let Some(log) = log {
-                    line["log"] = json_path(log).into();
+                    line["log"] = json_text(log).into();
                 }
                 output::json_line(&line)
             }

@@ -30,7 +30,7 @@ pub(super) struct Args {
         value_name = "FILE|DIGEST|NAME[:TAG]",
         help = "A file, - for stdin; sha256:… in the cache; or NAME[:TAG] or NAME@DIGEST, from \
                 the cache if it has the digest, else from the registry. A name with docker:// \
-                or containers-storage: is never a file's"
+                or containers-storage: is never taken for a file"
     )]
     object: String,
     /// Print the bytes as they are

@@ -1,15 +1,15 @@
 //! Progress on stderr: bars on a terminal, plain lines off it, JSON for programs.
 
 mod bars;
+mod display;
 mod summary;
 
-use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bars::{Bars, activity};
-use clap::{ArgAction, ValueEnum};
+use bars::activity;
+use display::{print_event, timestamp};
 use serde_json::{Value, json};
 use skopeo_index::fetch::{FetchId, FetchReport, Observer, Transition, Veto};
 use skopeo_index::os::Priority;
@@ -24,105 +24,9 @@ use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 use summary::{Cancelled, RunSummary, cancel_reason};
 
 use super::exit::ExitStatus;
-use super::output::CliError;
-use super::values::boolean;
 use super::{hint, output};
 
-/// How progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ProgressMode {
-    /// Bars on a terminal, plain lines elsewhere
-    Auto,
-    /// A line for each index
-    Plain,
-    /// A JSON object for each transition, on stderr
-    Json,
-    /// Errors only
-    None,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct ProgressArgs {
-    /// How progress is shown
-    #[arg(
-        long,
-        value_enum,
-        env = "SKOPEO_INDEX_PROGRESS",
-        default_value = "auto"
-    )]
-    progress: ProgressMode,
-    /// Print errors only
-    #[arg(short, long, env = "SKOPEO_INDEX_QUIET", action = ArgAction::SetTrue, value_parser = boolean)]
-    quiet: bool,
-}
-
-/// Where progress is shown.
-pub(super) enum Display {
-    Bars(Arc<Bars>),
-    Plain,
-    Json,
-    None,
-}
-
-impl ProgressArgs {
-    /// Shows the progress of `total` items.
-    pub(super) fn display(&self, total: usize) -> Display {
-        let is_smart = || std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        match self.progress {
-            _ if self.quiet => Display::None,
-            ProgressMode::Auto if io::stderr().is_terminal() && is_smart() => {
-                let bars = Arc::new(Bars::new(total, output::max_rows()));
-                output::show(Arc::clone(&bars) as _);
-                Display::Bars(bars)
-            }
-            ProgressMode::Auto | ProgressMode::Plain => Display::Plain,
-            ProgressMode::Json => Display::Json,
-            ProgressMode::None => Display::None,
-        }
-    }
-}
-
-impl Display {
-    pub(super) const fn is_none(&self) -> bool {
-        matches!(self, Self::None)
-    }
-
-    /// Shows an item and what is done for it.
-    pub(super) fn began(&self, id: FetchId, name: String, activity: &'static str) {
-        if let Self::Bars(bars) = self {
-            bars.began(id, name, activity);
-        }
-    }
-
-    pub(super) fn ended(&self, id: FetchId, status: ExitStatus) {
-        if let Self::Bars(bars) = self {
-            bars.ended(id, status);
-        }
-    }
-
-    /// Shows something that is not a failure.
-    pub(super) fn note(&self, text: &str) {
-        match self {
-            Self::Bars(_) | Self::Plain => output::print_progress(&(timestamp() + text)),
-            Self::Json => print_event(Priority::Progress, "note", json!({ "text": text })),
-            Self::None => {}
-        }
-    }
-
-    /// Shows why an item failed.
-    pub(super) fn failed(&self, error: &CliError) {
-        let json = json!({ "error": error.message, "hint": error.hint });
-        let message = error.message.as_deref().unwrap_or_default();
-        self.error(message, error.hint.as_deref(), "error", json);
-    }
-
-    fn error(&self, message: &str, hint: Option<&str>, event: &str, json: Value) {
-        match self {
-            Self::Json => print_event(Priority::Message, event, json),
-            _ => output::print_stderr(&output::error_text(message, hint)),
-        }
-    }
-}
+pub(super) use display::{Display, ProgressArgs};
 
 /// Shows what happens to a run's fetches.
 pub(super) struct Progress<'a> {
@@ -303,13 +207,6 @@ fn transition_json(id: FetchId, request: &Request, transition: &Transition) -> V
     json
 }
 
-/// Writes an event, a JSON object, to stderr.
-fn print_event(priority: Priority, event: &str, mut value: Value) {
-    value["event"] = event.into();
-    value["time"] = now().into();
-    output::print_stderr_json(priority, &value);
-}
-
 /// A note about a failure that is retried.
 pub(super) fn retry_note(name: &str, attempt: u32, error: &EffectError) -> String {
     format!("retrying {name}: attempt {attempt}: {error}")
@@ -324,18 +221,6 @@ fn short(request: &Request) -> String {
     request
         .to_string()
         .replace(&digest, &format!("{}…", &digest[..SHORT_DIGEST]))
-}
-
-/// The beginning of a line of progress: a time, except on a terminal.
-fn timestamp() -> String {
-    match io::stderr().is_terminal() {
-        true => String::new(),
-        false => now() + " ",
-    }
-}
-
-fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }
 
 pub(super) fn seconds(took: Duration) -> String {

@@ -74,7 +74,7 @@ fn update(args: &Args, path: &Path) -> Result<Pinned, CliError> {
     }
     let json = input::read_input(path, cancel)?;
     let pins = input::parsed_manifest(path, Pins::parse(&json))?;
-    let requests = input::item_requests(pins.items(), args.images.skopeo.tls_verify())?;
+    let requests = input::item_requests(path, pins.items(), args.images.skopeo.tls_verify())?;
     let images = requests.iter().map(|r| (r.location(), r.name()));
     let login = args.images.log_in(images, cancel)?;
     let display = args.progress.display(requests.len());

@@ -80,6 +80,10 @@ struct Unresolved {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
+    args.progress.report(resolve(args))
+}
+
+fn resolve(args: &Args) -> Result<ExitStatus, CliError> {
     if args.keep_tag && matches!(args.format, ResolveFormat::Osbuild) {
         return Err(CliError::usage(
             "--keep-tag: items of an osbuild manifest have names without tags",

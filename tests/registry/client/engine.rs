@@ -128,6 +128,30 @@ fn audit_log_of_a_run_without_skopeo_verifies_and_names_the_registry() {
     }
 }
 
+/// One that has begun to answer speaks the scheme, and a request that has ended in time is
+/// the last one.
+#[test]
+fn audit_log_of_a_request_without_an_answer_names_the_scheme_that_was_spoken() {
+    for behaviour in [Behaviour::Silence, Behaviour::CutShort] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.behave(&digest, behaviour);
+        let log = cache.beside("log").display().to_string();
+        let mut command = fetch_by("registry", &cache, &registry, &digest);
+        command.args(["--audit-log", &log, "--command-timeout=500ms"]);
+        run(&mut command).assert_status(14);
+        assert_eq!(registry.connections(), 1);
+        cache.run(["audit", "verify", &log]).assert_status(0);
+        let recorded = fs::read_to_string(&log).expect("a log");
+        for (key, scheme) in [("endpoint", "http://"), ("peer", "")] {
+            let member = format!("\"{key}\":\"{scheme}{}\"", registry.address());
+            let member = member.replace("localhost", "127.0.0.1");
+            let recorded = recorded.replace("localhost", "127.0.0.1");
+            assert!(recorded.contains(&member), "{member}: {recorded}");
+        }
+    }
+}
+
 /// What the gate leaves to skopeo, the client alone refuses with the reason.
 #[test]
 fn refusal_of_the_gate_is_a_failure_without_a_connection() {
