@@ -93,7 +93,7 @@ impl<'a> HintContext<'a> {
 
     /// What to do about a failed effect.
     fn of_error(&self, error: &EffectError) -> Option<String> {
-        let EffectError::Command { kind, .. } = error else {
+        let EffectError::Command { kind, message } = error else {
             return None;
         };
         let hint = match kind {
@@ -136,7 +136,7 @@ impl<'a> HintContext<'a> {
                 "the registry needs a certificate with a subject alternative name (SAN) for this \
                  host"
             }
-            FailureKind::Tls => {
+            FailureKind::Tls if may_require_client_certificate(message) => {
                 "if the registry requires a client certificate, pass it with --cert-dir DIR (a \
                  *.cert and a *.key file in it)"
             }
@@ -181,7 +181,10 @@ impl<'a> HintContext<'a> {
             FailureKind::UnexpectedAnswer => {
                 "check host and port of the image name, and the registry"
             }
-            FailureKind::NotAnIndex | FailureKind::SkopeoNotStarted | FailureKind::Other => {
+            FailureKind::Tls
+            | FailureKind::NotAnIndex
+            | FailureKind::SkopeoNotStarted
+            | FailureKind::Other => {
                 return None;
             }
         };
@@ -239,6 +242,20 @@ impl<'a> HintContext<'a> {
         };
         format!("the {source} returned different content; nothing was stored")
     }
+}
+
+/// Whether a TLS failure may be that of a missing client certificate, in words of Go, rustls or
+/// this program.
+fn may_require_client_certificate(message: &str) -> bool {
+    let words = [
+        "requires a client certificate",
+        "certificate required",
+        "bad certificate",
+        "BadCertificate",
+        "handshake failure",
+        "HandshakeFailure",
+    ];
+    words.iter().any(|words| message.contains(words))
 }
 
 /// Whether the credentials are those of `--creds`.

@@ -9,7 +9,7 @@ use skopeo_index_core::skopeo::SkopeoOptions;
 
 use super::engine::{Engine, EngineUse};
 use super::performer::{Trace, command_error};
-use crate::registry::ManifestClient;
+use crate::registry::{ManifestClient, NextRequest};
 use crate::skopeo::Skopeo;
 use crate::store::Store;
 
@@ -46,7 +46,7 @@ impl ByteSource<'_> {
             Self::Cache(cache) => read_from_cache(cache, request),
             Self::Registry(registry) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Registry));
-                ask(registry, request, trace, &mut None)
+                ask(registry, request, trace).bytes
             }
             Self::Skopeo(skopeo) => {
                 trace.engine = Some(EngineUse::chosen(Engine::Skopeo));
@@ -57,11 +57,14 @@ impl ByteSource<'_> {
                 skopeo,
                 attempts,
             } => {
-                let mut authorization = None;
-                let answer = ask(registry, request, trace, &mut authorization);
+                let Answer {
+                    bytes,
+                    authorization,
+                    next_request,
+                } = ask(registry, request, trace);
                 let is_last = attempt >= attempts.get();
-                let Some(reason) = why_skopeo(&answer, request, is_last) else {
-                    return answer;
+                let Some(reason) = why_skopeo(&bytes, request, is_last, next_request) else {
+                    return bytes;
                 };
                 trace.engine = Some(EngineUse {
                     engine: Engine::Skopeo,
@@ -77,37 +80,52 @@ impl ByteSource<'_> {
                     ..skopeo
                 };
                 let fetched = by_skopeo(skopeo, trace);
-                decide(answer, fetched, trace)
+                decide(bytes, fetched, trace)
             }
         }
     }
 }
 
-/// The registry client's answer; who gave it is in the trace. `authorization` is set to what
-/// the client sent.
-fn ask(
-    registry: &dyn ManifestClient,
-    request: &Request,
-    trace: &mut Trace,
-    authorization: &mut Option<String>,
-) -> Result<ManifestBytes, EffectError> {
-    let fetched = registry.fetch(request);
-    let fetched = fetched
-        .map_err(|refusal| command_error(FailureKind::RegistryClient, refusal.to_string()))?;
-    trace.engine = Some(EngineUse::chosen(Engine::Registry));
-    trace.exchange = Some(fetched.exchange);
-    *authorization = fetched.authorization;
-    fetched.bytes.map(ManifestBytes::from)
+/// The registry client's answer.
+struct Answer {
+    bytes: Result<ManifestBytes, EffectError>,
+    /// What the client sent.
+    authorization: Option<String>,
+    next_request: NextRequest,
+}
+
+/// The registry client's answer; who gave it is in the trace.
+fn ask(registry: &dyn ManifestClient, request: &Request, trace: &mut Trace) -> Answer {
+    match registry.fetch(request) {
+        Ok(fetched) => {
+            trace.engine = Some(EngineUse::chosen(Engine::Registry));
+            trace.exchange = Some(fetched.exchange);
+            Answer {
+                bytes: fetched.bytes.map(ManifestBytes::from),
+                authorization: fetched.authorization,
+                next_request: fetched.next_request,
+            }
+        }
+        Err(refusal) => {
+            let error = command_error(FailureKind::RegistryClient, refusal.to_string());
+            Answer {
+                bytes: Err(error),
+                authorization: None,
+                next_request: NextRequest::Allowed,
+            }
+        }
+    }
 }
 
 /// Why skopeo is asked after the registry client; `None` where the client's answer stands.
 /// Only bytes with the requested digest count as its success. A failure that a retry may cure
-/// stands, unless the attempt is the last: skopeo is asked about every other failure, so that
-/// it reads the same with each engine.
+/// stands, unless the attempt is the last and the registry may be asked again: skopeo is asked
+/// about every other failure, so that it reads the same with each engine.
 fn why_skopeo(
     answer: &Result<ManifestBytes, EffectError>,
     request: &Request,
     is_last: bool,
+    next_request: NextRequest,
 ) -> Option<String> {
     match answer {
         Ok(content) => {
@@ -127,7 +145,9 @@ fn why_skopeo(
                 ..
             },
         ) => None,
-        Err(error) if error.is_transient() && !is_last => None,
+        Err(error) if error.is_transient() && (!is_last || next_request == NextRequest::Later) => {
+            None
+        }
         Err(error) => Some(error.to_string()),
     }
 }

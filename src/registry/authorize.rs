@@ -81,7 +81,7 @@ impl ManifestRequest<'_> {
         };
         let message = format!("{refusal} {}, {why}", origin_of(realm));
         // skopeo asks any token server.
-        Err(failure(FailureKind::RegistryClient, &message))
+        Err(failure(FailureKind::RegistryClient, &self.redact(&message)))
     }
 
     fn request_token(

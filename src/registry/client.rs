@@ -8,12 +8,11 @@ use rustls::RootCertStore;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{EffectError, FailureKind};
-use skopeo_index_core::registry::Scheme;
 use skopeo_index_core::request::Request;
 
 use super::certificates::system_roots;
 use super::gate::{Gate, GateInputs, Permit, TlsMode};
-use super::host::{Host, base_url, first_schemes};
+use super::host::{Host, NextRequest, base_url, first_schemes};
 use super::http::{HttpClient, failure};
 use super::manifest_request::ManifestRequest;
 use super::slots::Slots;
@@ -45,6 +44,8 @@ pub struct Fetched {
     pub exchange: ExchangeRecord,
     /// Value of the header `Authorization` that was sent last.
     pub authorization: Option<String>,
+    /// When the registry may be asked again.
+    pub next_request: NextRequest,
 }
 
 impl<'a> RegistryClient<'a> {
@@ -88,8 +89,9 @@ impl<'a> RegistryClient<'a> {
         let host = self
             .host(permit)
             .map_err(|error| failure(FailureKind::Tls, &error.to_string()))?;
-        host.wait_for_retry_after(self.timeout, &self.cancel)?;
         let _slot = host.slots.acquire(&self.cancel)?;
+        // After the wait for a slot, during which an answer may have come.
+        host.wait_for_retry_after(self.timeout, &self.cancel)?;
         let mut request = ManifestRequest {
             client: self,
             host: &host,
@@ -137,7 +139,7 @@ impl ManifestClient for RegistryClient<'_> {
         let permit = self.check(request)?;
         let started = Instant::now();
         let mut exchange = ExchangeRecord {
-            endpoint: base_url(Scheme::Https, permit.repository()),
+            endpoint: base_url(first_schemes(&permit).0, permit.repository()),
             ..ExchangeRecord::default()
         };
         let mut authorization = None;
@@ -148,10 +150,12 @@ impl ManifestClient for RegistryClient<'_> {
         let bytes = bytes.map_err(|error| cancelled.unwrap_or(error));
         let milliseconds = started.elapsed().as_millis();
         exchange.milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
+        let host = self.host(&permit);
         Ok(Fetched {
             bytes,
             exchange,
             authorization,
+            next_request: host.map_or(NextRequest::Allowed, |host| host.next_request()),
         })
     }
 }

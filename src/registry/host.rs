@@ -22,7 +22,23 @@ pub(super) struct Host {
     pub(super) not_before: Mutex<Option<Instant>>,
 }
 
+/// When a registry may be asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextRequest {
+    /// At once.
+    Allowed,
+    /// Later, by its Retry-After.
+    Later,
+}
+
 impl Host {
+    pub(super) fn next_request(&self) -> NextRequest {
+        match *lock(&self.not_before) {
+            Some(at) if at > Instant::now() => NextRequest::Later,
+            _ => NextRequest::Allowed,
+        }
+    }
+
     /// The scheme to try, and the one to try next.
     pub(super) fn schemes(&self, permit: &Permit) -> (Scheme, Option<Scheme>) {
         let known = self.scheme.get();
@@ -35,17 +51,22 @@ impl Host {
         timeout: Duration,
         cancel: &CancelToken,
     ) -> Result<(), EffectError> {
-        let not_before = *lock(&self.not_before);
-        let left = not_before.map(|at| at.saturating_duration_since(Instant::now()));
-        let Some(left) = left.filter(|left| !left.is_zero()) else {
-            return Ok(());
-        };
-        if left > timeout {
-            let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
-            let message = format!("the registry asks to wait {left}, longer than the timeout");
-            return Err(failure(FailureKind::RateLimited, &message));
+        let until = Instant::now() + timeout;
+        loop {
+            // Another request's answer may have set it during the wait.
+            let not_before = *lock(&self.not_before);
+            let now = Instant::now();
+            let Some(not_before) = not_before.filter(|at| *at > now) else {
+                return Ok(());
+            };
+            let left = not_before - now;
+            if not_before > until {
+                let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
+                let message = format!("the registry asks to wait {left}, longer than the timeout");
+                return Err(failure(FailureKind::RateLimited, &message));
+            }
+            cancel.sleep(left)?;
         }
-        Ok(cancel.sleep(left)?)
     }
 }
 

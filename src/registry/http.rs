@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use skopeo_index_core::escape::truncate_message;
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use ureq::config::Config;
@@ -172,7 +172,10 @@ impl Answer {
 /// The kind of failure of a request without an answer, and what to say of it.
 pub(super) fn explain(error: &Error) -> (FailureKind, String) {
     match error {
-        Error::Io(error) => (io_kind(error), error.to_string()),
+        Error::Io(error) => match tls_error(error) {
+            Some(error) => (tls_kind(error), tls_text(error)),
+            None => (io_kind(error), error.to_string()),
+        },
         Error::Timeout(_) => (FailureKind::Timeout, "no answer in time".to_owned()),
         Error::Tls(PLAIN_HTTP) => (FailureKind::PlainHttp, PLAIN_HTTP.to_owned()),
         Error::BodyExceedsLimit(max) => (FailureKind::TooLarge, format!("more than {max} bytes")),
@@ -181,15 +184,48 @@ pub(super) fn explain(error: &Error) -> (FailureKind, String) {
     }
 }
 
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
 fn io_kind(error: &io::Error) -> FailureKind {
-    let source = error.get_ref();
-    match source.and_then(|source| source.downcast_ref::<rustls::Error>()) {
-        Some(error) => tls_kind(error),
-        None if error.kind() == ErrorKind::TimedOut && error.raw_os_error().is_none() => {
-            FailureKind::Timeout
-        }
-        None => FailureKind::Network,
+    match error.kind() == ErrorKind::TimedOut && error.raw_os_error().is_none() {
+        true => FailureKind::Timeout,
+        false => FailureKind::Network,
     }
+}
+
+/// What to say of a TLS error; some of rustls's texts are for programmers.
+fn tls_text(error: &rustls::Error) -> String {
+    let text = match error {
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            "the server speaks neither TLS 1.2 nor TLS 1.3"
+        }
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the server requires a client certificate"
+        }
+        rustls::Error::InconsistentKeys(_) => {
+            "the client certificate and the key are not of one pair"
+        }
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::BadSignature => {
+                "the certificate has an invalid signature, or one by a key that is too short"
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "the certificate is not that of a server"
+            }
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                "the certificate has a signature by an unsupported algorithm"
+            }
+            CertificateError::Other(error) => {
+                return format!("the certificate is not accepted: {}", error.0);
+            }
+            _ => return error.to_string(),
+        },
+        _ => return error.to_string(),
+    };
+    text.to_owned()
 }
 
 fn tls_kind(error: &rustls::Error) -> FailureKind {

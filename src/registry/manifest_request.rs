@@ -1,7 +1,7 @@
 //! The requests for one manifest: schemes, redirects, credentials.
 
 use std::fmt::Display;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Deserialize;
 use skopeo_index_core::audit::ExchangeRecord;
@@ -165,7 +165,10 @@ impl ManifestRequest<'_> {
         let leaves = origin_of(&to) != origin_of(origin) && !self.may_leave_host();
         if is_downgrade || leaves {
             let message = format!("the redirect to {} is not followed", origin_of(&to));
-            return Err(failure(FailureKind::UnexpectedAnswer, &message));
+            return Err(failure(
+                FailureKind::UnexpectedAnswer,
+                &self.redact(&message),
+            ));
         }
         Ok(to)
     }
@@ -185,7 +188,7 @@ impl ManifestRequest<'_> {
     }
 
     /// The text without credentials, in whatever way the registry repeats them.
-    fn redact(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         let options = SkopeoOptions {
             authorization: self.authorization.clone(),
             ..self.client.inputs.options.clone()
@@ -208,7 +211,7 @@ impl ManifestRequest<'_> {
         let wait = answer.header(RETRY_AFTER).filter(|_| kind.is_transient());
         if let Some(wait) = wait.and_then(|value| retry_after(value, SystemTime::now())) {
             *lock(&self.host.not_before) = Instant::now().checked_add(wait);
-            let wait = humantime::format_duration(wait);
+            let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));
             message = format!("{message}; retry after {wait}");
         }
         failure(kind, &message)
@@ -231,11 +234,14 @@ pub(super) fn origin_of(url: &Url) -> String {
     format!("{}://{}", url.scheme().as_str(), url.authority())
 }
 
-/// A redirect's target: an absolute URL, or a path of the same host.
+/// A redirect's target: an absolute URL, or one without scheme, or without host.
 fn join(from: &Url, location: &str) -> Result<Url, UrlError> {
-    match location.starts_with('/') && !location.starts_with("//") {
-        true => format!("{}{location}", origin_of(from)).parse(),
-        false => location.parse(),
+    if location.starts_with("//") {
+        format!("{}:{location}", from.scheme().as_str()).parse()
+    } else if location.starts_with('/') {
+        format!("{}{location}", origin_of(from)).parse()
+    } else {
+        location.parse()
     }
 }
 

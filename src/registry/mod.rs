@@ -30,6 +30,7 @@ use skopeo_index_core::request::Request;
 pub use certificates::{ClientPair, DomainCertificates, system_roots};
 pub use client::{Fetched, RegistryClient};
 pub use gate::{Gate, GateInputs, Permit, Redirects, SkopeoProgram, TlsMode};
+pub use host::NextRequest;
 pub use refusal::GateRefusal;
 
 /// Fetches manifests without skopeo. Tests replace it.

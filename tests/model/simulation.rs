@@ -12,7 +12,7 @@ use skopeo_index::audit_log::requires_sync;
 use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
 use skopeo_index::os::{CancelToken, PathError, best_effort};
-use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
+use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient, NextRequest};
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index::verifier::VerifierRunner;
 use skopeo_index_core::audit::{ExchangeRecord, VerifierRecord};
@@ -181,6 +181,7 @@ impl ManifestClient for Simulation {
             bytes,
             exchange,
             authorization: None,
+            next_request: NextRequest::Allowed,
         })
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::fetch::{FetchId, Observer, Transition, Veto};
 use skopeo_index::os::CancelToken;
-use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient};
+use skopeo_index::registry::{Fetched, GateRefusal, ManifestClient, NextRequest};
 use skopeo_index::skopeo::CommandRunner;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
@@ -190,6 +190,7 @@ impl ManifestClient for Client<'_> {
             bytes,
             exchange,
             authorization: None,
+            next_request: NextRequest::Allowed,
         })
     }
 }

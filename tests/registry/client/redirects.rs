@@ -153,17 +153,24 @@ fn fifth_redirect_is_followed() {
 
 #[test]
 fn redirect_to_no_url_fails() {
-    for location in [
-        "",
-        "ftp://127.0.0.1/",
-        "//127.0.0.1/x",
-        "http://a b/",
-        "x\u{e9}",
-    ] {
+    for location in ["", "ftp://127.0.0.1/", "http://a b/", "x\u{e9}"] {
         let registry = Registry::start();
         let digest = registry.put(samples::empty());
         registry.behave(&digest, Behaviour::redirect(location));
         assert_fails(&registry, &digest, 1).assert_says("redirect: ");
+    }
+}
+
+#[test]
+fn redirect_without_scheme_or_host_is_followed() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::empty());
+    let path = format!("/v2/app/manifests/{digest}");
+    for location in [path.clone(), format!("//{}{path}", registry.address())] {
+        registry.behave_once(&digest, [Behaviour::redirect(&location)]);
+        let cache = Cache::new();
+        fetch_once(&cache, &registry, &digest).assert_status(0);
+        assert_eq!(cache.objects(), [digest.as_str()]);
     }
 }
 

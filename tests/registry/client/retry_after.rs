@@ -57,6 +57,20 @@ fn retry_after_beyond_the_timeout_is_refused_without_a_request() {
     }
 }
 
+#[test]
+fn registry_that_asks_to_wait_is_not_asked_by_skopeo_after_the_last_attempt() {
+    for unavailable in unavailable("Retry-After: 3600") {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.behave(&digest, unavailable);
+        let options = ["--engine=auto", "--tls-verify=false", "--retry-times=0"];
+        run(&mut fetch(&cache, &registry, &[&digest], &options))
+            .assert_status(14)
+            .assert_says("retry after 1h");
+        assert_eq!((registry.requests(&digest), skopeo_runs(&registry)), (1, 0));
+    }
+}
+
 /// The deadline comes before the next attempt, which would otherwise follow at once.
 #[test]
 fn deadline_ends_the_wait_for_retry_after() {

@@ -84,7 +84,7 @@ fn certificate_of_an_authority_itself_is_left_to_skopeo() {
             "registry",
             &cert_dir[..],
             1,
-            "the registry client can't be used: invalid peer certificate: ",
+            "the registry client can't be used: the certificate is not accepted: ",
         ),
         (
             "auto",
@@ -100,6 +100,26 @@ fn certificate_of_an_authority_itself_is_left_to_skopeo() {
         run(&mut fetch(&cache, &registry, &[&digest], &options))
             .assert_status(status)
             .assert_says(words);
+    }
+}
+
+/// Alerts of RFC 8446, section 6. Only some may be about a missing client certificate.
+#[test]
+fn alert_of_the_server_is_explained() {
+    for (alert, words, hint) in [
+        (70, "the server speaks neither TLS 1.2 nor TLS 1.3", false),
+        (116, "the server requires a client certificate", true),
+        (40, "HandshakeFailure", true),
+        (80, "InternalError", false),
+    ] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        let record = vec![21, 3, 3, 0, 2, 2, alert];
+        registry.behave(CONNECT, Behaviour::Bytes(record, Then::Close));
+        let output = fetch_verified(&cache, &registry, &digest, &[]);
+        output.assert_status(1).assert_says(words);
+        let hinted = output.stderr.contains("hint: if the registry requires");
+        assert_eq!(hinted, hint, "{output:?}");
     }
 }
 
