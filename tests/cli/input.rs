@@ -116,7 +116,7 @@ fn error_of_a_run_is_an_event_where_progress_is_json() {
     let not_a_log = ["--offline", "--audit-log", &log, &reference];
     for (args, status, words) in [
         (&not_a_log[..], 1, "cannot open the audit log "),
-        (&["--manifest=/nonexistent"], 13, "cannot read /nonexistent"),
+        (&["--manifest=/nonexistent"], 2, "cannot read /nonexistent"),
     ] {
         let args = [&["fetch", "--progress=json"], args].concat();
         let output = cache.run(args);
