@@ -1,8 +1,10 @@
 //! Runs that write to a log: two at once, and one that cannot open it.
 
-use std::process::Stdio;
+use std::fs;
+use std::process::{Command, Stdio};
 
 use test_support::loopback::{Registry, samples};
+use test_support::program::binary;
 use test_support::program::harness::{Cache, RunOutput};
 
 #[test]
@@ -55,4 +57,23 @@ fn log_that_cannot_be_opened_stops_the_run_before_any_request() {
         .assert_says("/nowhere/log");
     assert_eq!(registry.requests(&digest), 0);
     cache.assert_empty();
+}
+
+#[test]
+fn hint_about_a_file_that_is_not_a_log_has_a_command_that_a_shell_takes() {
+    let cache = Cache::new();
+    let file = cache.beside("it's no log");
+    fs::write(&file, "text\n").expect("a file");
+    let reference = format!("localhost/app@sha256:{}", "0".repeat(64));
+    let mut command = cache.command(["fetch", "--offline", &reference, "--audit-log"]);
+    let output = RunOutput::from(command.arg(&file).output().expect("the binary"));
+    output.assert_status(1);
+    let hint = output
+        .stderr
+        .split_once("hint: to see why, run: skopeo-index ");
+    let (_, arguments) = hint.expect("a hint");
+    let line = format!("exec \"$0\" {arguments}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &line]).arg(binary());
+    RunOutput::from(shell.output().expect("a shell")).assert_status(16);
 }
