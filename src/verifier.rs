@@ -25,7 +25,7 @@ use crate::command::{
     self, CommandLimits, CommandLine, RunError, Stderr, find_program, hash_program,
 };
 use crate::os::{CancelToken, PathContext};
-use crate::skopeo::redact;
+use crate::skopeo::redactor;
 
 /// Name of a verifier's copy.
 const COPY: &str = "index.json";
@@ -139,7 +139,7 @@ impl VerifierPrograms {
         let last = lines.rev().find(|line| !line.is_empty());
         last.map_or_else(
             || NO_OUTPUT.to_owned(),
-            |line| redact(&String::from_utf8_lossy(line), &self.options),
+            |line| redactor(&self.options).redact(&String::from_utf8_lossy(line)),
         )
     }
 }

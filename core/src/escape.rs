@@ -161,9 +161,15 @@ pub fn truncate(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
     }
-    let end = (0..=max).rev().find(|at| text.is_char_boundary(*at));
-    let kept = &text[..end.unwrap_or(0)];
+    let kept = start_of(text, max);
     format!("{kept}… ({} bytes in all)", text.len())
+}
+
+/// The start of a text: at most `max` bytes, to a character boundary.
+pub(crate) fn start_of(text: &str, max: usize) -> &str {
+    let max = max.min(text.len());
+    let end = (0..=max).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Truncates, escapes and quotes a text for an error.

@@ -16,7 +16,7 @@ pub fn target(data: &[u8]) {
         stdout: Vec::new(),
         stderr: data.to_vec(),
     };
-    let EffectError::Command { message, .. } = classify_exit(&output) else {
+    let EffectError::Command { message, .. } = classify_exit(&output, &Redactor::default()) else {
         panic!("not a command error")
     };
     crate::assert_harmless(&Escaped(&message).to_string().replace('\n', " "));

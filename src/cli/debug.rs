@@ -1,12 +1,13 @@
 //! `--debug`.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 
 use skopeo_index::command::{CommandLimits, RunError};
 use skopeo_index::os::CancelToken;
-use skopeo_index::skopeo::CommandRunner;
+use skopeo_index::skopeo::{CommandRunner, redactor};
 use skopeo_index_core::escape::Escaped;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoDebug, SkopeoOptions};
 
@@ -15,6 +16,10 @@ use super::shell;
 
 /// How many lines of a failed command's stderr are printed, from its end.
 const MAX_LINES: usize = 100;
+
+/// How much of a line is printed, from its start: half of what is kept, because a secret may
+/// stand across the end of that.
+const MAX_LINE: usize = 16 << 10;
 
 /// Runs skopeo; with `--debug` prints each command, and its stderr if it fails.
 pub(super) struct DebugRunner<'a> {
@@ -38,8 +43,10 @@ impl CommandRunner for DebugRunner<'_> {
             let line = shell::command_line(program.chain(argv.iter().map(OsString::as_os_str)));
             (self.print)(&format!("{line} ({})", seconds(started.elapsed())));
             match &result {
-                Ok(output) if output.exit != Exit::Status(0) => self.print_stderr(&output.stderr),
-                Err(RunError::TimedOut { stderr, .. }) => self.print_stderr(stderr),
+                Ok(CommandOutput { exit, stderr, .. }) if *exit != Exit::Status(0) => {
+                    self.print_stderr(stderr, options);
+                }
+                Err(RunError::TimedOut { stderr, .. }) => self.print_stderr(stderr, options),
                 _ => {}
             }
         }
@@ -52,11 +59,17 @@ impl CommandRunner for DebugRunner<'_> {
 }
 
 impl DebugRunner<'_> {
-    fn print_stderr(&self, stderr: &[u8]) {
+    fn print_stderr(&self, stderr: &[u8], options: &SkopeoOptions) {
+        let redactor = redactor(options);
         let stderr = String::from_utf8_lossy(stderr);
-        let lines: Vec<&str> = stderr.lines().collect();
-        let end = &lines[lines.len().saturating_sub(MAX_LINES)..];
-        let shown = end.iter().map(|line| format!("  {}", Escaped(line)));
+        let lines: Vec<_> = stderr.lines().collect();
+        let end = lines[lines.len().saturating_sub(MAX_LINES)..].iter();
+        let end = end.map(|line| match line.len() {
+            0..=MAX_LINE => Cow::Borrowed(*line),
+            _ => redactor.redact_start(line, MAX_LINE).into(),
+        });
+        let clean = redactor.redact(&end.collect::<Vec<_>>().join("\n"));
+        let shown = clean.lines().map(|line| format!("  {}", Escaped(line)));
         let shown = shown.collect::<Vec<_>>().join("\n");
         (self.print)(&format!("stderr of skopeo:\n{shown}"));
     }

@@ -49,7 +49,7 @@ pub struct CommandLine<'a> {
 /// Where a program's stderr goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stderr {
-    /// To a pipe of its own, of which the end is kept.
+    /// To a pipe of its own, of which the last lines are kept.
     Separate,
     /// Where stdout goes.
     Merged,
@@ -83,7 +83,7 @@ pub enum RunError {
     TimedOut {
         /// The timeout.
         after: Duration,
-        /// The end of what it had written to stderr.
+        /// The last lines of what it had written to stderr.
         stderr: Vec<u8>,
     },
     /// The run was cancelled.

@@ -20,8 +20,12 @@ pub const MAX_STAGING_SIZE: u64 = 3 * MAX_MANIFEST_SIZE as u64;
 /// Maximum number of entries in such a directory: a copied index has two, and a temporary one.
 const MAX_STAGING_ENTRIES: usize = 64;
 
-/// How much of stderr is kept, from its end: the fatal line is the last.
+/// How much of stderr is kept, in whole lines from its end: the fatal line is the last.
 const MAX_STDERR: usize = 64 << 10;
+
+/// How much of a line of stderr is kept, from its start: there a program says what failed,
+/// before text that a registry chose. Less than [`MAX_STDERR`], so that the last line stays.
+const MAX_STDERR_LINE: usize = 32 << 10;
 
 /// How often a directory that a command writes to is measured.
 const STAGING_POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -29,8 +33,8 @@ const STAGING_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Reads both outputs until the child exits.
 pub(super) struct Collector<'a> {
     pub(super) program: &'a Path,
-    pub(super) stdout: Output,
-    pub(super) stderr: Output,
+    pub(super) stdout: Output<Vec<u8>>,
+    pub(super) stderr: Output<LastLines>,
     /// Readable once the child has exited.
     pub(super) exited: &'a OwnedFd,
     pub(super) until: Instant,
@@ -38,11 +42,19 @@ pub(super) struct Collector<'a> {
     pub(super) cancel: &'a CancelToken,
 }
 
-/// One of the child's outputs, and the bytes read from it.
-pub(super) struct Output {
+/// One of the child's outputs, and what is kept of the bytes read from it.
+pub(super) struct Output<B> {
     /// `None` once it has ended.
     pipe: Option<PipeReader>,
+    bytes: B,
+}
+
+/// The last lines of a text, each from its start.
+#[derive(Default)]
+pub(super) struct LastLines {
     bytes: Vec<u8>,
+    /// Where the last line starts.
+    line: usize,
 }
 
 /// What happened.
@@ -55,7 +67,7 @@ struct Ready {
 }
 
 impl Collector<'_> {
-    /// Returns stdout and the end of stderr.
+    /// Returns stdout and the last lines of stderr.
     pub(super) fn collect(mut self) -> Result<(Vec<u8>, Vec<u8>), RunError> {
         let failed = |error: Errno| RunError::io(self.program, error.into());
         loop {
@@ -68,10 +80,9 @@ impl Collector<'_> {
             }
             if ready.stderr {
                 self.stderr.read_some().map_err(failed)?;
-                self.stderr.keep_end();
             }
             if ready.exited && !ready.stdout && !ready.stderr {
-                return Ok((self.stdout.bytes, self.stderr.bytes));
+                return Ok((self.stdout.bytes, self.stderr.bytes.bytes));
             }
         }
     }
@@ -82,7 +93,7 @@ impl Collector<'_> {
             self.cancel.check()?;
             let mut left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let (after, stderr) = (self.limits.timeout, self.stderr.bytes.clone());
+                let (after, stderr) = (self.limits.timeout, self.stderr.bytes.bytes.clone());
                 return Err(RunError::TimedOut { after, stderr });
             }
             if let Some(dir) = self.limits.output_dir {
@@ -117,11 +128,11 @@ impl Collector<'_> {
     }
 }
 
-impl Output {
-    pub(super) const fn new(pipe: Option<PipeReader>) -> Self {
+impl<B: Default + for<'b> Extend<&'b u8>> Output<B> {
+    pub(super) fn new(pipe: Option<PipeReader>) -> Self {
         Self {
             pipe,
-            bytes: Vec::new(),
+            bytes: B::default(),
         }
     }
 
@@ -137,15 +148,29 @@ impl Output {
         let mut buffer = [0; 16 << 10];
         match retry_on_intr(|| read(pipe, &mut buffer))? {
             0 => self.pipe = None,
-            n => self.bytes.extend_from_slice(&buffer[..n]),
+            n => self.bytes.extend(&buffer[..n]),
         }
         Ok(())
     }
+}
 
-    /// Drops all but the end.
-    fn keep_end(&mut self) {
+impl<'b> Extend<&'b u8> for LastLines {
+    fn extend<I: IntoIterator<Item = &'b u8>>(&mut self, read: I) {
+        for byte in read {
+            if *byte == b'\n' {
+                self.bytes.push(*byte);
+                self.line = self.bytes.len();
+            } else if self.bytes.len() - self.line < MAX_STDERR_LINE {
+                self.bytes.push(*byte);
+            }
+        }
         if self.bytes.len() > 2 * MAX_STDERR {
-            self.bytes.drain(..self.bytes.len() - MAX_STDERR);
+            // What is left starts with a line: half a one could be taken for another.
+            let excess = self.bytes.len() - MAX_STDERR;
+            let end = self.bytes[excess..].iter().position(|byte| *byte == b'\n');
+            let end = end.map_or(0, |at| excess + at + 1);
+            self.bytes.drain(..end);
+            self.line -= end;
         }
     }
 }

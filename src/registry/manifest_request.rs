@@ -18,7 +18,7 @@ use super::host::{Host, base_url};
 use super::http::{Answer, Get, explain, failure};
 use super::tokens::Scope;
 use crate::os::{best_effort, lock};
-use crate::skopeo::redact;
+use crate::skopeo::redactor;
 
 /// Redirects that are followed: registry.k8s.io needs one, Go's client stops at 10.
 const MAX_REDIRECTS: usize = 5;
@@ -193,7 +193,7 @@ impl ManifestRequest<'_> {
             authorization: self.authorization.clone(),
             ..self.client.inputs.options.clone()
         };
-        redact(text, &options)
+        redactor(&options).redact(text)
     }
 
     /// The failure that a status tells, with the registry's own message.

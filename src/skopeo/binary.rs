@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use skopeo_index_core::skopeo::{CommandOutput, SkopeoCommand, SkopeoOptions};
 
-use super::{CommandRunner, redact};
+use super::CommandRunner;
 use crate::command::{
     self, CommandLimits, CommandLine, MAX_TIMEOUT, RunError, Stderr, find_program,
 };
@@ -50,21 +50,6 @@ impl CommandRunner for SkopeoBinary {
             stdin: None,
             stderr: Stderr::Separate,
         };
-        let mut result = command::run(line, limits, cancel);
-        if let Ok(CommandOutput { stderr, .. }) | Err(RunError::TimedOut { stderr, .. }) =
-            &mut result
-        {
-            *stderr = without_secrets(stderr, options);
-        }
-        result
+        command::run(line, limits, cancel)
     }
-}
-
-/// What a command wrote to stderr, without the credentials that it may have sent. This is
-/// where foreign text enters the program.
-fn without_secrets(stderr: &[u8], options: &SkopeoOptions) -> Vec<u8> {
-    if stderr.is_empty() {
-        return Vec::new();
-    }
-    redact(&String::from_utf8_lossy(stderr), options).into_bytes()
 }

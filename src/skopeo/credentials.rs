@@ -94,10 +94,10 @@ pub fn auth_files_of(options: &SkopeoOptions, host: &Host) -> Vec<(PathBuf, Auth
     ]
 }
 
-/// The text without the credentials in force, of registries and of proxies. Where they can't
-/// be read although skopeo may have read them, nothing of the text is left.
+/// A redactor of the credentials in force, of registries and of proxies. Where they can't
+/// be read although skopeo may have read them, it leaves nothing of a text.
 #[must_use]
-pub fn redact(text: &str, options: &SkopeoOptions) -> String {
+pub fn redactor(options: &SkopeoOptions) -> Redactor {
     let mut secrets: Vec<Vec<u8>> = PROXY_VARIABLES
         .into_iter()
         .filter_map(std::env::var_os)
@@ -113,11 +113,12 @@ pub fn redact(text: &str, options: &SkopeoOptions) -> String {
             Err(error) if is_unreadable_for_skopeo(&error) => {}
             Err(error) => {
                 let path = EscapedPath(&path);
-                return format!("message withheld: cannot read the secrets in {path}: {error}");
+                let reason = format!("cannot read the secrets in {path}: {error}");
+                return Redactor::withholding(reason);
             }
         }
     }
-    Redactor::new(secrets).redact(text)
+    Redactor::new(secrets)
 }
 
 /// Whether skopeo, which runs as the same user, can't have read a file either.

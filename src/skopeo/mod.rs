@@ -18,7 +18,7 @@ use skopeo_index_core::machine::EffectError;
 use skopeo_index_core::skopeo::{Exit, RegistryAnswer, SkopeoCommand, SkopeoOptions, stderr};
 
 pub use binary::SkopeoBinary;
-pub use credentials::{PROXY_VARIABLES, PrivateAuthFile, auth_files, auth_files_of, redact};
+pub use credentials::{PROXY_VARIABLES, PrivateAuthFile, auth_files, auth_files_of, redactor};
 pub use identity::{identify, version};
 pub use runner::CommandRunner;
 pub use storage::check_storage_exists;
@@ -64,7 +64,7 @@ impl Skopeo<'_> {
         });
         match result {
             Ok(output) if output.exit == Exit::Status(0) => Ok(output.stdout),
-            Ok(output) => Err(stderr::classify_exit(&output)),
+            Ok(output) => Err(stderr::classify_exit(&output, &redactor(self.options))),
             Err(error) => Err(error.into()),
         }
     }

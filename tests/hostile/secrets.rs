@@ -267,11 +267,48 @@ fn message_is_withheld_if_its_secrets_cannot_be_read() {
     fetch.arg(format!("{registry}/app@{digest}"));
     let output = finish(&mut fetch);
     output
-        .assert_status(1)
+        .assert_status(12)
         .assert_says("message withheld: cannot read the secrets in ");
     let recorded = fs::read_to_string(log).expect("a log");
     for text in [&output.stderr, &output.stdout, &recorded] {
         assert!(!text.contains("correct horse"), "{text}");
+    }
+}
+
+/// skopeo's line is longer than what is kept of one.
+#[test]
+fn long_text_of_a_registry_decides_no_kind_and_is_redacted() {
+    for (repeated, says) in [
+        (
+            "level=fatal msg=EOF ",
+            "manifest unknown: yyyyyyyyyyyyyylevel=fatal msg=EOF level",
+        ),
+        (
+            "correct horse ",
+            "manifest unknown: yyyyyyyyyyyyyy*** *** ***",
+        ),
+    ] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        let message = "y".repeat(14) + &repeated.repeat(15_000);
+        let error = Behaviour::error("404 Not Found", "MANIFEST_UNKNOWN", &message);
+        registry.behave(&digest, error);
+        let (auth, log) = (cache.beside("auth.json"), cache.beside("log"));
+        let auths = serde_json::json!({ "auths": { "other": { "auth": BASIC } } });
+        fs::write(&auth, auths.to_string()).expect("a file");
+        let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug"]);
+        fetch
+            .arg("--authfile")
+            .arg(auth)
+            .arg("--audit-log")
+            .arg(&log);
+        fetch.arg(format!("{}/app@{digest}", registry.address()));
+        let output = finish(&mut fetch);
+        output.assert_status(13).assert_says(says);
+        let recorded = fs::read_to_string(log).expect("a log");
+        for text in [&output.stderr, &output.stdout, &recorded] {
+            assert!(!text.contains("corr") && !text.contains("orse"), "{text}");
+        }
     }
 }
 

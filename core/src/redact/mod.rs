@@ -1,7 +1,7 @@
 //! Removes secrets from foreign text: what skopeo and registries print may repeat the
 //! credentials that were sent to them.
 //!
-//! One [`Redactor`] stands at the one place where foreign text enters the program. It
+//! Foreign text passes a [`Redactor`] before it becomes part of a message. It
 //! replaces known secrets wherever they stand, credentials by their shape, and of every
 //! URL all but scheme, host and path. It finds them in the text, and in what is left of it
 //! once escapes are decoded, as often as they are nested.
@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use self::decoded::{Decoded, EscapeKind};
-use crate::escape::decode_utf8;
+use crate::escape::{decode_utf8, start_of};
 
 pub use credentials::{auth_file_secrets, proxy_secrets};
 
@@ -39,6 +39,8 @@ const MAX_LEVELS: usize = 4;
 pub struct Redactor {
     /// Longest first, so that a part of a secret is not replaced before the whole.
     secrets: Vec<String>,
+    /// Why some secrets are not known, so that every text is withheld.
+    unknown: Option<String>,
 }
 
 /// Without the secrets.
@@ -58,17 +60,42 @@ impl Redactor {
             .collect();
         let mut secrets: Vec<String> = forms.into_iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { secrets }
+        Self {
+            secrets,
+            unknown: None,
+        }
+    }
+
+    /// A redactor that can't know the secrets, for this reason: of any text, it leaves
+    /// nothing.
+    #[must_use]
+    pub const fn withholding(reason: String) -> Self {
+        Self {
+            secrets: Vec::new(),
+            unknown: Some(reason),
+        }
     }
 
     /// The text without secrets.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let mut clean = self.redact_once(text);
+        self.redact_start(text, text.len())
+    }
+
+    /// The first `len` bytes of a text without secrets. Of a secret that continues beyond
+    /// them, nothing is left.
+    #[must_use]
+    pub fn redact_start(&self, text: &str, len: usize) -> String {
+        if let Some(reason) = &self.unknown {
+            return format!("message withheld: {reason}");
+        }
+        let mut found = self.find_escaped(text);
+        found.push(start_of(text, len).len()..text.len());
+        let mut clean = replace(text, found);
         // What replaced a secret may be a part of another one. This ends: a pass that
         // changes something removes other characters than asterisks.
         loop {
-            let again = self.redact_once(&clean);
+            let again = replace(&clean, self.find_escaped(&clean));
             if again == clean {
                 return clean;
             }
@@ -76,7 +103,8 @@ impl Redactor {
         }
     }
 
-    fn redact_once(&self, text: &str) -> String {
+    /// Where secrets stand, whatever escapes they are written with.
+    fn find_escaped(&self, text: &str) -> Vec<Range<usize>> {
         let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
         let mut level = vec![Decoded::new(text)];
         for _ in 0..=MAX_LEVELS {
@@ -89,7 +117,7 @@ impl Redactor {
             let kinds = |decoded| EscapeKind::ALL.map(|kind| Decoded::decode(decoded, kind));
             level = level.iter().flat_map(kinds).flatten().collect();
         }
-        replace(text, found)
+        found
     }
 
     fn find(&self, text: &str) -> Vec<Range<usize>> {

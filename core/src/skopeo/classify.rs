@@ -5,18 +5,32 @@
 //! is untrusted, so whole parts are matched, from the left, and never substrings. One code
 //! is an exception, see [`uncoded_kind`].
 
+use super::stderr::MessageEnd;
 use crate::machine::FailureKind;
 
 /// Classifies a decoded message of skopeo.
 #[must_use]
 pub fn classify(message: &str) -> FailureKind {
-    classify_with(message, FailureKind::Server)
+    classify_with(message, MessageEnd::Complete, FailureKind::Server)
 }
 
 /// As [`classify`], with the kind of a ping whose failure [`V1_REGISTRY`] hides.
-pub(super) fn classify_with(message: &str, hidden_ping: FailureKind) -> FailureKind {
-    let parts = split_parts(primary_message(message, hidden_ping));
-    kind(&parts, hidden_ping).unwrap_or(FailureKind::Other)
+pub(super) fn classify_with(
+    message: &str,
+    end: MessageEnd,
+    hidden_ping: FailureKind,
+) -> FailureKind {
+    let primary = primary_message(message, hidden_ping);
+    let kind = match (end, primary) {
+        // The primary registry's part, if it is there, is not the whole.
+        (MessageEnd::Cut, Some(_)) => None,
+        // Nor is the last part of skopeo's text.
+        (MessageEnd::Cut, None) => kind(&split_parts(&format!("{message}…")), hidden_ping),
+        (MessageEnd::Complete, primary) => {
+            kind(&split_parts(primary.unwrap_or(message)), hidden_ping)
+        }
+    };
+    kind.unwrap_or(FailureKind::Other)
 }
 
 /// What skopeo before 1.10 says of any failed ping where `/v1/_ping` is answered.
@@ -28,18 +42,20 @@ pub(super) const READING_MANIFEST: &str = "reading manifest ";
 /// The primary registry's part of a message in which mirrors (registries.conf) failed
 /// first: `(Mirrors also failed: [REF: …]\n[REF: …]): REF: …`. A mirror's text is
 /// untrusted and may contain the delimiter, so the last one counts.
-fn primary_message(message: &str, hidden_ping: FailureKind) -> &str {
-    let primary = || {
-        let (before, mirrors) = message.split_once("(Mirrors also failed: ")?;
-        let before = split_parts(before);
-        // Only skopeo's own note starts a part, before anything that has a kind.
-        if kind(&before, hidden_ping).is_some() || before.last() != Some(&"") {
-            return None;
-        }
-        let (_, primary) = mirrors.rsplit_once("]): ")?;
-        Some(primary)
-    };
-    primary().unwrap_or(message)
+///
+/// `None` where no mirrors failed.
+fn primary_message(message: &str, hidden_ping: FailureKind) -> Option<&str> {
+    let (before, mirrors) = message.split_once("(Mirrors also failed: ")?;
+    let before = split_parts(before);
+    // Only skopeo's own note starts a part, before anything that has a kind.
+    if kind(&before, hidden_ping).is_some() || before.last() != Some(&"") {
+        return None;
+    }
+    Some(
+        mirrors
+            .rsplit_once("]): ")
+            .map_or("", |(_, primary)| primary),
+    )
 }
 
 /// What a registry answered to.
@@ -183,7 +199,7 @@ fn uncoded_kind(message: &str) -> FailureKind {
 
 /// The kind of a request that got no answer: `Get "URL"`, and the parts after it.
 fn unanswered_kind(request: &str, parts: &[&str]) -> FailureKind {
-    let is_https = request.contains(" \"https://");
+    let is_https = request.contains(" \"https://") && request.trim_end_matches(':').ends_with('"');
     request_kind(parts).unwrap_or(match parts {
         [text] if GO.iter().any(|sentence| text.ends_with(sentence)) => FailureKind::Other,
         // A proxy's answer to CONNECT: Go shows its reason phrase, any text (RFC 9112,

@@ -5,32 +5,78 @@
 
 use super::classify::{Phase, READING_MANIFEST, answer_kind, classify_with};
 use super::{CommandOutput, Exit};
-use crate::escape::{truncate_message, unescape};
+use crate::escape::{MAX_ERROR_TEXT, start_of, truncate_message, unescape};
 use crate::machine::{EffectError, FailureKind};
+use crate::redact::Redactor;
 
 pub use super::classify::classify;
 
-/// Classifies a command that exited with a failure. Its stderr was redacted before
-/// ([`crate::redact`]).
+/// A decoded message.
+struct Message {
+    text: String,
+    end: MessageEnd,
+}
+
+/// How a message ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum MessageEnd {
+    /// It is whole.
+    Complete,
+    /// Its line was too long to be kept to its end.
+    Cut,
+}
+
+/// Classifies a command that exited with a failure. The kind is that of skopeo's own text;
+/// of the message, the redactor removes what it must.
 #[must_use]
-pub fn classify_exit(output: &CommandOutput) -> EffectError {
+pub fn classify_exit(output: &CommandOutput, redactor: &Redactor) -> EffectError {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let message = fatal_message(&stderr);
-    let kind = match message.as_deref() {
-        Some(message) => classify_with(message, hidden_ping_kind(&stderr)),
-        None => FailureKind::Other,
+    let (kind, text) = match last_fatal(&stderr) {
+        Some(Message { text, end }) => (
+            classify_with(&text, end, hidden_ping_kind(&stderr)),
+            without_introduction(&text),
+        ),
+        None => (FailureKind::Other, unlogged(output.exit, &stderr)),
     };
-    let text = match (message, stderr.trim()) {
-        (Some(message), _) => without_introduction(&message),
-        (None, "") => match output.exit {
-            Exit::Status(code) => format!("exited with status {code} and no error output"),
-            Exit::Signal(signal) => format!("killed by signal {signal}"),
-        },
-        (None, stderr) => stderr.to_owned(),
+    let message = match text.len() {
+        0..=MAX_WHOLE => truncate_message(&redactor.redact(&text)),
+        _ => {
+            let clean = redactor.redact_start(&text, MAX_ERROR_TEXT);
+            format!("{}…", start_of(&clean, MAX_ERROR_TEXT - "…".len()))
+        }
     };
-    EffectError::Command {
-        kind,
-        message: truncate_message(&text),
+    EffectError::Command { kind, message }
+}
+
+/// Maximum length of a text whose line was certainly not cut: a cut one has 32 KiB, in which
+/// an escape has at most four bytes for one of text. A cut may split a secret, so what is
+/// shown of a longer text ends long before.
+const MAX_WHOLE: usize = 3 * MAX_ERROR_TEXT;
+
+/// What a command without a message of level `fatal` says of its failure, before its exit.
+fn unlogged(exit: Exit, stderr: &str) -> String {
+    let lines = stderr.lines().map(str::trim).filter(|it| !it.is_empty());
+    let lines: Vec<String> = lines.filter_map(unlogged_text).collect();
+    // Go and command line parsers write a line with the reason before others.
+    let is_reason = |line: &&String| REASONS.iter().any(|start| line.starts_with(start));
+    let reason = lines.iter().find(is_reason).or(lines.last());
+    match (exit, reason) {
+        (Exit::Status(code), None) => format!("exited with status {code} and no error output"),
+        (Exit::Status(code), Some(line)) => format!("{line} (exit status {code})"),
+        (Exit::Signal(signal), None) => format!("killed by signal {signal}"),
+        (Exit::Signal(signal), Some(line)) => format!("killed by signal {signal}: {line}"),
+    }
+}
+
+/// Starts of lines that say why a program ended, of Go's runtime and of command line parsers.
+const REASONS: [&str; 4] = ["panic: ", "fatal error: ", "runtime: ", "Error: "];
+
+/// The text of a line, or of its message if it is a log line of a level above debugging.
+fn unlogged_text(line: &str) -> Option<String> {
+    match log_line(line) {
+        None => Some(line.to_owned()),
+        Some(("level=debug" | "level=trace" | "level=info", _)) => None,
+        Some((_, message)) => Some(unquote(message).text),
     }
 }
 
@@ -91,41 +137,61 @@ fn hidden_ping_kind(stderr: &str) -> FailureKind {
 
 /// The decoded messages of level `debug`.
 pub(super) fn debug_messages(stderr: &str) -> impl DoubleEndedIterator<Item = String> {
-    messages(stderr, &["level=debug"])
+    messages(stderr, &["level=debug"]).map(|message| message.text)
 }
 
 /// The decoded message of the last line of level `fatal` or `error`.
 #[must_use]
 pub fn fatal_message(stderr: &str) -> Option<String> {
+    Some(last_fatal(stderr)?.text)
+}
+
+fn last_fatal(stderr: &str) -> Option<Message> {
     messages(stderr, &["level=fatal", "level=error"]).next_back()
 }
 
 /// The decoded messages of these levels. Go's runtime also writes lines without a level,
 /// with text of registries.
-fn messages(stderr: &str, levels: &[&str]) -> impl DoubleEndedIterator<Item = String> {
+fn messages(stderr: &str, levels: &[&str]) -> impl DoubleEndedIterator<Item = Message> {
     stderr.lines().filter_map(move |line| {
-        let (fields, message) = line.split_once(" msg=")?;
-        let level = match fields.strip_prefix("time=\"") {
-            Some(fields) => fields.split_once("\" ")?.1,
-            None => fields,
-        };
+        let (level, message) = log_line(line)?;
         levels.contains(&level).then(|| unquote(message))
     })
 }
 
-/// Undoes Go's `%q`; logrus writes a message without special characters unquoted.
-fn unquote(text: &str) -> String {
-    let Some(quoted) = text.strip_prefix('"') else {
-        return text.split(' ').next().unwrap_or_default().to_owned();
+/// Level and encoded message of a log line.
+fn log_line(line: &str) -> Option<(&str, &str)> {
+    let (fields, message) = line.split_once(" msg=")?;
+    let level = match fields.strip_prefix("time=\"") {
+        Some(fields) => fields.split_once("\" ")?.1,
+        None => fields,
     };
+    level.starts_with("level=").then_some((level, message))
+}
+
+/// Undoes Go's `%q`; logrus writes a message without special characters unquoted.
+fn unquote(text: &str) -> Message {
+    let Some(quoted) = text.strip_prefix('"') else {
+        return Message {
+            text: text.split(' ').next().unwrap_or_default().to_owned(),
+            end: MessageEnd::Complete,
+        };
+    };
+    let mut end = MessageEnd::Cut;
     let mut bytes = Vec::with_capacity(quoted.len());
     let mut chars = quoted.chars();
     while let Some(c) = chars.next() {
         match c {
-            '"' => break,
+            '"' => {
+                end = MessageEnd::Complete;
+                break;
+            }
             '\\' => unescape(&mut chars, &mut bytes),
             _ => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    Message {
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        end,
+    }
 }

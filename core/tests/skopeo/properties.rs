@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use skopeo_index_core::machine::FailureKind;
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::skopeo::stderr::{classify, classify_exit};
 use skopeo_index_core::skopeo::{CommandOutput, Exit};
 
@@ -107,6 +108,6 @@ proptest! {
 
     #[test]
     fn classify_of_any_stderr_does_not_panic(stderr: Vec<u8>) {
-        let _error = classify_exit(&CommandOutput { exit: Exit::Signal(9), stdout: Vec::new(), stderr });
+        let _error = classify_exit(&CommandOutput { exit: Exit::Signal(9), stdout: Vec::new(), stderr }, &Redactor::default());
     }
 }

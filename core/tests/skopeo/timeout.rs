@@ -1,6 +1,7 @@
 //! What the debug lines of a command say that its last message doesn't.
 
 use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::skopeo::stderr::{classify_exit, classify_timeout};
 
 use crate::failed;
@@ -41,7 +42,7 @@ fn ping_hidden_by_a_v1_registry_is_classified_by_its_status() {
              time=\"x\" level=debug msg=\"Ping http://r/v1/_ping status 200\"\n\
              time=\"x\" level=fatal msg=\"Error parsing image name \\\"docker://r/x\\\": can't talk to a V1 container registry\"\n"
         );
-        let error = classify_exit(&failed(&stderr));
+        let error = classify_exit(&failed(&stderr), &Redactor::default());
         let EffectError::Command { kind: found, .. } = error else {
             panic!("{error}")
         };

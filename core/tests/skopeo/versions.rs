@@ -1,6 +1,7 @@
 //! Messages of several versions of skopeo: one failure has one kind, whatever the wording.
 
 use skopeo_index_core::machine::{EffectError, FailureKind as Kind};
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::skopeo::stderr::classify_exit;
 
 use crate::{D, failed, quoted};
@@ -169,7 +170,10 @@ fn introduction_of_every_version_is_removed() {
         format!("initializing source docker://r.example:5000/x@{D}: "),
     ] {
         let message = quoted(&format!("{introduction}{mismatch}"));
-        let error = classify_exit(&failed(&format!("time=\"x\" level=fatal msg={message}")));
+        let error = classify_exit(
+            &failed(&format!("time=\"x\" level=fatal msg={message}")),
+            &Redactor::default(),
+        );
         let EffectError::Command { kind, message } = error else {
             panic!("{error}")
         };
@@ -185,7 +189,10 @@ fn list_of_errors_is_shown_in_one_line() {
         ("an error occurred:\n\t* a", "an error occurred:\n\t* a"),
     ] {
         let message = quoted(list);
-        let error = classify_exit(&failed(&format!("time=\"x\" level=fatal msg={message}")));
+        let error = classify_exit(
+            &failed(&format!("time=\"x\" level=fatal msg={message}")),
+            &Redactor::default(),
+        );
         let EffectError::Command { message, .. } = error else {
             panic!("{error}")
         };

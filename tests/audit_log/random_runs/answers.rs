@@ -14,6 +14,7 @@ use skopeo_index::skopeo::CommandRunner;
 use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::machine::{CancelReason, EffectError, FailureKind, Method};
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::request::{Location, Request};
 use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoCommand, SkopeoOptions};
@@ -173,7 +174,7 @@ impl ManifestClient for Client<'_> {
             Err(RunError::NotFound(_)) => return Err(GateRefusal::Fips),
             Ok(output) if output.exit == Exit::Status(0) => (Some(200), Ok(output.stdout)),
             Ok(output) => {
-                let error = classify_exit(&output);
+                let error = classify_exit(&output, &Redactor::default());
                 let not_found = |error: &EffectError| matches!(error, EffectError::Command { kind, .. } if *kind == FailureKind::NotFound);
                 (not_found(&error).then_some(404), Err(error))
             }

@@ -16,6 +16,7 @@ use skopeo_index_core::machine::{
     CacheEntry, Effect, EffectError, Fetch, FetchPolicy, ManifestBytes, Method, Network, Outcome,
     Placement, Staging, State, Task,
 };
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::request::{Location, Request, TlsVerify};
 use skopeo_index_core::skopeo::stderr::classify_exit;
 use skopeo_index_core::skopeo::{
@@ -400,11 +401,14 @@ fn command_record(command: &SkopeoCommand<'_>, status: i32) -> CommandRecord {
 }
 
 fn skopeo_error(message: &str) -> EffectError {
-    classify_exit(&CommandOutput {
-        exit: Exit::Status(1),
-        stdout: Vec::new(),
-        stderr: format!("level=fatal msg=\"{message}\"").into_bytes(),
-    })
+    classify_exit(
+        &CommandOutput {
+            exit: Exit::Status(1),
+            stdout: Vec::new(),
+            stderr: format!("level=fatal msg=\"{message}\"").into_bytes(),
+        },
+        &Redactor::default(),
+    )
 }
 
 /// A log with successes, hits, failures, retries, both methods and a crash; seeds give
