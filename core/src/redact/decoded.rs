@@ -4,15 +4,45 @@ use std::ops::Range;
 
 use crate::escape::{parse_hex, unescape};
 
-/// Characters that would be markup in HTML, as Go's `html.EscapeString` writes them, and as
-/// others do.
-const ENTITIES: [(&str, u8); 6] = [
-    ("amp;", b'&'),
-    ("lt;", b'<'),
-    ("gt;", b'>'),
+/// Names of ASCII characters in HTML ("Named character references"). Numbers stand for any.
+const ENTITIES: [(&str, u8); 37] = [
+    ("Tab;", b'\t'),
+    ("NewLine;", b'\n'),
+    ("excl;", b'!'),
     ("quot;", b'"'),
-    ("#34;", b'"'),
-    ("#39;", b'\''),
+    ("num;", b'#'),
+    ("dollar;", b'$'),
+    ("percnt;", b'%'),
+    ("amp;", b'&'),
+    ("apos;", b'\''),
+    ("lpar;", b'('),
+    ("rpar;", b')'),
+    ("ast;", b'*'),
+    ("plus;", b'+'),
+    ("comma;", b','),
+    ("hyphen;", b'-'),
+    ("period;", b'.'),
+    ("sol;", b'/'),
+    ("colon;", b':'),
+    ("semi;", b';'),
+    ("lt;", b'<'),
+    ("equals;", b'='),
+    ("gt;", b'>'),
+    ("quest;", b'?'),
+    ("commat;", b'@'),
+    ("lsqb;", b'['),
+    ("lbrack;", b'['),
+    ("bsol;", b'\\'),
+    ("rsqb;", b']'),
+    ("rbrack;", b']'),
+    ("Hat;", b'^'),
+    ("lowbar;", b'_'),
+    ("grave;", b'`'),
+    ("lcub;", b'{'),
+    ("lbrace;", b'{'),
+    ("vert;", b'|'),
+    ("rcub;", b'}'),
+    ("rbrace;", b'}'),
 ];
 
 /// A kind of escapes. What one takes for an escape may be text in another: each is decoded
@@ -120,8 +150,18 @@ pub(super) fn decode_percent<'t>(text: &'t str, bytes: &mut Vec<u8>) -> Option<&
     Some(rest)
 }
 
-/// Decodes one of [`ENTITIES`], after its `&`.
+/// Decodes a character reference of HTML, after its `&`: a number or one of [`ENTITIES`].
 fn decode_entity<'t>(text: &'t str, bytes: &mut Vec<u8>) -> Option<&'t str> {
+    if let Some(number) = text.strip_prefix('#') {
+        let hex = number.strip_prefix(['x', 'X']);
+        let (number, radix) = hex.map_or((number, 10), |hex| (hex, 16));
+        let rest = number.trim_start_matches(|c: char| c.is_digit(radix));
+        let digits = &number[..number.len() - rest.len()];
+        let c = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
+        bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        // Readers take a number without its semicolon, too.
+        return Some(rest.strip_prefix(';').unwrap_or(rest));
+    }
     let (entity, byte) = ENTITIES
         .iter()
         .find(|(entity, _)| text.starts_with(entity))?;

@@ -129,7 +129,8 @@ impl Redactor {
     }
 }
 
-/// The forms of a secret: its text, and base64 of its bytes and of its text.
+/// The forms of a secret: its text, also as forms of HTML send its spaces, and base64 of its
+/// bytes and of its text.
 fn forms(secret: &[u8]) -> Vec<String> {
     let text = decode_utf8(secret);
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
@@ -140,7 +141,9 @@ fn forms(secret: &[u8]) -> Vec<String> {
     let base64 = [secret, text.as_bytes()]
         .into_iter()
         .flat_map(|it| [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(it)));
-    base64.chain([text.to_owned()]).collect()
+    base64
+        .chain([text.to_owned(), text.replace(' ', "+")])
+        .collect()
 }
 
 /// Where a known secret stands.

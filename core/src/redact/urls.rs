@@ -8,13 +8,33 @@ use crate::digest::Digest;
 /// Finds userinfo, parameters, query and fragment of every URL: scheme, host and path stay.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\');
-    let words = words(text, is_end);
-    words
+    words(text, is_end)
+        .chain(quoted(text))
         .flat_map(|(start, word)| {
             let found = find_in_word(word).into_iter();
             found.map(move |range| start + range.start..start + range.end)
         })
         .collect()
+}
+
+/// The URLs in quotes, as Go writes them (`%q`): they may have any character.
+fn quoted(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let starts = text.match_indices('"').map(|(at, quote)| at + quote.len());
+    starts.filter_map(move |start| {
+        let rest = &text[start..];
+        let is_url = rest.starts_with('/') || rest.trim_start_matches(is_scheme).starts_with("://");
+        // An escaped quote starts nothing here, and is a quote once it is decoded.
+        let is_start = is_url && !text[..start - 1].ends_with('\\');
+        let mut escaped = false;
+        let is_end = |byte: u8| {
+            let is_end = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            is_end
+        };
+        let end = is_start.then(|| rest.bytes().position(is_end))??;
+        Some((start, &rest[..end]))
+    })
 }
 
 /// The same of a word, which is a URL, a relative one, or neither. The path of a URL may have
@@ -53,14 +73,14 @@ fn userinfo(path: &str) -> Option<usize> {
     at.find(|at| !is_digest(&path[at + 1..]))
 }
 
-/// The delimiter of the first parameter, as in `;sig=…`. Outside of URLs, a semicolon is
-/// followed by those of media types.
+/// The delimiter of the first parameter, as in `;sig` and `&sig=…`. Outside of URLs, a
+/// semicolon is followed by those of media types.
 fn parameter(path: &str, is_url: bool) -> Option<usize> {
-    let is_delimiter = |c: char| c == '&' || c == ';' && is_url;
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
-    let mut found = path.match_indices(is_delimiter).map(|(at, _)| at);
-    found.find(|at| {
-        let name = path[at + 1..].trim_start_matches(is_name);
-        name.starts_with('=')
-    })
+    let mut found = path.match_indices([';', '&']);
+    let found = found.find(|(at, delimiter)| match *delimiter {
+        ";" => is_url,
+        _ => path[at + 1..].trim_start_matches(is_name).starts_with('='),
+    });
+    found.map(|(at, _)| at)
 }

@@ -45,6 +45,15 @@ fn percent_encoded(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// Numeric character references of HTML for all but letters and digits.
+fn html_encoded(text: &str, prefix: &str, number: fn(char) -> String) -> String {
+    let encode = |c: char| match c {
+        c if c.is_ascii_alphanumeric() => c.to_string(),
+        c => format!("&{prefix}{};", number(c)),
+    };
+    text.chars().map(encode).collect()
+}
+
 /// How a registry, Go and skopeo may write a secret.
 fn forms(secret: &[u8]) -> Vec<String> {
     let once = go_quoted(secret);
@@ -53,6 +62,10 @@ fn forms(secret: &[u8]) -> Vec<String> {
         go_quoted(once.as_bytes()),
         go_quoted(lossy(secret).as_bytes()),
         percent_encoded(secret),
+        html_encoded(&lossy(secret), "#", |c| u32::from(c).to_string()),
+        html_encoded(&lossy(secret), "#x", |c| format!("{:04x}", u32::from(c))),
+        lossy(secret).replace(' ', "+"),
+        percent_encoded(secret).replace("%20", "+"),
         STANDARD.encode(secret).trim_end_matches('=').to_owned(),
         once,
     ]

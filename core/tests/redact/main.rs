@@ -130,11 +130,85 @@ fn forms_of_a_secret_are_replaced() {
         "p\\\"ä/s>s?w>".to_owned(),
         "p\\\\\\\"\\u00e4\\/s\\u003es?w>".to_owned(),
         "p&quot;ä/s&gt;s?w&gt;".to_owned(),
+        "p&#34;&#228;&#47;s&#62;s&quest;w&#0062;".to_owned(),
+        "&#x70;&#X22;&#xE4;&sol;s&#x3e;s?w&#x000003E;".to_owned(),
+        "p&#34&#228/s&#62s?w&#62".to_owned(),
+        "p\\u0026#34;ä/s%26gt%3bs?w&amp;#x3e;".to_owned(),
         "p%22%C3%A4%2Fs%3Es%3Fw%3E".to_owned(),
     ] {
         let clean = redact(&[secret], &format!("echo {form} end"));
         let rest = clean.trim_end_matches(" end").trim_end_matches('=');
         assert_eq!(rest, "echo ***", "{form}");
+    }
+}
+
+#[test]
+fn spaces_of_a_secret_are_found_as_forms_write_them() {
+    for form in [
+        "my+dog+rex",
+        "my+dog%20rex",
+        "my%2Bdog%2brex",
+        "my&#43;dog&plus;rex",
+        "my%20dog%20rex",
+    ] {
+        let secret = if form == "my+dog%20rex" {
+            "my+dog rex"
+        } else {
+            "my dog rex"
+        };
+        assert_eq!(
+            redact(&[secret], &format!("no {form}, x")),
+            "no ***, x",
+            "{form}"
+        );
+    }
+    assert_eq!(redact(&["my dog+rex"], "no my+dog%2Brex"), "no ***");
+}
+
+#[test]
+fn quoted_url_ends_at_its_closing_quote() {
+    for (text, clean) in [
+        (
+            "Get \"http://h:1/b?sig=AAA<S1\": dial tcp",
+            "Get \"http://h:1/b?***\": dial tcp",
+        ),
+        (
+            "Get \"http://h:1/b?sig=AAA S1\": dial tcp",
+            "Get \"http://h:1/b?***\": dial tcp",
+        ),
+        (
+            "Get \"http://h:1/b?a=\\\"S1\\tS2\": EOF",
+            "Get \"http://h:1/b?***\": EOF",
+        ),
+        (
+            "Get \"http://h:1/b#S1>S2 S3\": EOF",
+            "Get \"http://h:1/b#***\": EOF",
+        ),
+        (
+            "Get \"http://bob:S1 S2@h:1/b\": EOF",
+            "Get \"http://***@h:1/b\": EOF",
+        ),
+        ("parse \"/b?sig=AAA S1\": x", "parse \"/b?***\": x"),
+        (
+            "msg=\"Get \\\"http://h/b?a=b S1\\\": EOF\"",
+            "msg=\"Get \\\"http://h/b?***\\\": EOF\"",
+        ),
+        (
+            "msg=\"Get \\\"http://h/b?a=\\\\\\\"S1\\\\tS2\\\": EOF\"",
+            "msg=\"Get \\\"http://h/b?***\\\": EOF\"",
+        ),
+        (
+            "Get \"http://h/b;S1/S2\": EOF",
+            "Get \"http://h/b;***\": EOF",
+        ),
+        ("see https://h/b; S1", "see https://h/b; S1"),
+        (
+            "\"http://h/b\" and \"c? d=e\"",
+            "\"http://h/b\" and \"c? d=e\"",
+        ),
+        ("\"http://h/b?c=S1 d", "\"http://h/b?*** d"),
+    ] {
+        assert_eq!(redact(&[], text), clean, "{text}");
     }
 }
 
@@ -266,7 +340,18 @@ fn url_in_the_path_of_another_keeps_scheme_host_and_path_only() {
     reason = "the test takes the time"
 )]
 fn redact_of_many_words_takes_linear_time() {
-    for word in ["Ab ", "://", "\\\\\\\\", "%2525", "&amp;amp;", "&a;b"] {
+    for word in [
+        "Ab ",
+        "://",
+        "\\\\\\\\",
+        "%2525",
+        "&amp;amp;",
+        "&a;b",
+        "\"a://",
+        "\\\"/",
+        "&#49",
+        "aaaa",
+    ] {
         let text = word.repeat(40_000);
         let begin = std::time::Instant::now();
         assert_eq!(redact(&["secret"], &text), text);
