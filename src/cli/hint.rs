@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use skopeo_index::os::read_config_file;
-use skopeo_index::skopeo::{PrivateAuthFile, auth_files};
+use skopeo_index::os::{Host, read_config_file};
+use skopeo_index::skopeo::{AuthFilePath, AuthFileRole, PrivateAuthFile, auth_files};
 use skopeo_index_core::escape::{EscapedPath, quote};
 use skopeo_index_core::index::NotAnIndex;
 use skopeo_index_core::machine::{Cause, EffectError, Failed, FailureKind, State};
@@ -271,17 +271,20 @@ fn parse_auth_file(file: &Path) -> Option<Value> {
 
 /// The credential helpers that credentials files name.
 fn credential_helpers(options: &SkopeoOptions) -> String {
-    let helpers = auth_files(options).into_iter().filter_map(|file| {
-        let json = parse_auth_file(&file)?;
-        let by_registry = json["credHelpers"].as_object().into_iter();
-        let helpers = by_registry.flat_map(|helpers| helpers.values());
-        let names: Vec<String> = helpers
-            .chain([&json["credsStore"]])
-            .filter_map(Value::as_str)
-            .map(|name| quote(&format!("docker-credential-{name}")))
-            .collect();
-        (!names.is_empty()).then(|| format!("{} of {}", names.join(", "), EscapedPath(&file)))
-    });
+    let files = auth_files(options, &Host::from_process());
+    let helpers = files
+        .into_iter()
+        .filter_map(|AuthFilePath { path: file, .. }| {
+            let json = parse_auth_file(&file)?;
+            let by_registry = json["credHelpers"].as_object().into_iter();
+            let helpers = by_registry.flat_map(|helpers| helpers.values());
+            let names: Vec<String> = helpers
+                .chain([&json["credsStore"]])
+                .filter_map(Value::as_str)
+                .map(|name| quote(&format!("docker-credential-{name}")))
+                .collect();
+            (!names.is_empty()).then(|| format!("{} of {}", names.join(", "), EscapedPath(&file)))
+        });
     let helpers: Vec<String> = helpers.collect();
     if helpers.is_empty() {
         return "check credential-helpers in registries.conf".to_owned();
@@ -302,6 +305,22 @@ fn searched(options: &SkopeoOptions) -> String {
         };
         format!("{}{state}", EscapedPath(&file))
     };
-    let files: Vec<_> = auth_files(options).into_iter().map(describe).collect();
-    format!("credentials were looked for in {}", files.join(", "))
+    let files = auth_files(options, &Host::from_process()).into_iter();
+    let (fallbacks, files): (Vec<_>, Vec<_>) =
+        files.partition(|file| file.role == AuthFileRole::Fallback);
+    let list = |files: Vec<AuthFilePath>| {
+        let described: Vec<_> = files.into_iter().map(|file| describe(file.path)).collect();
+        described.join(", ")
+    };
+    let also = list(
+        fallbacks
+            .into_iter()
+            .filter(|file| file.path.exists())
+            .collect(),
+    );
+    let also = match also.as_str() {
+        "" => String::new(),
+        also => format!("; skopeo before 1.11 also looks in {also}"),
+    };
+    format!("credentials were looked for in {}{also}", list(files))
 }

@@ -12,7 +12,7 @@ use super::GateRefusal;
 use super::certificates::{CertificateDirs, DomainCertificates};
 use super::config_files::{if_exists, list_dir};
 use crate::os::{Host, config_home, read_config_file};
-use crate::skopeo::{PROXY_VARIABLES, auth_files_of};
+use crate::skopeo::{AuthFilePath, AuthFileRole, PROXY_VARIABLES, auth_files};
 
 /// Variables that name a registries.conf, of one version of skopeo or another.
 const CONF_VARIABLES: [&str; 3] = [
@@ -72,8 +72,8 @@ pub struct Gate(Result<HostConfig, GateRefusal>);
 /// The host's configuration, where it doesn't refuse every request.
 struct HostConfig {
     registries_confs: Vec<(PathBuf, RegistriesConf)>,
-    /// In skopeo's order.
-    auth_files: Vec<(PathBuf, AuthFile)>,
+    /// In skopeo's order, which reads one only where those before it have no entry.
+    auth_files: Vec<(AuthFilePath, Result<AuthFile, GateRefusal>)>,
     certificates: CertificateDirs,
 }
 
@@ -207,18 +207,22 @@ impl HostConfig {
         let home = host.home().ok_or(GateRefusal::NoHome)?;
         Ok(Self {
             registries_confs: read_registries_confs(host, &home)?,
-            auth_files: read_auth_files(inputs.options, host)?,
+            auth_files: read_auth_files(inputs.options, host),
             certificates: CertificateDirs::new(inputs.options.cert_dir.as_deref(), host, &home),
         })
     }
 
     fn credentials(&self, repository: &Repository) -> Result<Option<Credentials>, GateRefusal> {
-        for (path, file) in &self.auth_files {
-            match file.look_up(repository) {
-                Entry::Credentials(credentials) => return Ok(Some(credentials)),
+        for (AuthFilePath { path, role, .. }, file) in &self.auth_files {
+            let path = || path.clone();
+            match file.as_ref().map_err(Clone::clone)?.look_up(repository) {
                 Entry::Absent => {}
+                _ if *role == AuthFileRole::Fallback => {
+                    return Err(GateRefusal::FallbackAuthFile(path()));
+                }
+                Entry::Credentials(credentials) => return Ok(Some(credentials)),
                 Entry::Delegated(delegation) => {
-                    let path = path.clone();
+                    let path = path();
                     return Err(GateRefusal::Delegated { path, delegation });
                 }
             }
@@ -275,21 +279,26 @@ fn parse_registries_conf(
 fn read_auth_files(
     options: &SkopeoOptions,
     host: &Host,
-) -> Result<Vec<(PathBuf, AuthFile)>, GateRefusal> {
-    let paths = auth_files_of(options, host);
-    // An explicit file, which must exist, is the only one.
-    let is_explicit = paths.len() == 1;
-    let mut files = Vec::new();
-    for (path, format) in paths {
-        let json = match read_config_file(&path) {
-            Err(error) if is_explicit => return Err(GateRefusal::unreadable(&path, &error)),
-            read => if_exists(&path, read)?,
+) -> Vec<(AuthFilePath, Result<AuthFile, GateRefusal>)> {
+    let read = |file: AuthFilePath| {
+        let path = &file.path;
+        let json = match (read_config_file(path), file.role) {
+            // It must exist.
+            (Err(error), AuthFileRole::Explicit) => Err(GateRefusal::unreadable(path, &error)),
+            (read, _) => if_exists(path, read),
         };
-        match json.map(|json| AuthFile::parse(&json, format)) {
-            None => {}
-            Some(Ok(file)) => files.push((path, file)),
-            Some(Err(error)) => return Err(GateRefusal::AuthFile { path, error }),
-        }
-    }
-    Ok(files)
+        let parse = |json: Vec<u8>| {
+            let parsed = AuthFile::parse(&json, file.format);
+            parsed.map_err(|error| GateRefusal::AuthFile {
+                path: path.clone(),
+                error,
+            })
+        };
+        let parsed = json.map(|json| json.map(parse)).transpose()?;
+        Some((file.clone(), parsed.and_then(|parsed| parsed)))
+    };
+    auth_files(options, host)
+        .into_iter()
+        .filter_map(read)
+        .collect()
 }

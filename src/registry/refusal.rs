@@ -55,6 +55,12 @@ pub enum GateRefusal {
         /// The reason.
         delegation: Delegation,
     },
+    /// A credentials file that some versions of skopeo don't read has an entry.
+    #[error(
+        "credentials in {}: skopeo before 1.11 uses them where the chosen file has none",
+        EscapedPath(.0)
+    )]
+    FallbackAuthFile(PathBuf),
     /// A credentials file can't be parsed.
     #[error("cannot parse {}: {error}", EscapedPath(.path))]
     AuthFile {

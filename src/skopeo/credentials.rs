@@ -63,35 +63,61 @@ fn private_dir() -> PathBuf {
     PathBuf::from(format!("/proc/{}/fd", std::process::id()))
 }
 
-/// The files in which skopeo looks for credentials, in its order (containers-auth.json(5)).
-#[must_use]
-pub fn auth_files(options: &SkopeoOptions) -> Vec<PathBuf> {
-    let files = auth_files_of(options, &Host::from_process());
-    files.into_iter().map(|(path, _)| path).collect()
+/// A file in which skopeo looks for credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthFilePath {
+    /// Its path.
+    pub path: PathBuf,
+    /// How skopeo reads it.
+    pub format: AuthFileFormat,
+    /// When skopeo reads it.
+    pub role: AuthFileRole,
 }
 
-/// [`auth_files`] on a host, with the format of each. An explicit file is the only one.
+/// When skopeo reads a credentials file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthFileRole {
+    /// An option or a variable names it.
+    Explicit,
+    /// No other file is named.
+    Default,
+    /// Only skopeo before 1.11 reads it, where the explicit file has nothing for a registry.
+    Fallback,
+}
+
+/// The files in which any skopeo looks for credentials, in its order
+/// (containers-auth.json(5)).
 #[must_use]
-pub fn auth_files_of(options: &SkopeoOptions, host: &Host) -> Vec<(PathBuf, AuthFileFormat)> {
+pub fn auth_files(options: &SkopeoOptions, host: &Host) -> Vec<AuthFilePath> {
     let explicit = options.authfile.clone();
-    if let Some(file) = explicit.or_else(|| host.path_var("REGISTRY_AUTH_FILE")) {
-        return vec![(file, AuthFileFormat::AuthJson)];
-    }
+    let explicit = explicit.or_else(|| host.path_var("REGISTRY_AUTH_FILE"));
     let home = host.home().unwrap_or_else(|| PathBuf::from("/root"));
     let runtime = host.path_var("XDG_RUNTIME_DIR");
     let runtime = runtime.map(|dir| dir.join("containers/auth.json"));
     let shared = || host.system(&format!("/run/containers/{}/auth.json", host.uid()));
     let docker = host.path_var("DOCKER_CONFIG");
     let docker = docker.unwrap_or_else(|| home.join(".docker"));
-    vec![
-        (runtime.unwrap_or_else(shared), AuthFileFormat::AuthJson),
+    let (first, others) = match &explicit {
+        Some(_) => (AuthFileRole::Explicit, AuthFileRole::Fallback),
+        None => (AuthFileRole::Default, AuthFileRole::Default),
+    };
+    let auth_json = AuthFileFormat::AuthJson;
+    [
+        (
+            explicit.or(runtime).unwrap_or_else(shared),
+            auth_json,
+            first,
+        ),
         (
             config_home(host, &home).join("containers/auth.json"),
-            AuthFileFormat::AuthJson,
+            auth_json,
+            others,
         ),
-        (docker.join("config.json"), AuthFileFormat::AuthJson),
-        (home.join(".dockercfg"), AuthFileFormat::Dockercfg),
+        (docker.join("config.json"), auth_json, others),
+        (home.join(".dockercfg"), AuthFileFormat::Dockercfg, others),
     ]
+    .map(|(path, format, role)| AuthFilePath { path, format, role })
+    .into()
 }
 
 /// A redactor of the credentials in force, of registries and of proxies. Where they can't
@@ -106,7 +132,7 @@ pub fn redactor(options: &SkopeoOptions) -> Redactor {
     let authorization = options.authorization.as_deref();
     let sent = authorization.and_then(|value| value.split_once(' '));
     secrets.extend(sent.map(|(_, credentials)| credentials.into()));
-    for path in auth_files(options) {
+    for AuthFilePath { path, .. } in auth_files(options, &Host::from_process()) {
         let file = open_regular(&path).and_then(|file| read_all(file, MAX_AUTH_FILE, None));
         match file {
             Ok(file) => secrets.extend(auth_file_secrets(&file)),

@@ -18,7 +18,9 @@ use skopeo_index_core::machine::EffectError;
 use skopeo_index_core::skopeo::{Exit, RegistryAnswer, SkopeoCommand, SkopeoOptions, stderr};
 
 pub use binary::SkopeoBinary;
-pub use credentials::{PROXY_VARIABLES, PrivateAuthFile, auth_files, auth_files_of, redactor};
+pub use credentials::{
+    AuthFilePath, AuthFileRole, PROXY_VARIABLES, PrivateAuthFile, auth_files, redactor,
+};
 pub use identity::{identify, version};
 pub use runner::CommandRunner;
 pub use storage::check_storage_exists;

@@ -246,6 +246,33 @@ fn password_of_a_file_that_only_skopeo_accepts_is_redacted() {
     }
 }
 
+/// skopeo before 1.11 reads the default files where an explicit one has no entry.
+#[test]
+fn password_of_a_default_file_beside_an_explicit_one_is_redacted() {
+    let digest = test_support::loopback::digest(b"any");
+    let registry = echoing_registry("Basic", "403 Forbidden", Echo::Json);
+    for default in ["docker/config.json", "config/containers/auth.json"] {
+        let cache = Cache::new();
+        let (path, log) = (cache.beside(default), cache.beside("log"));
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        let auths = serde_json::json!({ "auths": { &registry: { "auth": BASIC } } });
+        fs::write(&path, auths.to_string()).expect("a file");
+        let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug"]);
+        fetch
+            .env("DOCKER_CONFIG", cache.beside("docker"))
+            .env("XDG_CONFIG_HOME", cache.beside("config"))
+            .arg("--audit-log")
+            .arg(&log);
+        fetch.arg(format!("{registry}/app@{digest}"));
+        let output = finish(&mut fetch);
+        output.assert_status(12);
+        let recorded = fs::read_to_string(log).expect("a log");
+        for text in [&output.stderr, &output.stdout, &recorded] {
+            assert!(!text.contains("correct horse"), "{text}");
+        }
+    }
+}
+
 /// A pipe can be read only once, by skopeo.
 #[test]
 fn message_is_withheld_if_its_secrets_cannot_be_read() {

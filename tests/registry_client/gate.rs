@@ -68,8 +68,60 @@ fn credentials_are_those_of_the_first_file_that_has_some() {
 fn explicit_dockercfg_has_no_legacy_format() {
     let mut machine = Machine::new();
     let dockercfg = json!({"https://quay.io/v1/": {"auth": "ZDpw"}});
-    machine.options.authfile = Some(machine.write("home/.dockercfg", dockercfg.to_string()));
+    machine.options.authfile = Some(machine.write("x/.dockercfg", dockercfg.to_string()));
     assert_eq!(machine.permit("quay.io/a").credentials(), None);
+}
+
+/// skopeo before 1.11 reads the default files after an explicit one, later ones don't.
+#[test]
+fn default_file_with_an_entry_that_an_explicit_one_lacks_is_left_to_skopeo() {
+    let auths = |auth: &str| json!({"auths": {"quay.io": {"auth": auth}}}).to_string();
+    for (path, content) in [
+        ("home/.config/containers/auth.json", auths("Yjpw")),
+        ("home/.docker/config.json", auths("Yjpw")),
+        (
+            "home/.docker/config.json",
+            "{\"credsStore\": \"x\"}".to_owned(),
+        ),
+        (
+            "home/.dockercfg",
+            json!({"quay.io": {"auth": "ZDpw"}}).to_string(),
+        ),
+    ] {
+        let mut machine = Machine::new();
+        machine.write(path, content);
+        machine.options.authfile = Some(machine.write("explicit", "{\"auths\": {\"x.io\": {}}}"));
+        assert_eq!(
+            machine.refusal("quay.io/a"),
+            format!(
+                "credentials in /{path}: skopeo before 1.11 uses them where the chosen file has none"
+            )
+        );
+        machine.options.authfile = Some(machine.write("explicit", auths("ZTpw")));
+        let permit = machine.permit("quay.io/a");
+        assert_eq!(
+            permit
+                .credentials()
+                .map(|it| it.user().to_owned())
+                .as_deref(),
+            Some("e")
+        );
+    }
+}
+
+#[test]
+fn unreadable_default_file_refuses_only_what_the_files_before_it_lack() {
+    let auths = json!({"auths": {"quay.io": {"auth": "Yjpw"}}}).to_string();
+    let mut machine = Machine::new();
+    machine.write("home/.docker/config.json", "{");
+    let refusal =
+        "cannot parse /home/.docker/config.json: not a valid credentials file (line 1, column 1)";
+    machine.write("home/.config/containers/auth.json", &auths);
+    assert!(machine.permit("quay.io/a").credentials().is_some());
+    assert_eq!(machine.refusal("other.io/a"), refusal);
+    machine.options.authfile = Some(machine.write("explicit", auths));
+    assert!(machine.permit("quay.io/a").credentials().is_some());
+    assert_eq!(machine.refusal("other.io/a"), refusal);
 }
 
 #[test]
