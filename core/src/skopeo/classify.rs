@@ -176,26 +176,32 @@ fn first_code(codes: &str) -> &str {
 /// these kinds is transient.
 fn uncoded_kind(message: &str) -> FailureKind {
     let message = message.to_lowercase();
-    let missing = ["manifest unknown", "name unknown", "tag unknown"].contains(&message.as_str())
+    let is_about = |text: &str, start, says| text.starts_with(start) && text.contains(says);
+    match message.as_str() {
+        "manifest unknown" | "name unknown" | "tag unknown" | "unknown tag" => {
+            FailureKind::NotFound
+        }
         // Harbor, Red Hat: NOT_FOUND.
-        || message.contains("not found")
+        text if text.contains("not found") => FailureKind::NotFound,
         // Quay: TAG_EXPIRED.
-        || message.starts_with("tag ") && message.contains(" deleted or has expired");
-    // FORBIDDEN.
-    let refused = [
-        "access ",
-        "permission ",
-        "not authorized",
-        "you are not authorized",
-    ];
-    if missing {
-        FailureKind::NotFound
-    } else if message.contains("forbidden") || starts_with_any(&message, &refused) {
-        FailureKind::Authentication
-    } else {
-        FailureKind::Other
+        text if is_about(text, "tag ", " deleted or has expired") => FailureKind::NotFound,
+        // REPOSITORY_NOT_FOUND.
+        text if is_about(text, "repository ", "does not exist") => FailureKind::NotFound,
+        // FORBIDDEN; Harbor: PROJECTPOLICYVIOLATION.
+        text if text.contains("forbidden") || text.contains("due to configured policy") => {
+            FailureKind::Authentication
+        }
+        text if starts_with_any(text, &REFUSED) => FailureKind::Authentication,
+        _ => FailureKind::Other,
     }
 }
+
+const REFUSED: [&str; 4] = [
+    "access ",
+    "permission ",
+    "not authorized",
+    "you are not authorized",
+];
 
 /// The kind of a request that got no answer: `Get "URL"`, and the parts after it.
 fn unanswered_kind(request: &str, parts: &[&str]) -> FailureKind {

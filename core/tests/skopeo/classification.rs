@@ -261,6 +261,16 @@ fn messages_without_a_code_of_newer_skopeo_are_classified() {
         ("too many requests", FailureKind::RateLimited),
         ("unknown error", FailureKind::Other),
         ("unknown: 404 page not found", FailureKind::NotFound),
+        ("unknown: Unknown tag", FailureKind::NotFound),
+        ("unknown: repository does not exist", FailureKind::NotFound),
+        (
+            "unknown: repository a/b does not exist",
+            FailureKind::NotFound,
+        ),
+        (
+            "unknown: current image with 1 vulnerabilities cannot be pulled due to configured policy in 'x'",
+            FailureKind::Authentication,
+        ),
         // With a suffix, it isn't the whole message of a code.
         ("too many requests: x", FailureKind::Other),
         ("authentication required: x", FailureKind::Other),
