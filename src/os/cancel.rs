@@ -8,18 +8,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use skopeo_index_core::machine::CancelReason;
 
 use super::best_effort;
 
+/// How long after the first signal another one is a duplicate of it. timeout(1) sends its
+/// signal to the process and to its group, microseconds apart, or milliseconds on a busy
+/// machine. A second Ctrl-C of someone who saw no reaction to the first comes later.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(250);
+
 /// Cancels every wait of a run. What waits polls a pipe that is never drained: once a byte
 /// is in it, every poll of it returns at once. Before the byte, the reason is set, or the
 /// flag of signals, so that nothing else needs a system call.
 #[derive(Debug)]
 pub struct CancelToken {
-    reader: OwnedFd,
+    reader: Arc<OwnedFd>,
     writer: OwnedFd,
     reason: OnceLock<CancelReason>,
     /// Set at the first signal.
@@ -35,7 +41,7 @@ impl CancelToken {
     pub fn new(deadline: Option<Instant>) -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         Ok(Self {
-            reader,
+            reader: Arc::new(reader),
             writer,
             reason: OnceLock::new(),
             interrupted: Arc::default(),
@@ -43,19 +49,33 @@ impl CancelToken {
         })
     }
 
-    /// Cancels at SIGINT and SIGTERM as well. A second signal ends the process at once,
-    /// whatever it is doing.
+    /// Cancels at SIGINT and SIGTERM as well. A second signal, unless it is a duplicate,
+    /// ends the process at once, whatever it is doing.
     ///
     /// # Errors
     /// Where the handlers can't be installed.
     pub fn on_signals(&self) -> io::Result<()> {
-        let received = &self.interrupted;
+        let is_armed = Arc::default();
         for signal in [SIGINT, SIGTERM] {
-            // The handler that reads the flag comes before the one that sets it.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(received))?;
-            signal_hook::flag::register(signal, Arc::clone(received))?;
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_armed))?;
+            signal_hook::flag::register(signal, Arc::clone(&self.interrupted))?;
             signal_hook::low_level::pipe::register(signal, self.writer.try_clone()?)?;
         }
+        let (reader, interrupted) = (Arc::clone(&self.reader), Arc::clone(&self.interrupted));
+        let arm = move || {
+            let mut cancelled = [PollFd::new(&reader, PollFlags::IN)];
+            best_effort(retry_on_intr(|| poll(&mut cancelled, None)));
+            // Where it was cancelled in another way, the run is about to end.
+            while !interrupted.load(Ordering::Acquire) {
+                std::thread::sleep(DUPLICATE_WINDOW);
+            }
+            std::thread::sleep(DUPLICATE_WINDOW);
+            is_armed.store(true, Ordering::Release);
+        };
+        // A thread of its own: no other has to run for the second signal to work.
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(arm)?;
         Ok(())
     }
 

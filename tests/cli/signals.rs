@@ -39,8 +39,14 @@ fn skopeo_pid(cache: &Cache) -> i32 {
 }
 
 #[test]
-fn signal_cancels_fetch_and_kills_skopeo() {
-    for signal in [Signal::INT, Signal::TERM] {
+fn signal_and_its_duplicates_cancel_fetch_and_kill_skopeo() {
+    for signals in [
+        &[Signal::INT][..],
+        &[Signal::TERM],
+        // timeout(1) sends one to the process and one to its group.
+        &[Signal::TERM, Signal::TERM],
+        &[Signal::TERM, Signal::INT],
+    ] {
         let (registry, cache) = (Registry::start(), Cache::new());
         let digest = registry.put(samples::empty());
         registry.behave(&digest, Behaviour::Silence);
@@ -58,7 +64,9 @@ fn signal_cancels_fetch_and_kills_skopeo() {
         assert!(staged.is_some(), "the fetch was not staged");
         // skopeo runs once the registry has a request.
         wait_for_request(&registry, &digest, &mut running);
-        kill_process(Pid::from_child(&running), signal).expect("a running process");
+        for signal in signals {
+            kill_process(Pid::from_child(&running), *signal).expect("a running process");
+        }
         assert_eq!(running.wait().expect("an exit status").code(), Some(130));
         let cancelled = stderr.find(|line| {
             line.as_ref()
