@@ -31,21 +31,26 @@ pub(super) enum MessageEnd {
 #[must_use]
 pub fn classify_exit(output: &CommandOutput, redactor: &Redactor) -> EffectError {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let (kind, text) = match last_fatal(&stderr) {
-        Some(Message { text, end }) => (
-            classify_with(&text, end, hidden_ping_kind(&stderr)),
-            without_introduction(&text),
-        ),
-        None => (FailureKind::Other, unlogged(output.exit, &stderr)),
-    };
-    let message = match text.len() {
-        0..=MAX_WHOLE => truncate_message(&redactor.redact(&text)),
+    let shown = |text: &str| match text.len() {
+        0..=MAX_WHOLE => truncate_message(&redactor.redact(text)),
         _ => {
-            let clean = redactor.redact_start(&text, MAX_ERROR_TEXT);
+            let clean = redactor.redact_start(text, MAX_ERROR_TEXT);
             format!("{}…", start_of(&clean, MAX_ERROR_TEXT - "…".len()))
         }
     };
-    EffectError::Command { kind, message }
+    match last_fatal(&stderr) {
+        Some(Message { text, end }) => EffectError::Command {
+            kind: match classify_with(&text, end, hidden_ping_kind(&stderr)) {
+                FailureKind::Network if is_phrase_of_proxy(&text, &stderr) => FailureKind::Proxy,
+                kind => kind,
+            },
+            message: shown(&without_introduction(&text)),
+        },
+        None => EffectError::Command {
+            kind: FailureKind::Other,
+            message: unlogged(output.exit, unlogged_reason(&stderr).map(|it| shown(&it))),
+        },
+    }
 }
 
 /// Maximum length of a text whose line was certainly not cut: a cut one has 32 KiB, in which
@@ -53,19 +58,23 @@ pub fn classify_exit(output: &CommandOutput, redactor: &Redactor) -> EffectError
 /// shown of a longer text ends long before.
 const MAX_WHOLE: usize = 3 * MAX_ERROR_TEXT;
 
-/// What a command without a message of level `fatal` says of its failure, before its exit.
-fn unlogged(exit: Exit, stderr: &str) -> String {
-    let lines = stderr.lines().map(str::trim).filter(|it| !it.is_empty());
-    let lines: Vec<String> = lines.filter_map(unlogged_text).collect();
-    // Go and command line parsers write a line with the reason before others.
-    let is_reason = |line: &&String| REASONS.iter().any(|start| line.starts_with(start));
-    let reason = lines.iter().find(is_reason).or(lines.last());
+/// The failure of a command without a message of level `fatal`.
+fn unlogged(exit: Exit, reason: Option<String>) -> String {
     match (exit, reason) {
         (Exit::Status(code), None) => format!("exited with status {code} and no error output"),
         (Exit::Status(code), Some(line)) => format!("{line} (exit status {code})"),
         (Exit::Signal(signal), None) => format!("killed by signal {signal}"),
         (Exit::Signal(signal), Some(line)) => format!("killed by signal {signal}: {line}"),
     }
+}
+
+/// The line that says why such a command failed.
+fn unlogged_reason(stderr: &str) -> Option<String> {
+    let lines = stderr.lines().map(str::trim).filter(|it| !it.is_empty());
+    let lines: Vec<String> = lines.filter_map(unlogged_text).collect();
+    // Go and command line parsers write a line with the reason before others.
+    let is_reason = |line: &&String| REASONS.iter().any(|start| line.starts_with(start));
+    lines.iter().find(is_reason).or(lines.last()).cloned()
 }
 
 /// Starts of lines that say why a program ended, of Go's runtime and of command line parsers.
@@ -133,6 +142,25 @@ fn hidden_ping_kind(stderr: &str) -> FailureKind {
             .then(|| answer_kind(&[&answer], Phase::Ping))
     });
     kind.unwrap_or(FailureKind::Server)
+}
+
+/// Whether what looks like an error of the network is a proxy's phrase, which may be any text.
+/// A debug line shows the type of the error, which Go's own has not:
+/// `Ping URL err Get "URL": dial tcp: EOF (&url.Error{…, Err:(*errors.errorString)(0xc0)})`.
+fn is_phrase_of_proxy(message: &str, stderr: &str) -> bool {
+    let phrase = debug_messages(stderr).rev().find_map(|text| {
+        let (url, error) = text.strip_prefix("Ping https://")?.split_once(" err ")?;
+        let (error, fields) = error.rsplit_once(" (&url.Error{")?;
+        let (_, kind) = fields.rsplit_once("Err:")?;
+        let (_, phrase) = error.split_once("\": ")?;
+        let is_of_message = url.ends_with("/v2/") && message.ends_with(error);
+        (is_of_message && kind.starts_with("(*errors.errorString)")).then(|| phrase.to_owned())
+    });
+    // Go has errors of this type, too.
+    phrase.is_some_and(|phrase| match phrase.split_once(": ") {
+        None | Some(("http2", _) | ("http", "server closed idle connection")) => false,
+        Some(_) => true,
+    })
 }
 
 /// The decoded messages of level `debug`.

@@ -4,7 +4,7 @@ use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::skopeo::stderr::{classify_exit, classify_timeout};
 
-use crate::failed;
+use crate::{failed, quoted};
 
 /// Recorded from skopeo 1.9.3; 1.22 writes the same.
 const SLEEPING: &str = r#"time="x" level=debug msg="Detected 'Retry-After' header \"60\""
@@ -26,6 +26,73 @@ fn timeout_while_skopeo_waits_for_a_rate_limit_is_rate_limited() {
         ("", FailureKind::Timeout),
     ] {
         assert_eq!(classify_timeout(stderr.as_bytes()), kind, "{stderr}");
+    }
+}
+
+/// Recorded from skopeo 1.9.3.
+#[test]
+fn phrase_of_a_proxy_is_no_error_of_the_network() {
+    for (text, go, kind) in [
+        (
+            "dial tcp: EOF",
+            "(*errors.errorString)(0xc00046b140)",
+            FailureKind::Proxy,
+        ),
+        (
+            "net/http: TLS handshake timeout",
+            "(*errors.errorString)(0xc0)",
+            FailureKind::Proxy,
+        ),
+        (
+            "net/http: TLS handshake timeout",
+            "http.tlsHandshakeTimeoutError{}",
+            FailureKind::Network,
+        ),
+        (
+            "dial tcp 10.0.0.1:443: connect: connection refused",
+            "(*net.OpError)(0xc0)",
+            FailureKind::Network,
+        ),
+        (
+            "x Err:(*net.OpError)(0xc0)})\": EOF",
+            "(*errors.errorString)(0xc0)",
+            FailureKind::Proxy,
+        ),
+        (
+            "x (&url.Error{Err:(*errors.errorString)(0xc0)}): EOF",
+            "(*net.OpError)(0xc0)",
+            FailureKind::Network,
+        ),
+        ("EOF", "(*errors.errorString)(0xc0)", FailureKind::Network),
+        (
+            "http: EOF",
+            "(*errors.errorString)(0xc0)",
+            FailureKind::Proxy,
+        ),
+        (
+            "http: server closed idle connection",
+            "(*errors.errorString)(0xc0)",
+            FailureKind::Network,
+        ),
+    ] {
+        let get = format!("Get \"https://r/v2/\": {text}");
+        let ping = format!(
+            "Ping https://r/v2/ err {get} (&url.Error{{Op:\"Get\", URL:\"https://r/v2/\", Err:{go}}})"
+        );
+        let fatal = format!(
+            "Error parsing image name \"docker://r/x\": pinging container registry r: {get}"
+        );
+        let stderr = format!(
+            "time=\"x\" level=debug msg={}\ntime=\"x\" level=debug msg=\"GET https://r/v1/_ping\"\n\
+             time=\"x\" level=fatal msg={}\n",
+            quoted(&ping),
+            quoted(&fatal)
+        );
+        let error = classify_exit(&failed(&stderr), &Redactor::default());
+        let EffectError::Command { kind: found, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(found, kind, "{text} {go}");
     }
 }
 
