@@ -63,6 +63,36 @@ fn mirror_failure_reports_the_registry_and_mirror_hit_succeeds() {
     fetch().assert_status(0);
 }
 
+/// The registry's text looks like the end of skopeo's note, and the mirror's is longer than
+/// what is kept of a line.
+#[test]
+fn text_of_registry_and_mirror_decides_no_kind() {
+    let note = "no]): a/x: reading manifest a in b: toomanyrequests: x";
+    for (of_mirror, of_registry) in [("no", note), (note, "no"), (&"no ".repeat(20_000), "no")] {
+        let (registry, mirror, cache) = (Registry::start(), Registry::start(), Cache::new());
+        let conf = cache.beside(".config/containers");
+        fs::create_dir_all(&conf).expect("a directory");
+        let text = format!(
+            "[[registry]]\nlocation = \"{}\"\ninsecure = true\n\
+             [[registry.mirror]]\nlocation = \"{}\"\ninsecure = true\n",
+            registry.address(),
+            mirror.address()
+        );
+        fs::write(conf.join("registries.conf"), text).expect("a file");
+        let digest = registry.put(samples::empty());
+        for (at, text) in [(&registry, of_registry), (&mirror, of_mirror)] {
+            let error = Behaviour::error("404 Not Found", "MANIFEST_UNKNOWN", text);
+            at.behave(&digest, error);
+        }
+        let reference = format!("{}/app@{digest}", registry.address());
+        let mut command = cache.command(["fetch", "--retry-times=0", &reference]);
+        let home = command.env("HOME", cache.beside(""));
+        RunOutput::from(home.output().expect("the binary"))
+            .assert_status(13)
+            .assert_says("Mirrors also failed");
+    }
+}
+
 /// The mirror has the image below another path.
 #[test]
 fn audit_log_and_statement_name_the_mirror_that_answered() {

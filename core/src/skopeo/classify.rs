@@ -44,7 +44,7 @@ pub(super) const READING_MANIFEST: &str = "reading manifest ";
 /// untrusted and may contain the delimiter, so the last one counts.
 ///
 /// `None` where no mirrors failed.
-fn primary_message(message: &str, hidden_ping: FailureKind) -> Option<&str> {
+pub(super) fn primary_message(message: &str, hidden_ping: FailureKind) -> Option<&str> {
     let (before, mirrors) = message.split_once("(Mirrors also failed: ")?;
     let before = split_parts(before);
     // Only skopeo's own note starts a part, before anything that has a kind.

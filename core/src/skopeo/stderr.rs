@@ -3,13 +3,16 @@
 //! skopeo writes logrus lines, `time="…" level=fatal msg="…"`, with the message quoted as
 //! Go's `%q` does.
 
-use super::classify::{Phase, READING_MANIFEST, answer_kind, classify_with};
+use super::classify::{Phase, READING_MANIFEST, answer_kind, classify_with, primary_message};
 use super::{CommandOutput, Exit};
 use crate::escape::{MAX_ERROR_TEXT, start_of, truncate_message, unescape};
 use crate::machine::{EffectError, FailureKind};
 use crate::redact::Redactor;
 
 pub use super::classify::classify;
+
+/// The level of what skopeo prints with `--debug` alone.
+const DEBUG: &str = "level=debug";
 
 /// A decoded message.
 struct Message {
@@ -40,10 +43,7 @@ pub fn classify_exit(output: &CommandOutput, redactor: &Redactor) -> EffectError
     };
     match last_fatal(&stderr) {
         Some(Message { text, end }) => EffectError::Command {
-            kind: match classify_with(&text, end, hidden_ping_kind(&stderr)) {
-                FailureKind::Network if is_phrase_of_proxy(&text, &stderr) => FailureKind::Proxy,
-                kind => kind,
-            },
+            kind: fatal_kind(&text, end, &stderr),
             message: shown(&without_introduction(&text)),
         },
         None => EffectError::Command {
@@ -57,6 +57,32 @@ pub fn classify_exit(output: &CommandOutput, redactor: &Redactor) -> EffectError
 /// an escape has at most four bytes for one of text. A cut may split a secret, so what is
 /// shown of a longer text ends long before.
 const MAX_WHOLE: usize = 3 * MAX_ERROR_TEXT;
+
+/// The kind of a message of level `fatal`, with what the debug lines before it say.
+fn fatal_kind(text: &str, end: MessageEnd, stderr: &str) -> FailureKind {
+    let hidden_ping = hidden_ping_kind(stderr);
+    let primary =
+        last_source_error(stderr).filter(|_| primary_message(text, hidden_ping).is_some());
+    let (text, end) = match &primary {
+        Some(Message { text, end }) => (text.as_str(), *end),
+        None => (text, end),
+    };
+    match classify_with(text, end, hidden_ping) {
+        FailureKind::Network if is_phrase_of_proxy(text, stderr) => FailureKind::Proxy,
+        kind => kind,
+    }
+}
+
+/// The error of the last source that skopeo tried, which is the primary registry after its
+/// mirrors. In the message, each one's text could pass for the beginning of another's.
+fn last_source_error(stderr: &str) -> Option<Message> {
+    messages(stderr, &[DEBUG]).rev().find_map(|message| {
+        let source = message.text.strip_prefix("Accessing \"")?;
+        let (_, error) = source.split_once("\" failed: ")?;
+        let (text, end) = (error.to_owned(), message.end);
+        Some(Message { text, end })
+    })
+}
 
 /// The failure of a command without a message of level `fatal`.
 fn unlogged(exit: Exit, reason: Option<String>) -> String {
@@ -84,7 +110,7 @@ const REASONS: [&str; 4] = ["panic: ", "fatal error: ", "runtime: ", "Error: "];
 fn unlogged_text(line: &str) -> Option<String> {
     match log_line(line) {
         None => Some(line.to_owned()),
-        Some(("level=debug" | "level=trace" | "level=info", _)) => None,
+        Some((DEBUG | "level=trace" | "level=info", _)) => None,
         Some((_, message)) => Some(unquote(message).text),
     }
 }
@@ -165,7 +191,7 @@ fn is_phrase_of_proxy(message: &str, stderr: &str) -> bool {
 
 /// The decoded messages of level `debug`.
 pub(super) fn debug_messages(stderr: &str) -> impl DoubleEndedIterator<Item = String> {
-    messages(stderr, &["level=debug"]).map(|message| message.text)
+    messages(stderr, &[DEBUG]).map(|message| message.text)
 }
 
 /// The decoded message of the last line of level `fatal` or `error`.
