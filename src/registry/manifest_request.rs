@@ -8,6 +8,7 @@ use skopeo_index_core::audit::ExchangeRecord;
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
 use skopeo_index_core::machine::{EffectError, FailureKind};
+use skopeo_index_core::redact::Redactor;
 use skopeo_index_core::registry::{ACCEPT, Repository, Scheme, Url, UrlError, retry_after};
 use skopeo_index_core::skopeo::SkopeoOptions;
 use ureq::http::header::{LOCATION, RETRY_AFTER};
@@ -161,6 +162,10 @@ impl ManifestRequest<'_> {
         let location = answer.header(LOCATION);
         let location = location.ok_or_else(|| refuse(&"no valid Location"))?;
         let to = join(from, location).map_err(|error| refuse(&error))?;
+        // Host and repository are recorded, and resolvers are asked for the host.
+        if self.redactor().may_have_secret(&to.to_string()) {
+            return Err(refuse(&"it has credentials in it"));
+        }
         let is_downgrade = from.scheme() == Scheme::Https && to.scheme() == Scheme::Http;
         let leaves = origin_of(&to) != origin_of(origin) && !self.may_leave_host();
         if is_downgrade || leaves {
@@ -189,11 +194,14 @@ impl ManifestRequest<'_> {
 
     /// The text without credentials, in whatever way the registry repeats them.
     pub(super) fn redact(&self, text: &str) -> String {
-        let options = SkopeoOptions {
+        self.redactor().redact(text)
+    }
+
+    fn redactor(&self) -> Redactor {
+        redactor(&SkopeoOptions {
             authorization: self.authorization.clone(),
             ..self.client.inputs.options.clone()
-        };
-        redactor(&options).redact(text)
+        })
     }
 
     /// The failure that a status tells, with the registry's own message.

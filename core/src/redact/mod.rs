@@ -103,30 +103,44 @@ impl Redactor {
         }
     }
 
-    /// Where secrets stand, whatever escapes they are written with.
-    fn find_escaped(&self, text: &str) -> Vec<Range<usize>> {
-        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
-        let mut level = vec![Decoded::new(text)];
-        for _ in 0..=MAX_LEVELS {
-            // Escapes of different kinds often come to the same in any order.
-            level.retain(|decoded| seen.insert(decoded.text().to_owned()));
-            for decoded in &level {
-                let ranges = self.find(decoded.text());
-                found.extend(ranges.into_iter().map(|range| decoded.origin(range)));
-            }
-            let kinds = |decoded| EscapeKind::ALL.map(|kind| Decoded::decode(decoded, kind));
-            level = level.iter().flat_map(kinds).flatten().collect();
-        }
-        found
+    /// Whether a known secret stands in the text, or an unknown one may.
+    #[must_use]
+    pub fn may_have_secret(&self, text: &str) -> bool {
+        self.unknown.is_some() || !find_escaped(text, |text| self.find_known(text)).is_empty()
     }
 
-    fn find(&self, text: &str) -> Vec<Range<usize>> {
-        let known = self.secrets.iter().flat_map(|it| find_known(text, it));
-        known
-            .chain(shapes::find(text))
-            .chain(urls::find(text))
-            .collect()
+    fn find_escaped(&self, text: &str) -> Vec<Range<usize>> {
+        let find = |text: &str| {
+            let found = self.find_known(text).into_iter();
+            found
+                .chain(shapes::find(text))
+                .chain(urls::find(text))
+                .collect()
+        };
+        find_escaped(text, find)
     }
+
+    fn find_known(&self, text: &str) -> Vec<Range<usize>> {
+        let found = self.secrets.iter().flat_map(|it| find_known(text, it));
+        found.collect()
+    }
+}
+
+/// Where something stands, whatever escapes it is written with.
+fn find_escaped(text: &str, find: impl Fn(&str) -> Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut level = vec![Decoded::new(text)];
+    for _ in 0..=MAX_LEVELS {
+        // Escapes of different kinds often come to the same in any order.
+        level.retain(|decoded| seen.insert(decoded.text().to_owned()));
+        for decoded in &level {
+            let ranges = find(decoded.text()).into_iter();
+            found.extend(ranges.map(|range| decoded.origin(range)));
+        }
+        let kinds = |decoded| EscapeKind::ALL.map(|kind| Decoded::decode(decoded, kind));
+        level = level.iter().flat_map(kinds).flatten().collect();
+    }
+    found
 }
 
 /// The forms of a secret: its text, also as forms of HTML send its spaces, and base64 of its

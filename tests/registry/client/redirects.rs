@@ -109,6 +109,45 @@ fn credentials_do_not_follow_a_redirect() {
     cache.assert_empty();
 }
 
+/// Neither is in a record or a message, also where the registry repeats it in its realm.
+#[test]
+fn redirect_that_has_a_password_in_it_is_not_followed() {
+    let secret = "s3cr3tpassw0rd";
+    for location in [
+        format!("http://{secret}.example.invalid/v2/app/manifests/x"),
+        format!("/v2/{secret}/manifests/x"),
+        format!("/x?{}", secret.replace('s', "%73")),
+    ] {
+        let registry = Registry::start();
+        let digest = registry.put(samples::empty());
+        let redirect = Behaviour::redirect(&location);
+        registry.behave_once(&digest, [Behaviour::unauthorized(), redirect]);
+        let realm = format!("http://{secret}.example.invalid/");
+        registry.behave(&digest, Behaviour::bearer_at(&realm));
+        let cache = Cache::new();
+        let (file, log) = (cache.beside("auth.json"), cache.beside("log"));
+        let auth = "YWxpY2U6czNjcjN0cGFzc3cwcmQ=";
+        let auths = serde_json::json!({ "auths": { registry.address(): { "auth": auth } } });
+        fs::write(&file, auths.to_string()).expect("a file");
+        let [authfile, log_file] = [&file, &log].map(|path| path.to_str().expect("UTF-8"));
+        let files = [
+            "--tls-verify=false",
+            "--authfile",
+            authfile,
+            "--audit-log",
+            log_file,
+        ];
+        for words in ["has credentials in it", "credentials are not sent to "] {
+            let options = [&ONE_ATTEMPT[..], &files].concat();
+            let output = run(&mut fetch(&cache, &registry, &[&digest], &options));
+            output.assert_status(1).assert_says(words);
+            assert!(!output.stderr.contains(secret), "{output:?}");
+        }
+        let recorded = fs::read_to_string(&log).expect("a log");
+        assert!(!recorded.contains(secret), "{recorded}");
+    }
+}
+
 #[test]
 fn token_does_not_follow_a_redirect() {
     let (registry, other, digest) = redirecting();
