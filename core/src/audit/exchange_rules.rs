@@ -10,8 +10,9 @@ use crate::machine::{Effect, EffectError, FailureKind, Method, Outcome};
 use crate::registry::{Scheme, Url};
 use crate::request::{Location, TlsVerify};
 
-/// Statuses of HTTP (RFC 9110, section 15).
-const STATUSES: std::ops::RangeInclusive<u16> = 100..=599;
+/// Statuses that a client sees: three digits. Those beyond 599 are invalid (RFC 9110, section
+/// 15), and sent all the same.
+const STATUSES: std::ops::RangeInclusive<u16> = 100..=999;
 
 /// Versions of TLS that the client speaks.
 const TLS_VERSIONS: [&str; 2] = ["1.2", "1.3"];

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use test_support::loopback::{Behaviour, PING, Registry, TOKEN, digest, samples};
 use test_support::program::harness::Cache;
+use test_support::schema::count_valid;
 
 use super::{fetch, run};
 
@@ -149,6 +150,28 @@ fn audit_log_of_a_request_without_an_answer_names_the_scheme_that_was_spoken() {
             let recorded = recorded.replace("localhost", "127.0.0.1");
             assert!(recorded.contains(&member), "{member}: {recorded}");
         }
+    }
+}
+
+/// RFC 9110 has none beyond 599; HTTP clients read any three digits.
+#[test]
+fn audit_log_of_a_status_that_http_does_not_have_verifies() {
+    for status in ["600 Unparseable", "999 Request denied"] {
+        let (registry, cache) = (Registry::start(), Cache::new());
+        let digest = registry.put(samples::empty());
+        registry.behave(&digest, Behaviour::status(status));
+        let log = cache.beside("log").display().to_string();
+        for engine in ["auto", "registry"] {
+            let mut command = fetch_by(engine, &cache, &registry, &digest);
+            run(command.args(["--audit-log", &log])).assert_status(1);
+        }
+        cache.run(["audit", "verify", &log]).assert_status(0);
+        let recorded = fs::read(&log).expect("a log");
+        let exchanges = String::from_utf8_lossy(&recorded);
+        let member = format!("\"status\":{}", &status[..3]);
+        assert_eq!(exchanges.matches(&member).count(), 2, "{exchanges}");
+        let (valid, count) = count_valid("record", &recorded);
+        assert_eq!(valid, count);
     }
 }
 

@@ -67,12 +67,20 @@ fn fail(records: &mut Records, status: u16, kind: &str) {
     failed["event"]["outcome"]["failed"]["error"]["command"]["kind"] = kind.into();
 }
 
+/// The first failed attempt is skopeo's, after an answer of the registry client.
+fn ask_skopeo(records: &mut Records, status: u16) {
+    let failed = transition(records, "raw", "failed");
+    failed["registry"] = plain();
+    failed["registry"]["status"] = status.into();
+}
+
 #[rustfmt::skip]
 const STORIES: &[Story] = &[
     ("bytes without an exchange", |r| drop(fetched(r).as_object_mut().expect("an object").remove("registry")), "missing-exchange"),
     ("bytes of an answer of 404", |r| exchange(r)["status"] = 404.into(), "missing-exchange"),
     ("bytes without an answer", |r| drop(exchange(r).as_object_mut().expect("an object").remove("status")), "missing-exchange"),
-    ("status 700", |r| exchange(r)["status"] = 700.into(), "invalid-exchange"),
+    ("a status of two digits", |r| exchange(r)["status"] = 99.into(), "invalid-exchange"),
+    ("a status of four digits", |r| exchange(r)["status"] = 1000.into(), "invalid-exchange"),
     ("an answer of no address", |r| drop(exchange(r).as_object_mut().expect("an object").remove("peer")), "invalid-exchange"),
     ("plain HTTP with a certificate", |r| exchange(r)["tls"] = tls(), "invalid-exchange"),
     ("HTTPS without a certificate", |r| exchange(r)["endpoint"] = "https://localhost".into(), "invalid-exchange"),
@@ -145,6 +153,8 @@ fn possible_exchange_has_no_finding() {
     let possible: &[(&str, Change)] = &[
         ("an answer of 500", |r| fail(r, 500, "server")),
         ("an answer of 429", |r| fail(r, 429, "rate-limited")),
+        ("an answer of 100, then skopeo", |r| ask_skopeo(r, 100)),
+        ("an answer of 999, then skopeo", |r| ask_skopeo(r, 999)),
         ("a token server that breaks", |r| fail(r, 401, "network")),
         ("a token server that limits requests", |r| {
             fail(r, 401, "rate-limited")
