@@ -172,6 +172,16 @@ pub(crate) fn start_of(text: &str, max: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
+/// Whether a text can be one that [`truncate_message`] returned.
+pub(crate) fn is_truncated(text: &str) -> bool {
+    let parse = || {
+        let (kept, length) = text.rsplit_once("… (")?;
+        let length: usize = length.strip_suffix(" bytes in all)")?.parse().ok()?;
+        Some(kept.len() <= MAX_ERROR_TEXT && length > MAX_ERROR_TEXT)
+    };
+    text.len() <= MAX_ERROR_TEXT || parse() == Some(true)
+}
+
 /// Truncates, escapes and quotes a text for an error.
 #[must_use]
 pub fn quote(text: &str) -> String {

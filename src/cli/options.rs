@@ -12,7 +12,7 @@ use skopeo_index::registry::{GateInputs, SkopeoProgram};
 use skopeo_index::skopeo::{CommandRunner, Skopeo, SkopeoBinary};
 use skopeo_index_core::audit::{Label, Labels, LogId};
 use skopeo_index_core::escape::EscapedPath;
-use skopeo_index_core::machine::{Attempts, FetchPolicy, Method, Network};
+use skopeo_index_core::machine::{Attempts, FetchPolicy, MAX_RETRY_TIMES, Method, Network};
 use skopeo_index_core::request::TlsVerify;
 use skopeo_index_core::skopeo::{SkopeoDebug, SkopeoOptions};
 
@@ -57,7 +57,7 @@ pub(super) struct SkopeoArgs {
     pub(super) command_timeout: Duration,
     /// Number of retries after a transient failure
     #[arg(long, value_name = "N", env = "SKOPEO_INDEX_RETRY_TIMES", default_value_t = 2,
-          value_parser = clap::value_parser!(u32).range(..=100))]
+          value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RETRY_TIMES)))]
     retry_times: u32,
     /// Delay before the first retry; doubles each time
     #[arg(

@@ -10,6 +10,7 @@ use skopeo_index::audit_log::{LogError, LogWriter, ReadError, Recorder, verify_l
 use skopeo_index_core::audit::{
     Checkpoint, FileName, FindingKind, KeepObjects, Labels, LogId, Severity,
 };
+use skopeo_index_core::digest::hex;
 use skopeo_index_core::verifier::Verifiers;
 use test_support::audit_log::{lines, rechain, unseal, verify};
 use test_support::loopback::run;
@@ -168,6 +169,58 @@ fn forged_succession_is_found() {
         assert!(codes.contains(&"succession"), "{n}: {codes:?}");
         fs::write(log, whole).expect("a log");
     }
+}
+
+/// The first two logs get these ids, and all else that a rotation makes of them.
+fn codes_of_chain(first: &str, second: &str) -> Vec<&'static str> {
+    let (_dir, logs, _) = chain();
+    let set_log = |records: &mut [Value], id: &str| {
+        records
+            .iter_mut()
+            .for_each(|record| record["log"] = id.into());
+    };
+    let mut records = unseal(&fs::read(&logs[0]).expect("a log"));
+    set_log(&mut records, first);
+    records.last_mut().expect("one")["entry"]["rotated"]["next"] = second.into();
+    let sealed = rechain(&records);
+    fs::write(&logs[0], &sealed).expect("a log");
+    let checkpoint = verify(&sealed, None).0.expect("a checkpoint");
+
+    let mut records = unseal(&fs::read(&logs[1]).expect("a log"));
+    set_log(&mut records, second);
+    let previous = &mut records[0]["entry"]["genesis"]["previous"];
+    previous["log"] = first.into();
+    previous["root"] = hex(&checkpoint.root).into();
+    // It ends without a rotation.
+    records.pop();
+    fs::write(&logs[1], rechain(&records)).expect("a log");
+    codes(&logs[..2], None)
+}
+
+#[test]
+fn chain_with_an_origin_that_no_rotation_makes_is_found() {
+    let [random, other] = [1, 2].map(|seed| LogId::from_random([seed; 16]));
+    let (random, other) = (random.as_str(), other.as_str());
+    for (first, second) in [
+        ("example.com/a", "example.com/a/rotation-2"),
+        (random, other),
+    ] {
+        assert_eq!(codes_of_chain(first, second), [""; 0], "{first} {second}");
+    }
+    for (first, second) in [
+        ("example.com/a", "example.com/a"),
+        ("example.com/a", "example.com/b"),
+        ("example.com/a", "example.com/a/rotation-3"),
+        ("example.com/a", random),
+        (random, "example.com/a"),
+        (random, random),
+    ] {
+        let codes = codes_of_chain(first, second);
+        assert_eq!(codes[..2], ["run", "succession"], "{first} {second}");
+    }
+    // The first one is no rotation's.
+    let codes = codes_of_chain("example.com/a/rotation-2", "example.com/a/rotation-3");
+    assert_eq!(codes, ["succession"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use super::contradiction::Contradiction;
+use super::failure_rules::can_fail_in_cache;
 use super::program::CommandRecord;
 use super::record::{RunInfo, SourceInfo, TransitionRecord};
 use crate::machine::{ContentInfo, Effect, EffectError, FailureKind, Method, Outcome, Staging};
@@ -44,12 +45,14 @@ impl Evidence<'_> {
     pub(super) fn check(&self) -> Result<(), Contradiction> {
         self.check_exchange()?;
         self.check_verifier()?;
+        self.check_message()?;
         let command = &self.transition.command;
         match (self.expected_command(), command, &self.run.source) {
             (_, Some(_), SourceInfo::Cache(_)) => Err(Contradiction::CommandInCopyRun),
             (None, Some(_), _) | (_, Some(_), SourceInfo::Registry) => {
                 Err(Contradiction::UnexpectedCommand)
             }
+            (None, None, _) if self.failure().is_some() => Err(Contradiction::MissingCommand),
             (None, None, _) => Ok(()),
             (Some(expected), None, _) if self.can_lack_command(&expected) => Ok(()),
             (Some(_), None, _) => Err(Contradiction::MissingCommand),
@@ -64,9 +67,14 @@ impl Evidence<'_> {
     /// Whether the outcome can come about without skopeo: bytes of another cache or of the
     /// registry client, and failures before skopeo is started.
     fn can_lack_command(&self, expected: &Expected<'_>) -> bool {
-        let is_from_other = matches!(self.run.source, SourceInfo::Cache(_) | SourceInfo::Registry)
+        let is_from_cache = matches!(self.run.source, SourceInfo::Cache(_));
+        let is_from_other = is_from_cache
+            || self.run.source == SourceInfo::Registry
             || self.transition.registry.is_some();
         match &self.transition.event.outcome {
+            Outcome::Failed {
+                error: EffectError::Command { kind, .. },
+            } if is_from_cache => can_fail_in_cache(*kind),
             Outcome::Failed {
                 error: EffectError::Command { kind, .. },
             } => {
@@ -167,7 +175,8 @@ impl Evidence<'_> {
 
     /// Compares the exit with the outcome.
     fn check_exit(&self, command: &CommandRecord) -> Result<(), Contradiction> {
-        let is_possible = match (&self.transition.event.outcome, exit(command)?) {
+        let exit = exit(command)?;
+        let is_possible = match (&self.transition.event.outcome, exit) {
             (Outcome::Failed { error }, Some(Exit::Status(0))) => {
                 // What `skopeo copy` left could not be read.
                 let copied = matches!(self.run.policy.method, Method::SkopeoCopy)
@@ -187,7 +196,10 @@ impl Evidence<'_> {
             }
             (_, exit) => exit == Some(Exit::Status(0)),
         };
-        is_possible.then_some(()).ok_or(Contradiction::ExitOutcome)
+        if !is_possible {
+            return Err(Contradiction::ExitOutcome);
+        }
+        self.check_kind(exit)
     }
 }
 

@@ -30,6 +30,9 @@ pub enum Contradiction {
     /// The outcome of a command that exited otherwise.
     #[error("the command's exit contradicts the outcome")]
     ExitOutcome,
+    /// A text of this length that the writer truncates.
+    #[error("an error text of {0} bytes, which would have been truncated")]
+    ErrorText(usize),
     /// An exit status and a signal at once, or one that Linux doesn't have.
     #[error("impossible exit of a command")]
     InvalidExit,
@@ -122,6 +125,7 @@ codes! {
     OtherCommand "other-command",
     OtherArguments "other-arguments",
     ExitOutcome "exit-outcome",
+    ErrorText "error-text",
     InvalidExit "invalid-exit",
     Duration "command-duration",
     MissingExchange "missing-exchange",

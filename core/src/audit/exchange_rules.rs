@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use super::command_rules::Evidence;
 use super::contradiction::Contradiction;
 use super::exchange::ExchangeRecord;
+use super::failure_rules::can_fail;
 use super::record::SourceInfo;
 use crate::machine::{Effect, EffectError, FailureKind, Method, Outcome};
 use crate::registry::{Scheme, Url};
@@ -28,7 +29,11 @@ impl Evidence<'_> {
                 return Err(Contradiction::InvalidExchange);
             }
         }
+        let asked = self.transition.registry.as_ref();
         match (&self.transition.command, &self.run.source) {
+            (Some(_), SourceInfo::Auto) if asked.is_some_and(|it| !self.may_ask_skopeo(it)) => {
+                Err(Contradiction::UnexpectedCommand)
+            }
             (Some(_), SourceInfo::Auto) if !self.is_identified => {
                 Err(Contradiction::UnidentifiedSkopeo)
             }
@@ -75,7 +80,8 @@ impl Evidence<'_> {
             }
             (None, ..) => false,
         };
-        url.target() == "/"
+        // As the client writes it.
+        exchange.endpoint == format!("{}://{}", url.scheme().as_str(), url.authority())
             && (is_https || may_be_http)
             && is_answered
             && (exchange.repository.is_none() || exchange.repository().is_some())
@@ -85,22 +91,46 @@ impl Evidence<'_> {
     fn check_result(&self) -> Result<(), Contradiction> {
         let exchange = self.transition.registry.as_ref();
         let status = exchange.and_then(|exchange| exchange.status);
+        let is_fetch = matches!(self.effect, Effect::Fetch { .. });
         let is_missing = match &self.transition.event.outcome {
             // Without skopeo, also bytes with another digest.
             Outcome::Fetched { .. } => status != Some(200),
             // With this kind, the gate refused before a request.
             Outcome::Failed {
+                error:
+                    EffectError::Command {
+                        kind: FailureKind::RegistryClient,
+                        ..
+                    },
+            } if exchange.is_none() => false,
+            Outcome::Failed {
                 error: EffectError::Command { kind, .. },
-            } => {
-                let is_requested = *kind != FailureKind::RegistryClient;
-                is_requested && exchange.is_none() && self.can_have_exchange()
-                    || status.is_some_and(|status| !can_fail(status, *kind))
-            }
+            } => match exchange {
+                Some(_) => !can_fail(status, *kind),
+                None => {
+                    let by_client_alone = is_fetch && self.run.source == SourceInfo::Registry;
+                    by_client_alone || self.can_have_exchange()
+                }
+            },
             _ => false,
         };
         match is_missing {
             true => Err(Contradiction::MissingExchange),
             false => Ok(()),
+        }
+    }
+
+    /// Whether skopeo may have been asked after the exchange: the registry client's answer
+    /// stands where the rate of requests is limited, and where another attempt follows.
+    fn may_ask_skopeo(&self, exchange: &ExchangeRecord) -> bool {
+        let is_last = matches!(
+            self.effect,
+            Effect::Fetch { attempt, .. } if *attempt >= self.run.policy.attempts.get()
+        );
+        match exchange.status.and_then(FailureKind::of_status) {
+            Some(FailureKind::RateLimited) => false,
+            Some(kind) => is_last || !kind.is_transient(),
+            None => true,
         }
     }
 }
@@ -110,14 +140,4 @@ impl Evidence<'_> {
 /// endpoint's, by BPF programs of the host that replace addresses (Cilium).
 fn is_peer(peer: SocketAddr) -> bool {
     peer.port() != 0 && !peer.ip().is_unspecified() && !peer.ip().is_multicast()
-}
-
-/// Whether a request whose last answer had this status can fail in this way.
-fn can_fail(status: u16, kind: FailureKind) -> bool {
-    match status {
-        200 => false,
-        // The failure may be that of the token server.
-        401 => true,
-        status => kind == FailureKind::of_status(status).unwrap_or(FailureKind::UnexpectedAnswer),
-    }
 }

@@ -48,6 +48,11 @@ const ROTATION: &str = "/rotation-";
 /// Limit of an origin in bytes: room for any host name (253), or a shorter one and a path.
 pub const MAX_ORIGIN_LEN: usize = 255;
 
+/// Limit of the origin that a new log begins with, in bytes: every rotation's number fits
+/// behind it.
+pub const MAX_NEW_ORIGIN_LEN: usize =
+    MAX_ORIGIN_LEN - ROTATION.len() - u64::MAX.ilog10() as usize - 1;
+
 impl LogId {
     /// Makes the id of a new log from random bytes.
     #[must_use]
@@ -62,11 +67,26 @@ impl LogId {
     /// # Errors
     /// Where it would be longer than [`MAX_ORIGIN_LEN`].
     pub fn next(&self, random: [u8; 16]) -> Result<Self, InvalidId> {
-        if self.0.starts_with(LOG_PREFIX) {
+        if self.is_random() {
             return Ok(Self::from_random(random));
         }
         let (origin, number) = self.split_rotation();
         Self::try_from(format!("{origin}{ROTATION}{}", number.saturating_add(1)))
+    }
+
+    /// Whether a rotation of this log can have made the id of the log that continues it.
+    #[must_use]
+    pub fn is_continued_by(&self, next: &Self) -> bool {
+        match self.is_random() {
+            true => next.is_random() && next != self,
+            false => self.next([0; 16]).as_ref() == Ok(next),
+        }
+    }
+
+    /// Whether the id is a random one, which no operator chose.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.0.starts_with(LOG_PREFIX)
     }
 
     /// Whether the log has this origin, or continues a log that began with it.
@@ -107,7 +127,7 @@ impl LogId {
     #[must_use]
     pub fn origin_url(&self) -> Option<String> {
         let (origin, _) = self.split_rotation();
-        (!origin.starts_with(LOG_PREFIX)).then(|| format!("https://{origin}"))
+        (!self.is_random()).then(|| format!("https://{origin}"))
     }
 }
 

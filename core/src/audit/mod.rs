@@ -21,6 +21,7 @@ mod contradiction;
 mod dsse;
 mod exchange;
 mod exchange_rules;
+mod failure_rules;
 mod finding;
 mod id;
 mod invocation;
@@ -44,7 +45,7 @@ pub use contradiction::Contradiction;
 pub use dsse::{dsse_envelope, dsse_message};
 pub use exchange::{ExchangeRecord, FetchEngine, FetchOrigin, TlsRecord};
 pub use finding::{Finding, FindingKind, Severity};
-pub use id::{InvalidId, LogId, MAX_ORIGIN_LEN, RunId, Timestamp};
+pub use id::{InvalidId, LogId, MAX_NEW_ORIGIN_LEN, MAX_ORIGIN_LEN, RunId, Timestamp};
 pub use invocation::{
     Invocation, Label, LabelError, Labels, MAX_LABEL_KEY_LEN, MAX_LABEL_VALUE_LEN, MAX_LABELS,
     is_host_name, is_user_name,

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::contradiction::Contradiction;
 use crate::digest::{Digest, is_hex};
-use crate::machine::Staging;
 
 /// The program's directory in a cache.
 const PRIVATE: &str = ".skopeo-index";
@@ -21,22 +20,16 @@ pub(super) fn find_verifier_file<'t>(text: &'t str, cache: &str) -> Option<&'t s
     let dir = Path::new(cache).join(PRIVATE).display().to_string();
     let path = &text[text.find(&format!("{dir}/staging-"))?..];
     let number_end = path.find(VERIFIER_FILE)?;
-    staging_dir(&path[dir.len() - PRIVATE.len()..number_end])?;
+    parse_staging(&path[dir.len() - PRIVATE.len()..number_end])?;
     Some(&path[..number_end + VERIFIER_FILE.len()])
 }
 
-/// Checks a staging name, and returns its directory.
-pub(super) fn check_staging(staging: &Staging) -> Result<&str, Contradiction> {
-    let name = staging.as_str();
-    staging_dir(name).ok_or_else(|| Contradiction::StagingName(name.to_owned()))
-}
-
-/// The directory in a staging name, `.skopeo-index/staging-HEX/N`.
-fn staging_dir(name: &str) -> Option<&str> {
+/// The directory and the number in a staging name, `.skopeo-index/staging-HEX/N`.
+pub(super) fn parse_staging(name: &str) -> Option<(&str, u64)> {
     let (dir, number) = name.rsplit_once('/')?;
     let digits = dir.strip_prefix(PRIVATE)?.strip_prefix("/staging-")?;
-    let number = parse_number::<u64>(number);
-    (is_hex(digits, STAGING_DIGITS) && number.is_some()).then_some(dir)
+    let number = parse_number(number)?;
+    is_hex(digits, STAGING_DIGITS).then_some((dir, number))
 }
 
 /// Checks the name of a quarantined object, `.skopeo-index/quarantine/DIGEST.N`.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::parse_number;
 use crate::digest::Digest;
-use crate::escape::json_text;
+use crate::escape::{is_truncated, json_text};
 use crate::skopeo::{Exit, RegistryAnswer};
 
 /// The skopeo binary of a run.
@@ -23,13 +23,16 @@ pub struct SkopeoIdentity {
 }
 
 impl SkopeoIdentity {
-    /// Checks the path. One that is not absolute is that of a program that was not found, and
+    /// Checks the path, and the length of the version. A path that is not absolute is that of a program that was not found, and
     /// not hashed. A path keeps its components `..`, and `--version` of a program that is not
     /// skopeo may print anything, or nothing.
     ///
     /// # Errors
     /// What is wrong, as a predicate.
     pub(super) fn check(&self) -> Result<(), &'static str> {
+        if !is_truncated(&self.version) {
+            return Err("identifies a skopeo by a version that was not truncated");
+        }
         match self.path.starts_with('/') || !self.path.is_empty() && self.sha256.is_none() {
             true => Ok(()),
             false => Err("identifies a skopeo without an absolute path"),

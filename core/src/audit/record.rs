@@ -11,7 +11,7 @@ use super::program::{CommandRecord, SkopeoIdentity, VerifierRecord, is_version};
 use super::rotation::{PreviousLog, Rotation};
 use crate::digest::{Digest, hex};
 use crate::escape::{Escaped, to_json};
-use crate::machine::{Event, FetchPolicy};
+use crate::machine::{Event, FetchPolicy, MAX_RETRY_TIMES};
 use crate::request::Request;
 use crate::verifier::Verifiers;
 
@@ -66,6 +66,9 @@ impl RunInfo {
         }
         if !is_version(&self.version) {
             return Err("has an impossible version");
+        }
+        if self.policy.attempts.get() > MAX_RETRY_TIMES.saturating_add(1) {
+            return Err("has more attempts than can be chosen");
         }
         match &self.source {
             SourceInfo::Skopeo(identity) => identity.check(),

@@ -9,7 +9,7 @@ use super::content_rules::{ClassificationHash, Contents, VersionHash, version_ha
 use super::contradiction::Contradiction;
 use super::finding::FindingKind;
 use super::id::Timestamp;
-use super::names::{check_quarantine, check_staging};
+use super::names::{check_quarantine, parse_staging};
 use super::record::{RunInfo, SourceInfo, TransitionRecord};
 use super::verify::CLOCK_SKEW_TOLERANCE;
 use crate::machine::{ContentInfo, Fetch, Outcome, Placement, State, Task};
@@ -29,6 +29,8 @@ pub(super) struct OpenRun {
     ended_fetches: HashSet<u64>,
     /// The directory of its staging names.
     staging_dir: Option<String>,
+    /// Their numbers: each fetch gets its own.
+    staging_numbers: HashSet<u64>,
     /// The timeout of its commands.
     command_timeout: Option<Duration>,
     committed: u64,
@@ -44,6 +46,7 @@ impl OpenRun {
             open_fetches: HashMap::new(),
             ended_fetches: HashSet::new(),
             staging_dir: None,
+            staging_numbers: HashSet::new(),
             command_timeout: None,
             committed: 0,
         }
@@ -148,13 +151,13 @@ impl OpenRun {
     fn check_names(&mut self, transition: &TransitionRecord) -> Result<(), Contradiction> {
         match &transition.event.outcome {
             Outcome::Staged { staging } => {
-                let dir = check_staging(staging)?;
-                let known = self.staging_dir.get_or_insert_with(|| dir.to_owned());
-                if known != dir {
-                    let name = staging.as_str().to_owned();
-                    return Err(Contradiction::StagingName(name));
-                }
-                Ok(())
+                let name = staging.as_str();
+                let is_possible = parse_staging(name).is_some_and(|(dir, number)| {
+                    let known = self.staging_dir.get_or_insert_with(|| dir.to_owned());
+                    known == dir && self.staging_numbers.insert(number)
+                });
+                let invalid = || Contradiction::StagingName(name.to_owned());
+                is_possible.then_some(()).ok_or_else(invalid)
             }
             Outcome::Quarantined { name }
             | Outcome::Published {

@@ -94,6 +94,10 @@ const NOT_ROTATED: &str = "that one was not rotated (give the current log last)"
 const OTHER_NEXT: &str = "that one is continued by another log (give logs in the order of their \
                           rotations, LOG.2 before LOG.10)";
 
+const OTHER_ORIGIN: &str = "no rotation makes its origin of that one's";
+
+const NO_PREVIOUS: &str = "its origin is that of a rotation, and its genesis names no such log";
+
 impl Verifier {
     /// Ends a log's file, and begins that of the log that continues it. `torn` is the length of
     /// the bytes after the last newline.
@@ -147,13 +151,18 @@ impl Verifier {
         findings
     }
 
-    /// Checks that a genesis continues the log before it.
+    /// Checks that a genesis continues the log before it, or begins the first one.
     pub(super) fn check_succession(
         &mut self,
         log: &LogId,
         begins_with: Option<&PreviousLog>,
         kinds: &mut Vec<FindingKind>,
     ) {
+        let other_origin = match begins_with {
+            Some(previous) => (!previous.log.is_continued_by(log)).then_some(OTHER_ORIGIN),
+            None => (!log.is_first()).then_some(NO_PREVIOUS),
+        };
+        kinds.extend(other_origin.map(FindingKind::Succession));
         match (self.previous.take(), begins_with) {
             (None, None) => {}
             (None, Some(previous)) => {

@@ -8,6 +8,7 @@ use super::content_rules::EMPTY;
 use super::contradiction::Contradiction;
 use super::names::find_verifier_file;
 use super::program::VerifierRecord;
+use crate::escape::is_truncated;
 use crate::machine::{Effect, EffectError, Outcome};
 use crate::skopeo::Exit;
 use crate::verifier::{NO_OUTPUT, verifier_message};
@@ -69,6 +70,10 @@ impl Evidence<'_> {
     fn has_message_of(&self, record: &VerifierRecord) -> bool {
         let of = |text| verifier_message(&record.path, text);
         match &self.transition.event.outcome {
+            Outcome::VerifierExited { message, .. }
+            | Outcome::Failed {
+                error: EffectError::Verifier { message },
+            } if !is_truncated(message) => false,
             Outcome::VerifierExited { message, status: 0 } => message.is_empty(),
             Outcome::VerifierExited { message, .. } if record.output == Some(*EMPTY) => {
                 *message == of(NO_OUTPUT)

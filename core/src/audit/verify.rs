@@ -284,7 +284,14 @@ impl Verifier {
                 }
                 self.check_succession(&record.log, previous.as_ref(), kinds);
             }
-            (Entry::Rotated(rotation), _) => self.log.rotation = Some(rotation.clone()),
+            (Entry::Rotated(rotation), _) => {
+                if !record.log.is_continued_by(&rotation.next) {
+                    kinds.push(wrong_run(
+                        "ends the log, and names one that can't continue it",
+                    ));
+                }
+                self.log.rotation = Some(rotation.clone());
+            }
             (Entry::Recovered { .. }, _) => {}
             (Entry::Run(info), _) => {
                 if self.keep_objects == KeepObjects::Yes {

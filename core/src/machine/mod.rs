@@ -124,7 +124,7 @@ pub use outcome::{Outcome, OutcomeKind, Placement};
 pub use pending::Pending;
 pub use staged::Staged;
 pub use table::{TABLE, TableRow};
-pub use task::{Attempts, FetchPolicy, Method, Network, Task};
+pub use task::{Attempts, FetchPolicy, MAX_RETRY_TIMES, Method, Network, Task};
 pub use verified::Verified;
 
 use serde::{Deserialize, Serialize};

@@ -34,6 +34,9 @@ pub enum Network {
 /// Number of attempts, the first included.
 pub type Attempts = NonZeroU32;
 
+/// Maximum number of retries that can be chosen: a larger one is a typing error.
+pub const MAX_RETRY_TIMES: u32 = 100;
+
 /// The rules of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -41,15 +41,19 @@ pub fn classify_exit(output: &CommandOutput, redactor: &Redactor) -> EffectError
             format!("{}…", start_of(&clean, MAX_ERROR_TEXT - "…".len()))
         }
     };
-    match last_fatal(&stderr) {
-        Some(Message { text, end }) => EffectError::Command {
+    match (output.exit, last_fatal(&stderr)) {
+        (Exit::Status(_), Some(Message { text, end })) => EffectError::Command {
             kind: fatal_kind(&text, end, &stderr),
             message: shown(&without_introduction(&text)),
         },
-        None => EffectError::Command {
-            kind: FailureKind::Other,
-            message: unlogged(output.exit, unlogged_reason(&stderr).map(|it| shown(&it))),
-        },
+        // A process that was killed has not said how it ended.
+        (exit, _) => {
+            let reason = unlogged_reason(&stderr).map(|it| shown(&it));
+            EffectError::Command {
+                kind: FailureKind::Other,
+                message: truncate_message(&unlogged(exit, reason)),
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod change;
 mod exchange;
+mod failure;
 mod invocation;
 mod verifier;
 
@@ -130,6 +131,8 @@ const STORIES: &[Story] = &[
         set_index(r, "platforms", vec!["a/b"; 33].into());
         set_size(r, 4096);
     }, "impossible-content"),
+    ("a run of more attempts than can be chosen", |r| set_run(r, |run| run["policy"]["attempts"] = 102.into()), "run"),
+    ("a skopeo with a version that was not truncated", |r| set_run(r, |run| run["source"]["skopeo"]["version"] = "v".repeat(2049).into()), "run"),
     ("a run of no version", |r| set_run(r, |run| run["version"] = "".into()), "run"),
     ("a run with an invalid version", |r| set_run(r, |run| run["version"] = "1.0".into()), "run"),
     ("a log of no version", |r| r[0]["entry"]["genesis"]["version"] = "".into(), "run"),
@@ -175,6 +178,14 @@ const STORIES: &[Story] = &[
     ("a staging name with a sign", |r| set_staging(r, ".skopeo-index/staging-000001/+0"), "staging-name"),
     ("a staging name with another number form", |r| set_staging(r, ".skopeo-index/staging-000001/00"), "staging-name"),
     ("a staging name of another form", |r| set_staging(r, ".skopeo-index/staging-0000001/0"), "staging-name"),
+    ("a staging name that two fetches of a run have", |r| {
+        let pointer = "/entry/transition/event/outcome/staged/staging";
+        let first = position(r, "raw", pointer);
+        let (run, name) = (r[first]["run"].clone(), r[first].pointer(pointer).cloned());
+        let second = r[first + 1..].iter_mut().filter(|record| record["run"] == run);
+        let second = second.filter_map(|record| record.pointer_mut(pointer)).next();
+        *second.expect("another fetch") = name.expect("a name");
+    }, "staging-name"),
     ("a quarantine name above the cache", |r| set_quarantined(r, "../x"), "quarantine-name"),
     ("an object in quarantine without a number", |r| {
         let digest = transition(r, "copy", "quarantined")["request"]["digest"].as_str().expect("text").to_owned();
@@ -240,6 +251,16 @@ fn possible_story_has_no_finding() {
         ("an oversized file", |r| set_oversized(r, (4 << 20) + 1)),
         ("a run by raw that copies from a cache", |r| {
             copy_from_cache(r);
+            // No attempt to read a file is repeated.
+            r.retain(|record| {
+                let outcome = &record["entry"]["transition"]["event"]["outcome"];
+                outcome.get("failed").is_none() && outcome != "backoff-elapsed"
+            });
+            let events = r
+                .iter_mut()
+                .filter_map(|it| it.pointer_mut("/entry/transition/event"));
+            events
+                .for_each(|event| event["attempt"] = event["attempt"].as_u64().min(Some(1)).into());
             let copy = position(r, "copy", "/entry/run");
             let run = r[copy]["run"].clone();
             r.retain(|record| record["run"] != run);
@@ -274,6 +295,9 @@ fn possible_story_has_no_finding() {
                 run["source"]["skopeo"]["version"] = "podman 1".into();
             })
         }),
+        ("a run of the most attempts", |r| {
+            set_run(r, |run| run["policy"]["attempts"] = 101.into());
+        }),
         ("a version before a release", |r| {
             set_run(r, |run| run["version"] = "1.2.3-rc.1+b-7".into())
         }),
@@ -305,4 +329,15 @@ fn command_longer_than_its_run_is_a_clock_that_was_set_back() {
     let added: Vec<_> = found.iter().filter(|it| !before.contains(it)).collect();
     let codes: Vec<_> = added.iter().map(|it| it.kind.code()).collect();
     assert_eq!(codes, ["clock"], "{added:?}");
+}
+
+/// The findings of a changed log.
+fn codes(records: &Records, change: Change) -> Vec<&'static str> {
+    let mut forged = records.clone();
+    change(&mut forged);
+    let found = all_findings(&rechain(&forged), None).1;
+    let bad = found
+        .iter()
+        .filter(|finding| finding.kind.severity() > Severity::Note);
+    bad.map(|finding| finding.kind.code()).collect()
 }

@@ -2,6 +2,7 @@
 
 use skopeo_index_core::machine::{EffectError, FailureKind};
 use skopeo_index_core::redact::Redactor;
+use skopeo_index_core::skopeo::Exit;
 use skopeo_index_core::skopeo::stderr::{classify_exit, classify_timeout};
 
 use crate::{failed, quoted};
@@ -96,6 +97,24 @@ fn phrase_of_a_proxy_is_no_error_of_the_network() {
     }
 }
 
+#[test]
+fn killed_command_is_not_classified_by_its_last_message() {
+    let mut output =
+        failed("time=\"x\" level=fatal msg=\"reading manifest x: manifest unknown\"\n");
+    for (exit, expected) in [
+        (Exit::Status(1), FailureKind::NotFound),
+        (Exit::Signal(9), FailureKind::Other),
+    ] {
+        output.exit = exit;
+        let error = classify_exit(&output, &Redactor::default());
+        let EffectError::Command { kind, message } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(kind, expected, "{exit:?}");
+        assert!(message.ends_with("manifest unknown"), "{message}");
+    }
+}
+
 /// Where `/v1/_ping` is answered, skopeo 1.9.3 says only that of any failed ping.
 #[test]
 fn ping_hidden_by_a_v1_registry_is_classified_by_its_status() {
@@ -114,5 +133,18 @@ fn ping_hidden_by_a_v1_registry_is_classified_by_its_status() {
             panic!("{error}")
         };
         assert_eq!(found, kind, "{status}");
+    }
+}
+
+#[test]
+fn message_of_a_killed_command_with_a_long_last_line_is_truncated() {
+    let mut output = failed(&"x".repeat(5000));
+    for exit in [Exit::Status(1), Exit::Signal(9)] {
+        output.exit = exit;
+        let EffectError::Command { message, .. } = classify_exit(&output, &Redactor::default())
+        else {
+            panic!("{exit:?}")
+        };
+        assert!(message.ends_with(" bytes in all)"), "{message}");
     }
 }

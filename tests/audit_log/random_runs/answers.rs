@@ -173,11 +173,17 @@ impl ManifestClient for Client<'_> {
         let (status, bytes) = match output {
             Err(RunError::NotFound(_)) => return Err(GateRefusal::Fips),
             Ok(output) if output.exit == Exit::Status(0) => (Some(200), Ok(output.stdout)),
-            Ok(output) => {
-                let error = classify_exit(&output, &Redactor::default());
-                let not_found = |error: &EffectError| matches!(error, EffectError::Command { kind, .. } if *kind == FailureKind::NotFound);
-                (not_found(&error).then_some(404), Err(error))
-            }
+            Ok(output) => match classify_exit(&output, &Redactor::default()) {
+                EffectError::Command { kind, message } => {
+                    let (status, kind) = match kind {
+                        FailureKind::NotFound => (Some(404), kind),
+                        FailureKind::Other => (None, FailureKind::UnexpectedAnswer),
+                        kind => (None, kind),
+                    };
+                    (status, Err(EffectError::Command { kind, message }))
+                }
+                error => (None, Err(error)),
+            },
             Err(error) => (None, Err(error.into())),
         };
         let exchange = ExchangeRecord {

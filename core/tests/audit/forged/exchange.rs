@@ -1,15 +1,14 @@
 //! Stories of runs that may use the registry client.
 
 use crate::support::audit_log::sample::logs;
-use crate::support::audit_log::{all_findings, rechain, unseal};
+use crate::support::audit_log::unseal;
 use serde_json::{Value, json};
-use skopeo_index_core::audit::Severity;
 
 use super::change::{fetched, position, transition};
-use super::{Change, Records, Story};
+use super::{Change, Records, Story, codes};
 
 /// The runs by raw get their bytes by the registry client, and other failures by skopeo.
-fn by_auto(records: &mut Records) {
+pub(super) fn by_auto(records: &mut Records) {
     let identity = records
         .iter()
         .find_map(|record| record["entry"]["run"]["source"].get("skopeo").cloned())
@@ -36,7 +35,7 @@ fn by_auto(records: &mut Records) {
 }
 
 /// An exchange over plain HTTP, which the sample's requests allow.
-fn plain() -> Value {
+pub(super) fn plain() -> Value {
     json!({
         "endpoint": "http://localhost", "milliseconds": 2, "peer": "127.0.0.1:80", "status": 200,
     })
@@ -68,7 +67,7 @@ fn fail(records: &mut Records, status: u16, kind: &str) {
 }
 
 /// The first failed attempt is skopeo's, after an answer of the registry client.
-fn ask_skopeo(records: &mut Records, status: u16) {
+pub(super) fn ask_skopeo(records: &mut Records, status: u16) {
     let failed = transition(records, "raw", "failed");
     failed["registry"] = plain();
     failed["registry"]["status"] = status.into();
@@ -180,15 +179,4 @@ fn possible_exchange_has_no_finding() {
     for (name, change) in possible {
         assert_eq!(codes(&records, *change), [""; 0], "{name}");
     }
-}
-
-/// The findings of a changed log.
-pub(super) fn codes(records: &Records, change: Change) -> Vec<&'static str> {
-    let mut forged = records.clone();
-    change(&mut forged);
-    let found = all_findings(&rechain(&forged), None).1;
-    let bad = found
-        .iter()
-        .filter(|finding| finding.kind.severity() > Severity::Note);
-    bad.map(|finding| finding.kind.code()).collect()
 }

@@ -5,8 +5,7 @@ use crate::support::audit_log::unseal;
 use serde_json::{Value, json};
 
 use super::change::{fetched, remove_command, transition};
-use super::exchange::codes;
-use super::{Records, Story};
+use super::{Records, Story, codes};
 
 fn invocation(records: &mut Records) -> &mut Value {
     let run = records
@@ -68,6 +67,8 @@ const STORIES: &[Story] = &[
         let command = &mut transition(r, "raw", "failed")["command"];
         command["answer"] = json!({ "endpoint": "http://localhost", "repository": "app" });
         command.as_object_mut().expect("an object").remove("exit");
+        let error = &mut transition(r, "raw", "failed")["event"]["outcome"]["failed"]["error"];
+        error["command"]["kind"] = "timeout".into();
     }, "invalid-answer"),
     ("an answer to a look at a copy", |r| {
         let command = &mut transition(r, "copy", "copy-read")["command"];

@@ -129,6 +129,7 @@ const STORIES: &[Story] = &[
     }, "verifier-program"),
     ("a message of an approval", |r| set_message(approved(r), "ask: BAD KEY"), "verifier-message"),
     ("a message of another program", |r| set_message(refused(r), "cosign: BAD KEY"), "verifier-message"),
+    ("a message that was not truncated", |r| set_message(refused(r), &format!("refuse: {}", "x".repeat(2048))), "verifier-message"),
     ("a message of no output", |r| {
         refused(r)["verifier"]["output"] = Digest::of(b"").to_string().into();
     }, "verifier-message"),
