@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use skopeo_index_core::audit::{LogId, MAX_RECORD_LEN, Timestamp};
+use skopeo_index_core::audit::{LogId, MAX_NEW_ORIGIN_LEN, MAX_RECORD_LEN, Timestamp};
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::machine::{CancelReason, EffectError};
 
@@ -85,6 +85,18 @@ pub enum LogError {
         path: PathBuf,
         /// Its origin.
         origin: LogId,
+    },
+    /// A new log can't begin with the required origin: its rotations would not fit.
+    #[error(
+        "{}: a new log's origin has at most {MAX_NEW_ORIGIN_LEN} bytes, not {length}: longer ones \
+         have no room for the number of a rotation",
+        EscapedPath(.path)
+    )]
+    LongOrigin {
+        /// The log.
+        path: PathBuf,
+        /// The origin's length in bytes.
+        length: usize,
     },
     /// The log is not an extension of the one that a checkpoint was made of.
     #[error(

@@ -9,8 +9,8 @@
 //! line; the next one names both.
 
 use skopeo_index_core::audit::{
-    Entry, LogId, LogLine, MAX_TORN_LINES, NodeHash, Record, RunId, TornLine, is_complete,
-    leaf_hash,
+    Entry, LogId, LogLine, MAX_NEW_ORIGIN_LEN, MAX_TORN_LINES, NodeHash, Record, RunId, TornLine,
+    is_complete, leaf_hash,
 };
 
 use super::end::{Appended, LogEnd, genesis};
@@ -75,6 +75,12 @@ impl LogFile {
         let is_new = tail.last.is_none();
         let mut end = match (tail.last, required_origin) {
             (Some(last), _) => last,
+            (None, Some(origin)) if origin.as_str().len() > MAX_NEW_ORIGIN_LEN => {
+                return Err(LogError::LongOrigin {
+                    path: self.path.clone(),
+                    length: origin.as_str().len(),
+                });
+            }
             (None, Some(origin)) => LogEnd::empty(origin.clone()),
             (None, None) => {
                 let id = random_bytes().context("name", &self.path)?;

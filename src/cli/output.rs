@@ -113,7 +113,7 @@ impl From<LogError> for CliError {
         let status = match error {
             LogError::Read(error) => return error.into(),
             LogError::NotExtended(_) => ExitStatus::AuditBroken,
-            LogError::OtherOrigin { .. } => ExitStatus::Usage,
+            LogError::OtherOrigin { .. } | LogError::LongOrigin { .. } => ExitStatus::Usage,
             error => ExitStatus::of_error(&error.into()),
         };
         Self::new(status, message).hint(hint)

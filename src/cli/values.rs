@@ -27,6 +27,9 @@ pub(super) fn tls_verify(text: &str) -> Result<TlsVerify, String> {
 
 pub(super) fn origin(text: &str) -> Result<LogId, String> {
     match LogId::try_from(text.to_owned()).map_err(|error| error.to_string())? {
+        random if random.is_random() => {
+            Err("is a random id, which a log gets without an origin: expected one like example.com/builds".to_owned())
+        }
         origin if origin.is_first() => Ok(origin),
         _ => Err("names a rotated log: give the origin of the first log of its chain".to_owned()),
     }

@@ -54,6 +54,28 @@ fn origin_of_a_new_log_is_kept_and_another_one_is_refused() {
 }
 
 #[test]
+fn origin_of_a_new_log_has_room_for_every_rotation() {
+    let cache = Cache::new();
+    let longest = format!("example.com/{}", "a".repeat(225 - 12));
+    let log = record(&cache, "log", 0..1, &["--origin", &longest]);
+    cache.run(["audit", "rotate", &log]).assert_status(0);
+    record(&cache, "log", 1..2, &["--origin", &longest]);
+    try_record(&cache, "new", 0..1, &["--origin", &format!("{longest}a")])
+        .assert_status(2)
+        .assert_says("at most 225 bytes, not 226");
+}
+
+#[test]
+fn random_id_as_origin_is_refused() {
+    let cache = Cache::new();
+    let random = format!("skopeo-index/{}", "0f".repeat(16));
+    try_record(&cache, "log", 0..1, &["--origin", &random])
+        .assert_status(2)
+        .assert_says("random id");
+    assert!(!cache.beside("log").exists());
+}
+
+#[test]
 fn checkpoint_of_each_run_replaces_the_one_before() {
     let cache = Cache::new();
     let secret = cache.beside("secret").display().to_string();

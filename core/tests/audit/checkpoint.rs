@@ -3,8 +3,8 @@
 use crate::support::audit_log::sample::logs;
 use crate::support::audit_log::{lines, verify};
 use skopeo_index_core::audit::{
-    Checkpoint, CheckpointError, FindingKind, LogId, MAX_ORIGIN_LEN, NoteError, SavedCheckpoint,
-    SignatureError, VerifierKey, VerifierKeys,
+    Checkpoint, CheckpointError, FindingKind, LogId, MAX_NEW_ORIGIN_LEN, MAX_ORIGIN_LEN, NoteError,
+    SavedCheckpoint, SignatureError, VerifierKey, VerifierKeys,
 };
 use skopeo_index_core::digest::Digest;
 
@@ -184,6 +184,12 @@ fn rotated_log_has_an_origin_of_its_own_that_the_first_one_is_known_by() {
     let random = LogId::from_random([1; 16]);
     assert_eq!(random.next([2; 16]), Ok(LogId::from_random([2; 16])));
     assert!(random.is_first());
-    let longest = id(&format!("example.com/{}", "a".repeat(MAX_ORIGIN_LEN - 12)));
-    assert!(longest.next([0; 16]).is_err());
+    let of_length = |length| id(&format!("example.com/{}", "a".repeat(length - 12)));
+    assert!(of_length(MAX_ORIGIN_LEN).next([0; 16]).is_err());
+    let last = format!(
+        "{}/rotation-{}",
+        of_length(MAX_NEW_ORIGIN_LEN).as_str(),
+        u64::MAX
+    );
+    assert_eq!(id(&last).as_str().len(), MAX_ORIGIN_LEN);
 }
