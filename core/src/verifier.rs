@@ -5,8 +5,9 @@ use std::ffi::{OsStr, OsString};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::escape::{quote, truncate_message};
-use crate::request::Request;
+use crate::request::{MAX_NAME_LEN, Request};
 
 /// Maximum number of verifiers of a run.
 pub const MAX_VERIFIERS: usize = 8;
@@ -105,7 +106,17 @@ impl VerifierCommand {
     /// The arguments for a request, of whose verified bytes `file` has a copy.
     #[must_use]
     pub fn arguments(&self, request: &Request, file: &OsStr) -> Vec<OsString> {
-        let (name, digest) = (request.name().without_tag(), request.digest());
+        let name = request.name().without_tag();
+        self.arguments_for(name, request.digest(), file)
+    }
+
+    /// The longest arguments that there are for any request, with a copy at `file`.
+    #[must_use]
+    pub fn longest_arguments(&self, file: &OsStr) -> Vec<OsString> {
+        self.arguments_for(&"x".repeat(MAX_NAME_LEN), Digest::of(b""), file)
+    }
+
+    fn arguments_for(&self, name: &str, digest: Digest, file: &OsStr) -> Vec<OsString> {
         let value = |placeholder: &str| match placeholder {
             "{name}" => name.into(),
             "{digest}" => digest.to_string().into(),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use skopeo_index_core::audit::{LogId, MAX_NEW_ORIGIN_LEN, MAX_RECORD_LEN, Timestamp};
+use skopeo_index_core::audit::{
+    LogId, LongArguments, MAX_NEW_ORIGIN_LEN, MAX_RECORD_LEN, Timestamp,
+};
 use skopeo_index_core::escape::EscapedPath;
 use skopeo_index_core::machine::{CancelReason, EffectError};
 
@@ -104,6 +106,14 @@ pub enum LogError {
         EscapedPath(.0)
     )]
     NotExtended(PathBuf),
+    /// A verifier's record would be longer than a record may be.
+    #[error("{}: {error}", EscapedPath(.path))]
+    LongVerifier {
+        /// The log.
+        path: PathBuf,
+        /// Which verifier, and why.
+        error: LongArguments,
+    },
     /// The record is longer than a record may be.
     #[error(
         "{}: a record of {length} bytes exceeds {MAX_RECORD_LEN}",

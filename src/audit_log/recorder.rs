@@ -37,7 +37,7 @@ impl<'l> Recorder<'l> {
     /// Begins a run. `identify` is for a source that may use skopeo.
     ///
     /// # Errors
-    /// Where its record can't be written.
+    /// Where its record can't be written, or that of a verifier could not be.
     pub fn begin(
         log: &'l LogWriter<'l>,
         cache: &Path,
@@ -58,6 +58,11 @@ impl<'l> Recorder<'l> {
             verifiers,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        info.check_verifier_arguments()
+            .map_err(|error| LogError::LongVerifier {
+                path: log.current().path.clone(),
+                error,
+            })?;
         log.append(run, Entry::Run(info))?;
         Ok(Self {
             log,

@@ -113,7 +113,9 @@ impl From<LogError> for CliError {
         let status = match error {
             LogError::Read(error) => return error.into(),
             LogError::NotExtended(_) => ExitStatus::AuditBroken,
-            LogError::OtherOrigin { .. } | LogError::LongOrigin { .. } => ExitStatus::Usage,
+            LogError::OtherOrigin { .. }
+            | LogError::LongOrigin { .. }
+            | LogError::LongVerifier { .. } => ExitStatus::Usage,
             error => ExitStatus::of_error(&error.into()),
         };
         Self::new(status, message).hint(hint)

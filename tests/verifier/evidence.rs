@@ -110,3 +110,37 @@ fn record_is_synced_before_the_index_is_published() {
     assert_ne!(output.status, Some(0));
     scene.cache.assert_empty();
 }
+
+/// A refusal that could not be recorded would be no refusal for an auditor.
+#[test]
+fn arguments_that_a_record_has_no_room_for_are_refused_before_the_run() {
+    let scene = Scene::new();
+    let refuse = scene.script("refuse", "exit 7");
+    let many = "{file} ".repeat(400);
+    scene
+        .fetch(&[&refuse, &format!("{refuse} {many}")], &[])
+        .assert_status(2)
+        .assert_says(&refuse)
+        .assert_says("at most 16384 ");
+    assert_eq!(scene.registry.connections(), 0);
+    assert_eq!(fs::read(scene.log_path()).expect("a log"), b"");
+    // Without a log there is no record.
+    let command = format!("{refuse} {many}");
+    let args = [
+        &*scene.reference,
+        "--engine=registry",
+        "--verifier",
+        &command,
+    ];
+    scene.cache.fetch(&args).assert_status(18);
+
+    // As many as there is room for are recorded.
+    let file = scene.cache.path().join(".skopeo-index/staging-000000");
+    let file = file.join(format!("{}.verifier/index.json", u64::MAX));
+    let count = 16384 / (file.display().to_string().len() + 3);
+    let many = "{file} ".repeat(count);
+    scene
+        .fetch(&[&format!("{refuse} {many}")], &[])
+        .assert_status(18);
+    assert_eq!(scene.verifications().len(), 1);
+}

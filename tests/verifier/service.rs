@@ -26,6 +26,24 @@ fn service_asks_the_verifiers_of_its_environment() {
 }
 
 #[test]
+fn service_refuses_arguments_that_a_record_has_no_room_for_before_the_run() {
+    let registry = Registry::start();
+    let digest = registry.put(samples::oci_index(2));
+    let dir = tempfile::tempdir().expect("a directory");
+    let host = Host::start_with(Version::V190, |command| {
+        command.env(
+            "SKOPEO_INDEX_VERIFIER",
+            format!("false {}", "{file} ".repeat(400)),
+        );
+        command.env("SKOPEO_INDEX_AUDIT_LOG", dir.path().join("log"));
+    });
+    let message = host.download(&items(registry.address(), [digest.as_str()]));
+    let text = message.to_string();
+    assert!(text.contains("at most 16384 "), "{text}");
+    assert_eq!(registry.connections(), 0);
+}
+
+#[test]
 fn copy_between_caches_needs_the_approval_as_well() {
     let host = Host::start_with(Version::V190, |command| {
         command.env("SKOPEO_INDEX_VERIFIER", "false");

@@ -65,4 +65,5 @@ pub use record::{
 pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};
 pub use tile::{LineTooLong, Tile, TileBuilder};
+pub use verifier_rules::{LongArguments, MAX_VERIFIER_ARGUMENTS_LEN};
 pub use verify::{KeepObjects, LogSummary, Objects, Verifier};

@@ -32,6 +32,14 @@ pub(super) fn parse_staging(name: &str) -> Option<(&str, u64)> {
     is_hex(digits, STAGING_DIGITS).then_some((dir, number))
 }
 
+/// The longest path of a copy that a verifier is given.
+pub(super) fn longest_verifier_file(cache: &str) -> String {
+    let digits = "0".repeat(STAGING_DIGITS);
+    let name = format!("staging-{digits}/{}{VERIFIER_FILE}", u64::MAX);
+    let path = Path::new(cache).join(PRIVATE).join(name);
+    path.display().to_string()
+}
+
 /// Checks the name of a quarantined object, `.skopeo-index/quarantine/DIGEST.N`.
 pub(super) fn check_quarantine(name: &str, digest: Digest) -> Result<(), Contradiction> {
     let parse = || {

@@ -6,12 +6,50 @@ use std::path::Path;
 use super::command_rules::{Evidence, exit, without_dots};
 use super::content_rules::EMPTY;
 use super::contradiction::Contradiction;
-use super::names::find_verifier_file;
+use super::names::{find_verifier_file, longest_verifier_file};
 use super::program::VerifierRecord;
-use crate::escape::is_truncated;
+use super::record::RunInfo;
+use crate::escape::{is_truncated, json_text, quote, to_json};
 use crate::machine::{Effect, EffectError, Outcome};
 use crate::skopeo::Exit;
 use crate::verifier::{NO_OUTPUT, verifier_message};
+
+/// Limit of a verifier's arguments in a record, in bytes of JSON: they take a quarter of it.
+pub const MAX_VERIFIER_ARGUMENTS_LEN: usize = 16 << 10;
+
+/// A record may not have room for the arguments of a verifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the arguments of the verifier {} may take {length} bytes in a record, at most \
+     {MAX_VERIFIER_ARGUMENTS_LEN} are possible: give it fewer placeholders, or the cache a shorter path",
+    quote(program)
+)]
+pub struct LongArguments {
+    /// The verifier's program.
+    pub program: String,
+    /// How long they may become.
+    pub length: usize,
+}
+
+impl RunInfo {
+    /// Checks that a record has room for the arguments of each verifier, whatever is fetched.
+    ///
+    /// # Errors
+    /// The first verifier with longer ones.
+    pub fn check_verifier_arguments(&self) -> Result<(), LongArguments> {
+        let file = longest_verifier_file(&self.cache);
+        for command in self.verifiers.as_slice() {
+            let arguments = command.longest_arguments(OsStr::new(&file));
+            let arguments: Vec<_> = arguments.iter().map(json_text).collect();
+            let length = to_json(&arguments).len();
+            if length > MAX_VERIFIER_ARGUMENTS_LEN {
+                let program = command.program().to_owned();
+                return Err(LongArguments { program, length });
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Evidence<'_> {
     /// Checks the verifier of a transition, and whether it led to the outcome.
