@@ -39,6 +39,10 @@ pub enum TilesError {
     /// The log can't be read, is not intact, or is not an extension of the directory's.
     #[error(transparent)]
     Log(#[from] ReadError),
+    /// The directory's checkpoint can't be replaced: it can't be read, or is signed and no key
+    /// is given.
+    #[error(transparent)]
+    Checkpoint(PathError),
     /// The system refused.
     #[error(transparent)]
     Io(#[from] PathError),
@@ -68,7 +72,8 @@ pub fn write_tiles(
     let Some(_lock) = try_acquire(lock).map_err(failed)? else {
         return Err(TilesError::Locked(dir.to_owned()));
     };
-    let saved = read_replaced_checkpoint(&dir.join("checkpoint"), key)?;
+    let saved = read_replaced_checkpoint(&dir.join("checkpoint"), key);
+    let saved = saved.map_err(TilesError::Checkpoint)?;
     let earlier = saved.as_ref().map(SavedCheckpoint::checkpoint);
     let checkpoint = read_intact_log(log, earlier)?;
     let mut writer = TileWriter {

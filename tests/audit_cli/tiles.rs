@@ -121,7 +121,7 @@ fn tiles_of_another_log_or_a_rewritten_one_are_refused() {
     record(&cache, "log", 0..1, &[]);
     tiles(&log).assert_status(16).assert_says("rewritten");
     fs::write(dir.join("checkpoint"), "x").expect("a file");
-    tiles(&log).assert_status(1).assert_says("not a checkpoint");
+    tiles(&log).assert_status(2).assert_says("not a checkpoint");
     fs::write(dir.join("checkpoint"), &before["checkpoint"]).expect("a file");
     assert_eq!(files(&dir), before);
 }

@@ -85,6 +85,7 @@ pub(super) fn tiles(args: &TilesArgs) -> Result<(), CliError> {
         write_tiles(&args.file, &args.dir, key.as_ref()).map_err(|error| match error {
             TilesError::Log(error) => error.into(),
             TilesError::LongLine(error) => CliError::file(ExitStatus::Other, &args.file, error),
+            TilesError::Checkpoint(error) => CliError::usage(error.to_string()),
             error => CliError::other(error.to_string()),
         })?;
     let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);
