@@ -2,15 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::rand::{GetRandomFlags, getrandom};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::{CancelToken, best_effort, timespec};
 
@@ -134,12 +134,17 @@ pub(crate) fn parent_dir(path: &Path) -> &Path {
     }
 }
 
+/// Start of the names of files that have no other one yet.
+const TEMPORARY_PREFIX: &str = ".skopeo-index-";
+
 /// A file that takes the place of another one or none, atomically and durably, once it is
 /// complete. It keeps the permissions, and if possible the owner, of the file that it
 /// replaces.
 pub struct NewFile<'p> {
     path: &'p Path,
-    file: NamedTempFile,
+    file: File,
+    /// Its name, if the file system has no files without one.
+    temporary: Option<TempPath>,
 }
 
 impl<'p> NewFile<'p> {
@@ -154,22 +159,27 @@ impl<'p> NewFile<'p> {
             }
             existing => existing.ok(),
         };
-        // Unlike `tempfile_in`, its errors don't name the temporary file.
-        let file = tempfile::Builder::new().make_in(parent_dir(path), |temporary| {
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true).mode(0o666);
-            options.open(temporary)
-        })?;
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o666);
+        let (file, temporary) = match open_nameless(&options, parent_dir(path))? {
+            Some(file) => (file, None),
+            None => {
+                options.create_new(true);
+                let named = make_temporary(path, |temporary| options.open(temporary))?;
+                let (file, temporary) = named.into_parts();
+                (file, Some(temporary))
+            }
+        };
         if let Some(existing) = existing {
             // Only root may give a file away.
-            best_effort(fchown(
-                file.as_file(),
-                Some(existing.uid()),
-                Some(existing.gid()),
-            ));
-            file.as_file().set_permissions(existing.permissions())?;
+            best_effort(fchown(&file, Some(existing.uid()), Some(existing.gid())));
+            file.set_permissions(existing.permissions())?;
         }
-        Ok(Self { path, file })
+        Ok(Self {
+            path,
+            file,
+            temporary,
+        })
     }
 
     /// Appends to it.
@@ -177,18 +187,60 @@ impl<'p> NewFile<'p> {
     /// # Errors
     /// Those of write(2).
     pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.as_file_mut().write_all(bytes)
+        self.file.write_all(bytes)
     }
 
     /// Gives it its name.
     ///
     /// # Errors
-    /// Those of fsync(2) and rename(2).
+    /// Those of fsync(2), link(2) and rename(2).
     pub fn finish(self) -> io::Result<()> {
-        self.file.as_file().sync_all()?;
-        self.file.persist(self.path)?;
+        self.file.sync_all()?;
+        let temporary = match self.temporary {
+            Some(temporary) => temporary,
+            // A link replaces nothing: it takes a rename.
+            None => make_temporary(self.path, |temporary| {
+                let from = proc_path(&self.file);
+                Ok(linkat(CWD, from, CWD, temporary, AtFlags::SYMLINK_FOLLOW)?)
+            })?
+            .into_temp_path(),
+        };
+        temporary.persist(self.path)?;
         sync_dir(parent_dir(self.path))
     }
+}
+
+/// The path of an open file, whatever its name is.
+pub(crate) fn proc_path(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Opens a file without a name, which is gone with the process until it is linked; `None` where
+/// the file system has none.
+fn open_nameless(options: &OpenOptions, dir: &Path) -> io::Result<Option<File>> {
+    if !Path::new("/proc/self/fd").exists() {
+        return Ok(None);
+    }
+    let flags = OFlags::TMPFILE.bits().cast_signed();
+    match options.clone().custom_flags(flags).open(dir) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Makes a file beside `path`, which is removed unless it gets another name. Unlike those of
+/// `tempfile_in`, its errors don't name it.
+fn make_temporary<F>(
+    path: &Path,
+    make: impl FnMut(&Path) -> io::Result<F>,
+) -> io::Result<NamedTempFile<F>> {
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix(TEMPORARY_PREFIX)
+        .make_in(parent_dir(path), make)
 }
 
 /// Puts a file with this content in place of another one or none, as [`NewFile`] does.

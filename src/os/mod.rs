@@ -24,7 +24,7 @@ pub use descendants::Descendants;
 pub use file::{NewFile, open_nonblocking, open_regular, read_all, replace_file};
 pub(crate) use file::{
     absolute, allow_unsyncable, ancestors, create_secret_file, is_unsyncable, open_nofollow,
-    parent_dir, random_bytes, sync_dir,
+    parent_dir, proc_path, random_bytes, sync_dir,
 };
 pub(crate) use group_commit::GroupCommit;
 pub use host::{Host, config_home, read_config_file};

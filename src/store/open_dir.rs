@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,6 +13,7 @@ use rustix::path::Arg;
 use rustix::process::geteuid;
 
 use super::disk::Dir;
+use crate::os;
 
 /// Mode of published objects: other users read the cache.
 pub(super) const OBJECT_MODE: Mode = Mode::from_raw_mode(0o644);
@@ -49,12 +49,7 @@ pub(super) fn create_private_dir(parent: &Dir, name: &str) -> rustix::io::Result
     if Mode::from_raw_mode(fstat(&dir)?.st_mode).contains(PRIVATE_MODE) {
         return Ok(());
     }
-    chmod(proc_path(&dir), PRIVATE_MODE)
-}
-
-/// The path of an open file, whatever its name is.
-pub(super) fn proc_path(file: &impl AsRawFd) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
+    chmod(os::proc_path(&dir), PRIVATE_MODE)
 }
 
 /// Checks that a directory is ours or root's, and not writable by others.

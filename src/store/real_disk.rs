@@ -20,7 +20,7 @@ use super::disk::{
     StagedFile,
 };
 use super::open_dir::{
-    OBJECT_MODE, check_private, create_private_dir, entries, open_nameless, proc_path, remove_all,
+    OBJECT_MODE, check_private, create_private_dir, entries, open_nameless, remove_all,
 };
 use crate::os::{self, LockAttempt, LockTimeout, PathContext, PathError};
 
@@ -158,7 +158,7 @@ impl Disk for RealDisk {
             return rename(CWD, &file.path, to, name, &path);
         };
         // The descriptor that was written gets the name: nothing can take its place.
-        let written = proc_path(nameless);
+        let written = os::proc_path(nameless);
         let link = |to| linkat(CWD, written, to, name, AtFlags::SYMLINK_FOLLOW);
         outcome(to.fd().and_then(link), "link", &path)
     }

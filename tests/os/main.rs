@@ -6,5 +6,6 @@
 )]
 
 mod cancel;
+mod file;
 mod lock;
 mod signals;
