@@ -37,6 +37,7 @@ pub mod escape;
 pub mod index;
 mod keys;
 pub mod machine;
+mod object;
 pub mod osbuild;
 pub mod redact;
 pub mod registry;

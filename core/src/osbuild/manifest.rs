@@ -13,6 +13,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::SOURCE;
 use crate::escape::quote;
+use crate::object::Object;
 use crate::request::Items;
 
 /// The items of this source in a manifest, its `sources`, one source, or an object of items;
@@ -27,14 +28,12 @@ pub fn parse_manifest(json: &[u8]) -> serde_json::Result<Items> {
 }
 
 #[derive(serde::Deserialize)]
-#[serde(expecting = "the sources of an osbuild manifest")]
 struct Sources {
     #[serde(rename = "org.osbuild.skopeo-index")]
-    ours: Option<SourceItems>,
+    ours: Option<Object<SourceItems>>,
 }
 
 #[derive(Default, serde::Deserialize)]
-#[serde(expecting = "an object with \"items\"")]
 struct SourceItems {
     #[serde(alias = "digests")]
     items: Items,
@@ -59,13 +58,13 @@ impl<'de> Visitor<'de> for ManifestVisitor {
         while let Some(key) = from.next_key::<String>()? {
             let source: Items = match key.as_str() {
                 "sources" => {
-                    let sources: Option<Sources> = from.next_value()?;
-                    let ours = sources.and_then(|sources| sources.ours);
-                    ours.unwrap_or_default().items
+                    let sources: Option<Object<Sources>> = from.next_value()?;
+                    let ours = sources.and_then(|Object(sources)| sources.ours);
+                    ours.unwrap_or_default().0.items
                 }
                 SOURCE => {
-                    let ours: Option<SourceItems> = from.next_value()?;
-                    ours.unwrap_or_default().items
+                    let ours: Option<Object<SourceItems>> = from.next_value()?;
+                    ours.unwrap_or_default().0.items
                 }
                 "items" | "digests" => {
                     let items: Option<Items> = from.next_value()?;

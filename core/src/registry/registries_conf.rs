@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::Repository;
 use crate::escape;
+use crate::object::Object;
 
 /// A parsed registries.conf, or a drop-in of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub enum RegistriesConfError {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct Document {
-    registry: Vec<Table>,
+    registry: Vec<Object<Table>>,
     credential_helpers: Option<Vec<String>>,
     registries: Option<IgnoredAny>,
     unqualified_search_registries: Vec<String>,
@@ -55,7 +56,7 @@ struct Table {
     location: String,
     insecure: bool,
     blocked: bool,
-    mirror: Vec<Mirror>,
+    mirror: Vec<Object<Mirror>>,
     mirror_by_digest_only: bool,
 }
 
@@ -87,7 +88,8 @@ impl RegistriesConf {
         if helpers.is_some_and(|helpers| helpers != ["containers-auth.json"]) {
             return Err(RegistriesConfError::CredentialHelpers);
         }
-        let prefixes: Result<_, _> = document.registry.iter().map(Table::prefix).collect();
+        let tables = document.registry.iter();
+        let prefixes: Result<_, _> = tables.map(|Object(table)| table.prefix()).collect();
         prefixes.map(|prefixes| Self { prefixes })
     }
 
@@ -113,7 +115,7 @@ impl Table {
         let own = [&self.prefix, &self.location];
         let mut own = own.into_iter().filter(|name| !name.is_empty()).peekable();
         let prefix = *own.peek().ok_or(RegistriesConfError::Table)?;
-        let mirrors = self.mirror.iter().map(|mirror| &mirror.location);
+        let mirrors = self.mirror.iter().map(|Object(mirror)| &mirror.location);
         if !own.chain(mirrors).all(|name| is_location(name)) {
             return Err(RegistriesConfError::Table);
         }

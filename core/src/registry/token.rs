@@ -1,11 +1,11 @@
 //! Bearer tokens, as a token server sends them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+
+use crate::object::Object;
 
 /// Maximum size of a token document in bytes: a token or two, and a few words.
 pub const MAX_TOKEN_DOCUMENT: usize = 64 << 10;
@@ -54,9 +54,6 @@ struct Document {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<i64>,
-    /// Ignored. With them, serde doesn't accept a list in place of the object.
-    #[serde(flatten)]
-    _others: BTreeMap<String, IgnoredAny>,
 }
 
 impl Token {
@@ -68,7 +65,8 @@ impl Token {
         if json.len() > MAX_TOKEN_DOCUMENT {
             return Err(TokenError::DocumentTooLong);
         }
-        let document: Document = serde_json::from_slice(json).map_err(|_| TokenError::Json)?;
+        let parsed = serde_json::from_slice(json);
+        let Object::<Document>(document) = parsed.map_err(|_| TokenError::Json)?;
         let value = [document.token, document.access_token]
             .into_iter()
             .flatten()

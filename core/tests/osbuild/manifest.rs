@@ -62,15 +62,25 @@ fn other_forms_are_rejected() {
             json!("a"),
             "expected an osbuild manifest, or an object of its items",
         ),
-        (
-            json!({ "sources": 1 }),
-            "the sources of an osbuild manifest",
-        ),
+        (json!({ "sources": 1 }), "expected an object at line 1"),
         (
             json!({ "org.osbuild.skopeo-index": {} }),
             "missing field `items`",
         ),
         (json!({ "items": [] }), "an object of items"),
+        // serde takes an array for a struct.
+        (
+            json!({ "sources": [{ "items": items }] }),
+            "invalid type: sequence, expected an object",
+        ),
+        (
+            json!({ "sources": { "org.osbuild.skopeo-index": [items] } }),
+            "invalid type: sequence, expected an object",
+        ),
+        (
+            json!({ "org.osbuild.skopeo-index": [items] }),
+            "invalid type: sequence, expected an object",
+        ),
         (
             json!({ "items": items, "digests": items }),
             "more than one object of items",

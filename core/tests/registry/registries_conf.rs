@@ -128,6 +128,8 @@ fn file_that_may_concern_all_is_an_error() {
         "unknown = 1",
         "Registry = []",
         "[registry]\nlocation = 'b.io'",
+        "registry = [['b.io', 'b.io', false, false, [], false]]",
+        "[[registry]]\nlocation = 'b.io'\nmirror = [['m.io', false, '']]",
         "[[registry]]\nLocation = 'b.io'",
         "[[registry]]\nlocation = 'b.io'\nblocked = 'yes'",
         "[[registry]]\nlocation = 1",
