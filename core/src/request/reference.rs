@@ -29,7 +29,7 @@ pub enum ReferenceError {
     /// The storage location is invalid.
     #[error(transparent)]
     Location(#[from] StorageLocationError),
-    /// The transport is one that skopeo has and this program doesn't.
+    /// The text begins with a transport or a URL's scheme that is not supported.
     #[error("unsupported transport \"{0}\"; expected docker:// or containers-storage:")]
     Transport(String),
     /// The text is a digest without an image name.
@@ -40,16 +40,13 @@ pub enum ReferenceError {
     Bracket,
 }
 
-/// Transports of containers-transports(5), and URLs, that are not supported. Their case
-/// matters to skopeo; in another one they are not supported either.
+/// Transports of containers-transports(5) that may have no `/` behind them. Their case matters to
+/// skopeo; in another one they are not supported either.
 const OTHER_TRANSPORTS: &[&str] = &[
     "containers-storage:",
     "dir:",
-    "docker://",
     "docker-archive:",
     "docker-daemon:",
-    "http://",
-    "https://",
     "oci:",
     "oci-archive:",
     "ostree:",
@@ -91,7 +88,7 @@ impl FromStr for Reference {
             (Some(Transport::Docker), rest)
         } else if let Some(rest) = text.strip_prefix("containers-storage:") {
             (Some(Transport::ContainersStorage), rest)
-        } else if let Some(other) = OTHER_TRANSPORTS.iter().find_map(|t| prefix(text, t)) {
+        } else if let Some(other) = other_transport(text) {
             return Err(ReferenceError::Transport(other.to_owned()));
         } else {
             (None, text)
@@ -122,10 +119,25 @@ impl FromStr for Reference {
     }
 }
 
-/// The start of a text, as it is written there, if it is this one in any case.
-fn prefix<'t>(text: &'t str, start: &str) -> Option<&'t str> {
-    let found = text.get(..start.len());
-    found.filter(|found| found.eq_ignore_ascii_case(start))
+/// The transport or the URL's scheme that a text without a supported one begins with. No image
+/// name has a word before `:/`.
+fn other_transport(text: &str) -> Option<&str> {
+    let known = OTHER_TRANSPORTS.iter().find_map(|known| {
+        let start = text.get(..known.len());
+        start.filter(|start| start.eq_ignore_ascii_case(known))
+    });
+    let is_word = |word: &str| {
+        let mut bytes = word.bytes();
+        bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
+            && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-'))
+    };
+    let other = || {
+        let word = text.split_once(":/").map(|(word, _)| word);
+        let end = word.filter(|word| is_word(word))?.len() + ":".len();
+        let slashes = if text[end..].starts_with("//") { 2 } else { 0 };
+        Some(&text[..end + slashes])
+    };
+    known.or_else(other)
 }
 
 impl fmt::Display for Reference {
