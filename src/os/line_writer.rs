@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::file::write_all;
 use super::rows::{ERASE, Rows, frame};
 use super::{CancelToken, best_effort};
+use crate::units::Count;
 
 /// Bytes in the queue from which on lines of progress are dropped: a reader that is slow
 /// only for a moment misses nothing.
@@ -55,10 +56,10 @@ pub enum Priority {
 pub enum WriteError {
     /// The system refused, or the reader is gone; and the number of results after that, until
     /// callers gave up.
-    #[error("{0}; at least {1} results were not written")]
+    #[error("{0}; lost at least {lost}", lost = Count(*.1, "result"))]
     Io(io::Error, usize),
     /// The run was cancelled while the reader stalled.
-    #[error("nothing was read for too long; {0} results were not written")]
+    #[error("nothing was read for too long; lost {lost}", lost = Count(*.0, "result"))]
     Stalled(usize),
 }
 

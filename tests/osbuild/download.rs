@@ -25,7 +25,7 @@ fn download_fetches_and_then_hits_the_cache() {
             assert_eq!(reply["name"], "source org.osbuild.skopeo-index");
             assert_eq!(reply["source_type"], "org.osbuild.skopeo-index");
             assert_eq!(reply["success"], true);
-            assert!(reply["output"].is_string());
+            assert_eq!(reply["output"], "1 item in the store");
             let result = json!({
                 "success": true, "metadata": { "checksum": digest, "cached": cached }, "error": "",
             });

@@ -144,8 +144,7 @@ fn closed_stdout_is_a_failure_that_counts_results_not_written() {
     let output = output.expect("the binary");
     assert_eq!(output.status.code(), Some(1));
     let expected = format!(
-        "error: cannot write to stdout: Broken pipe (os error 32); at least {ITEMS} results were \
-         not written\n"
+        "error: cannot write to stdout: Broken pipe (os error 32); lost at least {ITEMS} results\n"
     );
     assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
 }

@@ -122,10 +122,11 @@ impl ItemResults {
     #[must_use]
     pub fn output(&self) -> String {
         let (error, total) = (&self.first_error, self.total);
-        match self.failed {
-            0 => format!("{total} items in the store"),
-            1 => error.clone(),
-            failed => format!("{error} (and {} more of {total} items)", failed - 1),
+        match (self.failed, total) {
+            (0, 1) => "1 item in the store".to_owned(),
+            (0, _) => format!("{total} items in the store"),
+            (1, _) => error.clone(),
+            (failed, _) => format!("{error} (and {} more of {total} items)", failed - 1),
         }
     }
 

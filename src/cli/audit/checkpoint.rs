@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use skopeo_index::audit_log::{TilesError, read_intact_log, sync_log, write_tiles};
 use skopeo_index::signing::{SigningKey, SigningKeyError, sign_checkpoint};
+use skopeo_index::units::Count;
 use skopeo_index_core::audit::{Checkpoint, KeyName, SavedCheckpoint};
 
 use super::trust::SigningArgs;
@@ -88,6 +89,9 @@ pub(super) fn tiles(args: &TilesArgs) -> Result<(), CliError> {
             TilesError::Checkpoint(error) => CliError::usage(error.to_string()),
             error => CliError::other(error.to_string()),
         })?;
-    let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);
-    output::line(&format!("{origin}: tiles of {size} records"))
+    let records = Count(checkpoint.size, "record");
+    output::line(&format!(
+        "{}: tiles of {records}",
+        checkpoint.origin.as_str()
+    ))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use skopeo_index::units::Count;
 use skopeo_index_core::audit::{
     Checkpoint, ConsistencyProof, InclusionProof, Proof, ProofError, SavedCheckpoint,
     SignatureError,
@@ -37,15 +38,15 @@ pub(super) fn check(file: &Path, args: &Args) -> Result<(), CliError> {
         (Proof::Consistency(proof), _) => check_consistency(file, proof, &trust, args)?,
     };
     let Checkpoint { origin, size, .. } = found.checkpoint();
-    let origin = origin.as_str();
+    let (origin, records) = (origin.as_str(), Count(*size, "record"));
     let (record, proven) = match &proof {
         Proof::Inclusion(InclusionProof { index, .. }) => (
             Some(index),
-            format!("record {index} is in the log {origin} of {size} records"),
+            format!("record {index} is in the log {origin} of {records}"),
         ),
         Proof::Consistency(ConsistencyProof { old_size, .. }) => (
             None,
-            format!("the log {origin} of {size} records extends that of {old_size}"),
+            format!("the log {origin} of {records} extends that of {old_size}"),
         ),
     };
     match args.format {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use skopeo_index::audit_log::{LogWriter, ReadError};
 use skopeo_index::os::PathContext;
+use skopeo_index::units::Count;
 use skopeo_index_core::audit::FileName;
 use skopeo_index_core::escape::EscapedPath;
 
@@ -36,9 +37,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let name = name.transpose()?;
     let (checkpoint, kept) = LogWriter::open(log, &cancel)?.rotate(name)?;
     output::print_stderr(&format!(
-        "{}: rotated after {} records, kept as {}",
+        "{}: rotated after {}, kept as {}",
         EscapedPath(log),
-        checkpoint.size,
+        Count(checkpoint.size, "record"),
         EscapedPath(Path::new(kept.as_str())),
     ));
     output::line(checkpoint.to_string().trim_end())
