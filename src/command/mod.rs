@@ -93,8 +93,8 @@ pub enum RunError {
     #[error("more than {0} bytes of output")]
     OutputTooLarge(usize),
     /// It wrote more to its directory than any index takes.
-    #[error("more than {0} bytes copied: this is not an index (a single image?)")]
-    StagingTooLarge(u64),
+    #[error("more than {0} {1} copied: this is not an index (a single image?)")]
+    StagingTooLarge(u64, &'static str),
 }
 
 impl RunError {

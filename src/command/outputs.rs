@@ -18,7 +18,7 @@ use crate::os::{CancelToken, timespec};
 pub const MAX_STAGING_SIZE: u64 = 3 * MAX_MANIFEST_SIZE as u64;
 
 /// Maximum number of entries in such a directory: a copied index has two, and a temporary one.
-const MAX_STAGING_ENTRIES: usize = 64;
+const MAX_STAGING_ENTRIES: u64 = 64;
 
 /// How much of stderr is kept, in whole lines from its end: the fatal line is the last.
 const MAX_STDERR: usize = 64 << 10;
@@ -97,9 +97,7 @@ impl Collector<'_> {
                 return Err(RunError::TimedOut { after, stderr });
             }
             if let Some(dir) = self.limits.output_dir {
-                if dir_size(dir) > MAX_STAGING_SIZE {
-                    return Err(RunError::StagingTooLarge(MAX_STAGING_SIZE));
-                }
+                check_size(dir)?;
                 left = left.min(STAGING_POLL_INTERVAL);
             }
             let (cancel, left) = (self.cancel.as_fd(), self.cancel.time_left(left));
@@ -175,23 +173,25 @@ impl<'b> Extend<&'b u8> for LastLines {
     }
 }
 
-/// Total size of the files in a directory and below it, without following links; `u64::MAX`
-/// beyond [`MAX_STAGING_ENTRIES`]. An entry that can't be looked at (just removed) counts as
-/// empty.
-fn dir_size(dir: &Path) -> u64 {
-    fn add(dir: &Path, entries: &mut usize) -> u64 {
+/// Checks the size of a directory with all that is below it, without following links. An entry
+/// that can't be looked at (just removed) counts as empty.
+fn check_size(dir: &Path) -> Result<(), RunError> {
+    fn add(dir: &Path, entries: &mut u64) -> Result<u64, RunError> {
         let mut size = 0_u64;
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             *entries += 1;
             if *entries > MAX_STAGING_ENTRIES {
-                return u64::MAX;
+                return Err(RunError::StagingTooLarge(MAX_STAGING_ENTRIES, "entries"));
             }
             size = size.saturating_add(match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => add(&entry.path(), entries),
+                Ok(metadata) if metadata.is_dir() => add(&entry.path(), entries)?,
                 metadata => metadata.map_or(0, |metadata| metadata.len()),
             });
         }
-        size
+        Ok(size)
     }
-    add(dir, &mut 0)
+    match add(dir, &mut 0)? {
+        0..=MAX_STAGING_SIZE => Ok(()),
+        _ => Err(RunError::StagingTooLarge(MAX_STAGING_SIZE, "bytes")),
+    }
 }

@@ -35,7 +35,7 @@ impl From<RunError> for EffectError {
             RunError::NotFound(_) => FailureKind::SkopeoNotFound,
             RunError::Io { .. } => FailureKind::SkopeoNotStarted,
             RunError::TimedOut { stderr, .. } => stderr::classify_timeout(stderr),
-            RunError::OutputTooLarge(_) | RunError::StagingTooLarge(_) => FailureKind::TooLarge,
+            RunError::OutputTooLarge(_) | RunError::StagingTooLarge(..) => FailureKind::TooLarge,
             RunError::Cancelled(reason) => return Self::Cancelled { reason: *reason },
         };
         Self::Command {

@@ -3,11 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, chmod, fstat, mkdirat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RawDir, chmod, fstat, mkdirat, openat, renameat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::geteuid;
@@ -92,22 +95,87 @@ pub(super) fn entries(dir: &Dir) -> io::Result<Vec<OsString>> {
 }
 
 /// Removes a name with all that is below it, without following links.
+///
+/// A tree may be deeper than the limit of open files, or than a stack: directories below the
+/// second level are renamed up to the first, where their turn comes.
 pub(super) fn remove_all(dir: &Dir, name: &OsStr) -> io::Result<()> {
-    match unlinkat(dir.fd()?, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(error) => return Err(error.into()),
+    if remove_flat(dir, name)? == Removal::Done {
+        return Ok(());
     }
-    let inner = match dir.open_at(name, OFlags::DIRECTORY, Mode::empty()) {
-        Ok(inner) => Dir::open(dir.path().join(name), inner.into()),
-        Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(error.into()),
+    let Some(top) = open_inner(dir, name)? else {
+        return Ok(());
     };
-    for entry in entries(&inner)? {
-        remove_all(&inner, &entry)?;
+    let mut numbers = 0..u64::MAX;
+    loop {
+        let mut is_flat = true;
+        for name in entries(&top)? {
+            if remove_flat(&top, &name)? == Removal::Done {
+                continue;
+            }
+            let Some(inner) = open_inner(&top, &name)? else {
+                continue;
+            };
+            for name in entries(&inner)? {
+                if remove_flat(&inner, &name)? == Removal::NotEmpty {
+                    is_flat = false;
+                    move_up(&inner, &name, &top, &mut numbers)?;
+                }
+            }
+            remove_dir(&top, &name)?;
+        }
+        if is_flat {
+            return match remove_dir(dir, name)? {
+                Removal::Done => Ok(()),
+                Removal::NotEmpty => Err(Errno::NOTEMPTY.into()),
+            };
+        }
     }
+}
+
+/// The result of removing a single name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    /// It is not there any more.
+    Done,
+    /// It is a directory with entries.
+    NotEmpty,
+}
+
+/// Removes a file or an empty directory.
+fn remove_flat(dir: &Dir, name: &OsStr) -> rustix::io::Result<Removal> {
+    match unlinkat(dir.fd()?, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(Removal::Done),
+        Err(Errno::ISDIR) => remove_dir(dir, name),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove_dir(dir: &Dir, name: &OsStr) -> rustix::io::Result<Removal> {
     match unlinkat(dir.fd()?, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(()) | Err(Errno::NOENT) => Ok(Removal::Done),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(Removal::NotEmpty),
+        Err(error) => Err(error),
     }
+}
+
+/// Opens a directory; `None` if it is not there any more.
+fn open_inner(dir: &Dir, name: &OsStr) -> rustix::io::Result<Option<Dir>> {
+    match dir.open_at(name, OFlags::DIRECTORY, Mode::empty()) {
+        Ok(inner) => Ok(Some(Dir::open(dir.path().join(name), inner.into()))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames a directory to the next number that is free in another one.
+fn move_up(from: &Dir, name: &OsStr, to: &Dir, numbers: &mut Range<u64>) -> rustix::io::Result<()> {
+    for number in numbers {
+        // An empty directory would be replaced, which is as good; nothing else is.
+        match renameat(from.fd()?, name, to.fd()?, number.to_string()) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::EXIST)
 }

@@ -1,10 +1,12 @@
 //! Limits of the process: size of files, open files, umask.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags, mkdirat, openat};
 use test_support::loopback::samples;
 use test_support::program::harness::wrap;
 
@@ -77,6 +79,32 @@ fn few_open_files_lower_the_number_of_jobs() {
         assert_eq!(scene.cache.objects().len(), digests.len());
         fs::remove_dir_all(scene.cache.path()).expect("a cache");
     }
+}
+
+#[test]
+fn staging_deeper_than_the_open_files_limit_is_removed() {
+    let scene = Scene::new();
+    let chain = scene.cache.beside("chain");
+    fs::create_dir(&chain).expect("a directory");
+    let mut dir: OwnedFd = File::open(&chain).expect("a directory").into();
+    for _ in 0..2000 {
+        mkdirat(&dir, "d", Mode::RWXU).expect("a directory");
+        dir = openat(&dir, "d", OFlags::DIRECTORY, Mode::empty()).expect("a directory");
+    }
+    scene.write_skopeo(&format!(
+        "for arg; do case $arg in dir:*) mv {} ${{arg#dir:}}; esac; done; sleep 60",
+        chain.display()
+    ));
+    let mut fetch = scene.fetch();
+    fetch.arg("--method=copy");
+    let output = finish(&mut with("ulimit -n 256", &fetch));
+    assert!(!chain.exists(), "it was moved to staging");
+    output.assert_says("too large: more than 64 entries copied");
+    assert!(
+        !output.stderr.contains("Too many open files"),
+        "{output:#?}"
+    );
+    scene.cache.assert_no_staging();
 }
 
 #[test]

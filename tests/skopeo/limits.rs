@@ -83,20 +83,23 @@ fn staging_as_large_as_its_limit_is_accepted_and_larger_is_refused() {
     assert!(run_copy(STAGING, ": > \"$dir/blob\"").is_ok());
     let result = run_copy(STAGING, "printf 0 > \"$dir/blob\"; exec sleep 1000");
     assert!(
-        matches!(result, Err(RunError::StagingTooLarge(_))),
+        matches!(result, Err(RunError::StagingTooLarge(_, "bytes"))),
         "{result:?}"
     );
 }
 
 #[test]
 fn staging_with_too_large_or_too_many_files_below_it_is_refused() {
-    for script in [
-        "mkdir -p \"$dir/a/b\" && head -c 12582913 /dev/zero > \"$dir/a/b/blob\"",
-        "for n in $(seq 64); do : > \"$dir/$n\"; done",
+    for (script, exceeded) in [
+        (
+            "mkdir -p \"$dir/a/b\" && head -c 12582913 /dev/zero > \"$dir/a/b/blob\"",
+            "bytes",
+        ),
+        ("for n in $(seq 64); do : > \"$dir/$n\"; done", "entries"),
     ] {
         let result = run_copy(0, &format!("{script}; exec sleep 1000"));
         assert!(
-            matches!(result, Err(RunError::StagingTooLarge(_))),
+            matches!(result, Err(RunError::StagingTooLarge(_, unit)) if unit == exceeded),
             "{result:?}"
         );
     }

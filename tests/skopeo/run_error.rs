@@ -24,7 +24,7 @@ fn run_error_becomes_an_effect_error_of_its_kind() {
             FailureKind::Timeout,
         ),
         (RunError::OutputTooLarge(1), FailureKind::TooLarge),
-        (RunError::StagingTooLarge(1), FailureKind::TooLarge),
+        (RunError::StagingTooLarge(1, "bytes"), FailureKind::TooLarge),
     ];
     for (error, kind) in table {
         let message = error.to_string();

@@ -90,8 +90,16 @@ fn directory_is_created_listed_and_removed() {
         errno(RealDisk.remove(&parent, "made/file/x")),
         Some(ENOTDIR)
     );
+    let (victim, deep) = (dir.path().join("victim"), made.join("1/0/0/1/2"));
+    for dir in [&victim, &deep, &made.join("2"), &made.join("1/3/x")] {
+        fs::create_dir_all(dir).expect("a directory");
+        fs::write(dir.join("file"), "1").expect("a file");
+        symlink(&victim, dir.join("link")).expect("a link");
+    }
+    fs::write(made.join("0"), "1").expect("a file");
     for gone in ["made/file", "made", "made"] {
         RealDisk.remove(&parent, gone).expect("removed");
         assert!(!dir.path().join(gone).exists());
     }
+    assert!(victim.join("file").exists(), "no link was followed");
 }
