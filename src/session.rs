@@ -1,7 +1,6 @@
 //! One run: sweep, record its beginning, fetch, record its end, close. The command line
 //! and the osbuild service both use it.
 
-use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 
 use skopeo_index_core::audit::{Labels, SourceInfo};
@@ -14,7 +13,6 @@ use crate::audit_log::{Identify, LogError, LogWriter, Recorder};
 use crate::fetch::{ByteSource, Executor, FetchReport, Observer, Performer};
 use crate::os::{absolute, available_descriptors};
 use crate::skopeo::identify;
-use crate::store::DiskError;
 
 /// What a run needs.
 pub struct SessionConfig<'a> {
@@ -47,11 +45,11 @@ impl<'a> Session<'a> {
     /// Where the beginning can't be recorded.
     pub fn begin(mut config: SessionConfig<'a>) -> Result<Self, LogError> {
         let Performer { store, cancel, .. } = config.performer;
-        match store.sweep() {
-            Err(error) if !is_of_another_user(&error) => {
-                (config.warn)(&format!("could not clean up after earlier runs: {error}"));
-            }
-            _ => {}
+        let errors = store
+            .sweep()
+            .map_or_else(|error| vec![error], |stale| stale.errors);
+        for error in errors.iter().filter(|error| !error.is_of_another_user()) {
+            (config.warn)(&format!("could not clean up after earlier runs: {error}"));
         }
         config.jobs = config.jobs.min(max_jobs());
         let begin = |log| {
@@ -110,7 +108,7 @@ impl<'a> Session<'a> {
         });
         let Performer { store, cancel, .. } = self.config.performer;
         match store.record_names(&present, cancel) {
-            Err(error) if !is_of_another_user(&error) => {
+            Err(error) if !error.is_of_another_user() => {
                 (self.config.warn)(&format!("could not record names: {error}"));
             }
             _ => {}
@@ -128,11 +126,6 @@ impl<'a> Session<'a> {
         }
         recorded
     }
-}
-
-/// Whether a cache is another user's, from which this run only reads.
-fn is_of_another_user(error: &DiskError) -> bool {
-    error.is(ErrorKind::PermissionDenied) || error.is(ErrorKind::ReadOnlyFilesystem)
 }
 
 /// How many fetches the limit of open files has room for.

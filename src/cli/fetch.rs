@@ -1,16 +1,19 @@
 //! `skopeo-index fetch`.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogWriter, check_checkpoint_file};
 use skopeo_index::fetch::{FetchReport, Performer};
 use skopeo_index::os::best_effort;
 use skopeo_index::registry::RegistryClient;
 use skopeo_index::session::{Session, SessionConfig};
 use skopeo_index::store::Store;
+use skopeo_index_core::escape::json_text;
+use skopeo_index_core::machine::Provenance;
 use skopeo_index_core::osbuild::SOURCE;
 use skopeo_index_core::request::Request;
 
@@ -198,7 +201,7 @@ fn fetch(mut args: Args) -> Result<ExitStatus, CliError> {
 
 fn print(format: Format, report: &FetchReport, store: &Store) -> Result<(), CliError> {
     match (format, &report.result) {
-        (Format::Json, _) => json_line(&output::result_json(report, store.root())),
+        (Format::Json, _) => json_line(&result_json(report, store.root())),
         (Format::Text, Ok(_)) => output::path_line(&store.object(report.request.digest())),
         (Format::Text, Err(_)) => Ok(()),
     }
@@ -219,4 +222,41 @@ fn dropped_tag_note(request: &Request) -> Option<String> {
     Some(format!(
         "{request}: the tag \"{tag}\" is ignored, because the digest decides what is fetched"
     ))
+}
+
+/// The result of a fetch as a JSON object.
+fn result_json(report: &FetchReport, cache: &Path) -> Value {
+    let request = &report.request;
+    let digest = request.digest();
+    let mut json = match &report.result {
+        Ok(committed) => json!({
+            "success": true,
+            "path": json_text(cache.join(digest.to_string())),
+            "cached": *committed.provenance() == Provenance::Hit,
+            "attempts": committed.attempts(),
+            "size": committed.size(),
+            "mediaType": committed.index().media_type,
+            "manifests": committed.index().manifests,
+            "platforms": committed.index().platforms,
+        }),
+        Err(failed) => json!({
+            "success": false,
+            "state": failed.state(),
+            "attempts": failed.attempts(),
+            "error": failed.cause().to_string(),
+            "cause": failed.cause(),
+        }),
+    };
+    json["reference"] = request.to_string().into();
+    json["source"] = request.skopeo_source().into();
+    json["digest"] = json!(digest);
+    if let Ok(committed) = &report.result
+        && let Some(name) = committed.quarantined()
+    {
+        json["quarantined"] = name.into();
+    }
+    if let Some(engine) = &report.engine {
+        json["engine"] = json!(engine);
+    }
+    json
 }

@@ -9,16 +9,14 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
-use serde_json::{Value, json};
 use skopeo_index::audit_log::{LogError, ReadError};
-use skopeo_index::fetch::FetchReport;
 use skopeo_index::os::{
     CancelToken, LineWriter, NotWritten, PathError, Priority, Rows, WriteError, best_effort,
 };
 use skopeo_index::store::DiskError;
 use skopeo_index_core::audit::Severity;
-use skopeo_index_core::escape::{self, EscapedPath, json_text, printable};
-use skopeo_index_core::machine::{CancelReason, EffectError, Provenance};
+use skopeo_index_core::escape::{self, EscapedPath, printable};
+use skopeo_index_core::machine::{CancelReason, EffectError};
 
 use super::exit::ExitStatus;
 use super::shell;
@@ -67,6 +65,16 @@ impl CliError {
         Self { hint, ..self }
     }
 
+    /// Prints errors, each of which ends a part of the command only, and combines their
+    /// statuses.
+    pub(super) fn print_all(errors: impl IntoIterator<Item = impl Into<Self>>) -> ExitStatus {
+        let errors = errors.into_iter().map(Into::into);
+        errors.fold(ExitStatus::Success, |status, error| {
+            error.print();
+            status.and(error.status)
+        })
+    }
+
     pub(super) fn print(&self) {
         if let Some(message) = &self.message {
             print_stderr(&error_text(message, self.hint.as_deref()));
@@ -102,7 +110,10 @@ impl From<PathError> for CliError {
 
 impl From<DiskError> for CliError {
     fn from(error: DiskError) -> Self {
-        Self::other(error.to_string())
+        match error {
+            DiskError::Io(error) => error.into(),
+            DiskError::Cancelled(reason) => reason.into(),
+        }
     }
 }
 
@@ -307,41 +318,4 @@ pub(super) fn document(document: Vec<u8>) -> Result<(), CliError> {
 /// Writes bytes to stdout.
 pub(super) fn bytes(bytes: Vec<u8>) -> Result<(), CliError> {
     Ok(STREAMS.stdout.push(Priority::Result, bytes)?)
-}
-
-/// The result of a fetch as a JSON object.
-pub(super) fn result_json(report: &FetchReport, cache: &Path) -> Value {
-    let request = &report.request;
-    let digest = request.digest();
-    let mut json = match &report.result {
-        Ok(committed) => json!({
-            "success": true,
-            "path": json_text(cache.join(digest.to_string())),
-            "cached": *committed.provenance() == Provenance::Hit,
-            "attempts": committed.attempts(),
-            "size": committed.size(),
-            "mediaType": committed.index().media_type,
-            "manifests": committed.index().manifests,
-            "platforms": committed.index().platforms,
-        }),
-        Err(failed) => json!({
-            "success": false,
-            "state": failed.state(),
-            "attempts": failed.attempts(),
-            "error": failed.cause().to_string(),
-            "cause": failed.cause(),
-        }),
-    };
-    json["reference"] = request.to_string().into();
-    json["source"] = request.skopeo_source().into();
-    json["digest"] = json!(digest);
-    if let Ok(committed) = &report.result
-        && let Some(name) = committed.quarantined()
-    {
-        json["quarantined"] = name.into();
-    }
-    if let Some(engine) = &report.engine {
-        json["engine"] = json!(engine);
-    }
-    json
 }

@@ -14,6 +14,7 @@ use skopeo_index_core::osbuild::{Pins, SOURCE};
 
 use super::cache::CacheLocation;
 use super::exclusive::Exclusive;
+use super::exit::ExitStatus;
 use super::input;
 use super::list;
 use super::object::Object;
@@ -44,7 +45,7 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), CliError> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     if args.keep_manifest.is_empty() && args.older_than.is_none() {
         let message = "nothing says what to keep; pass --keep-manifest FILE or --older-than TIME";
         return Err(CliError::usage(message));
@@ -76,16 +77,16 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             unused.extend(object.index().is_some().then_some(object));
         }
     }
-    let mut result = Ok(());
+    let mut errors = Vec::new();
     if args.yes && !records.is_empty() {
         let digests: Vec<Digest> = unused.iter().map(|object| object.digest).collect();
         let removed;
-        (removed, result) = store.prune(&digests, is_unused, &cancel);
+        (removed, errors) = store.prune(&digests, is_unused, &cancel);
         // Others were used in the meantime.
         unused.retain(|object| removed.contains(&object.digest));
     }
     print(args, &store, &unused, &records, objects.len())?;
-    Ok(result?)
+    Ok(CliError::print_all(errors))
 }
 
 /// The digests of the manifests' items of this source, and of other sources of files: one

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use skopeo_index::store::QuarantineOutcome;
+use skopeo_index::os::CancelToken;
+use skopeo_index::store::{DiskError, QuarantineOutcome, StaleStaging, Store};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::{Escaped, json_text};
-use skopeo_index_core::machine::ObjectStatus;
+use skopeo_index_core::machine::{CancelReason, ObjectStatus};
 use skopeo_index_core::request::Reference;
 
 use super::cache::CacheLocation;
@@ -59,12 +60,21 @@ struct Counts {
     unreadable: usize,
 }
 
-/// What is in the cache's private directory.
+/// What is in the cache's private directory; `None` where that can't be read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Leftovers {
-    quarantined: Vec<String>,
-    stale_staging: Vec<String>,
+    quarantined: Option<Vec<String>>,
+    stale_staging: Option<Vec<String>>,
+}
+
+/// What became of an object that is corrupt, if it was to be quarantined.
+#[derive(Default)]
+struct Quarantine {
+    /// Its new name, relative to the cache.
+    name: Option<String>,
+    /// Why it was not moved.
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -94,14 +104,11 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
     for digest in digests {
         let object = Object::check(&store, digest);
         *counts.of(&object) += 1;
-        let quarantined = match &object.status {
+        let quarantine = match &object.status {
             Ok(ObjectStatus::Corrupt) if args.quarantine => {
-                match store.quarantine(digest, &cancel)? {
-                    QuarantineOutcome::Quarantined(name) => Some(name),
-                    QuarantineOutcome::Kept(_) => None,
-                }
+                Quarantine::of(&store, digest, &cancel)?
             }
-            _ => None,
+            _ => Quarantine::default(),
         };
         // Another source's object, unless its digest was given.
         let foreign = object.is_not_an_index() && everything && shared;
@@ -109,18 +116,29 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
             status = status.and(object.exit_status());
         }
         match args.format {
-            Format::Json => output::json_line(&object.json(quarantined.as_deref()))?,
+            Format::Json => output::json_line(&object.json(&quarantine))?,
             Format::Text if foreign => {}
-            Format::Text => output::line(&object.text(quarantined.as_deref()))?,
+            Format::Text => output::line(&object.text(&quarantine))?,
         }
     }
-    let (stale_staging, action) = match args.quarantine {
-        true => (store.sweep()?, "removed"),
-        false => (store.stale_staging()?, "stale"),
+    let (staging, action) = match args.quarantine {
+        true => (store.sweep(), "removed"),
+        false => (store.stale_staging(), "stale"),
     };
+    let mut errors = Vec::new();
+    let staging = staging.map_err(|error| errors.push(error)).ok();
+    let quarantined = store.quarantined();
     let leftovers = Leftovers {
-        quarantined: store.quarantined()?,
-        stale_staging,
+        quarantined: quarantined.map_err(|error| errors.push(error.into())).ok(),
+        stale_staging: staging.map(
+            |StaleStaging {
+                 names,
+                 errors: more,
+             }| {
+                errors.extend(more);
+                names
+            },
+        ),
     };
     match args.format {
         Format::Json => output::json_line(&VerifyReport {
@@ -130,11 +148,21 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, CliError> {
         })?,
         Format::Text => print_summary(&counts, &leftovers, action)?,
     }
-    Ok(status)
+    // Both have opened the private directory.
+    errors.dedup_by_key(|error| error.to_string());
+    if !args.quarantine {
+        // Nothing there had to be changed.
+        errors.retain(|error| !error.is_of_another_user());
+    }
+    Ok(status.and(CliError::print_all(errors)))
 }
 
 fn print_summary(counts: &Counts, leftovers: &Leftovers, action: &str) -> Result<(), CliError> {
-    for name in &leftovers.stale_staging {
+    let Leftovers {
+        quarantined,
+        stale_staging,
+    } = leftovers;
+    for name in stale_staging.iter().flatten() {
         output::line(&format!("{action}\t{}", Escaped(name)))?;
     }
     let Counts {
@@ -144,28 +172,55 @@ fn print_summary(counts: &Counts, leftovers: &Leftovers, action: &str) -> Result
         missing,
         unreadable,
     } = counts;
+    let quarantined = quarantined.as_ref().map_or_else(
+        || "quarantine unreadable".to_owned(),
+        |names| format!("{} in quarantine", names.len()),
+    );
+    let staging = stale_staging.as_ref().map_or_else(
+        || "staging directories unreadable".to_owned(),
+        |names| match names.len() {
+            1 => format!("1 {action} staging directory"),
+            count => format!("{count} {action} staging directories"),
+        },
+    );
     output::line(&format!(
         "{intact} intact, {corrupt} corrupt, {missing} missing, {unreadable} unreadable, \
-         {not_an_index} not an index; {} in quarantine, {} {action} staging directories",
-        leftovers.quarantined.len(),
-        leftovers.stale_staging.len()
+         {not_an_index} not an index; {quarantined}, {staging}"
     ))
 }
 
+impl Quarantine {
+    /// Quarantines an object.
+    ///
+    /// # Errors
+    /// Where the run was cancelled.
+    fn of(store: &Store, digest: Digest, cancel: &CancelToken) -> Result<Self, CancelReason> {
+        let (name, error) = match store.quarantine(digest, cancel) {
+            Ok(QuarantineOutcome::Quarantined(name)) => (Some(name), None),
+            Ok(QuarantineOutcome::Kept(_)) => (None, None),
+            Err(DiskError::Io(error)) => (None, Some(error.to_string())),
+            Err(DiskError::Cancelled(reason)) => return Err(reason),
+        };
+        Ok(Self { name, error })
+    }
+}
+
 impl Object {
-    fn json(&self, quarantined: Option<&str>) -> Value {
+    fn json(&self, quarantine: &Quarantine) -> Value {
         json!({
-            "digest": self.digest, "status": self.word(), "reason": self.reason(),
-            "quarantined": quarantined,
+            "digest": self.digest, "status": self.word(),
+            "reason": self.reason().or_else(|| quarantine.error.clone()),
+            "quarantined": quarantine.name,
         })
     }
 
-    fn text(&self, quarantined: Option<&str>) -> String {
-        let word = self.label();
+    fn text(&self, Quarantine { name, error }: &Quarantine) -> String {
+        let (label, digest) = (self.label(), self.digest);
         let reason = self.reason().map(|reason| format!("\t{reason}"));
-        let quarantined = quarantined.map(|name| format!("\tmoved to {name}"));
-        let (reason, quarantined) = (reason.unwrap_or_default(), quarantined.unwrap_or_default());
-        format!("{word}\t{}{reason}{quarantined}", self.digest)
+        let moved = name.as_ref().map(|name| format!("\tmoved to {name}"));
+        let not_moved = error.as_ref().map(|error| format!("\tnot moved: {error}"));
+        let details = [reason, moved, not_moved].map(Option::unwrap_or_default);
+        format!("{label}\t{digest}{}", details.concat())
     }
 }
 

@@ -234,6 +234,12 @@ impl DiskError {
     pub fn is(&self, kind: io::ErrorKind) -> bool {
         matches!(self, Self::Io(error) if error.is(kind))
     }
+
+    /// Whether the cache is another user's, from which this process only reads.
+    #[must_use]
+    pub fn is_of_another_user(&self) -> bool {
+        self.is(io::ErrorKind::PermissionDenied) || self.is(io::ErrorKind::ReadOnlyFilesystem)
+    }
 }
 
 impl From<DiskError> for EffectError {

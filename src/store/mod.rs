@@ -36,6 +36,7 @@ pub use disk::{
 };
 pub use names::{NameRecord, NameRecords};
 pub use real_disk::RealDisk;
+pub use staging::StaleStaging;
 use staging::{StagingDir, object_name};
 
 use crate::os::{CancelToken, GroupCommit, PathError, parent_dir};

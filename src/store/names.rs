@@ -149,22 +149,24 @@ impl Store {
     }
 
     /// Removes those of `digests` that have a name record and are unused, durably, and the
-    /// records of indexes that are not in the cache. Returns the removed ones, also where
-    /// something fails after that. The cache's lock is held: `is_unused` sees what other runs
-    /// have recorded in the meantime.
+    /// records of indexes that are not in the cache. Returns the removed ones, and why others
+    /// or the records stay. The cache's lock is held: `is_unused` sees what other runs have
+    /// recorded in the meantime.
     pub fn prune(
         &self,
         digests: &[Digest],
         is_unused: impl Fn(&NameRecord) -> bool,
         cancel: &CancelToken,
-    ) -> (BTreeSet<Digest>, Result<(), DiskError>) {
-        let mut removed = BTreeSet::new();
-        let result = self.update_names(cancel, |records| {
+    ) -> (BTreeSet<Digest>, Vec<DiskError>) {
+        let (mut removed, mut errors) = (BTreeSet::new(), Vec::new());
+        let updated = self.update_names(cancel, |records| {
             let is_unused = |digest: &&Digest| records.get(digest).is_some_and(&is_unused);
             let root = self.make_root()?;
             for digest in digests.iter().filter(is_unused) {
-                self.disk.remove(root, &digest.to_string())?;
-                removed.insert(*digest);
+                match self.disk.remove(root, &digest.to_string()) {
+                    Ok(()) => drop(removed.insert(*digest)),
+                    Err(error) => errors.push(error.into()),
+                }
             }
             // After a crash, an object that is there still has its record.
             self.sync_root()?;
@@ -172,7 +174,8 @@ impl Store {
             records.retain(|digest, _| present.contains(digest));
             Ok(())
         });
-        (removed, result)
+        errors.extend(updated.err());
+        (removed, errors)
     }
 
     /// Changes the records under the cache's lock, and writes them durably, in place of the

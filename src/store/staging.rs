@@ -32,6 +32,15 @@ pub(super) struct StagingDir {
     _lock: LockGuard,
 }
 
+/// Staging directories of processes that have ended.
+#[derive(Debug, Default)]
+pub struct StaleStaging {
+    /// Their names, relative to the cache.
+    pub names: Vec<String>,
+    /// Why others were not examined or removed.
+    pub errors: Vec<DiskError>,
+}
+
 impl Store {
     fn staging_dir(&self) -> MutexGuard<'_, Option<StagingDir>> {
         self.staging_dir
@@ -136,17 +145,19 @@ impl Store {
         }
     }
 
-    /// Removes stale staging directories, and returns their names relative to the cache.
-    /// Those of live processes stay.
+    /// Removes stale staging directories. Those of live processes stay.
     ///
     /// # Errors
-    /// The first error, after all have been tried.
-    pub fn sweep(&self) -> Result<Vec<String>, DiskError> {
+    /// Where they can't be listed.
+    pub fn sweep(&self) -> Result<StaleStaging, DiskError> {
         self.for_each_stale(|private, name| self.disk.remove(private, name))
     }
 
-    /// The names of stale staging directories, relative to the cache.
-    pub fn stale_staging(&self) -> Result<Vec<String>, DiskError> {
+    /// Finds stale staging directories.
+    ///
+    /// # Errors
+    /// Where they can't be listed.
+    pub fn stale_staging(&self) -> Result<StaleStaging, DiskError> {
         self.for_each_stale(|_, _| Ok(()))
     }
 
@@ -154,8 +165,8 @@ impl Store {
     fn for_each_stale(
         &self,
         action: impl Fn(&Dir, &str) -> Result<(), PathError>,
-    ) -> Result<Vec<String>, DiskError> {
-        let (mut stale, mut first_error) = (Vec::new(), None);
+    ) -> Result<StaleStaging, DiskError> {
+        let mut stale = StaleStaging::default();
         let Some(private) = self.open_private()? else {
             return Ok(stale);
         };
@@ -164,15 +175,15 @@ impl Store {
                 continue;
             };
             match self.if_stale(private, name, &action) {
-                Ok(true) => stale.push(format!("{PRIVATE_DIR}/{name}")),
+                Ok(true) => stale.names.push(format!("{PRIVATE_DIR}/{name}")),
                 Ok(false) => {}
                 // Another process sweeps it at the same time.
                 Err(error)
                     if error.is(ErrorKind::NotFound) || error.is(ErrorKind::DirectoryNotEmpty) => {}
-                Err(error) => first_error = first_error.or(Some(error)),
+                Err(error) => stale.errors.push(error),
             }
         }
-        first_error.map_or(Ok(stale), Err)
+        Ok(stale)
     }
 
     /// Applies `action` to a staging directory if its process has ended; returns whether it

@@ -286,6 +286,23 @@ fn prune_that_cannot_write_names_says_what_it_has_removed() {
 }
 
 #[test]
+fn prune_that_cannot_remove_an_object_removes_the_others() {
+    let scene = Scene::new();
+    let prune = scene.cache.command(["prune", "--older-than=0s", "--yes"]);
+    let trace = scene.cache.beside("trace").display().to_string();
+    let refused = "inject=unlinkat:error=EPERM:when=1";
+    let output = wrap(&["strace", "-qqfo", &trace, "-e", refused], &prune).output();
+    let output = RunOutput::from(output.expect("strace; `make setup` installs it"));
+    let object = scene.cache.object(&scene.digests[0]);
+    let error = format!("error: cannot remove {}: Operation not", object.display());
+    output.assert_status(1).assert_says(&error);
+    assert!(output.stdout.contains("\n2 removed, "), "{output:#?}");
+    assert_eq!(scene.cache.objects(), [scene.digests[0].as_str()]);
+    let names = fs::read_to_string(scene.names()).expect("names");
+    assert!(names.starts_with(&scene.digests[0]) && names.lines().count() == 1);
+}
+
+#[test]
 fn prune_during_fetches_leaves_only_intact_objects() {
     let scene = Scene::new();
     let of = |digest: &String| format!("{}/app@{digest}", scene.registry.address());

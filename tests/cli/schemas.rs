@@ -195,6 +195,10 @@ impl Outputs {
         .expect("a mode");
         self.run(&cache, 15, &["verify", &loopback::digest(b"corrupt")]);
         self.run(&cache, 0, &["list"]);
+        let quarantine = cache.path().join(".skopeo-index/quarantine");
+        fs::write(&quarantine, "").expect("a file");
+        self.run(&cache, 15, &["verify", "--quarantine"]);
+        fs::remove_file(&quarantine).expect("removed");
         self.run(&cache, 15, &["verify", "--quarantine"]);
         self.run(&cache, 13, &["verify", &loopback::digest(b"missing")]);
         self.add_unreadable(&cache, &digests[0]);
@@ -207,11 +211,11 @@ impl Outputs {
         for (path, mode) in [
             (cache.beside(""), 0o755),
             (cache.object(digest), 0),
-            (cache.path().join(".skopeo-index"), 0o755),
+            (cache.path().join(".skopeo-index"), 0),
         ] {
             fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
         }
-        for (status, schema) in [(1, "verify"), (0, "list")] {
+        for (status, schema) in [(11, "verify"), (0, "list")] {
             let mut command = std::process::Command::new(&binary);
             command.args([schema, "--format=json", "--cache"]);
             command.arg(cache.path());

@@ -1,11 +1,12 @@
 //! `verify` and `inspect`.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 
 use test_support::loopback::{Registry, samples};
-use test_support::program::harness::{Cache, RunOutput};
+use test_support::program::harness::{Cache, RunOutput, wrap};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -76,7 +77,23 @@ fn verify_missing_cache_is_not_found() {
         .assert_says("no cache at ");
 }
 
-/// Runs as an unprivileged user if the tests run as root, which can read everything.
+/// Verifies a cache as a user who can't read some paths: an unprivileged one if the tests run
+/// as root.
+fn verify_as_reader(cache: &Cache, unreadable: &[PathBuf]) -> RunOutput {
+    let binary = cache.beside("skopeo-index");
+    fs::copy(env!("CARGO_BIN_EXE_skopeo-index"), &binary).expect("a copy");
+    fs::set_permissions(cache.beside(""), Permissions::from_mode(0o755)).expect("a mode");
+    for path in unreadable {
+        fs::set_permissions(path, Permissions::from_mode(0)).expect("a mode");
+    }
+    let mut command = std::process::Command::new(binary);
+    command.arg("verify").arg("--cache").arg(cache.path());
+    if rustix::process::getuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    RunOutput::from(command.output().expect("the binary"))
+}
+
 #[test]
 fn verify_continues_after_unreadable_object() {
     let (registry, cache) = (Registry::start(), Cache::new());
@@ -87,17 +104,7 @@ fn verify_continues_after_unreadable_object() {
     cache
         .fetch(&references.each_ref().map(String::as_str))
         .assert_status(0);
-    let binary = cache.beside("skopeo-index");
-    fs::copy(env!("CARGO_BIN_EXE_skopeo-index"), &binary).expect("a copy");
-    for (path, mode) in [(cache.beside(""), 0o755), (cache.object(&digests[0]), 0)] {
-        fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
-    }
-    let mut command = std::process::Command::new(binary);
-    command.arg("verify").arg("--cache").arg(cache.path());
-    if rustix::process::getuid().is_root() {
-        command.uid(65534).gid(65534);
-    }
-    let output = RunOutput::from(command.output().expect("the binary"));
+    let output = verify_as_reader(&cache, &[cache.object(&digests[0])]);
     output.assert_status(1);
     let lines: Vec<_> = output.stdout.lines().collect();
     assert!(
@@ -105,6 +112,67 @@ fn verify_continues_after_unreadable_object() {
         "{output:?}"
     );
     assert_eq!(lines[1], format!("intact\t{}", digests[1]));
+}
+
+#[test]
+fn verify_reports_every_object_where_one_cannot_be_quarantined() {
+    let cache = Cache::new();
+    fs::create_dir(cache.path()).expect("a directory");
+    let mut digests = [&b"a"[..], b"b", b"c"].map(test_support::loopback::digest);
+    digests.sort();
+    for digest in &digests {
+        fs::write(cache.object(digest), "x").expect("an object");
+    }
+    let verify = cache.command(["verify", "--quarantine"]);
+    let trace = cache.beside("trace").display().to_string();
+    let refused = "inject=renameat2:error=EPERM:when=1";
+    let output = wrap(&["strace", "-qqfo", &trace, "-e", refused], &verify).output();
+    let output = RunOutput::from(output.expect("strace; `make setup` installs it"));
+    output.assert_status(15);
+    let lines: Vec<_> = output.stdout.lines().collect();
+    let not_moved = format!("CORRUPT\t{}\tnot moved: cannot rename to ", digests[0]);
+    assert!(
+        lines[0].starts_with(&not_moved) && lines[0].contains(": Operation not permitted"),
+        "{output:#?}"
+    );
+    for (line, digest) in lines[1..3].iter().zip(&digests[1..]) {
+        let moved = format!("moved to .skopeo-index/quarantine/{digest}.1");
+        assert_eq!(*line, format!("CORRUPT\t{digest}\t{moved}"));
+    }
+    assert!(lines[3].starts_with("0 intact, 3 corrupt, "), "{output:#?}");
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn verify_names_staging_that_it_removed_beside_one_that_it_could_not() {
+    let cache = Cache::new();
+    let private = cache.path().join(".skopeo-index");
+    fs::create_dir_all(private.join("staging-000001")).expect("a directory");
+    symlink("/", private.join("staging-000002")).expect("a link");
+    for dir in ["", "staging-000001"] {
+        fs::set_permissions(private.join(dir), Permissions::from_mode(0o700)).expect("a mode");
+    }
+    let output = cache.run(["verify", "--quarantine"]);
+    output
+        .assert_status(1)
+        .assert_says("staging-000002: not a directory");
+    let removed = "removed\t.skopeo-index/staging-000001\n";
+    assert!(output.stdout.contains(removed), "{output:#?}");
+    let summary = "; 0 in quarantine, 1 removed staging directory\n";
+    assert!(output.stdout.ends_with(summary), "{output:#?}");
+}
+
+#[test]
+fn verify_another_users_cache_succeeds_without_its_private_directory() {
+    let (registry, cache) = (Registry::start(), Cache::new());
+    let digest = registry.put(samples::empty());
+    let reference = format!("{}/app@{digest}", registry.address());
+    cache.fetch(&[&reference]).assert_status(0);
+    let output = verify_as_reader(&cache, &[cache.path().join(".skopeo-index")]);
+    output.assert_status(0);
+    let summary = "; quarantine unreadable, staging directories unreadable\n";
+    assert!(output.stdout.ends_with(summary), "{output:#?}");
+    assert_eq!(output.stderr, "");
 }
 
 #[test]

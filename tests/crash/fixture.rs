@@ -301,7 +301,7 @@ impl Fixture {
         let store = Store::at(self.cache());
         let entry = store.read(self.digest()).expect("a readable cache");
         assert_eq!(entry, self.expected_entry(), "{context}");
-        let stale = store.stale_staging().expect("a readable cache");
+        let stale = store.stale_staging().expect("a readable cache").names;
         assert_eq!(stale, [""; 0], "{context}");
         let mut findings = self.findings();
         // The killed run may be unfinished.

@@ -40,10 +40,14 @@ fn quarantine_that_is_a_link_is_refused_and_nothing_moves_behind_it() {
     scene.make_private("");
     symlink(&victim, scene.private("quarantine")).expect("a link");
     fs::write(scene.object(), "corrupt").expect("a file");
-    let mut verify = scene.cache.command(["verify", "--quarantine"]);
-    for command in [&mut scene.fetch(), &mut verify] {
-        finish(command)
-            .assert_status(1)
+    let [verify, and_quarantine] = [&["verify"][..], &["verify", "--quarantine"]];
+    for (status, mut command) in [
+        (1, scene.fetch()),
+        (15, scene.cache.command(verify)),
+        (15, scene.cache.command(and_quarantine)),
+    ] {
+        finish(&mut command)
+            .assert_status(status)
             .assert_says("quarantine: not a directory");
     }
     assert_eq!(fs::read(scene.object()).expect("the object"), b"corrupt");

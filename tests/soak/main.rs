@@ -285,7 +285,7 @@ fn service_and_killed_runs_keep_cache_and_log_intact_without_leaks() {
     soak.host.service.wait().expect("its end");
     assert_eq!(soak.processes(), [0; 0], "processes");
     store.sweep().expect("a readable cache");
-    let stale = store.stale_staging().expect("a readable cache");
+    let stale = store.stale_staging().expect("a readable cache").names;
     assert_eq!(stale, [""; 0]);
     let private_dir = fs::read_dir(soak.cache().join(".skopeo-index")).expect("a directory");
     let names: Vec<_> = private_dir
