@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use skopeo_index_core::audit::{CommandRecord, VerifierRecord};
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::escape::json_text;
+use skopeo_index_core::layout::VERIFIER_COPY;
 use skopeo_index_core::machine::{EffectError, ManifestBytes, Outcome};
 use skopeo_index_core::request::Request;
 use skopeo_index_core::skopeo::{CommandOutput, Exit, SkopeoOptions};
@@ -26,9 +27,6 @@ use crate::command::{
 };
 use crate::os::{CancelToken, PathContext};
 use crate::skopeo::redactor;
-
-/// Name of a verifier's copy.
-const COPY: &str = "index.json";
 
 /// Runs the verifiers of a run. Tests replace it.
 pub trait VerifierRunner: Sync {
@@ -163,7 +161,7 @@ impl VerifierRunner for VerifierPrograms {
         let (command, program) = found.ok_or_else(|| EffectError::Verifier {
             message: format!("the run has no verifier {verifier}"),
         })?;
-        let copy = dir.join(COPY);
+        let copy = dir.join(VERIFIER_COPY);
         let stdin = write_copy(&copy, content.as_slice()).context("write", &copy)?;
         let argv = command.arguments(request, copy.as_os_str());
         let recorded = command.arguments(request, json_text(&copy).as_ref());

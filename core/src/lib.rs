@@ -23,6 +23,7 @@
 //! | [`registry`] | the registry protocol and the configuration that registries have on a host |
 //! | [`verifier`] | command lines of programs that approve verified bytes |
 //! | [`osbuild`] | the messages of osbuild's host-service protocol |
+//! | [`layout`] | the names of files and directories below a cache |
 //! | [`audit`] | the audit log: records, Merkle tree, verification, statements |
 //! | [`digest`], [`escape`], [`redact`] | SHA-256 digests; escaping of untrusted text; removal of secrets |
 //!
@@ -36,6 +37,7 @@ pub mod digest;
 pub mod escape;
 pub mod index;
 mod keys;
+pub mod layout;
 pub mod machine;
 mod object;
 pub mod osbuild;

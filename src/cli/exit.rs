@@ -39,19 +39,22 @@ pub(super) enum ExitStatus {
 }
 
 /// Exit statuses in `--help`.
-pub(super) const HELP: &str = "\
+const TABLE: &str = "\
 Exit status:
   0 success               10 digest mismatch      14 transient failures, retries exhausted
   1 other failure         11 not an index         15 cache object corrupt
   2 usage                 12 authentication       16 audit log broken, 17 truncated
                           13 not found            18 refused by a verifier
-                                                  124 deadline, 130 interrupted
-If several items fail, the first one in the request sets the status; 124 or 130 take
-precedence.";
+                                                  124 deadline, 130 interrupted";
 
-/// The same in man pages.
+/// What the statuses of several items make.
 pub(super) const SEVERAL_FAILURES: &str = "If several items fail, the first one in the \
 request sets the status; 124 or 130 take precedence.";
+
+/// What `--help` says about exit statuses.
+pub(super) fn help() -> String {
+    format!("{TABLE}\n{SEVERAL_FAILURES}")
+}
 
 impl ExitStatus {
     /// Combines the statuses of two items: the first failure counts, unless the run was

@@ -53,7 +53,7 @@ const PROGRAM: &str = "skopeo-index";
 
 /// Fetches container image indexes by digest, and verifies what lands in the cache
 #[derive(Parser)]
-#[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::HELP)]
+#[command(name = "skopeo-index", version, max_term_width = 100, after_help = exit::help())]
 #[command(disable_version_flag = true)]
 struct Cli {
     /// Print version; --version also prints commit, engines and skopeo

@@ -1,17 +1,6 @@
 //! The content-addressed cache: verified objects, named by their digests.
 //!
-//! ```text
-//! DIR/                                  a cache, or STORE/sources/org.osbuild.files
-//! ├── sha256:<64 hex>                   an object, of this source or another
-//! └── .skopeo-index/                    private
-//!     ├── lock                          held while objects are quarantined or pruned, and names written
-//!     ├── names                         what indexes were fetched by, and when they were used
-//!     ├── quarantine/sha256:<64 hex>.N  corrupt objects
-//!     └── staging-XXXXXX/               of one process
-//!         ├── lock                      held while that process lives
-//!         ├── N.object                  of one fetch, where a file needs a name to get its digest's
-//!         └── N.attempt-N/              where `skopeo copy` writes to
-//! ```
+//! [`skopeo_index_core::layout`] has the names below its directory.
 
 mod disk;
 mod names;
@@ -28,6 +17,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use skopeo_index_core::digest::Digest;
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::layout::{
+    PRIVATE_DIR, QUARANTINE_DIR, file_name, quarantined, staged_object,
+};
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Placement, Staging};
 
 pub use disk::{
@@ -36,16 +28,10 @@ pub use disk::{
 };
 pub use names::{NameRecord, NameRecords};
 pub use real_disk::RealDisk;
+use staging::StagingDir;
 pub use staging::StaleStaging;
-use staging::{StagingDir, object_name};
 
 use crate::os::{CancelToken, GroupCommit, PathError, parent_dir};
-
-/// Our private directory in a cache.
-const PRIVATE_DIR: &str = ".skopeo-index";
-
-/// Directory of corrupt objects, in [`PRIVATE_DIR`].
-const QUARANTINE: &str = "quarantine";
 
 /// Tries to give an object its name, while other processes publish, quarantine or remove
 /// it.
@@ -199,7 +185,7 @@ impl Store {
         let (root, name) = (self.make_root()?, digest.to_string());
         let file = self.in_staging(|dir| {
             self.disk
-                .stage(dir, &object_name(staging), content.as_slice())
+                .stage(dir, file_name(&staged_object(staging)), content.as_slice())
         })?;
         let mut placement = Placement::New;
         for _ in 0..PUBLISH_TRIES {
@@ -237,17 +223,20 @@ impl Store {
         if entry == CacheEntry::Absent || entry.digest() == Some(digest) {
             return Ok(QuarantineOutcome::Kept(entry));
         }
-        let quarantine = self.disk.make_private_dir(private, QUARANTINE)?;
+        let quarantine = self.disk.make_private_dir(private, QUARANTINE_DIR)?;
         for n in 1_u32.. {
-            let name = format!("{digest}.{n}");
-            let (from, to) = ((root, &*digest.to_string()), (&quarantine, &*name));
+            let name = quarantined(digest, n);
+            let (from, to) = (
+                (root, &*digest.to_string()),
+                (&quarantine, file_name(&name)),
+            );
             if self.disk.rename(from, to)? == RenameOutcome::Renamed {
                 // Sync the destination first: after a crash the object is in at least one
                 // of the two directories.
                 self.disk.sync_dir(&quarantine)?;
                 self.disk.sync_dir(private)?;
                 self.sync_root()?;
-                return Ok(QuarantineOutcome::Quarantined(quarantined_name(&name)));
+                return Ok(QuarantineOutcome::Quarantined(name));
             }
         }
         Err(PathError::contended("quarantine", &self.object(digest)).into())
@@ -270,11 +259,14 @@ impl Store {
         let Some(private) = self.open_private()? else {
             return Ok(Vec::new());
         };
-        let names = match self.disk.open_private_dir(private, QUARANTINE) {
+        let names = match self.disk.open_private_dir(private, QUARANTINE_DIR) {
             Err(error) if error.is(ErrorKind::NotFound) => Vec::new(),
             quarantine => self.disk.list(&quarantine?)?,
         };
-        let name = |name: &OsString| quarantined_name(&name.to_string_lossy());
+        let name = |name: &OsString| {
+            let name = name.to_string_lossy();
+            format!("{PRIVATE_DIR}/{QUARANTINE_DIR}/{name}")
+        };
         let mut names: Vec<String> = names.iter().map(name).collect();
         names.sort_unstable();
         Ok(names)
@@ -315,8 +307,4 @@ fn open_once(
         Err(error) if error.is(ErrorKind::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn quarantined_name(name: &str) -> String {
-    format!("{PRIVATE_DIR}/{QUARANTINE}/{name}")
 }

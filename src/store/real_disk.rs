@@ -13,6 +13,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use skopeo_index_core::digest::hex;
+use skopeo_index_core::layout::STAGING_RANDOM;
 use skopeo_index_core::machine::CacheEntry;
 
 use super::disk::{
@@ -91,7 +92,8 @@ impl Disk for RealDisk {
     }
 
     fn make_unique_dir(&self, parent: &Dir, prefix: &str) -> Result<(String, Dir), PathError> {
-        let random = os::random_bytes::<3>().context("name a directory in", parent.path())?;
+        let random =
+            os::random_bytes::<STAGING_RANDOM>().context("name a directory in", parent.path())?;
         let name = format!("{prefix}{}", hex(&random));
         let created = create_private_dir(parent, &name);
         created.context("create directory", &parent.path().join(&name))?;

@@ -5,17 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use skopeo_index_core::index::MAX_MANIFEST_SIZE;
+use skopeo_index_core::layout::{
+    self, COPIED_MANIFEST, PRIVATE_DIR, STAGING_PREFIX, file_name, staged_object, verifier_dir,
+};
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
 
 use crate::os::{PathError, best_effort};
 
-use super::{Dir, DiskError, LockGuard, LockWait, PRIVATE_DIR, Store};
-
-/// Name prefix of staging directories.
-const PREFIX: &str = "staging-";
-
-/// The file of a `dir:` that holds the manifest.
-const MANIFEST: &str = "manifest.json";
+use super::{Dir, DiskError, LockGuard, LockWait, Store};
 
 /// Retries when creating the staging directory: between mkdir and flock another process
 /// may remove it as stale.
@@ -71,21 +68,19 @@ impl Store {
         };
         let n = staging_dir.next;
         staging_dir.next += 1;
-        let name = format!("{PRIVATE_DIR}/{}/{n}", staging_dir.name);
-        Ok(Staging::new(name))
+        Ok(layout::staging(&staging_dir.name, n))
     }
 
     /// The directory that `skopeo copy` writes to in an attempt.
     #[must_use]
     pub fn attempt_dir(&self, staging: &Staging, attempt: u32) -> PathBuf {
-        let name = format!("{}.attempt-{attempt}", staging.as_str());
-        self.root().join(name)
+        self.root().join(layout::attempt_dir(staging, attempt))
     }
 
     /// The file of an attempt's copy.
     #[must_use]
     pub fn copied_manifest(&self, staging: &Staging, attempt: u32) -> PathBuf {
-        self.attempt_dir(staging, attempt).join(MANIFEST)
+        self.attempt_dir(staging, attempt).join(COPIED_MANIFEST)
     }
 
     /// Creates the directory of an attempt, in place of that of the attempt before: all
@@ -111,27 +106,28 @@ impl Store {
             self.disk
                 .open_private_dir(dir, &attempt_name(staging, attempt))
         })?;
-        let read = self.disk.read(&copy, MANIFEST, MAX_MANIFEST_SIZE)?;
+        let read = self.disk.read(&copy, COPIED_MANIFEST, MAX_MANIFEST_SIZE)?;
         Ok(read.entry)
     }
 
     /// Runs `action` with the absolute path of a private directory, which is removed then.
     pub fn in_verifier_dir<T>(&self, action: impl FnOnce(&Path) -> T) -> Result<T, DiskError> {
         let staging = self.new_staging()?;
-        let name = format!("{}.verifier", number(&staging));
-        self.in_staging(|dir| self.disk.make_private_dir(dir, &name))?;
+        let path = verifier_dir(&staging);
+        let name = file_name(&path);
+        self.in_staging(|dir| self.disk.make_private_dir(dir, name))?;
         let root = std::path::absolute(self.root());
         let root = root.as_deref().unwrap_or_else(|_| self.root());
-        let result = action(&root.join(format!("{}.verifier", staging.as_str())));
+        let result = action(&root.join(&path));
         // What can't be removed goes with the staging directory.
-        best_effort(self.in_staging(|dir| self.disk.remove(dir, &name)));
+        best_effort(self.in_staging(|dir| self.disk.remove(dir, name)));
         Ok(result)
     }
 
     /// Removes what a fetch has staged in its attempts.
     pub fn remove_staging(&self, staging: &Staging, attempts: u32) -> Result<(), PathError> {
         self.in_staging(|dir| {
-            self.disk.remove(dir, &object_name(staging))?;
+            self.disk.remove(dir, file_name(&staged_object(staging)))?;
             (1..=attempts)
                 .try_for_each(|attempt| self.disk.remove(dir, &attempt_name(staging, attempt)))
         })
@@ -171,7 +167,10 @@ impl Store {
             return Ok(stale);
         };
         for name in self.disk.list(private)? {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+            let Some(name) = name
+                .to_str()
+                .filter(|name| name.starts_with(STAGING_PREFIX))
+            else {
                 continue;
             };
             match self.if_stale(private, name, &action) {
@@ -205,7 +204,7 @@ impl Store {
     fn create_staging_dir(&self) -> Result<StagingDir, DiskError> {
         let private = self.make_private()?;
         for _ in 0..CREATE_TRIES {
-            let made = self.disk.make_unique_dir(private, PREFIX);
+            let made = self.disk.make_unique_dir(private, STAGING_PREFIX);
             let locked = made.map_err(DiskError::from).and_then(|(name, dir)| {
                 let lock = self.disk.lock(&dir, "lock", LockWait::Try)?;
                 Ok((name, dir, lock))
@@ -230,17 +229,7 @@ impl Store {
     }
 }
 
-/// The number of a fetch in its staging directory.
-fn number(staging: &Staging) -> &str {
-    let name = staging.as_str();
-    name.rsplit('/').next().unwrap_or(name)
-}
-
-/// Name of a staged object, where the file system has no nameless files.
-pub(super) fn object_name(staging: &Staging) -> String {
-    format!("{}.object", number(staging))
-}
-
+/// The directory of an attempt, in the staging directory.
 fn attempt_name(staging: &Staging, attempt: u32) -> String {
-    format!("{}.attempt-{attempt}", number(staging))
+    file_name(&layout::attempt_dir(staging, attempt)).to_owned()
 }

@@ -84,7 +84,7 @@ fn verify_as_reader(cache: &Cache, unreadable: &[PathBuf]) -> RunOutput {
     fs::copy(env!("CARGO_BIN_EXE_skopeo-index"), &binary).expect("a copy");
     fs::set_permissions(cache.beside(""), Permissions::from_mode(0o755)).expect("a mode");
     for path in unreadable {
-        fs::set_permissions(path, Permissions::from_mode(0)).expect("a mode");
+        fs::set_permissions(path, Permissions::from_mode(0o000)).expect("a mode");
     }
     let mut command = std::process::Command::new(binary);
     command.arg("verify").arg("--cache").arg(cache.path());

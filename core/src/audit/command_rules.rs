@@ -12,6 +12,7 @@ use super::contradiction::Contradiction;
 use super::failure_rules::can_fail_in_cache;
 use super::program::CommandRecord;
 use super::record::{RunInfo, SourceInfo, TransitionRecord};
+use crate::layout::{COPIED_MANIFEST, attempt_dir};
 use crate::machine::{ContentInfo, Effect, EffectError, FailureKind, Method, Outcome, Staging};
 use crate::request::Location;
 use crate::skopeo::{Exit, ParsedArgv, method_commands};
@@ -118,10 +119,9 @@ impl Evidence<'_> {
         command: &CommandRecord,
     ) -> Result<(), Contradiction> {
         let parsed = ParsedArgv::parse(&command.argv).ok_or(Contradiction::UnknownCommand)?;
-        let (staging, attempt) = (expected.staging.as_str(), expected.attempt);
-        let name = format!("{staging}.attempt-{attempt}");
+        let name = attempt_dir(expected.staging, expected.attempt);
         let dir = self.path_in_cache(&parsed, Path::new(&name));
-        let file = self.path_in_cache(&parsed, &Path::new(&name).join("manifest.json"));
+        let file = self.path_in_cache(&parsed, &Path::new(&name).join(COPIED_MANIFEST));
         let commands = method_commands(
             self.run.policy.method,
             &self.transition.request,
