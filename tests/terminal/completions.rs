@@ -6,7 +6,7 @@ use test_support::program::binary;
 use test_support::program::harness::Cache;
 
 /// What is typed before a completion, and one of the words that complete it.
-const CASES: [(&[&str], &str); 12] = [
+const CASES: [(&[&str], &str); 17] = [
     (&["fe"], "fetch"),
     (&["fetch", "--pro"], "--progress"),
     (&["fetch", "--progress", ""], "plain"),
@@ -19,6 +19,11 @@ const CASES: [(&[&str], &str); 12] = [
     (&["fetch", "--transport", "c"], "containers-storage"),
     (&["man", "aud"], "audit"),
     (&["man", "audit", "exp"], "export"),
+    (&["completions", ""], "elvish"),
+    (&["schema", "fetch-"], "fetch-dry-run"),
+    (&["help", ""], "resolve"),
+    (&["help", "ma"], "man"),
+    (&["help", "audit", "exp"], "export"),
 ];
 
 /// Completes as bash does: the registered function, with the words in `COMP_WORDS`.
@@ -115,6 +120,33 @@ fn fish_completes_commands_nested_commands_options_and_values() {
     }
 }
 
+#[test]
+fn fish_completes_no_file_where_arguments_have_values() {
+    let script = Cache::new().run(["completions", "fish"]).stdout;
+    for words in ["completions; and not", "schema; and not", "help; and not"] {
+        let lines = || script.lines().filter(|line| line.contains(words));
+        let values = lines().filter(|line| line.contains(" -a ")).count();
+        let without_files = lines().filter(|line| line.contains(" -f -a ")).count();
+        assert!(values > 3 && values == without_files, "{words}");
+    }
+    if !is_installed("fish") {
+        return;
+    }
+    let found = complete("fish", FISH, "skopeo-index", &["completions", ""]);
+    let shells = ["bash", "elvish", "fish", "powershell", "zsh"];
+    assert_eq!(found, shells);
+    let files = complete("fish", FISH, "skopeo-index", &["help", "Cargo"]);
+    assert_eq!(files, [""; 0]);
+}
+
+#[test]
+fn zsh_script_has_no_colon_in_the_name_of_a_value() {
+    let script = Cache::new().run(["completions", "zsh"]).stdout;
+    let creds = script.lines().find(|line| line.contains("'--creds="));
+    let creds = creds.expect("the option");
+    assert!(creds.contains(r"]:USER[\:PASSWORD]:_default"), "{creds}");
+}
+
 /// Types into an interactive zsh, on a terminal of its own.
 const ZSH: &str = r#"
 zmodload zsh/zpty
@@ -135,7 +167,8 @@ fn zsh_completes_commands_nested_commands_options_and_values() {
     }
     let cache = Cache::new();
     let script = script(&cache, "zsh");
-    for (words, expected) in CASES {
+    let value = (&["fetch", "--creds", ""][..], "--creds");
+    for (words, expected) in CASES.into_iter().chain([value]) {
         let mut command = Command::new("zsh");
         command
             .args(["-fc", ZSH, "zsh"])
@@ -145,5 +178,6 @@ fn zsh_completes_commands_nested_commands_options_and_values() {
         let output = command.output().expect("zsh");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains(expected), "{words:?}: {text:?} {output:?}");
+        assert!(!text.contains("not found"), "{words:?}: {text:?}");
     }
 }
