@@ -125,6 +125,7 @@ fn parse<P: Parser>(args: &[OsString]) -> Result<P, CliError> {
         let is_long = args.iter().any(|argument| argument == "--version");
         let printed = match error.kind() {
             ErrorKind::DisplayVersion if is_long => print_version(error.to_string().trim_end()),
+            ErrorKind::DisplayVersion => output::line(error.to_string().trim_end()),
             // Help names every variable.
             _ => {
                 let help = parse(&|_| false).err().unwrap_or(error);

@@ -10,8 +10,12 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
 use rustix::process::Signal;
+use rustix::stdio::dup2_stdout;
+
+use super::best_effort;
 
 /// Has the kernel kill a child when the thread that started it ends.
 pub(crate) fn kill_with_parent(child: &mut Command) {
@@ -28,6 +32,27 @@ pub(crate) fn kill_with_parent(child: &mut Command) {
     // closure makes two system calls (prctl, getppid) and allocates nothing.
     unsafe {
         child.pre_exec(set_death_signal);
+    }
+}
+
+/// Runs before std has started, as constructors of C do.
+// SAFETY: the section holds pointers to functions that libc calls with arguments that this one
+// ignores.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_STD: extern "C" fn() = replace_closed_stdout;
+
+/// Puts a descriptor that can't be written to in place of a closed stdout. std would open
+/// /dev/null for writing, and results would be lost without an error.
+extern "C" fn replace_closed_stdout() {
+    // SAFETY: the borrowed number is used only to ask the kernel whether it is open.
+    let stdout = unsafe { BorrowedFd::borrow_raw(1) };
+    if rustix::io::fcntl_getfd(stdout) == Err(Errno::BADF)
+        && let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDONLY, Mode::empty())
+    {
+        best_effort(dup2_stdout(&null));
+        // It is stdout itself, or stdin, which was closed as well.
+        std::mem::forget(null);
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 use skopeo_index::os::best_effort;
 use test_support::loopback::{digest, samples};
-use test_support::program::harness::Cache;
+use test_support::program::harness::{Cache, wrap};
 
 /// A run that waited for its reader would never end: the limit is for busy machines.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -132,6 +132,36 @@ fn messages_to_a_stalled_stderr_are_given_up() {
     let took = started.elapsed();
     assert!(took < LIMIT, "{took:?}");
     drop(reader);
+}
+
+#[test]
+fn stdout_closed_before_the_start_is_a_failure_and_dev_null_is_none() {
+    let (cache, references) = cache();
+    let fetch = fetch(&cache, &["--quiet"], &references);
+    let verify = cache.command(["verify"]);
+    let commands = [
+        fetch,
+        verify,
+        cache.command(["--version"]),
+        cache.command(["-V"]),
+    ];
+    for command in &commands {
+        // Python's subprocess.DEVNULL can be read as well, as what std opens.
+        for null in [">/dev/null", "1<>/dev/null"] {
+            let script = format!("exec \"$@\" {null}");
+            let status = wrap(&["sh", "-c", &script, "sh"], command).status();
+            assert!(status.expect("the binary").success(), "{command:?} {null}");
+        }
+        for closed in [">&-", "<&- >&-"] {
+            let script = format!("exec \"$@\" {closed}");
+            let output = wrap(&["sh", "-c", &script, "sh"], command).output();
+            let output = output.expect("the binary");
+            assert_eq!(output.status.code(), Some(1), "{command:?} {closed}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let expected = "error: cannot write to stdout: Bad file descriptor";
+            assert!(stderr.contains(expected), "{stderr}");
+        }
+    }
 }
 
 #[test]
