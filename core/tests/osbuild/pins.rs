@@ -132,6 +132,13 @@ fn ambiguous_replacement_is_refused() {
 }
 
 #[test]
+fn array_in_place_of_a_source_is_an_error() {
+    let manifest = filled(r#"{"sources": {"org.osbuild.skopeo-index": [{"OLD": {}}]}}"#);
+    let error = Pins::parse(manifest.as_bytes()).expect_err("an error");
+    assert!(error.to_string().contains("expected an object"), "{error}");
+}
+
+#[test]
 fn digest_with_escapes_is_an_error() {
     let old = digest("OLD").to_string();
     let escaped = old.replace("sha", "sh\\u0061");
