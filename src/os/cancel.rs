@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -55,28 +56,34 @@ impl CancelToken {
     /// # Errors
     /// Where the handlers can't be installed.
     pub fn on_signals(&self) -> io::Result<()> {
-        let is_armed = Arc::default();
+        let is_armed = Arc::new(AtomicBool::new(false));
+        // A thread of its own: no other has to run for the second signal to work. Without
+        // threads, any second signal ends the process.
+        let arms_later = self.arm_after_first_signal(Arc::clone(&is_armed));
+        let is_armed = arms_later.map_or_else(|_| Arc::clone(&self.interrupted), |_| is_armed);
         for signal in [SIGINT, SIGTERM] {
+            // The handler that reads the flag comes before the one that sets it.
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_armed))?;
             signal_hook::flag::register(signal, Arc::clone(&self.interrupted))?;
             signal_hook::low_level::pipe::register(signal, self.writer.try_clone()?)?;
         }
+        Ok(())
+    }
+
+    /// Sets the flag once a signal after the first one is not its duplicate.
+    fn arm_after_first_signal(&self, is_armed: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> {
         let (reader, interrupted) = (Arc::clone(&self.reader), Arc::clone(&self.interrupted));
         let arm = move || {
             let mut cancelled = [PollFd::new(&reader, PollFlags::IN)];
             best_effort(retry_on_intr(|| poll(&mut cancelled, None)));
             // Where it was cancelled in another way, the run is about to end.
             while !interrupted.load(Ordering::Acquire) {
-                std::thread::sleep(DUPLICATE_WINDOW);
+                thread::sleep(DUPLICATE_WINDOW);
             }
-            std::thread::sleep(DUPLICATE_WINDOW);
+            thread::sleep(DUPLICATE_WINDOW);
             is_armed.store(true, Ordering::Release);
         };
-        // A thread of its own: no other has to run for the second signal to work.
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(arm)?;
-        Ok(())
+        thread::Builder::new().name("signals".to_owned()).spawn(arm)
     }
 
     /// Cancels. The first reason counts.
