@@ -10,7 +10,9 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
-use skopeo_index_core::audit::{KeepObjects, LineReader, LogLine, ParsedLine, Severity, Verifier};
+use skopeo_index_core::audit::{
+    KeepObjects, LineReader, LogLine, LogVerifier, ParsedLine, Severity,
+};
 
 /// A log of three runs.
 const GOLDEN: &[u8] = include_bytes!("../tests/audit/golden/log");
@@ -21,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => Box::new(GOLDEN),
     };
     // Pass a checkpoint that was stored elsewhere to find truncated or replaced logs.
-    let mut verifier = Verifier::new(None, KeepObjects::Yes);
+    let mut verifier = LogVerifier::new(None, KeepObjects::Yes);
     let (mut findings, mut torn) = (Vec::new(), 0);
     // The reader's memory is bounded, however long a line is.
     let mut lines = LineReader::new(log);

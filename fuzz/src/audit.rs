@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
 use skopeo_index_core::audit::{
-    Checkpoint, Finding, KeepObjects, ParsedLine, Record, Severity, Verifier, leaf_hash,
+    Checkpoint, Finding, KeepObjects, LogVerifier, ParsedLine, Record, Severity, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 
@@ -18,7 +18,7 @@ static CHECKPOINT: LazyLock<Checkpoint> = LazyLock::new(|| {
 });
 
 fn verify(log: &[u8], checkpoint: Option<Checkpoint>) -> (Option<Checkpoint>, Vec<Finding>) {
-    let mut verifier = Verifier::new(checkpoint, KeepObjects::Yes);
+    let mut verifier = LogVerifier::new(checkpoint, KeepObjects::Yes);
     let end = log
         .iter()
         .rposition(|byte| *byte == b'\n')

@@ -10,8 +10,8 @@ use std::thread::ScopedJoinHandle;
 
 use skopeo_index_core::audit::{
     Checkpoint, Entry, FetchEngine, FetchOrigin, Finding, FindingKind, KeepObjects, LineReader,
-    LogLine, LogSummary, LongLine, ParsedLine, Record, RunId, RunInfo, Severity, SkopeoIdentity,
-    SourceInfo, TransitionRecord, Verifier, VerifierRecord,
+    LogLine, LogSummary, LogVerifier, LongLine, ParsedLine, Record, RunId, RunInfo, Severity,
+    SkopeoIdentity, SourceInfo, TransitionRecord, VerifierRecord,
 };
 use skopeo_index_core::escape::{EscapedPath, printable};
 use skopeo_index_core::machine::{Event, State};
@@ -133,7 +133,7 @@ pub fn verify_logs<E: From<ReadError>>(
     keep: KeepObjects,
     mut take: impl FnMut(&Path, Option<&ParsedLine>, Vec<Finding>) -> Result<(), E>,
 ) -> Result<LogSummary, E> {
-    let mut verifier = Verifier::new(checkpoint, keep);
+    let mut verifier = LogVerifier::new(checkpoint, keep);
     let (mut previous, mut torn) = (Path::new(""), 0);
     for (n, log) in logs.iter().map(AsRef::as_ref).enumerate() {
         if n > 0 {
@@ -207,7 +207,7 @@ impl LogFile {
     /// next record names them.
     pub(super) fn check_unbroken(&self) -> Result<(), ReadError> {
         let is_broken = |finding: &Finding| finding.kind.severity() == Severity::Broken;
-        let mut verifier = Verifier::new(None, KeepObjects::No);
+        let mut verifier = LogVerifier::new(None, KeepObjects::No);
         parse_lines(&self.path, self.lines(0, u64::MAX), |line| {
             refuse(&self.path, verifier.check_line(line), is_broken)
         })?;

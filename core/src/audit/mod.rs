@@ -5,7 +5,7 @@
 //!                         │                └─ SHA-256 of the bytes before ,"trailer":
 //!                         └─ leaf hash of the previous line
 //!
-//!  line ─▶ ParsedLine ─▶ Verifier ─▶ Finding: trailer, canonical form, sequence, prev, replay
+//!  line ─▶ ParsedLine ─▶ LogVerifier ─▶ Finding: trailer, canonical form, sequence, prev, replay
 //!  leaf hashes ─▶ CompactRange ─▶ Checkpoint: log id, size, RFC 6962 root ─▶ Note: signed
 //!              ├▶ PathBuilder ─▶ Proof: a record's inclusion, an extension's consistency
 //!              └▶ TileBuilder ─▶ Tile: 256 hashes of one level
@@ -66,4 +66,4 @@ pub use rotation::{FileName, FileNameError, PreviousLog, Rotation};
 pub use statement::{InvalidVerifierId, MAX_VERIFIER_ID_LEN, VerifierId, statement};
 pub use tile::{LineTooLong, Tile, TileBuilder};
 pub use verifier_rules::{LongArguments, MAX_VERIFIER_ARGUMENTS_LEN};
-pub use verify::{KeepObjects, LogSummary, Objects, Verifier};
+pub use verify::{KeepObjects, LogSummary, LogVerifier, Objects};

@@ -15,7 +15,7 @@ use super::finding::{Finding, FindingKind};
 use super::id::LogId;
 use super::merkle::NodeHash;
 use super::record::hex_hash;
-use super::verify::Verifier;
+use super::verify::LogVerifier;
 use crate::escape::quote;
 
 /// Where a rotated log continues.
@@ -98,7 +98,7 @@ const OTHER_ORIGIN: &str = "no rotation makes its origin of that one's";
 
 const NO_PREVIOUS: &str = "its origin is that of a rotation, and its genesis names no such log";
 
-impl Verifier {
+impl LogVerifier {
     /// Ends a log's file, and begins that of the log that continues it. `torn` is the length of
     /// the bytes after the last newline.
     pub fn next_log(&mut self, torn: u64) -> Vec<Finding> {

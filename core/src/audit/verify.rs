@@ -41,7 +41,7 @@ pub type Objects = BTreeMap<Digest, u64>;
 /// By how much a clock may be set back before it is reported.
 pub(super) const CLOCK_SKEW_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// Whether a [`Verifier`] keeps the committed digests.
+/// Whether a [`LogVerifier`] keeps the committed digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepObjects {
     /// They are kept: about 40 bytes per object.
@@ -52,7 +52,7 @@ pub enum KeepObjects {
 
 /// Verifies the lines of a log in their order.
 #[derive(Debug)]
-pub struct Verifier {
+pub struct LogVerifier {
     pub(super) checkpoint: Option<Checkpoint>,
     keep_objects: KeepObjects,
     committed: BTreeMap<String, Objects>,
@@ -104,7 +104,7 @@ impl LogState {
     }
 }
 
-impl Verifier {
+impl LogVerifier {
     /// Starts at the beginning of a log. With a checkpoint, the log is compared with it.
     #[must_use]
     pub fn new(checkpoint: Option<Checkpoint>, keep_objects: KeepObjects) -> Self {

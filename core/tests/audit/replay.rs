@@ -6,7 +6,7 @@ use crate::support::audit_log::sample::logs;
 use crate::support::audit_log::{all_findings, another_log, lines, rechain, unseal, verify};
 use crate::support::samples;
 use serde_json::Value;
-use skopeo_index_core::audit::{Finding, FindingKind, KeepObjects, ParsedLine, Verifier};
+use skopeo_index_core::audit::{Finding, FindingKind, KeepObjects, LogVerifier, ParsedLine};
 use skopeo_index_core::digest::Digest;
 
 /// The findings for a log whose records were changed and chained again.
@@ -140,7 +140,7 @@ fn committed_objects_are_collected_per_cache_on_request() {
     records[place]["entry"]["run"]["cache"] = "/other".into();
     let log = rechain(&records);
     let committed = |keep| {
-        let mut verifier = Verifier::new(None, keep);
+        let mut verifier = LogVerifier::new(None, keep);
         for line in lines(&log) {
             assert_eq!(
                 verifier.check_line(&ParsedLine::parse(line.trim_ascii_end())),

@@ -7,7 +7,7 @@ pub mod sample;
 
 use serde_json::Value;
 use skopeo_index_core::audit::{
-    Checkpoint, Finding, KeepObjects, ParsedLine, Severity, Verifier, leaf_hash,
+    Checkpoint, Finding, KeepObjects, LogVerifier, ParsedLine, Severity, leaf_hash,
 };
 use skopeo_index_core::digest::Digest;
 
@@ -30,7 +30,7 @@ pub fn all_findings(
     log: &[u8],
     checkpoint: Option<Checkpoint>,
 ) -> (Option<Checkpoint>, Vec<Finding>) {
-    let mut verifier = Verifier::new(checkpoint, KeepObjects::No);
+    let mut verifier = LogVerifier::new(checkpoint, KeepObjects::No);
     let mut findings = Vec::new();
     let mut rest = log;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {

@@ -48,15 +48,16 @@ impl Progress<'_> {
         }
         let log_text = log.as_ref().map_or_else(String::new, |(path, checkpoint)| {
             format!(
-                "; audit log {}: {} records",
+                "; audit log {}: {}",
                 EscapedPath(path),
-                checkpoint.size
+                Count(checkpoint.size, "record")
             )
         });
         let dropped = output::dropped();
         if dropped > 0 {
             self.display.note(&format!(
-                "{dropped} lines were dropped, because stderr was not read"
+                "{} dropped, because stderr was not read",
+                Count(dropped, "line")
             ));
         }
         match &self.display {
