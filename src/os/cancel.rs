@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::retry_on_intr;
+use rustix::io::{fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use skopeo_index_core::machine::CancelReason;
@@ -20,6 +20,9 @@ use super::best_effort;
 /// signal to the process and to its group, microseconds apart, or milliseconds on a busy
 /// machine. A second Ctrl-C of someone who saw no reaction to the first comes later.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(250);
+
+/// Descriptors that a large run uses, and more.
+const DESCRIPTORS: i32 = 1024;
 
 /// Cancels every wait of a run. What waits polls a pipe that is never drained: once a byte
 /// is in it, every poll of it returns at once. Before the byte, the reason is set, or the
@@ -57,6 +60,9 @@ impl CancelToken {
     /// Where the handlers can't be installed.
     pub fn on_signals(&self) -> io::Result<()> {
         let is_armed = Arc::new(AtomicBool::new(false));
+        // The kernel takes tens of milliseconds to make its table of descriptors larger, unless
+        // there is only one thread.
+        best_effort(fcntl_dupfd_cloexec(&self.reader, DESCRIPTORS - 1));
         // A thread of its own: no other has to run for the second signal to work. Without
         // threads, any second signal ends the process.
         let arms_later = self.arm_after_first_signal(Arc::clone(&is_armed));
