@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The [`Gate`] lets the client fetch only where it certainly does what skopeo would. A
-//! [`Permit`] is its permission; without one, no connection is made. What the client brings is a
-//! claim like any other: the core hashes the bytes.
+//! [`Permit`] is its permission; without one, no connection is made. What the client brings
+//! is a claim like any other: the core hashes the bytes.
 
 mod authorize;
 mod certificates;

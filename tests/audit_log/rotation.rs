@@ -218,7 +218,7 @@ fn chain_with_an_origin_that_no_rotation_makes_is_found() {
         let codes = codes_of_chain(first, second);
         assert_eq!(codes[..2], ["run", "succession"], "{first} {second}");
     }
-    // The first one is no rotation's.
+    // The first log of a chain was not made by a rotation.
     let codes = codes_of_chain("example.com/a/rotation-2", "example.com/a/rotation-3");
     assert_eq!(codes, ["succession"]);
 }

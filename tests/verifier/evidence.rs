@@ -124,7 +124,7 @@ fn arguments_that_a_record_has_no_room_for_are_refused_before_the_run() {
         .assert_says("at most 16384 ");
     assert_eq!(scene.registry.connections(), 0);
     assert_eq!(fs::read(scene.log_path()).expect("a log"), b"");
-    // Without a log there is no record.
+    // Without a log, nothing limits the arguments.
     let command = format!("{refuse} {many}");
     let args = [
         &*scene.reference,

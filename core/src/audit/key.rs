@@ -172,7 +172,7 @@ impl VerifierKeys {
     /// Collects keys; the same one may be given twice.
     ///
     /// # Errors
-    /// Where there is no key, or two have one name and id.
+    /// Where no key is given, or two keys have the same name and id.
     pub fn new(keys: impl IntoIterator<Item = VerifierKey>) -> Result<Self, KeyError> {
         let mut known = Self(Vec::new());
         for key in keys {

@@ -23,9 +23,9 @@ pub struct SkopeoIdentity {
 }
 
 impl SkopeoIdentity {
-    /// Checks the path, and the length of the version. A path that is not absolute is that of a program that was not found, and
-    /// not hashed. A path keeps its components `..`, and `--version` of a program that is not
-    /// skopeo may print anything, or nothing.
+    /// Checks the path, and the length of the version. A path that is not absolute is that of a
+    /// program that was not found, and not hashed. A path keeps its components `..`, and
+    /// `--version` of a program that is not skopeo may print anything, or nothing.
     ///
     /// # Errors
     /// What is wrong, as a predicate.

@@ -7,7 +7,8 @@ use crate::digest::Digest;
 use crate::request::Request;
 
 /// An operation that the core asks its caller to perform. Once [`Self::LookUp`],
-/// [`Self::Quarantine`] or [`Self::Publish`] succeeds, its result is durable. Exhaustive on purpose: a caller handles every effect.
+/// [`Self::Quarantine`] or [`Self::Publish`] succeeds, its result is durable. Exhaustive on
+/// purpose: a caller handles every effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect<'a, C> {
     /// Read the cache's object of this digest, and make it durable.
