@@ -193,9 +193,8 @@ fn is_contradicted(by_skopeo: FailureKind, client: FailureKind, status: Option<u
     let Some(status @ 400..500) = status else {
         return false;
     };
-    let seen = FailureKind::of_status(status);
-    client == seen.unwrap_or(FailureKind::UnexpectedAnswer)
-        && by_skopeo != seen.unwrap_or(FailureKind::Other)
+    let seen_by_skopeo = FailureKind::of_status(status).unwrap_or(FailureKind::Other);
+    client == FailureKind::of_answer(status) && by_skopeo != seen_by_skopeo
 }
 
 /// The bytes of another cache's object, unverified.

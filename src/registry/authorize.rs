@@ -10,7 +10,7 @@ use skopeo_index_core::registry::{
 
 use super::gate::TlsMode;
 use super::http::{Answer, Get, Response, failure};
-use super::manifest_request::{ManifestRequest, origin_of, unexpected};
+use super::manifest_request::{ManifestRequest, unexpected};
 use super::tokens::{Scope, Token};
 
 /// How long a password is sent without being asked for: longer than any run.
@@ -79,7 +79,7 @@ impl ManifestRequest<'_> {
             true => "which is not the host and port of the registry",
             false => "which has no TLS",
         };
-        let message = format!("{refusal} {}, {why}", origin_of(realm));
+        let message = format!("{refusal} {}, {why}", realm.origin());
         // skopeo asks any token server.
         Err(failure(FailureKind::RegistryClient, &self.redact(&message)))
     }

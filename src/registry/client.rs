@@ -81,20 +81,18 @@ impl<'a> RegistryClient<'a> {
 
     fn try_fetch(
         &self,
+        host: &Host,
         permit: &Permit,
         digest: Digest,
         exchange: &mut ExchangeRecord,
         authorization: &mut Option<String>,
     ) -> Result<Vec<u8>, EffectError> {
-        let host = self
-            .host(permit)
-            .map_err(|error| failure(FailureKind::Tls, &error.to_string()))?;
         let _slot = host.slots.acquire(&self.cancel)?;
         // After the wait for a slot, during which an answer may have come.
         host.wait_for_retry_after(self.timeout, &self.cancel)?;
         let mut request = ManifestRequest {
             client: self,
-            host: &host,
+            host,
             permit,
             digest,
             until: Instant::now() + self.timeout,
@@ -144,13 +142,17 @@ impl ManifestClient for RegistryClient<'_> {
         };
         let mut authorization = None;
         let digest = request.digest();
-        let bytes = self.try_fetch(&permit, digest, &mut exchange, &mut authorization);
+        let host = self.host(&permit);
+        let host = host.map_err(|error| failure(FailureKind::Tls, &error.to_string()));
+        let bytes = match &host {
+            Ok(host) => self.try_fetch(host, &permit, digest, &mut exchange, &mut authorization),
+            Err(error) => Err(error.clone()),
+        };
         // Whatever failed, it failed by the cancellation.
         let cancelled = self.cancel.cancelled().map(EffectError::from);
         let bytes = bytes.map_err(|error| cancelled.unwrap_or(error));
         let milliseconds = started.elapsed().as_millis();
         exchange.milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
-        let host = self.host(&permit);
         Ok(Fetched {
             bytes,
             exchange,

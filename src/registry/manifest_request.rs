@@ -94,7 +94,7 @@ impl ManifestRequest<'_> {
         *self.authorization = self.client.tokens.known(&scope);
         let (mut challenges, mut redirects) = (0, 0);
         loop {
-            let at_home = origin_of(&url) == origin_of(&origin);
+            let at_home = url.origin() == origin.origin();
             let authorization = self.authorization.clone().filter(|_| at_home);
             let answer = self.get(&url, authorization.as_deref())?;
             match answer.status().as_u16() {
@@ -104,13 +104,13 @@ impl ManifestRequest<'_> {
                     let next = self.authorize(&answer, &scope, &url, authorization.as_deref())?;
                     *self.authorization = Some(next.ok_or_else(|| self.status_failure(&answer))?);
                 }
-                301..=303 | 307 | 308 if redirects < MAX_REDIRECTS => {
-                    redirects += 1;
-                    url = self.follow(&answer, &url, &origin)?;
-                }
                 301..=303 | 307 | 308 => {
-                    let message = "too many redirects";
-                    return Err(failure(FailureKind::UnexpectedAnswer, message));
+                    redirects += 1;
+                    if redirects > MAX_REDIRECTS {
+                        let message = "too many redirects";
+                        return Err(failure(FailureKind::UnexpectedAnswer, message));
+                    }
+                    url = self.follow(&answer, &url, &origin)?;
                 }
                 _ => return Err(self.status_failure(&answer)),
             }
@@ -119,7 +119,7 @@ impl ManifestRequest<'_> {
 
     fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Answer, EffectError> {
         *self.exchange = ExchangeRecord {
-            endpoint: origin_of(url),
+            endpoint: url.origin(),
             repository: Repository::of_manifest(url, self.digest)
                 .map(|repository| repository.path().to_owned()),
             ..ExchangeRecord::default()
@@ -163,17 +163,16 @@ impl ManifestRequest<'_> {
         let location = location.ok_or_else(|| refuse(&"no valid Location"))?;
         let to = join(from, location).map_err(|error| refuse(&error))?;
         // Host and repository are recorded, and resolvers are asked for the host.
-        if self.redactor().may_have_secret(&to.to_string()) {
+        let redactor = self.redactor();
+        if redactor.may_have_secret(&to.to_string()) {
             return Err(refuse(&"it has credentials in it"));
         }
         let is_downgrade = from.scheme() == Scheme::Https && to.scheme() == Scheme::Http;
-        let leaves = origin_of(&to) != origin_of(origin) && !self.may_leave_host();
+        let leaves = to.origin() != origin.origin() && !self.may_leave_host();
         if is_downgrade || leaves {
-            let message = format!("the redirect to {} is not followed", origin_of(&to));
-            return Err(failure(
-                FailureKind::UnexpectedAnswer,
-                &self.redact(&message),
-            ));
+            let message = format!("the redirect to {} is not followed", to.origin());
+            let message = redactor.redact(&message);
+            return Err(failure(FailureKind::UnexpectedAnswer, &message));
         }
         Ok(to)
     }
@@ -214,8 +213,7 @@ impl ManifestRequest<'_> {
         if let Some(text) = error_text(&answer.body) {
             message = format!("{message}: {}", self.redact(&text));
         }
-        let kind = FailureKind::of_status(status.as_u16());
-        let kind = kind.unwrap_or(FailureKind::UnexpectedAnswer);
+        let kind = FailureKind::of_answer(status.as_u16());
         let wait = answer.header(RETRY_AFTER).filter(|_| kind.is_transient());
         if let Some(wait) = wait.and_then(|value| retry_after(value, SystemTime::now())) {
             *lock(&self.host.not_before) = Instant::now().checked_add(wait);
@@ -237,17 +235,12 @@ pub(super) fn unexpected(error: &dyn std::error::Error) -> EffectError {
     failure(FailureKind::UnexpectedAnswer, &error.to_string())
 }
 
-/// Scheme, host and port.
-pub(super) fn origin_of(url: &Url) -> String {
-    format!("{}://{}", url.scheme().as_str(), url.authority())
-}
-
 /// A redirect's target: an absolute URL, or one without scheme, or without host.
 fn join(from: &Url, location: &str) -> Result<Url, UrlError> {
     if location.starts_with("//") {
         format!("{}:{location}", from.scheme().as_str()).parse()
     } else if location.starts_with('/') {
-        format!("{}{location}", origin_of(from)).parse()
+        format!("{}{location}", from.origin()).parse()
     } else {
         location.parse()
     }

@@ -10,7 +10,7 @@ use skopeo_index_core::layout::{
 };
 use skopeo_index_core::machine::{CacheEntry, ManifestBytes, Staging};
 
-use crate::os::{PathError, best_effort};
+use crate::os::{PathError, absolute, best_effort};
 
 use super::{Dir, DiskError, LockGuard, LockWait, Store};
 
@@ -116,9 +116,7 @@ impl Store {
         let path = verifier_dir(&staging);
         let name = file_name(&path);
         self.in_staging(|dir| self.disk.make_private_dir(dir, name))?;
-        let root = std::path::absolute(self.root());
-        let root = root.as_deref().unwrap_or_else(|_| self.root());
-        let result = action(&root.join(&path));
+        let result = action(&absolute(self.root()).join(&path));
         // What can't be removed goes with the staging directory.
         best_effort(self.in_staging(|dir| self.disk.remove(dir, name)));
         Ok(result)

@@ -4,10 +4,11 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 
 use skopeo_index::os::best_effort;
 use test_support::loopback::{Behaviour, Registry, samples};
-use test_support::program::harness::Cache;
+use test_support::program::harness::{Cache, RunOutput};
 
 use crate::finish;
 
@@ -201,6 +202,15 @@ fn token_like_a_word_that_the_client_got_is_redacted() {
     }
 }
 
+/// Fetches with `--debug`, a credentials file and an audit log.
+#[track_caller]
+fn fetch_logged(cache: &Cache, auth: &Path, log: &Path, reference: &str) -> RunOutput {
+    let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug", reference]);
+    fetch.arg("--authfile").arg(auth);
+    fetch.arg("--audit-log").arg(log);
+    finish(&mut fetch)
+}
+
 /// skopeo reads files that the gate refuses.
 #[test]
 fn password_of_a_file_that_only_skopeo_accepts_is_redacted() {
@@ -228,14 +238,7 @@ fn password_of_a_file_that_only_skopeo_accepts_is_redacted() {
         let cache = Cache::new();
         let (auth, log) = (cache.beside("auth.json"), cache.beside("log"));
         fs::write(&auth, &file).expect("a file");
-        let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug"]);
-        fetch
-            .arg("--authfile")
-            .arg(auth)
-            .arg("--audit-log")
-            .arg(&log);
-        fetch.arg(format!("{registry}/app@{digest}"));
-        let output = finish(&mut fetch);
+        let output = fetch_logged(&cache, &auth, &log, &format!("{registry}/app@{digest}"));
         output
             .assert_status(12)
             .assert_says("denied: Basic *** *** ***");
@@ -285,14 +288,7 @@ fn message_is_withheld_if_its_secrets_cannot_be_read() {
     let auths = serde_json::json!({ "auths": { &registry: { "auth": BASIC } } });
     let writer = pipe.clone();
     std::thread::spawn(move || best_effort(fs::write(writer, auths.to_string())));
-    let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug"]);
-    fetch
-        .arg("--authfile")
-        .arg(&pipe)
-        .arg("--audit-log")
-        .arg(&log);
-    fetch.arg(format!("{registry}/app@{digest}"));
-    let output = finish(&mut fetch);
+    let output = fetch_logged(&cache, &pipe, &log, &format!("{registry}/app@{digest}"));
     output
         .assert_status(12)
         .assert_says("message withheld: cannot read the secrets in ");
@@ -323,14 +319,12 @@ fn long_text_of_a_registry_decides_no_kind_and_is_redacted() {
         let (auth, log) = (cache.beside("auth.json"), cache.beside("log"));
         let auths = serde_json::json!({ "auths": { "other": { "auth": BASIC } } });
         fs::write(&auth, auths.to_string()).expect("a file");
-        let mut fetch = cache.command(["fetch", "--tls-verify=false", "--debug"]);
-        fetch
-            .arg("--authfile")
-            .arg(auth)
-            .arg("--audit-log")
-            .arg(&log);
-        fetch.arg(format!("{}/app@{digest}", registry.address()));
-        let output = finish(&mut fetch);
+        let output = fetch_logged(
+            &cache,
+            &auth,
+            &log,
+            &format!("{}/app@{digest}", registry.address()),
+        );
         output.assert_status(13).assert_says(says);
         let recorded = fs::read_to_string(log).expect("a log");
         for text in [&output.stderr, &output.stdout, &recorded] {

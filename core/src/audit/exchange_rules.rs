@@ -81,7 +81,7 @@ impl Evidence<'_> {
             (None, ..) => false,
         };
         // As the client writes it.
-        exchange.endpoint == format!("{}://{}", url.scheme().as_str(), url.authority())
+        exchange.endpoint == url.origin()
             && (is_https || may_be_http)
             && is_answered
             && (exchange.repository.is_none() || exchange.repository().is_some())

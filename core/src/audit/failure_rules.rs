@@ -1,8 +1,8 @@
 //! Which kinds of failure a transition's command and exchange can have led to, and how long
 //! their messages are.
 //!
-//! A kind that says something of the bytes, as that of another digest, is exported as a
-//! verdict: it has to come from whoever can tell it.
+//! Some kinds say something about the bytes, such as a digest mismatch, and are exported as
+//! verdicts. So each kind must be one that the command or the exchange can report.
 
 use super::command_rules::Evidence;
 use super::contradiction::Contradiction;
@@ -30,7 +30,7 @@ impl Evidence<'_> {
         let is_possible = |kind| {
             let is_of_status = |status: u16| {
                 let is_client_error = (400..500).contains(&status);
-                is_client_error && exit.is_some() && kind == kind_of_status(status)
+                is_client_error && exit.is_some() && kind == FailureKind::of_answer(status)
             };
             can_exit_with(exit, kind) || status.is_some_and(is_of_status)
         };
@@ -113,7 +113,7 @@ pub(super) fn can_fail(status: Option<u16>, kind: FailureKind) -> bool {
         | (Some(200), _) => false,
         // With 401, the failure may be that of the token server.
         (None | Some(401), _) => true,
-        (Some(status), kind) => kind == kind_of_status(status),
+        (Some(status), kind) => kind == FailureKind::of_answer(status),
     }
 }
 
@@ -123,9 +123,4 @@ pub(super) const fn can_fail_in_cache(kind: FailureKind) -> bool {
         kind,
         FailureKind::NotFound | FailureKind::Other | FailureKind::TooLarge
     )
-}
-
-/// The kind that a status tells the registry client.
-pub(super) fn kind_of_status(status: u16) -> FailureKind {
-    FailureKind::of_status(status).unwrap_or(FailureKind::UnexpectedAnswer)
 }

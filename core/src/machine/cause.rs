@@ -266,6 +266,15 @@ impl FailureKind {
         })
     }
 
+    /// The kind of an answer with this status that the registry client can't use.
+    #[must_use]
+    pub const fn of_answer(status: u16) -> Self {
+        match Self::of_status(status) {
+            Some(kind) => kind,
+            None => Self::UnexpectedAnswer,
+        }
+    }
+
     /// Whether a retry may succeed.
     #[must_use]
     pub const fn is_transient(self) -> bool {

@@ -75,6 +75,12 @@ impl Url {
         &self.authority
     }
 
+    /// `SCHEME://HOST[:PORT]`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme.as_str(), self.authority)
+    }
+
     /// Path and query, as in a request line.
     #[must_use]
     pub fn target(&self) -> &str {
